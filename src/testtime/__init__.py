@@ -1,0 +1,47 @@
+"""Test-time training of in-context learners: a front door that loads nothing until it is used (PEP 562)."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "TTTClassifier": "testtime.estimators.classifier",
+    "load": "testtime.estimators.saved",
+    "SingleIndexRegressor": "testtime.single_index.regressor",
+    "theory": "testtime.theory",
+    "Status": "testtime.results",
+    "Adaptation": "testtime.results",
+    "TestTimeError": "testtime.errors",
+    "InputError": "testtime.errors",
+    "BackboneError": "testtime.errors",
+    "StoreError": "testtime.errors",
+    "MissingExtra": "testtime.errors",
+}
+
+__all__ = ["__version__", *sorted(_LAZY)]  # noqa: PLE0604 - the names are strings
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name the first time it is used."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'testtime' has no attribute {name!r}")
+    module = import_module(_LAZY[name])
+    value = module if _LAZY[name].endswith("." + name) else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+if TYPE_CHECKING:
+    from testtime import theory
+    from testtime.errors import BackboneError, InputError, MissingExtra, StoreError, TestTimeError
+    from testtime.estimators.classifier import TTTClassifier
+    from testtime.estimators.saved import load
+    from testtime.results import Adaptation, Status
+    from testtime.single_index.regressor import SingleIndexRegressor

@@ -1,0 +1,1 @@
+"""The adapt engine: any module and episodes in, adapted weights out."""

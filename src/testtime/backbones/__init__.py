@@ -1,0 +1,1 @@
+"""What differs between foundation models, and nothing else."""

@@ -1,0 +1,38 @@
+"""The ``testtime`` command: one file per group of subcommands, loaded only when called.
+
+Exit codes: 0 done, 2 bad input (one clear line on stderr, no traceback), 1 anything else.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from testtime.cli import figures, planning
+from testtime.errors import TestTimeError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="testtime",
+    help="Test-time training of in-context learners: adapt a table, see that it is better, know why.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+planning.register(app)
+figures.register(app)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line and exit; bad input becomes one line on stderr and exit code 2."""
+    try:
+        app(args=argv, prog_name="testtime")
+    except TestTimeError as error:
+        sys.stderr.write(f"testtime: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("testtime: interrupted; nothing was written.\n")
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""The figures of the papers, each one command."""

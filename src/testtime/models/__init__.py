@@ -1,0 +1,1 @@
+"""Plain modules with their dimension keys; no training code."""

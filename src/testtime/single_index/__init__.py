@@ -1,0 +1,1 @@
+"""The three-stage nonlinear algorithm as one regressor."""

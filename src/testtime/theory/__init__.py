@@ -1,0 +1,1 @@
+"""Exact theory of test-time training; NumPy and SciPy only."""
