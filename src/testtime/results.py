@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
@@ -18,6 +19,7 @@ class Status(str, Enum):
     REVERTED_NON_FINITE = "reverted: the loss became non-finite; lower step_size"
     REVERTED_TOO_FEW = "not adapted: too few rows to train on and to guard; add rows or pass n_context and n_steps"
     REVERTED_TIME = "not adapted: the time limit ended before the first step; raise time_limit"
+    REVERTED_ALL_ROWS = "reverted: plain in-context learning with all rows as context is better on guard rows"
     UNGUARDED = "adapted weights kept without a guard, as asked"
 
 
@@ -32,7 +34,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if hasattr(value, "tolist"):  # NumPy scalars and arrays, without importing NumPy
-        return value.tolist()
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):  # JSON has no word for these
+        return None if math.isnan(value) else str(value)
     return value
 
 
@@ -41,7 +45,7 @@ class Result:
     """Base of all results."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain Python values, ready for ``json.dumps``."""
+        """Return the fields as plain Python values, ready for strict JSON: NaN is None, infinity "inf"."""
         return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
 
 
@@ -137,6 +141,17 @@ class Adaptation(Result):
     losses: tuple[float, ...] = ()
     probes: tuple[dict[str, float], ...] = ()
     notes: tuple[str, ...] = ()
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Adaptation:
+        """Rebuild the record from :meth:`to_dict`."""
+        known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
+        known = {name: math.nan if value is None else value for name, value in known.items()}
+        for name in ("loss_before", "loss_after", "difference", "standard_error", "margin", "step_size"):
+            known[name] = float(known[name])
+        for name in ("losses", "probes", "notes"):
+            known[name] = tuple(known[name])
+        return cls(**{**known, "status": Status[known["status"]]})
 
     def explain(self) -> str:
         """Say in sentences what was trained, what the guard saw, and what is served."""
