@@ -71,7 +71,7 @@ def test_one_step_is_the_step_of_the_module(noise_var, fresh, normalized):
             judged_labels = labels[1][1][:, task] if fresh else y
             risks.append(population_risk(trained.numpy(), judged, judged_labels, tasks[:, task], noise_var))
         averaged = measured[n_train]
-        risk = averaged.before - 4 * step_size * averaged.slope + 4 * step_size**2 * averaged.curvature
+        risk = averaged.before + step_size * averaged.slope + step_size**2 * averaged.curvature / 2
         assert risk[0] == pytest.approx(np.mean(risks), rel=1e-11)
 
 

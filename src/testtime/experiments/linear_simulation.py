@@ -68,8 +68,7 @@ class SimulatedRisk:
     Attributes
     ----------
     before, slope, curvature
-        One number per design; the risk after a step of size eta is ``before - 4 eta slope + 4 eta^2
-        curvature``.
+        One number per design: the risk, and its first and second derivative in the step size at 0.
     """
 
     before: Array
@@ -78,7 +77,7 @@ class SimulatedRisk:
 
     def risk(self, step_size: float) -> tuple[float, float]:
         """Return the mean risk after a step and its standard error."""
-        risks = self.before - 4.0 * step_size * self.slope + 4.0 * step_size**2 * self.curvature
+        risks = self.before + step_size * self.slope + 0.5 * step_size**2 * self.curvature
         return float(risks.mean()), float(risks.std(ddof=1) / np.sqrt(len(risks)))
 
 
@@ -140,7 +139,7 @@ def simulate_one_step(
             done = count
             slope = overlap * np.einsum("dt,dt->t", weighted, gradient)
             curvature = overlap**2 * np.einsum("d,dt,dt->t", population.variances, gradient, gradient)
-            measured[place, :, design] = before.mean(), slope.mean(), curvature.mean()
+            measured[place, :, design] = before.mean(), -4.0 * slope.mean(), 8.0 * curvature.mean()
     return {count: SimulatedRisk(*measured[place]) for place, count in enumerate(counts)}
 
 

@@ -17,6 +17,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
@@ -53,7 +54,7 @@ _STYLE: dict[str, Any] = {
     "font.size": 9.5,
     "axes.titlesize": 10.5,
     "axes.titlelocation": "left",
-    "axes.titleweight": "semibold",
+    "axes.titleweight": "bold",
     "axes.labelsize": 9.5,
     "axes.labelcolor": "#1f2937",
     "axes.edgecolor": "#9ca3af",
@@ -210,11 +211,9 @@ def parameter_legend(
     axes: Axes, title: str, labels: Sequence[str], shades: Sequence[Any], **where: Any
 ) -> None:
     """Add a legend of colour patches: the values of one parameter, whatever the kind of the curve."""
-    handles = [
-        Line2D([], [], color=colour, linewidth=4, label=label)
-        for label, colour in zip(labels, shades, strict=True)
-    ]
-    axes.add_artist(axes.legend(handles=handles, title=title, alignment="left", handlelength=1.0, **where))
+    handles = [Line2D([], [], color=colour, linewidth=4) for colour in shades]
+    legend = Legend(axes, handles, list(labels), title=title, alignment="left", handlelength=1.0, **where)
+    axes.add_artist(legend)  # not axes.legend(), which a second legend would replace
 
 
 def explain(figure: Figure, entries: Sequence[tuple[Kind, str]], columns: int = 1) -> None:
