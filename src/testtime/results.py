@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
 
-__all__ = ["Adaptation", "Claim", "Result", "Status"]
+__all__ = ["Adaptation", "Claim", "OneStep", "Result", "ScaledStart", "Status", "Transition"]
 
 
 class Status(str, Enum):
@@ -17,7 +17,9 @@ class Status(str, Enum):
     PLAIN = "plain in-context learning; no step was asked for"
     REVERTED_NO_GAIN = "reverted: no gain on guard rows; more rows or a smaller step may help"
     REVERTED_NON_FINITE = "reverted: the loss became non-finite; lower step_size"
-    REVERTED_TOO_FEW = "not adapted: too few rows to train on and to guard; add rows or pass n_context and n_steps"
+    REVERTED_TOO_FEW = (
+        "not adapted: too few rows to train on and to guard; add rows or pass n_context and n_steps"
+    )
     REVERTED_TIME = "not adapted: the time limit ended before the first step; raise time_limit"
     REVERTED_ALL_ROWS = "reverted: plain in-context learning with all rows as context is better on guard rows"
     UNGUARDED = "adapted weights kept without a guard, as asked"
@@ -182,3 +184,85 @@ class Adaptation(Result):
         lines.append(f"It took {self.seconds:.1f} s{size}.")
         lines.extend(self.notes)
         return " ".join(lines)
+
+
+@dataclass(frozen=True)
+class OneStep(Result):
+    """The risk after one test-time training step, an exact quadratic in the step size.
+
+    ``risk(step) = risk_before + slope * step + curvature * step**2 / 2``. All risks include the irreducible
+    noise and are in units of y squared. For an array of settings every field is an array.
+
+    Attributes
+    ----------
+    risk_before
+        Risk of plain in-context learning, at step 0.
+    slope, curvature
+        First derivative of the risk at step 0, and its (constant) second derivative.
+    best_step
+        The step that minimises the risk; a gradient step on the SUM of squared errors. Negative when the
+        gradient points the wrong way; 0 when there is nothing to train on.
+    best_risk, gain
+        Risk at the best step, and ``risk_before - best_risk`` (never negative).
+    best_length
+        The best step made dimensionless: 2 step E[u'u] for a fixed step, 2 step for a normalised one.
+    limit_gain, half_train
+        The gain for endless training rows, and the number of rows that reach half of it:
+        ``gain = limit_gain * k / (k + half_train)``.
+    """
+
+    risk_before: Any
+    slope: Any
+    curvature: Any
+    best_step: Any
+    best_risk: Any
+    gain: Any
+    best_length: Any
+    limit_gain: Any
+    half_train: Any
+
+    def risk(self, step: Any) -> Any:
+        """Return the risk after a step of this size."""
+        return self.risk_before + (self.slope + self.curvature / 2 * step) * step
+
+
+@dataclass(frozen=True)
+class Transition(Result):
+    """Where the better start changes between the pretrained weights (warm) and zero weights (cold).
+
+    Attributes
+    ----------
+    n_train
+        The first number of training rows (real-valued) at which the better start changes; ``inf`` when warm
+        wins for every number of rows, 0 when cold does.
+    below, above
+        Which start wins below the first crossing and beyond the last one: "warm" or "cold".
+    crossings
+        All crossings, ascending; two of them mean that the start which wins for few rows wins for many again.
+    """
+
+    n_train: float
+    below: str
+    above: str
+    crossings: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ScaledStart(Result):
+    """The best start of the form c W*, W* being the pretraining optimum.
+
+    Attributes
+    ----------
+    scale
+        The factor c; 1 is the warm start, 0 the cold one.
+    risk, step
+        Risk after the best step from there, and that step.
+    warm_risk, cold_risk
+        The same for c = 1 and c = 0.
+    """
+
+    scale: float
+    risk: float
+    step: float
+    warm_risk: float
+    cold_risk: float
