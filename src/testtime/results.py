@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
 
-__all__ = ["Adaptation", "Claim", "Result", "Status"]
+__all__ = ["Adaptation", "Claim", "OneStep", "Result", "ScaledStart", "Status", "Transition"]
 
 
 class Status(str, Enum):
@@ -16,8 +17,11 @@ class Status(str, Enum):
     PLAIN = "plain in-context learning; no step was asked for"
     REVERTED_NO_GAIN = "reverted: no gain on guard rows; more rows or a smaller step may help"
     REVERTED_NON_FINITE = "reverted: the loss became non-finite; lower step_size"
-    REVERTED_TOO_FEW = "not adapted: too few rows to train on and to guard; add rows or pass n_context and n_steps"
+    REVERTED_TOO_FEW = (
+        "not adapted: too few rows to train on and to guard; add rows or pass n_context and n_steps"
+    )
     REVERTED_TIME = "not adapted: the time limit ended before the first step; raise time_limit"
+    REVERTED_ALL_ROWS = "reverted: plain in-context learning with all rows as context is better on guard rows"
     UNGUARDED = "adapted weights kept without a guard, as asked"
 
 
@@ -32,7 +36,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if hasattr(value, "tolist"):  # NumPy scalars and arrays, without importing NumPy
-        return value.tolist()
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):  # JSON has no word for these
+        return None if math.isnan(value) else str(value)
     return value
 
 
@@ -41,7 +47,7 @@ class Result:
     """Base of all results."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain Python values, ready for ``json.dumps``."""
+        """Return the fields as plain Python values, ready for strict JSON: NaN is None, infinity "inf"."""
         return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
 
 
@@ -138,6 +144,17 @@ class Adaptation(Result):
     probes: tuple[dict[str, float], ...] = ()
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Adaptation:
+        """Rebuild the record from :meth:`to_dict`."""
+        known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
+        known = {name: math.nan if value is None else value for name, value in known.items()}
+        for name in ("loss_before", "loss_after", "difference", "standard_error", "margin", "step_size"):
+            known[name] = float(known[name])
+        for name in ("losses", "probes", "notes"):
+            known[name] = tuple(known[name])
+        return cls(**{**known, "status": Status[known["status"]]})
+
     def explain(self) -> str:
         """Say in sentences what was trained, what the guard saw, and what is served."""
         lines = []
@@ -167,3 +184,85 @@ class Adaptation(Result):
         lines.append(f"It took {self.seconds:.1f} s{size}.")
         lines.extend(self.notes)
         return " ".join(lines)
+
+
+@dataclass(frozen=True)
+class OneStep(Result):
+    """The risk after one test-time training step, an exact quadratic in the step size.
+
+    ``risk(step) = risk_before + slope * step + curvature * step**2 / 2``. All risks include the irreducible
+    noise and are in units of y squared. For an array of settings every field is an array.
+
+    Attributes
+    ----------
+    risk_before
+        Risk of plain in-context learning, at step 0.
+    slope, curvature
+        First derivative of the risk at step 0, and its (constant) second derivative.
+    best_step
+        The step that minimises the risk; a gradient step on the SUM of squared errors. Negative when the
+        gradient points the wrong way; 0 when there is nothing to train on.
+    best_risk, gain
+        Risk at the best step, and ``risk_before - best_risk`` (never negative).
+    best_length
+        The best step made dimensionless: 2 step E[u'u] for a fixed step, 2 step for a normalised one.
+    limit_gain, half_train
+        The gain for endless training rows, and the number of rows that reach half of it:
+        ``gain = limit_gain * k / (k + half_train)``.
+    """
+
+    risk_before: Any
+    slope: Any
+    curvature: Any
+    best_step: Any
+    best_risk: Any
+    gain: Any
+    best_length: Any
+    limit_gain: Any
+    half_train: Any
+
+    def risk(self, step: Any) -> Any:
+        """Return the risk after a step of this size."""
+        return self.risk_before + (self.slope + self.curvature / 2 * step) * step
+
+
+@dataclass(frozen=True)
+class Transition(Result):
+    """Where the better start changes between the pretrained weights (warm) and zero weights (cold).
+
+    Attributes
+    ----------
+    n_train
+        The first number of training rows (real-valued) at which the better start changes; ``inf`` when warm
+        wins for every number of rows, 0 when cold does.
+    below, above
+        Which start wins below the first crossing and beyond the last one: "warm" or "cold".
+    crossings
+        All crossings, ascending; two of them mean that the start which wins for few rows wins for many again.
+    """
+
+    n_train: float
+    below: str
+    above: str
+    crossings: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ScaledStart(Result):
+    """The best start of the form c W*, W* being the pretraining optimum.
+
+    Attributes
+    ----------
+    scale
+        The factor c; 1 is the warm start, 0 the cold one.
+    risk, step
+        Risk after the best step from there, and that step.
+    warm_risk, cold_risk
+        The same for c = 1 and c = 0.
+    """
+
+    scale: float
+    risk: float
+    step: float
+    warm_risk: float
+    cold_risk: float

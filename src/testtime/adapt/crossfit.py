@@ -25,7 +25,7 @@ from testtime.adapt.step import StepPlan, Steps, train
 from testtime.errors import InputError, sentence
 from testtime.results import Status
 
-__all__ = ["GuardPlan", "Outcome", "fit_guarded"]
+__all__ = ["GuardPlan", "Outcome", "fit_guarded", "fit_unguarded"]
 
 
 @dataclass(frozen=True)
@@ -38,21 +38,19 @@ class GuardPlan:
         Standard errors by which the pooled improvement must exceed zero.
     decisive
         Standard errors beyond which the folds trained so far settle the question.
-    max_folds
-        Folds trained at most; None means all.
+    rival_rows
+        If positive, the adapted model must also beat the frozen one with up to this many rows as context, taken from
+        the kept context and the training rows: what a user without test-time training would do.
     """
 
     n_errors: float = 1.0
     decisive: float = 3.0
-    max_folds: int | None = None
+    rival_rows: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.n_errors <= self.decisive:
-            raise InputError(
-                sentence(
-                    f"n_errors={self.n_errors}, decisive={self.decisive}", expected="0 <= n_errors <= decisive"
-                )
-            )
+            got = f"n_errors={self.n_errors}, decisive={self.decisive}"
+            raise InputError(sentence(got, expected="0 <= n_errors <= decisive"))
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,9 @@ class Outcome:
     steps
         The steps of the adapter in `state`; of the first fold when nothing is kept.
     n_training
-        Rows that adapter was trained on.
+        Rows it was trained on.
+    fold
+        The fold that guarded it; -1 without a guard.
     n_folds
         Folds trained.
     """
@@ -77,13 +77,54 @@ class Outcome:
     verdict: Verdict
     steps: Steps
     n_training: int
+    fold: int
     n_folds: int
 
 
-def _adapted_losses(learner: Learner, plan: StepPlan, state: dict[str, Tensor], context: Rows, guard: Rows) -> NDArray:
-    with attached(learner, plan.spec, torch.Generator()) as adapter:
-        adapter.load(state)
-        return frozen_row_losses(learner, context, guard).double().numpy()
+@dataclass(frozen=True)
+class _FoldResult:
+    steps: Steps
+    n_training: int
+    frozen: NDArray[np.float64]
+    adapted: NDArray[np.float64]
+    rival: NDArray[np.float64] | None
+
+
+def _losses(learner: Learner, context: Rows, guard: Rows) -> NDArray[np.float64]:
+    return frozen_row_losses(learner, context, guard).double().cpu().numpy()
+
+
+def _run_fold(
+    learner: Learner,
+    rows: Rows,
+    split: RowSplit,
+    fold: int,
+    plan: StepPlan,
+    guard: GuardPlan,
+    seed: np.random.SeedSequence,
+    deadline: float | None,
+    clock: Callable[[], float],
+    on_step: Callable[[int, float], None] | None,
+) -> _FoldResult:
+    context = rows.take(torch.as_tensor(split.context))
+    guard_rows = rows.take(torch.as_tensor(split.folds[fold]))
+    pool = split.training_rows(fold)
+    started = clock()
+    frozen = _losses(learner, context, guard_rows)
+    # The adapted model costs about as much to measure as the frozen one, plus the adapters' own arithmetic.
+    reserve = 2.0 * (clock() - started)
+    rival = None
+    if guard.rival_rows > len(split.context):
+        longer = np.concatenate([split.context, pool])[: guard.rival_rows]
+        rival = _losses(learner, rows.take(torch.as_tensor(longer)), guard_rows)
+    train_deadline = None if deadline is None else deadline - reserve
+    steps = train(learner, rows, pool, plan, seed, deadline=train_deadline, clock=clock, on_step=on_step)
+    adapted = np.full_like(frozen, np.nan)
+    if steps.finite and steps.n_steps:
+        with attached(learner, plan.spec, torch.Generator()) as adapter:
+            adapter.load(steps.state)
+            adapted = _losses(learner, context, guard_rows)
+    return _FoldResult(steps, len(pool), frozen, adapted, rival)
 
 
 def fit_guarded(
@@ -109,45 +150,59 @@ def fit_guarded(
     guard
         How strict to be.
     """
-    context = rows.take(torch.as_tensor(split.context))
-    n_folds = min(guard.max_folds or len(split.folds), len(split.folds))
-    before: list[NDArray] = []
-    after: list[NDArray] = []
-    candidate: tuple[Steps, int] | None = None
-    first: Steps | None = None
+    results: list[_FoldResult] = []
     verdict = decide([], [])
-    trained = 0
-    for fold, fold_seed in zip(range(n_folds), seed.spawn(n_folds), strict=True):
-        started = clock()
-        guard_rows = rows.take(torch.as_tensor(split.folds[fold]))
-        frozen = frozen_row_losses(learner, context, guard_rows).double().numpy()
-        # The adapted model costs about as much to measure as the frozen one, plus the adapters' own arithmetic.
-        reserve = 2.0 * (clock() - started)
-        pool = split.training_rows(fold)
-        train_deadline = None if deadline is None else deadline - reserve
-        if fold > 0 and train_deadline is not None and clock() + _duration(first) > train_deadline:
+    for fold, fold_seed in enumerate(seed.spawn(len(split.folds))):
+        if results and deadline is not None and clock() + results[0].steps.seconds * 1.2 > deadline:
             break
-        steps = train(
-            learner, rows, pool, plan, fold_seed, deadline=train_deadline, clock=clock, on_step=on_step
-        )
-        first = first or steps
-        trained = fold + 1
-        if not steps.finite:
-            verdict = replace(decide(frozen, np.full_like(frozen, np.nan)), status=Status.REVERTED_NON_FINITE)
-            return Outcome(None, verdict, steps, len(pool), trained)
-        if steps.n_steps == 0:
-            verdict = replace(decide(frozen, frozen), status=Status.REVERTED_TIME)
-            return Outcome(None, verdict, steps, len(pool), trained)
-        adapted = _adapted_losses(learner, plan, steps.state, context, guard_rows)
-        before.append(frozen)
-        after.append(adapted)
-        own = decide(frozen, adapted, n_errors=0.0)
-        if candidate is None and own.kept:
-            candidate = (steps, len(pool))
-        verdict = decide(np.concatenate(before), np.concatenate(after), guard.n_errors)
-        if abs(verdict.difference) > guard.decisive * verdict.standard_error or not np.isfinite(verdict.difference):
+        result = _run_fold(learner, rows, split, fold, plan, guard, fold_seed, deadline, clock, on_step)
+        if fold and not result.steps.n_steps:
             break
-    assert_first = first
-    if verdict.kept and candidate is not None:
-        return Outcome(candidate[0].state, verdict, candidate[0], candidate[1], trained)
-    return Outcome(None, verdict, assert_first, len(rows), trained)
+        results.append(result)
+        frozen = np.concatenate([r.frozen for r in results])
+        adapted = np.concatenate([r.adapted for r in results])
+        verdict = decide(frozen, adapted, guard.n_errors)
+        if not np.isfinite(verdict.difference):
+            ended = result.steps.finite and not result.steps.n_steps
+            status = Status.REVERTED_TIME if ended else Status.REVERTED_NON_FINITE
+            return Outcome(None, replace(verdict, status=status), result.steps, result.n_training, fold, len(results))
+        if abs(verdict.difference) > guard.decisive * verdict.standard_error:
+            break
+    return _choose(results, verdict)
+
+
+def _choose(results: list[_FoldResult], verdict: Verdict) -> Outcome:
+    """Keep the first adapter whose own fold improved, if the pooled verdict and the rival allow it."""
+    first = results[0]
+    nothing = Outcome(None, verdict, first.steps, first.n_training, 0, len(results))
+    if not verdict.kept:
+        return nothing
+    rivals = [r.rival for r in results if r.rival is not None]
+    if rivals:
+        beaten_by = np.concatenate(rivals).mean() < np.concatenate([r.adapted for r in results]).mean()
+        if beaten_by:
+            return replace(nothing, verdict=replace(verdict, status=Status.REVERTED_ALL_ROWS))
+    for fold, result in enumerate(results):
+        if decide(result.frozen, result.adapted, 0.0).kept:
+            return Outcome(result.steps.state, verdict, result.steps, result.n_training, fold, len(results))
+    return replace(nothing, verdict=replace(verdict, status=Status.REVERTED_NO_GAIN))
+
+
+def fit_unguarded(
+    learner: Learner,
+    rows: Rows,
+    split: RowSplit,
+    plan: StepPlan,
+    seed: np.random.SeedSequence,
+    *,
+    deadline: float | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    on_step: Callable[[int, float], None] | None = None,
+) -> Outcome:
+    """Train one adapter on all rows outside the context and keep it unless its loss became non-finite."""
+    pool = np.concatenate(split.folds)
+    steps = train(learner, rows, pool, plan, seed, deadline=deadline, clock=clock, on_step=on_step)
+    usable = steps.finite and steps.n_steps > 0
+    status = Status.UNGUARDED if usable else Status.REVERTED_NON_FINITE if not steps.finite else Status.REVERTED_TIME
+    verdict = replace(decide([], []), status=status)
+    return Outcome(steps.state if usable else None, verdict, steps, len(pool), -1, 0)

@@ -74,21 +74,27 @@ class RowSplit:
 
 
 def split_rows(
-    labels: NDArray | None, n_rows: int, n_context: int, n_folds: int, rng: np.random.Generator
+    order: Indices, labels: NDArray | None, n_context: int, n_folds: int, rng: np.random.Generator
 ) -> RowSplit:
     """Split rows into a kept context and `n_folds` folds.
+
+    Parameters
+    ----------
+    order
+        A stratified ordering of all rows; its first `n_context` become the context.
+    labels
+        Class codes ``(N,)``, or None.
 
     Raises
     ------
     InputError
         When fewer than `n_folds` rows are left after the context is taken.
     """
-    order = stratified_order(labels, n_rows, rng)
     rest = order[n_context:]
     if len(rest) < n_folds:
         raise InputError(
             sentence(
-                f"n_context={n_context} leaves {len(rest)} of {n_rows} rows",
+                f"n_context={n_context} leaves {len(rest)} of {len(order)} rows",
                 expected=f"at least {n_folds} rows for training and guard",
                 remedy="Lower n_context or add rows",
             )

@@ -8,8 +8,8 @@ guard's job.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -86,8 +86,8 @@ class Steps:
         For one step: the chosen multiple of the base length (0: stay). None otherwise.
     n_trainable
         Number of trained values.
-    n_held_out
-        For one step: rows the line search was measured on; the gradient never saw them.
+    seconds
+        Wall time.
     """
 
     state: dict[str, Tensor]
@@ -95,8 +95,8 @@ class Steps:
     n_steps: int
     finite: bool
     n_trainable: int
+    seconds: float
     step_length: float | None = None
-    n_held_out: int = 0
 
 
 def _episode_loss(learner: Learner, rows: Rows, context: NDArray, query: NDArray) -> Tensor:
@@ -106,7 +106,7 @@ def _episode_loss(learner: Learner, rows: Rows, context: NDArray, query: NDArray
 
 def _stratify(rows: Rows) -> NDArray | None:
     """Class codes of classification rows; None for real-valued targets."""
-    return None if rows.y.is_floating_point() else rows.y.numpy()
+    return None if rows.y.is_floating_point() else rows.y.cpu().numpy()
 
 
 def train(
@@ -144,10 +144,13 @@ def train(
     episode_seed, factor_seed = seed.spawn(2)
     rng = np.random.default_rng(episode_seed)
     generator = torch.Generator().manual_seed(int(factor_seed.generate_state(1, np.uint64)[0] >> 1))
+    started = clock()
     with attached(learner, plan.spec, generator) as adapter:
         if plan.n_steps == 1:
-            return _single_step(learner, adapter, rows, pool, plan, rng, on_step)
-        return _many_steps(learner, adapter, rows, pool, plan, rng, deadline, clock, on_step)
+            steps = _single_step(learner, adapter, rows, pool, plan, rng, on_step)
+        else:
+            steps = _many_steps(learner, adapter, rows, pool, plan, rng, deadline, clock, on_step)
+    return replace(steps, seconds=clock() - started)
 
 
 def _many_steps(
@@ -186,7 +189,7 @@ def _many_steps(
         longest = max(longest, clock() - started)
         if on_step is not None:
             on_step(step + 1, losses[-1])
-    return Steps(adapter.state(), tuple(losses), len(losses), finite, adapter.n_trainable)
+    return Steps(adapter.state(), tuple(losses), len(losses), finite, adapter.n_trainable, 0.0)
 
 
 def _descent_direction(parameters: list[torch.nn.Parameter]) -> list[Tensor]:
@@ -236,7 +239,7 @@ def _single_step(
         go(length)
     if on_step is not None:
         on_step(1, total)
-    return Steps(adapter.state(), (total,), 1, finite, adapter.n_trainable, length, n_held_out)
+    return Steps(adapter.state(), (total,), 1, finite, adapter.n_trainable, 0.0, length)
 
 
 def line_search(
@@ -274,8 +277,3 @@ def line_search(
             if rises == 2 or not np.isfinite(loss):
                 break
     return best
-
-
-def scaled_state(state: Mapping[str, Tensor], scale: float) -> dict[str, Tensor]:
-    """Return an adapter state moved a fraction `scale` of the way from the frozen model."""
-    return {key: value if key.endswith(":lora_a") else scale * value for key, value in state.items()}
