@@ -1,7 +1,7 @@
 r"""Links of single-index models: normalised Hermite polynomials, fixed and random polynomial links.
 
-:math:`h_k = He_k/\sqrt{k!}` are orthonormal for the standard Gaussian, so the coefficients of a link in them add up to
-its variance. All links of the tasks are built here.
+:math:`h_k = He_k/\sqrt{k!}` are orthonormal for the standard Gaussian, so the squared coefficients of a link in them
+add up to its variance. All links of the tasks are built here.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def hermite_values(z: ArrayLike, coefficients: ArrayLike) -> Array:
     z
         Points; shape ``S``, or ``(n_links,) + S`` when there are several links.
     coefficients
-        Shape ``(degree + 1,)`` for one link or ``(n_links, degree + 1)`` for one link per leading index of `z`.
+        Shape ``(degree + 1,)`` for one link, or ``(n_links, degree + 1)`` for one link per leading index of
+        `z`.
 
     Returns
     -------
@@ -108,8 +109,8 @@ class HermiteLink:
 class LinkFamily:
     r"""Random Hermite links: coefficient k is uniform in ``centre[k] +- spread[k]``.
 
-    A spread of zero everywhere is a fixed link. The default is the link of the experiments of Kuwataka and Suzuki (2026),
-    :math:`s(z) = h_3(z) + c\,h_4(z)` with :math:`c \sim \mathrm{Unif}[-1/2, 1/2]`.
+    A spread of zero everywhere is a fixed link. The default is the link of the experiments of Kuwataka and
+    Suzuki (2026), :math:`s(z) = h_3(z) + c\,h_4(z)` with :math:`c \sim \mathrm{Unif}[-1/2, 1/2]`.
 
     >>> LinkFamily().draw(seed=0).coefficients[3:]
     (1.0, 0.3132...)

@@ -1,13 +1,13 @@
 r"""Single- and multi-index regression tasks whose directions share a hidden subspace.
 
-Inputs are :math:`x \sim N(0, I_d)`. A family holds an r-dimensional subspace of :math:`R^d` that all its tasks
-share; a task draws its direction :math:`\beta` uniformly on the unit sphere of that subspace, draws a link
+Inputs are :math:`x \sim N(0, I_d)`. A family holds an r-dimensional subspace of :math:`R^d` that all its
+tasks share; a task draws its direction :math:`\beta` uniformly on the unit sphere of that subspace, draws a link
 :math:`s`, and its labels are
 
 .. math:: y = s(\langle\beta, x\rangle) + \zeta, \qquad \zeta \sim \mathrm{Unif}[-\tau, \tau].
 
-Setting of Kuwataka and Suzuki (2026); noise and normalisation follow Nishikawa et al. (2025). Everything that is
-drawn comes from a seed that the caller passes: an integer, a ``numpy.random.SeedSequence`` or a
+Setting of Kuwataka and Suzuki (2026); noise and normalisation follow Nishikawa et al. (2025). Everything
+that is drawn comes from a seed that the caller passes: an integer, a ``numpy.random.SeedSequence`` or a
 ``numpy.random.Generator``.
 
 >>> family = SingleIndexFamily.create(dim=8, rank=4, seed=0)
@@ -19,7 +19,7 @@ drawn comes from a seed that the caller passes: an integer, a ``numpy.random.See
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import cos, pi, sin, sqrt
 
 import numpy as np
@@ -85,8 +85,8 @@ class SingleIndexTask:
         r"""How much of the true directions an estimate holds, in [0, 1].
 
         For one direction :math:`|\langle\beta, u\rangle|/|u|`. For several, with `estimate` of shape
-        ``(n_directions, dim)``, the root mean squared cosine :math:`\sqrt{\|B\,Q\|_F^2/J}`, Q an orthonormal basis
-        of the row space of the estimate. A zero or non-finite estimate has overlap 0.
+        ``(n_directions, dim)``, the root mean squared cosine :math:`\sqrt{\|B\,Q\|_F^2/J}`, Q an
+        orthonormal basis of the row space of the estimate. A zero or non-finite estimate has overlap 0.
         """
         rows = np.atleast_2d(np.asarray(estimate, dtype=float))
         if not np.isfinite(rows).all() or not rows.any():
@@ -115,7 +115,7 @@ class SingleIndexFamily:
     """
 
     subspace: Array
-    link: LinkFamily | Link = LinkFamily()
+    link: LinkFamily | Link = field(default_factory=LinkFamily)
     noise: float = 0.1
     n_directions: int = 1
     combine: str = "sum"
