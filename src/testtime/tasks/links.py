@@ -1,7 +1,7 @@
 r"""Links of single-index models: normalised Hermite polynomials, fixed and random polynomial links.
 
-:math:`h_k = He_k/\sqrt{k!}` are orthonormal for the standard Gaussian, so the squared coefficients of a link in them
-add up to its variance. All links of the tasks are built here.
+:math:`h_k = He_k/\sqrt{k!}` are orthonormal for the standard Gaussian, so the squared coefficients of a
+link in them add up to its variance. All links of the tasks are built here.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 r"""Single- and multi-index regression tasks whose directions share a hidden subspace.
 
 Inputs are :math:`x \sim N(0, I_d)`. A family holds an r-dimensional subspace of :math:`R^d` that all its
-tasks share; a task draws its direction :math:`\beta` uniformly on the unit sphere of that subspace, draws a link
-:math:`s`, and its labels are
+tasks share; a task draws its direction :math:`\beta` uniformly on the unit sphere of that subspace, draws a
+link :math:`s`, and its labels are
 
 .. math:: y = s(\langle\beta, x\rangle) + \zeta, \qquad \zeta \sim \mathrm{Unif}[-\tau, \tau].
 
