@@ -146,7 +146,7 @@ def _label_edges(z: Array, values: Array, cells: Array, degree: int, noise: floa
     for first, last in zip(np.searchsorted(labels, starts), np.searchsorted(labels, stops), strict=True):
         if last - first < 8:
             continue
-        mass = cumulated[last - 1] - cumulated[first]
+        mass = float(cumulated[last - 1] - cumulated[first])
         quarter = max(1, round(n_cells * mass / 4))
         share = np.arange(1, 4 * quarter)
         targets = cumulated[first] + mass * share / (4 * quarter)
@@ -205,7 +205,7 @@ def _cell_integrals(
     increments, doubts = np.diff(primitive, axis=0), uncertain[:-1] + uncertain[1:]
 
     def gather(column: Array) -> Array:
-        return np.bincount(cells, weights=column, minlength=n_cells)
+        return np.bincount(cells, weights=column, minlength=n_cells).astype(float)
 
     moments = np.stack([gather(column) for column in increments.T], axis=1)
     blur = np.stack([gather(column) for column in doubts.T], axis=1)

@@ -41,7 +41,8 @@ def hermite_functions(z: ArrayLike, degree: int) -> Array:
     """
     points = np.asarray(z, dtype=float)
     scale = np.array([1.0 / sqrt(factorial(k)) for k in range(degree + 1)])
-    return hermite_e.hermevander(points, degree).reshape(*points.shape, degree + 1) * scale
+    table = np.asarray(hermite_e.hermevander(points, degree), dtype=float)
+    return table.reshape(*points.shape, degree + 1) * scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +93,7 @@ def link_quadrature(link: PointwiseLink, degree: int, kinks: Iterable[float] | N
     half_width = _PANEL_WIDTH * np.ceil(half_width / _PANEL_WIDTH)
     grid = np.arange(-half_width, half_width + _PANEL_WIDTH / 2, _PANEL_WIDTH)
     inside = given[np.abs(given) < half_width]
-    edges = np.unique(np.concatenate([grid, inside]))
+    edges: Array = np.unique(np.concatenate([grid, inside])).astype(float)
     done = _Panels.integrate(link, edges[:-1], edges[1:], degree)
     half_width = _widen(link, done, degree, half_width)
 
@@ -205,12 +206,8 @@ def _widen(link: PointwiseLink, done: _Panels, degree: int, half_width: float) -
             return half_width
         if half_width + 1.0 > _LAST_POINT or not np.isfinite(done.moment()):
             break
-        start = np.concatenate(
-            [
-                -half_width - 1.0 + _PANEL_WIDTH * np.arange(per_unit),
-                half_width + _PANEL_WIDTH * np.arange(per_unit),
-            ]
-        )
+        steps = _PANEL_WIDTH * np.arange(per_unit)
+        start: Array = np.concatenate([-half_width - 1.0 + steps, half_width + steps]).astype(float)
         if not np.isfinite(link.unchecked(start + _PANEL_WIDTH)).all():
             break
         done.append(_Panels.integrate(link, start, start + _PANEL_WIDTH, degree))
