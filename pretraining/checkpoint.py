@@ -76,7 +76,8 @@ def restore(state: State, path: Path) -> dict[str, Any]:
     """Fill a fresh state from a checkpoint with optimiser; returns the configuration stored in it."""
     tensors, meta, config = read_checkpoint(path)
     state.model.load_state_dict(part(tensors, "model."))
-    state.ema = part(tensors, "ema.")
+    average = part(tensors, "ema.")
+    state.ema = {name: average[name] for name in state.ema}
     for group, step in zip(state.optimiser.param_groups, meta.pop("group_steps"), strict=True):
         if step:
             group["step"] = step

@@ -139,6 +139,7 @@ def train(
     resumed = last.exists()
     if resumed:
         restore(state, last)
+        _rewind_log(folder, state.step)
     plain = config.to_dict()
     _log(folder, {"event": "resume" if resumed else "start", "step": state.step, "pool_tables": len(pool or ()),
                   "threads": torch.get_num_threads(), "torch": torch.__version__, "config": plain})  # fmt: skip
@@ -186,6 +187,14 @@ def _validation(state: State, config: Config) -> dict[str, Any]:
         "loss_last": round(validate(state.model, None, config), 5),
         "loss_ema": round(validate(state.model, state.ema, config), 5),
     }
+
+
+def _rewind_log(folder: Path, step: int) -> None:
+    """Drop what a killed run logged after its last checkpoint: those steps are done again."""
+    path = folder / "log.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    kept = [line for line in lines if json.loads(line)["step"] <= step]
+    path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
 
 
 def _log(folder: Path, entry: dict[str, Any]) -> None:
