@@ -147,13 +147,13 @@ class Adaptation(Result):
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Adaptation:
         """Rebuild the record from :meth:`to_dict`."""
-        known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
-        known = {name: math.nan if value is None else value for name, value in known.items()}
+        known: dict[str, Any] = {f.name: values[f.name] for f in fields(cls) if f.name in values}
         for name in ("loss_before", "loss_after", "difference", "standard_error", "margin", "step_size"):
-            known[name] = float(known[name])
+            known[name] = math.nan if known[name] is None else float(known[name])
         for name in ("losses", "probes", "notes"):
             known[name] = tuple(known[name])
-        return cls(**{**known, "status": Status[known["status"]]})
+        known["status"] = Status[known["status"]]
+        return cls(**known)
 
     def explain(self) -> str:
         """Say in sentences what was trained, what the guard saw, and what is served."""

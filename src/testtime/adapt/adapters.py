@@ -140,7 +140,7 @@ def choose_targets(learner: Learner, spec: AdapterSpec) -> dict[str, str]:
         name: p for name, p in learner.module.named_parameters() if p.is_floating_point() and p.requires_grad
     }
     if spec.kind == "all":
-        chosen = {name: _OFFSET for name in floating}
+        chosen = dict.fromkeys(floating, _OFFSET)
     elif spec.kind == "norms":
         chosen = {name: _OFFSET for name, p in floating.items() if p.ndim == 1}
     elif spec.kind == "lora":
@@ -210,7 +210,10 @@ def merge(module: nn.Module, state: Mapping[str, Tensor], spec: AdapterSpec) -> 
         name, _, form = key.rpartition(":")
         if name not in weights:
             raise InputError(
-                sentence(f"the adapter changes {name!r}, which the model does not have", remedy=nearest(name, weights))
+                sentence(
+                    f"the adapter changes {name!r}, which the model does not have",
+                    remedy=nearest(name, weights),
+                )
             )
         weight = weights[name]
         if form == _OFFSET:
@@ -223,7 +226,10 @@ def merge(module: nn.Module, state: Mapping[str, Tensor], spec: AdapterSpec) -> 
             continue
         if change.shape != weight.shape:
             raise InputError(
-                sentence(f"the adapter's change of {name!r} has shape {tuple(change.shape)}", expected=f"{tuple(weight.shape)}")
+                sentence(
+                    f"the adapter's change of {name!r} has shape {tuple(change.shape)}",
+                    expected=f"{tuple(weight.shape)}",
+                )
             )
         weight.add_(change)
 

@@ -165,7 +165,9 @@ def fit_guarded(
         if not np.isfinite(verdict.difference):
             ended = result.steps.finite and not result.steps.n_steps
             status = Status.REVERTED_TIME if ended else Status.REVERTED_NON_FINITE
-            return Outcome(None, replace(verdict, status=status), result.steps, result.n_training, fold, len(results))
+            return Outcome(
+                None, replace(verdict, status=status), result.steps, result.n_training, fold, len(results)
+            )
         if abs(verdict.difference) > guard.decisive * verdict.standard_error:
             break
     return _choose(results, verdict)
@@ -203,6 +205,12 @@ def fit_unguarded(
     pool = np.concatenate(split.folds)
     steps = train(learner, rows, pool, plan, seed, deadline=deadline, clock=clock, on_step=on_step)
     usable = steps.finite and steps.n_steps > 0
-    status = Status.UNGUARDED if usable else Status.REVERTED_NON_FINITE if not steps.finite else Status.REVERTED_TIME
+    status = (
+        Status.UNGUARDED
+        if usable
+        else Status.REVERTED_NON_FINITE
+        if not steps.finite
+        else Status.REVERTED_TIME
+    )
     verdict = replace(decide([], []), status=status)
     return Outcome(steps.state if usable else None, verdict, steps, len(pool), -1, 0)

@@ -61,7 +61,9 @@ class StepPlan:
     def __post_init__(self) -> None:
         for name in ("n_steps", "n_context", "n_query", "n_gradient_episodes"):
             if getattr(self, name) < 1:
-                raise InputError(sentence(f"{name}={getattr(self, name)}", expected="an integer of at least 1"))
+                raise InputError(
+                    sentence(f"{name}={getattr(self, name)}", expected="an integer of at least 1")
+                )
         if not self.learning_rate > 0 or not np.isfinite(self.learning_rate):
             raise InputError(
                 sentence(f"step_size={self.learning_rate}", expected="a positive finite number, or 'auto'")

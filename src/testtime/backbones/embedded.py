@@ -77,6 +77,10 @@ class EmbeddedBackbone:
         """Fit the column preprocessing."""
         return ColumnScaler.fit(x)
 
+    def load_scaler(self, arrays: Mapping[str, NDArray[np.float64]]) -> ColumnScaler:
+        """Rebuild the column preprocessing."""
+        return ColumnScaler.from_arrays(arrays)
+
 
 def _read(name: str) -> bytes:
     return (files("testtime.backbones") / "weights" / name).read_bytes()

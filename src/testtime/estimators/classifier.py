@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from testtime.adapt.adapters import AdapterSpec, merge
 from testtime.errors import InputError, sentence
 from testtime.estimators.base import TTTBase, load_backbone
+from testtime.estimators.columns import DataWarning
 from testtime.estimators.fitting import fit_members
 from testtime.estimators.members import Member, member_probabilities
 from testtime.estimators.progress import progress
@@ -141,7 +142,7 @@ class TTTClassifier(ClassifierMixin, TTTBase):
         settings = check_settings(self.get_params(deep=False))
         backbone = load_backbone(self.backbone)
         frame = self._check_table(X, reset=True)
-        classes, codes = self._check_target(y, len(frame), settings, backbone.max_classes)
+        classes, codes = self._check_target(y, len(frame), backbone.max_classes)
         x = self._encode_fit(frame, backbone)
         with progress(self.verbose) as (on_plan, on_step):
             fitted = fit_members(
@@ -157,12 +158,12 @@ class TTTClassifier(ClassifierMixin, TTTBase):
         self._serve(settings)
         return self
 
-    def _check_target(
-        self, y: Any, n_rows: int, settings: Settings, max_classes: int
-    ) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    def _check_target(self, y: Any, n_rows: int, max_classes: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Return class labels and codes, or say why the target cannot be used."""
         if y is None:
-            raise InputError("This classifier requires y to be passed, but the target y is None. Pass the labels.")
+            raise InputError(
+                "This classifier requires y to be passed, but the target y is None. Pass the labels."
+            )
         if hasattr(y, "to_pandas") and not hasattr(y, "iloc"):
             y = y.to_pandas()
         try:
@@ -204,15 +205,13 @@ class TTTClassifier(ClassifierMixin, TTTBase):
                     remedy="Merge rare classes; for a numeric target, bin it first",
                 )
             )
-        rare = np.flatnonzero(counts < 2)
-        if len(rare) and settings.n_steps != 0 and n_rows > 2 * len(classes):
-            raise InputError(
-                sentence(
-                    f"class {classes[rare[0]]!r} has a single row",
-                    expected="at least two rows of each class",
-                    why="one is needed as context and another to train on or to guard",
-                    remedy="Merge or drop the class, or pass n_steps=0 for plain in-context learning",
-                )
+        single = [str(label) for label in classes[counts < 2]]
+        if single:
+            warnings.warn(
+                f"Classes with a single row are kept in the context and can be neither trained on nor guarded: "
+                f"{', '.join(map(repr, single[:5]))}. Merge or drop them.",
+                DataWarning,
+                stacklevel=3,
             )
         return classes, codes.astype(np.int64)
 
@@ -233,7 +232,9 @@ class TTTClassifier(ClassifierMixin, TTTBase):
             served.append(module.requires_grad_(False))
         self._served = served
 
-    def _average(self, x: NDArray[np.float64], n_context: int, members: list[tuple[Member, Any]]) -> NDArray[np.float64]:
+    def _average(
+        self, x: NDArray[np.float64], n_context: int, members: list[tuple[Member, Any]]
+    ) -> NDArray[np.float64]:
         backbone = load_backbone(self.backbone)
         context = (self._x[:n_context], self._y[:n_context])
         total = np.zeros((len(x), len(self.classes_)))
@@ -256,7 +257,8 @@ class TTTClassifier(ClassifierMixin, TTTBase):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable class of each row, ``(q,)``."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
 
     def predict_proba_at(self, X: Any, n_context: int, *, adapted: bool = True) -> NDArray[np.float64]:
         """Return probabilities with another context length or with the frozen model, for learning curves.
@@ -287,7 +289,9 @@ class TTTClassifier(ClassifierMixin, TTTBase):
         if adapted:
             return self._average(x, n_context, list(zip(self._members, self._served, strict=True)))
         settings = check_settings(self.get_params(deep=False))
-        module = load_backbone(self.backbone).new_module().to(device=settings.device, dtype=settings.predict_dtype)
+        module = (
+            load_backbone(self.backbone).new_module().to(device=settings.device, dtype=settings.predict_dtype)
+        )
         frozen = [(Member(member.columns, member.codes), module) for member in self._members]
         return self._average(x, n_context, frozen)
 
@@ -312,7 +316,7 @@ class TTTClassifier(ClassifierMixin, TTTBase):
         return save(self, directory, overwrite=overwrite)
 
     def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
+        state = dict(super().__getstate__())
         state.pop("_served", None)  # rebuilt from the base and the adapters
         return state
 

@@ -220,7 +220,9 @@ def _levels(values: pd.Series) -> list[Any]:
     if isinstance(values.dtype, pd.CategoricalDtype) and values.dtype.ordered:
         return list(dict.fromkeys(_level(level) for level in values.dtype.categories))
     # bool < number < text, so that mixed columns sort as well
-    return sorted({_level(value) for value in values.dropna().unique()}, key=lambda v: (isinstance(v, str), v))
+    return sorted(
+        {_level(value) for value in values.dropna().unique()}, key=lambda v: (isinstance(v, str), v)
+    )
 
 
 def _codes(values: pd.Series, levels: list[Any]) -> NDArray[np.float64]:

@@ -104,12 +104,16 @@ def fit_members(
                 learner, own_rows, turned, steps, guard, member_seed, deadline=deadline, on_step=on_step
             )
         else:
-            outcome = fit_unguarded(learner, own_rows, turned, steps, member_seed, deadline=deadline, on_step=on_step)
+            outcome = fit_unguarded(
+                learner, own_rows, turned, steps, member_seed, deadline=deadline, on_step=on_step
+            )
         outcomes.append(outcome)
         if outcome.state is None and index == 0:
             break  # the verdict on the first member stands for the table
 
-    kept = [(replace(m, state=o.state), o) for m, o in zip(members, outcomes, strict=False) if o.state is not None]
+    kept = [
+        (replace(m, state=o.state), o) for m, o in zip(members, outcomes, strict=False) if o.state is not None
+    ]
     if kept:
         members = [member for member, _ in kept]
         guarded = split.folds[outcomes[0].fold]

@@ -37,7 +37,9 @@ class Member:
     codes: NDArray[np.int64]
     state: dict[str, Tensor] | None = None
 
-    def rows(self, x: NDArray[np.float64], y: NDArray[np.int64], dtype: torch.dtype, device: torch.device) -> Rows:
+    def rows(
+        self, x: NDArray[np.float64], y: NDArray[np.int64], dtype: torch.dtype, device: torch.device
+    ) -> Rows:
         """Return labelled rows as this member sees them."""
         return Rows(self.features(x, dtype, device), torch.as_tensor(self.codes[y], device=device))
 
@@ -54,7 +56,11 @@ def draw_member(index: int, n_columns: int, n_classes: int, rng: np.random.Gener
 
 
 def member_probabilities(
-    learner: Learner, member: Member, module: nn.Module, context: tuple[NDArray, NDArray], x: NDArray[np.float64]
+    learner: Learner,
+    member: Member,
+    module: nn.Module,
+    context: tuple[NDArray, NDArray],
+    x: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Class probabilities ``(q, C)`` of one member, computed in chunks of rows.
 

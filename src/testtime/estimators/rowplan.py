@@ -96,31 +96,32 @@ def plan_rows(
     least = 2 * N_FOLDS
     if settings.n_context is not None:
         _check_context(settings.n_context, n_rows, n_classes, least)
-    if settings.n_steps is None and n_rows < MIN_ROWS:
+    too_few = n_rows - max(n_classes, n_rows // 4) < least
+    if (settings.n_steps is None and n_rows < MIN_ROWS) or (settings.n_context is None and too_few):
         n_context = everything if settings.n_context is None else settings.n_context
         plan = RowPlan(n_context, n_context, 0)
-        plan.notes.append(f"With fewer than {MIN_ROWS} rows, rows are worth more as context than as training rows.")
+        plan.notes.append(
+            f"There are only {n_rows:,} rows, and rows are worth more as context than as training rows."
+        )
         return plan
 
     probes: tuple[ContextProbe, ...] = ()
     notes: list[str] = []
     seconds_per_row = 0.0
     sizes = probe_sizes(n_rows, n_classes)
-    if settings.n_context is None:
-        if not sizes:
-            n_context = max(n_classes, n_rows // 4)
-            _check_context(n_context, n_rows, n_classes, least)
-        else:
-            started = time.monotonic()
-            probes = probe_contexts(learner, rows, order, sizes)
-            seconds_per_row = (time.monotonic() - started) / sum(n + 512 for n in sizes)
-            n_context = choose_context(probes)
-            losses = ", ".join(f"{probe.loss:.3f} at {probe.n_context}" for probe in probes)
-            notes.append(
-                f"A context of {n_context} rows was chosen: the frozen model's loss on other rows was {losses}."
-            )
-    else:
+    if settings.n_context is not None:
         n_context = settings.n_context
+    elif not sizes:
+        n_context = max(n_classes, n_rows // 4)
+    else:
+        started = time.monotonic()
+        probes = probe_contexts(learner, rows, order, sizes)
+        seconds_per_row = (time.monotonic() - started) / sum(n + 512 for n in sizes)
+        n_context = choose_context(probes)
+        losses = ", ".join(f"{probe.loss:.3f} at {probe.n_context}" for probe in probes)
+        notes.append(
+            f"A context of {n_context} rows was chosen: the frozen model's loss on other rows was {losses}."
+        )
 
     n_query = 256
     n_pool = (n_rows - n_context) * (N_FOLDS - 1) // N_FOLDS

@@ -57,10 +57,15 @@ def _device(name: Any) -> torch.device:
     try:
         device = torch.device(name)
     except (RuntimeError, TypeError) as error:
-        raise InputError(sentence(f"device={name!r}", expected="'cpu', 'cuda', 'cuda:0', ... or 'auto'")) from error
+        raise InputError(
+            sentence(f"device={name!r}", expected="'cpu', 'cuda', 'cuda:0', ... or 'auto'")
+        ) from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise InputError(
-            sentence(f"device={name!r}, but PyTorch finds no CUDA device", remedy="Use device='cpu' or device='auto'")
+            sentence(
+                f"device={name!r}, but PyTorch finds no CUDA device",
+                remedy="Use device='cpu' or device='auto'",
+            )
         )
     return device
 
