@@ -77,8 +77,11 @@ class SimulatedRisk:
 
     def risk(self, step_size: float) -> tuple[float, float]:
         """Return the mean risk after a step and its standard error."""
-        risks = self.before + step_size * self.slope + 0.5 * step_size**2 * self.curvature
-        return float(risks.mean()), float(risks.std(ddof=1) / np.sqrt(len(risks)))
+        return _mean_and_error(self.before + step_size * self.slope + 0.5 * step_size**2 * self.curvature)
+
+    def gain(self, step_size: float) -> tuple[float, float]:
+        """Return the mean fall in risk after a step and its standard error."""
+        return _mean_and_error(-step_size * self.slope - 0.5 * step_size**2 * self.curvature)
 
 
 def simulate_one_step(
@@ -191,6 +194,10 @@ def simulate_steps(
             if place < len(step_sizes):
                 change += step_size * (X_train.T @ (y_train - X_train @ (diagonal * summary + change)))
     return risks
+
+
+def _mean_and_error(values: Array) -> tuple[float, float]:
+    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
 
 
 def _summary(population: Population, tasks: Array, n_rows: int, rng: np.random.Generator) -> Array:
