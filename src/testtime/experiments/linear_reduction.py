@@ -149,7 +149,7 @@ def _simulated(config: Config, dim: int, seed: np.random.SeedSequence) -> list[d
 
 
 def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
-    """The context shrinks a lot from a cold start and little from a warm one; limits mislead below d = 100."""
+    """The context shrinks a lot from a cold start, little from a warm one; limits mislead below d = 100."""
     exact, gains = table[table["kind"] == "exact"], table[table["kind"] == "gain"]
     half = exact[exact["target"] == 0.5]
     few, many = half[half["k_ratio"] <= 0.5]["factor"], half[half["k_ratio"] >= 2.0]["factor"]
@@ -219,11 +219,11 @@ def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
         [
             (
                 "exact",
-                "theory, exact: best fixed step, fresh context; context_reduction and one_step in docs/theory/linear",
+                "theory, exact: best fixed step, fresh context; context_reduction, one_step",
             ),
             (
                 "limit",
-                "limit of large n, k, d; smallest_context_limit (it diverges where n = o(d) is enough)",
+                "limit of large n, k, d: smallest_context_limit (it diverges where n = o(d) is enough)",
             ),
             ("measured", f"simulation: mean ± 2 standard errors over {config.n_designs} designs"),
             ("reference", "exact = limit: k/(k + d) · d³/(n + d)³"),
