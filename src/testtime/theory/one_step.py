@@ -150,7 +150,8 @@ def _coefficients(plan: Step, context: str, step: str, weighted: bool) -> Coeffi
     if not isinstance(task, FixedTask):
         raise InputError(
             sentence(
-                "a random test task with step='normalized', context='fresh' and a covariance that is not a number",
+                "a random test task, an input_cov or task_cov that is not a number, step='normalized', "
+                "context='fresh'",
                 expected="a fixed task vector",
                 why="the ratio is not a polynomial in the task",
                 remedy="Pass task=..., and average over tasks if you need to",
