@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .checkpoint import read_checkpoint
 from .methods import BASELINES, Method, in_context, load_model
 from .metrics import scores
 from .tables import read_table, split
@@ -54,7 +55,9 @@ def measure(
                         warnings.simplefilter("ignore")  # convergence, categories unseen in 32 rows
                         probability = run(table, rows, test, seed)
                     seconds = time.perf_counter() - start
-                    records.append(Record(name, n, seed, method, **scores(probability, table.y[test]), seconds=seconds))
+                    records.append(
+                        Record(name, n, seed, method, **scores(probability, table.y[test]), seconds=seconds)
+                    )
     return records
 
 
@@ -101,7 +104,9 @@ def per_table(records: list[Record], n: int, measure_name: str = "auc") -> str:
     for table in dict.fromkeys(r.table for r in records if r.n == n):
         cells = []
         for method in methods:
-            values = [getattr(r, measure_name) for r in records if (r.table, r.n, r.method) == (table, n, method)]
+            values = [
+                getattr(r, measure_name) for r in records if (r.table, r.n, r.method) == (table, n, method)
+            ]
             cells.append(f"{np.mean(values):.3f}")
         lines.append(f"| {table} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -125,7 +130,9 @@ def evaluate(
     return measure(methods, names, sizes=sizes or SIZES, seeds=seeds, n_test=n_test)
 
 
-def curve(run: Path, names: list[str], *, sizes: list[int], seeds: int, n_test: int) -> list[dict[str, object]]:
+def curve(
+    run: Path, names: list[str], *, sizes: list[int], seeds: int, n_test: int
+) -> list[dict[str, object]]:
     """Mean scores of the running average of every snapshot of a run."""
     points: list[dict[str, object]] = []
     for snapshot in sorted(run.glob("step-*.safetensors")):
@@ -133,7 +140,8 @@ def curve(run: Path, names: list[str], *, sizes: list[int], seeds: int, n_test: 
             {"model": in_context(load_model(snapshot), 1)}, names, sizes=sizes, seeds=seeds, n_test=n_test
         )
         means = {name: rows["model"] for name, rows in summary(records).items()}
-        points.append({"step": int(snapshot.stem.removeprefix("step-")), **means})
+        _, counters, _ = read_checkpoint(snapshot)
+        points.append({"step": counters["step"], "tables": counters["tables"], **means})
     return points
 
 

@@ -1,7 +1,7 @@
 """From a checkpoint to the files the package ships.
 
-``classifier.safetensors`` (weights), ``classifier.json`` (constructor arguments, preprocessing rule, how it was
-trained, sha256), ``training_log.jsonl`` (thinned), ``MODEL_CARD.md`` and ``LICENSE``.
+``classifier.safetensors`` (weights), ``classifier.json`` (constructor arguments, preprocessing rule, how it
+was trained, sha256), ``training_log.jsonl`` (thinned), ``MODEL_CARD.md`` and ``LICENSE``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from .checkpoint import part, read_checkpoint
 from .prior.columns import CLIP, RANK_WEIGHT
 
 PREPROCESSING = {
-    "rule": "(1 - rank_weight) * clip((x - mean) / std, -clip, clip) + rank_weight * sqrt(12) * (mid_rank - 1/2)",
+    "rule": "(1 - rank_weight) * clip((x - mean) / std, -clip, clip)"
+    " + rank_weight * sqrt(12) * (mid_rank - 1/2)",
     "rank_weight": RANK_WEIGHT,
     "clip": CLIP,
     "std": "population",
@@ -29,8 +30,8 @@ PREPROCESSING = {
 }
 LICENCE_NOTE = (
     "The weights in this folder were trained from random initialisation on synthetic tables by the code in\n"
-    "pretraining/ of this repository. They are licensed, like the code, under the Apache License, Version 2.0:\n"
-    "https://www.apache.org/licenses/LICENSE-2.0\n"
+    "pretraining/ of this repository. They are licensed, like the code, under the Apache License,\n"
+    "Version 2.0: https://www.apache.org/licenses/LICENSE-2.0\n"
 )
 
 
@@ -60,7 +61,9 @@ def export(checkpoint: Path, folder: Path, *, average: bool = True, half: bool =
     dtype = torch.float16 if half else torch.float32
     payload = save({name: value.to(dtype).contiguous() for name, value in sorted(weights.items())})
     log = checkpoint.parent / "log.jsonl"
-    entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
+    entries = (
+        [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
+    )
     entries = [entry for entry in entries if entry["step"] <= counters["step"]]
     validation = [entry for entry in entries if "loss_ema" in entry]
     description = {
@@ -72,10 +75,14 @@ def export(checkpoint: Path, folder: Path, *, average: bool = True, half: bool =
         "training": {
             **{key: counters[key] for key in ("step", "tables", "seconds", "skipped")},
             "weights": "running average" if average else "last",
-            "validation_loss": {k: validation[-1][k] for k in ("step", "loss_last", "loss_ema")} if validation else None,
+            "validation_loss": {k: validation[-1][k] for k in ("step", "loss_last", "loss_ema")}
+            if validation
+            else None,
             "threads": next((entry["threads"] for entry in entries if "threads" in entry), None),
             "torch": next((entry["torch"] for entry in entries if "torch" in entry), None),
-            "pool_tables": next((entry["pool_tables"] for entry in reversed(entries) if "pool_tables" in entry), None),
+            "pool_tables": next(
+                (entry["pool_tables"] for entry in reversed(entries) if "pool_tables" in entry), None
+            ),
             "settings": {"train": settings["train"], "prior": settings["prior"]},
         },
         "dtype": str(dtype).removeprefix("torch."),

@@ -28,7 +28,8 @@ Method = Callable[[RealTable, np.ndarray, np.ndarray, int], np.ndarray]
 
 
 def load_model(path: Path, *, average: bool = True) -> TabICL:
-    """A model from a checkpoint or snapshot of the loop, or from exported weights with their JSON beside them.
+    """A model from a checkpoint or snapshot of the loop, or from exported weights with their JSON beside
+    them.
 
     Parameters
     ----------
@@ -51,7 +52,9 @@ def load_model(path: Path, *, average: bool = True) -> TabICL:
 
 
 @torch.no_grad()
-def predict(model: TabICL, x_train: np.ndarray, y_train: np.ndarray, x_test: np.ndarray, members: int, seed: int):
+def predict(
+    model: TabICL, x_train: np.ndarray, y_train: np.ndarray, x_test: np.ndarray, members: int, seed: int
+):
     """Class probabilities, averaged over ``members`` orders of columns and class codes (the first unchanged).
 
     Returns
@@ -84,7 +87,8 @@ def in_context(model: TabICL, members: int) -> Method:
 def _one_hot(table: RealTable):
     numeric = make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler())
     category = make_pipeline(
-        SimpleImputer(strategy="most_frequent", keep_empty_features=True), OneHotEncoder(handle_unknown="ignore")
+        SimpleImputer(strategy="most_frequent", keep_empty_features=True),
+        OneHotEncoder(handle_unknown="ignore"),
     )
     return ColumnTransformer([("n", numeric, ~table.categorical), ("c", category, table.categorical)])
 
@@ -101,7 +105,9 @@ def _scikit(make: Callable[[RealTable, int, int], object]) -> Method:
 def _boosting(table: RealTable, n_train: int, seed: int):
     few = np.array([len(np.unique(column)) <= 255 for column in table.x.T])
     return HistGradientBoostingClassifier(
-        categorical_features=table.categorical & few, random_state=seed, min_samples_leaf=min(20, max(2, n_train // 16))
+        categorical_features=table.categorical & few,
+        random_state=seed,
+        min_samples_leaf=min(20, max(2, n_train // 16)),
     )
 
 
@@ -112,7 +118,11 @@ BASELINES: dict[str, Method] = {
         )
     ),
     "boosted trees": _scikit(_boosting),
-    "logistic regression": _scikit(lambda table, n, seed: make_pipeline(_one_hot(table), LogisticRegression(max_iter=500))),
-    "10 nearest rows": _scikit(lambda table, n, seed: make_pipeline(_one_hot(table), KNeighborsClassifier(10, weights="distance"))),
+    "logistic regression": _scikit(
+        lambda table, n, seed: make_pipeline(_one_hot(table), LogisticRegression(max_iter=500))
+    ),
+    "10 nearest rows": _scikit(
+        lambda table, n, seed: make_pipeline(_one_hot(table), KNeighborsClassifier(10, weights="distance"))
+    ),
 }
 """Defaults of scikit-learn, except where a default cannot learn from 32 rows (leaf size of boosted trees)."""

@@ -32,7 +32,8 @@ def scores(probability: np.ndarray, y: np.ndarray) -> dict[str, float]:
 
 
 def calibration_error(probability: np.ndarray, y: np.ndarray, n_bins: int = 10) -> float:
-    """Expected calibration error of the predicted class: mean of |accuracy - confidence| over equal-width bins.
+    """Expected calibration error of the predicted class: mean of |accuracy - confidence| over equal-width
+    bins.
 
     >>> calibration_error(np.array([[0.75, 0.25]] * 4), np.array([0, 0, 0, 1]))
     0.0

@@ -1,7 +1,7 @@
 """Real tables for the evaluation: which ones, how encoded, how split.
 
-Choices (prior, schedule, which weights to ship) may look at ``DEVELOPMENT`` tables and at synthetic validation
-loss. ``REPORTED`` tables are only ever measured.
+Choices (prior, schedule, which weights to ship) may look at ``DEVELOPMENT`` tables and at synthetic
+validation loss. ``REPORTED`` tables are only ever measured.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from testtime.tasks.tables import load_table
 
 DEVELOPMENT = (
@@ -85,7 +86,9 @@ def read_table(name: str) -> RealTable:
     return RealTable(name, np.stack(columns, axis=1), y, np.array(categorical))
 
 
-def split(y: np.ndarray, sizes: list[int], n_test: int, seed: int) -> tuple[dict[int, np.ndarray], np.ndarray]:
+def split(
+    y: np.ndarray, sizes: list[int], n_test: int, seed: int
+) -> tuple[dict[int, np.ndarray], np.ndarray]:
     """Nested training sets and one test set.
 
     Every training set holds at least one row of every class; the test rows are the same for every size.
