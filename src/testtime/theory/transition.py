@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from testtime.errors import InputError, sentence
-from testtime.results import OneStep, ScaledStart, Transition
+from testtime.results import ScaledStart, Transition
+from testtime.theory.crossing import cross
 from testtime.theory.matrices import multiply
 from testtime.theory.one_step import one_step
 from testtime.theory.pretraining import pretrained_weight
@@ -18,8 +19,6 @@ from testtime.theory.setting import Setting
 __all__ = ["best_scaled_start", "start_transition"]
 
 Array = NDArray[np.float64]
-
-_TIE = 1e-13  # relative difference of two risks that is taken for rounding
 
 
 def start_transition(
@@ -70,65 +69,7 @@ def start_transition(
     probe = setting.replace(n_train=1)
     how = {"context": context, "step": step, "eval_context": eval_context, "left": left, "right": right}
     warm, cold = one_step(probe, "warm", **how), one_step(probe, "cold", **how)
-    lead = cold.risk_before - warm.risk_before
-    scale = max(cold.risk_before, warm.risk_before)
-    crossings = tuple(
-        k for k in _positive_roots(*_polynomial(warm, cold, scale)) if _changes_sign(warm, cold, k)
-    )
-    few = _winner(lead, scale) or _first_slope(warm, cold)
-    many = few if len(crossings) % 2 == 0 else ("cold" if few == "warm" else "warm")
-    first = crossings[0] if crossings else (float("inf") if few == "warm" else 0.0)
-    return Transition(first, few, many, crossings)
-
-
-def _polynomial(warm: OneStep, cold: OneStep, scale: float) -> tuple[float, float, float]:
-    """Coefficients of the crossing equation, highest power first; rounding-sized ones are zero."""
-    lead = cold.risk_before - warm.risk_before
-    half_w, half_c = (s.half_train if np.isfinite(s.half_train) else 1.0 for s in (warm, cold))
-    gain_w, gain_c = warm.limit_gain, cold.limit_gain
-    high = lead - gain_c + gain_w
-    middle = lead * (half_w + half_c) - gain_c * half_w + gain_w * half_c
-    rounding = _TIE * scale
-    return (
-        high if abs(high) > rounding else 0.0,
-        middle if abs(middle) > rounding * (half_w + half_c) else 0.0,
-        lead * half_w * half_c if abs(lead) > rounding else 0.0,
-    )
-
-
-def _positive_roots(a: float, b: float, c: float) -> list[float]:
-    """Positive roots of a k^2 + b k + c, ascending, from the form that does not cancel."""
-    if a == 0.0:
-        roots = [] if b == 0.0 else [-c / b]
-    else:
-        inside = b * b - 4 * a * c
-        if inside < 0:
-            return []
-        q = -(b + np.copysign(np.sqrt(inside), b)) / 2
-        roots = [q / a] + ([c / q] if q else [])
-    return sorted({float(root) for root in roots if root > 0 and np.isfinite(root)})
-
-
-def _best_risk(step: OneStep, k: float) -> float:
-    return step.risk_before - (step.limit_gain * k / (k + step.half_train) if step.limit_gain else 0.0)
-
-
-def _changes_sign(warm: OneStep, cold: OneStep, k: float) -> bool:
-    """Whether the curves cross at k and do not only touch."""
-    below, above = (_best_risk(cold, t) - _best_risk(warm, t) for t in (k * (1 - 1e-3), k * (1 + 1e-3)))
-    return below * above < 0
-
-
-def _winner(lead: float, scale: float) -> str:
-    if abs(lead) <= _TIE * scale:
-        return ""
-    return "warm" if lead > 0 else "cold"
-
-
-def _first_slope(warm: OneStep, cold: OneStep) -> str:
-    """Which start gains more from the first row, when both begin with the same risk."""
-    one = (step.limit_gain / step.half_train for step in (warm, cold))
-    return "cold" if next(one) < next(one) else "warm"
+    return cross(warm, cold)
 
 
 def best_scaled_start(
