@@ -134,12 +134,14 @@ def hold_out(
     (8, 2)
     """
     codes = pd.factorize(pd.Series(labels), use_na_sentinel=False)[0]
+    counts = np.bincount(codes)
+    wanted = min(share, most / max(1, len(codes))) * counts
+    quotas = np.floor(wanted).astype(np.int64)
+    rest = np.argsort(quotas - wanted, kind="stable")  # the classes that rounding has cut most get one more
+    quotas[rest[: round(wanted.sum()) - quotas.sum()]] += 1
+    quotas = np.clip(quotas, 0, np.maximum(counts - 2, 0))
     rng = np.random.default_rng(random_state)
-    share = min(share, most / max(1, len(codes)))
-    held = []
-    for code in np.unique(codes):
-        rows = rng.permutation(np.flatnonzero(codes == code))
-        held.append(rows[: max(0, min(int(share * len(rows)), len(rows) - 2))])
+    held = [rng.permutation(np.flatnonzero(codes == code))[:quota] for code, quota in enumerate(quotas)]
     chosen = np.sort(np.concatenate(held)) if held else np.zeros(0, dtype=np.int64)
     return np.setdiff1d(np.arange(len(codes)), chosen), chosen
 

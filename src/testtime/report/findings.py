@@ -115,7 +115,7 @@ def comparison(evaluation: Mapping[str, Any]) -> str:
     if served is None:
         return (
             f"On {evaluation['n_rows']:,} held-out rows, the frozen model with {n_context:,} context rows "
-            f"has a log loss of {plain['log_loss']:.4f} and an accuracy of {plain['accuracy']:.1%}{_auc(plain)}."
+            f"has a log loss of {plain['log_loss']:.4f}, an accuracy of {plain['accuracy']:.1%}{_auc(plain)}."
         )
     difference, error = evaluation["difference"], evaluation["difference_error"]
     if not math.isfinite(error):

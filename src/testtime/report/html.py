@@ -79,8 +79,8 @@ def render_report(data: ReportData) -> str:
     )
 
 
-def _drawings(data: ReportData) -> dict[str, Markup]:
-    """Draw what there is to draw; the SVG is made here, from numbers, and needs no escaping."""
+def _drawings(data: ReportData) -> dict[str, Markup | None]:
+    """Draw what there is to draw, None for the rest; the SVG is made here, from numbers: nothing to escape."""
     drawn: dict[str, str] = {}
     adaptation, evaluation = data.adaptation, data.evaluation
     if evaluation is not None and evaluation["points"]:
@@ -94,7 +94,8 @@ def _drawings(data: ReportData) -> dict[str, Markup]:
         and math.isfinite(adaptation.standard_error)
     ):
         drawn["guard"] = draw_guard(adaptation.difference, adaptation.standard_error, adaptation.margin)
-    return {name: Markup(text) for name, text in drawn.items()}
+    names = ("curves", "calibration", "losses", "guard")
+    return {name: Markup(drawn[name]) if name in drawn else None for name in names}
 
 
 def _score_rows(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -195,7 +195,7 @@ def add_document(directory: str | os.PathLike[str], name: str, content: Mapping[
         raise InputError(sentence(f"document name {name!r}", expected="lower-case letters and underscores"))
     folder = Path(directory)
     manifest = _read_manifest(folder)
-    data = json.dumps(encode_value(dict(content)), sort_keys=True, allow_nan=False).encode("ascii")
+    data = json.dumps(encode_value(dict(content)), allow_nan=False).encode("ascii")
     entry = _entry(name, data, "json")
     extended = Manifest(
         base_fingerprint=manifest.base_fingerprint,
