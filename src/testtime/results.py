@@ -8,11 +8,13 @@ from typing import Any
 
 __all__ = [
     "Alignment",
+    "BestFilter",
     "Claim",
     "ContextReduction",
     "OneStep",
     "Result",
     "ScaledStart",
+    "SeveralSteps",
     "Status",
     "Transition",
 ]
@@ -216,3 +218,39 @@ class ContextReduction(Result):
     without: float
     with_step: float
     factor: float
+
+
+@dataclass(frozen=True)
+class SeveralSteps(Result):
+    """Risks along a path of steps.
+
+    Attributes
+    ----------
+    risks
+        Risk before the first step and after each of them.
+    best_count, best_risk
+        The number of steps with the least risk, and that risk: where to stop.
+    """
+
+    risks: tuple[float, ...]
+    best_count: int
+    best_risk: float
+
+
+@dataclass(frozen=True)
+class BestFilter(Result):
+    """The least risk that a number of steps can reach.
+
+    Attributes
+    ----------
+    risk
+        That risk.
+    coefficients
+        Coefficients of the filter H, lowest power first, for inputs of variance 1.
+    lengths
+        Step lengths that reach it, ascending; None when they would have to be complex.
+    """
+
+    risk: float
+    coefficients: tuple[float, ...]
+    lengths: tuple[float, ...] | None

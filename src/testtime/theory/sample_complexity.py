@@ -20,6 +20,7 @@ Array = NDArray[np.float64]
 
 _FIRST_BLOCK, _LARGEST_BLOCK = 256, 65536
 _FAR = 1e12  # rows that stand for an endless context
+_ROUNDING = 1e-13  # a target that is itself a risk of this library counts as reached
 
 
 def smallest_context(
@@ -83,6 +84,7 @@ def smallest_context(
     target = float(as_finite(target_risk, "target_risk"))
     if target <= setting.noise_var:
         return float("inf")
+    target *= 1 + _ROUNDING
     risk = _risk_of_length(setting, start, context, step)
     first = _first_length(setting, context, step)
     reachable = bool(risk(np.array([_FAR]))[0] <= target)
@@ -100,7 +102,7 @@ def smallest_context(
         return float("inf")
     raise InputError(
         sentence(
-            f"target_risk={target:g} is not reached with {largest:,} context rows",
+            f"target_risk={target_risk:g} is not reached with {largest:,} context rows",
             expected="a target that is",
             why="it is only reached by a longer context",
             remedy="Raise largest or the target",
@@ -151,8 +153,7 @@ def context_reduction(
     """
     plain = smallest_context(setting.replace(n_train=0), target_risk, "warm", **options)
     tuned = smallest_context(setting, target_risk, "best", context, step, **options)
-    if tuned == 0:
-        factor = float("inf") if plain > 0 else 1.0
-    else:
-        factor = 1.0 if plain == tuned else plain / tuned
+    if plain == tuned:
+        return ContextReduction(plain, tuned, 1.0)
+    factor = float("inf") if tuned == 0 else plain / tuned
     return ContextReduction(plain, tuned, factor)
