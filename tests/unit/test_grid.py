@@ -134,7 +134,7 @@ def test_a_killed_run_goes_on_where_it_ended(tmp_path):
     script = (
         "from tests.unit.test_grid import TOY, Config\n"
         "from testtime.experiments.grid import run\n"
-        f"run(TOY, Config(n_cells=40, bound=50.0, pause=0.1), {str(tmp_path)!r})\n"
+        f"run(TOY, Config(n_cells=30, bound=50.0, pause=0.05), {str(tmp_path)!r})\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["src", "."])}
     process = subprocess.Popen([sys.executable, "-c", script], env=environment)
@@ -147,11 +147,11 @@ def test_a_killed_run_goes_on_where_it_ended(tmp_path):
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert not (tmp_path / "toy" / "manifest.json").exists()
-    setting = Config(n_cells=40, bound=50.0, pause=0.1)
+    setting = Config(n_cells=30, bound=50.0, pause=0.05)
     n_finished = len(list(tmp_path.rglob("cells/*/part*.json")))
     assert config_hash(TOY, setting) != config_hash(TOY, Config())
     result = run(TOY, setting, tmp_path)
-    assert result.n_computed == 40 - n_finished
+    assert result.n_computed == 30 - n_finished
     assert n_finished >= 3
     fresh = run(TOY, replace(setting, pause=0.0), tmp_path / "fresh")
     pd.testing.assert_frame_equal(result.table, fresh.table, check_exact=True)
