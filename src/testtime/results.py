@@ -198,7 +198,8 @@ class Plan(Result):
                 f"The better start changes from {self.start_below} to "
                 f"{'cold' if self.start_below == 'warm' else 'warm'} at {self.flip_n_train:.1f} training rows."
             )
-        lines.append(f"A start of {self.scaled_start:.3g} times the pretrained weights reaches {self.scaled_risk:.4g}.")
+        scaled = f"{self.scaled_start:.3g} times the pretrained weights"
+        lines.append(f"A start of {scaled} reaches {self.scaled_risk:.4g}.")
         needed = self.context_without
         lines.append(
             "No context length reaches this risk without a step."

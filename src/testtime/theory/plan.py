@@ -156,7 +156,8 @@ def _assumptions(setting: Setting, context: str, step: str, flip: float) -> tupl
         close = np.isfinite(limit) and abs(flip - limit) <= 0.1 * limit
         found.append(
             Assumption(
-                f"the exact transition (k={flip:.4g}) is within 10% of its limit ({limit:.4g})", bool(close)
+                f"the limiting law would do for the start: it changes at k={limit:.4g}, exactly at k={flip:.4g}",
+                bool(close),
             )
         )
     return tuple(found)
