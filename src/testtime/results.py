@@ -9,14 +9,11 @@ from typing import Any
 
 __all__ = [
     "Adaptation",
-    "Alignment",
-    "BestFilter",
+    "Assumption",
     "Claim",
-    "ContextReduction",
     "OneStep",
+    "Plan",
     "Result",
-    "ScaledStart",
-    "SeveralSteps",
     "Status",
     "Transition",
 ]
@@ -260,120 +257,85 @@ class Transition(Result):
 
 
 @dataclass(frozen=True)
-class ScaledStart(Result):
-    """The best start of the form c W*, W* being the pretraining optimum.
+class Assumption(Result):
+    """What an answer rests on.
 
     Attributes
     ----------
-    scale
-        The factor c; 1 is the warm start, 0 the cold one.
-    risk, step
-        Risk after the best step from there, and that step.
-    warm_risk, cold_risk
-        The same for c = 1 and c = 0.
+    statement
+        The assumption, a sentence.
+    holds
+        True or False where the setting tells, None where only the user can know.
     """
 
-    scale: float
-    risk: float
-    step: float
+    statement: str
+    holds: bool | None
+
+
+@dataclass(frozen=True)
+class Plan(Result):
+    """What one test-time step does in a setting; risks include the irreducible noise.
+
+    Attributes
+    ----------
+    risk_now, risk_after
+        Risk of the pretrained weights without a step, and after the best step from the better start.
+    start, best_step, best_length
+        That start ("warm" or "cold"), its best step (on the sum of squared errors) and dimensionless length.
+    warm_risk, cold_risk
+        Risk after the best step from each start.
+    flip_n_train, start_below, start_above
+        Training rows at which the better start changes (``inf``: warm always, 0: cold always), and the
+        winners around.
+    context_without
+        Context rows with which the pretrained weights reach `risk_after` without any step; ``inf`` when
+        none do.
+    scaled_start, scaled_risk
+        The best factor c of a start c W*, and the risk after its best step.
+    assumptions
+        What the numbers rest on.
+    """
+
+    risk_now: float
+    risk_after: float
+    start: str
+    best_step: float
+    best_length: float
     warm_risk: float
     cold_risk: float
+    flip_n_train: float
+    start_below: str
+    start_above: str
+    context_without: float
+    scaled_start: float
+    scaled_risk: float
+    assumptions: tuple[Assumption, ...]
 
-
-@dataclass(frozen=True)
-class Alignment(Result):
-    """Squared bias and context variance of given weights on a task, in the metrics of the input covariance S.
-
-    Attributes
-    ----------
-    bias1, bias2, bias3
-        A_j: the squared bias in the metric S^j.
-    variance1, variance2, variance3
-        V_j: the variance that the context adds, in the same metrics.
-    noise_var, trace2, n_train
-        Noise variance, tr(S^2) (the dimension when S is the identity) and the training rows k.
-    """
-
-    bias1: Any
-    bias2: Any
-    bias3: Any
-    variance1: Any
-    variance2: Any
-    variance3: Any
-    noise_var: Any
-    trace2: Any
-    n_train: Any
-
-    @property
-    def A(self) -> Any:
-        """Squared bias in the metric of the risk."""
-        return self.bias1
-
-    @property
-    def B(self) -> Any:
-        """Context variance; A + B + noise_var is the risk before the step, in the limit."""
-        return self.variance1
-
-    def gain_limit(self, context: str = "fresh") -> Any:
-        """Gain of the best step in the proportional limit: k G^2 / (k (A_3 + V_3) + tr(S^2) (A_1 + V_1 +
-        noise)).
-
-        G is A_2 for a fresh evaluation context and A_2 + V_2 for the same one.
-        """
-        reached = self.bias2 + (self.variance2 if context == "same" else 0.0)
-        risk = self.bias1 + self.variance1 + self.noise_var
-        return self.n_train * reached**2 / (self.n_train * (self.bias3 + self.variance3) + self.trace2 * risk)
-
-
-@dataclass(frozen=True)
-class ContextReduction(Result):
-    """Context rows needed for a target risk.
-
-    Attributes
-    ----------
-    without, with_step
-        Rows without a step (pretrained weights) and after the best step; ``inf`` when no context is long
-        enough.
-    factor
-        ``without / with_step``.
-    """
-
-    without: float
-    with_step: float
-    factor: float
-
-
-@dataclass(frozen=True)
-class SeveralSteps(Result):
-    """Risks along a path of steps.
-
-    Attributes
-    ----------
-    risks
-        Risk before the first step and after each of them.
-    best_count, best_risk
-        The number of steps with the least risk, and that risk: where to stop.
-    """
-
-    risks: tuple[float, ...]
-    best_count: int
-    best_risk: float
-
-
-@dataclass(frozen=True)
-class BestFilter(Result):
-    """The least risk that a number of steps can reach.
-
-    Attributes
-    ----------
-    risk
-        That risk.
-    coefficients
-        Coefficients of the filter H, lowest power first, for inputs of variance 1.
-    lengths
-        Step lengths that reach it, ascending; None when they would have to be complex.
-    """
-
-    risk: float
-    coefficients: tuple[float, ...]
-    lengths: tuple[float, ...] | None
+    def explain(self) -> list[str]:
+        """Return the plan as sentences."""
+        weights = "the pretrained weights" if self.start == "warm" else "zero weights"
+        saved = self.risk_now - self.risk_after
+        lines = [
+            f"Risk now: {self.risk_now:.4g}.",
+            f"One step of size {self.best_step:.4g} from {weights} brings it to {self.risk_after:.4g}"
+            + (f" ({saved / self.risk_now:.1%} less)." if self.risk_now else "."),
+        ]
+        if self.flip_n_train == float("inf"):
+            lines.append("The pretrained weights are the better start for every number of training rows.")
+        elif self.flip_n_train == 0:
+            lines.append("Zero weights are the better start for every number of training rows.")
+        else:
+            lines.append(
+                f"The better start changes from {self.start_below} to "
+                f"{'cold' if self.start_below == 'warm' else 'warm'} at {self.flip_n_train:.1f} training rows."
+            )
+        scaled = f"{self.scaled_start:.3g} times the pretrained weights"
+        lines.append(f"A start of {scaled} reaches {self.scaled_risk:.4g}.")
+        needed = self.context_without
+        lines.append(
+            "No context length reaches this risk without a step."
+            if needed == float("inf")
+            else f"Without a step the same risk needs {needed:,} context rows."
+        )
+        words = {True: "holds", False: "does not hold", None: "assumed"}
+        return lines + [f"{words[one.holds]}: {one.statement}" for one in self.assumptions]

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from testtime.errors import InputError, sentence
-from testtime.results import BestFilter, SeveralSteps
+from testtime.theory.answers import BestFilter, SeveralSteps
 from testtime.theory.checks import as_finite
 from testtime.theory.pretraining import icl_risk
 from testtime.theory.setting import Setting

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testtime.errors import InputError, nearest, sentence
-from testtime.results import ContextReduction
+from testtime.theory.answers import ContextReduction
 from testtime.theory.checks import as_finite
 from testtime.theory.one_step import one_step
+from testtime.theory.pretraining import icl_risk_curve
 from testtime.theory.setting import Setting
 
 __all__ = ["context_reduction", "smallest_context"]
@@ -90,14 +91,16 @@ def smallest_context(
     reachable = bool(risk(np.array([_FAR]))[0] <= target)
     if start == "cold" and not reachable:
         return float("inf")  # the cold risk falls with every row
-    block = _FIRST_BLOCK if setting.isotropic else 1
+    fast = setting.isotropic or (start == "warm" and setting.n_train == 0)
+    most = _LARGEST_BLOCK if setting.isotropic else max(_LARGEST_BLOCK // setting.dim, 1)
+    block = min(_FIRST_BLOCK, most) if fast else 1
     while first <= largest:
         lengths = np.arange(first, min(first + block, largest + 1), dtype=float)
         reached = risk(lengths) <= target
         if np.any(reached):
             return int(lengths[np.argmax(reached)])
         first += block
-        block = min(2 * block, _LARGEST_BLOCK) if setting.isotropic else 1
+        block = min(2 * block, most) if fast else 1
     if not reachable:
         return float("inf")
     raise InputError(
@@ -133,6 +136,8 @@ def _risk_of_length(setting: Setting, start: str, context: str, step: str) -> Ca
             ]
         )
 
+    if start == "warm" and setting.n_train == 0 and not setting.isotropic:
+        return lambda lengths: icl_risk_curve(setting, lengths)
     if not setting.isotropic:
         return single
     if setting.task is not None:  # a vector task would be read as an array of squared norms

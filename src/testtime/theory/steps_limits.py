@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from testtime.errors import InputError, sentence
-from testtime.results import SeveralSteps
 from testtime.theory.alignment import alignment
+from testtime.theory.answers import SeveralSteps
 from testtime.theory.checks import as_count, as_finite
 from testtime.theory.linear_steps import convolved, filter_coefficients, filtered_risk
 from testtime.theory.pretraining import icl_risk
