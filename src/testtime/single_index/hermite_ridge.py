@@ -65,15 +65,16 @@ class HermiteBasis:
         [1.0, 2.0, 2.121]
         """
         n_directions = z.shape[-2]
-        one = np.empty((*z.shape[:-2], self.degree + 1, n_directions, z.shape[-1]), dtype=z.dtype)
-        one[..., 0, :, :] = 1.0
+        # degree first: each recursion step then runs over contiguous memory, whatever the leading axes
+        one = np.empty((self.degree + 1, *z.shape), dtype=z.dtype)
+        one[0] = 1.0
         if self.degree:
-            one[..., 1, :, :] = z
+            one[1] = z
         for k in range(1, self.degree):
-            above = one[..., k + 1, :, :]
-            np.multiply(z, one[..., k, :, :], out=above)
-            above -= np.sqrt(k) * one[..., k - 1, :, :]
-            above *= 1 / np.sqrt(k + 1)
+            np.multiply(z, one[k], out=one[k + 1])
+            one[k + 1] -= np.sqrt(k) * one[k - 1]
+            one[k + 1] *= 1 / np.sqrt(k + 1)
+        one = np.moveaxis(one, 0, -3)
         if n_directions == 1:
             return one[..., 0, :]
         columns = [one[..., self.exponents[:, j], j, :] for j in range(n_directions)]

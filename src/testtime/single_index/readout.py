@@ -89,7 +89,7 @@ def fit_readouts(
     y: Array,
     *,
     kind: str = "auto",
-    width: int = 100,
+    width: int = 64,
     bias_range: float | None = None,
     degree: int = 5,
     ridges: Sequence[float] = RIDGES,
