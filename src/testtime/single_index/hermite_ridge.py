@@ -21,7 +21,7 @@ from itertools import product
 
 import numpy as np
 
-__all__ = ["HermiteBasis", "HermiteFit", "fit_links", "held_out_errors", "held_out_rows", "hermite_basis"]
+__all__ = ["HermiteBasis", "clearly_lower", "HermiteFit", "fit_links", "held_out_errors", "held_out_rows", "hermite_basis"]
 
 Array = np.ndarray
 
@@ -166,6 +166,18 @@ def held_out_rows(fit: HermiteFit, winsor: float = WINSOR) -> Array:
     solved = np.linalg.solve(fit.gram, fit.design)
     leverage = np.einsum("...fn,...fn->...n", fit.design, solved)
     return np.minimum((fit.residuals / np.maximum(1.0 - leverage, 1e-6)) ** 2, winsor)
+
+
+def clearly_lower(errors: Array, reference: Array, margin: float) -> Array:
+    """Whether mean row-wise errors are lower than others by more than `margin` standard errors of the difference.
+
+    Both have shape `(..., n_rows)` and belong to the same rows; the result has shape `(...,)`.
+
+    >>> bool(clearly_lower(np.zeros(9), np.ones(9), margin=2.0))
+    True
+    """
+    gain = reference - errors
+    return gain.mean(axis=-1) > margin * gain.std(axis=-1) / np.sqrt(gain.shape[-1])
 
 
 def held_out_errors(fit: HermiteFit, winsor: float = WINSOR) -> Array:

@@ -182,7 +182,7 @@ def run_stages(
     seed
         Seed of everything random.
     """
-    n_rows, dim = X.shape[1:]
+    n_tasks, n_rows, dim = X.shape
     seeds = np.random.SeedSequence(seed).spawn(4)
     segments = _segments(n_rows, settings, np.random.default_rng(seeds[0]))
     inside = X if subspace is None else X @ subspace
@@ -199,47 +199,68 @@ def run_stages(
         rng=np.random.default_rng(seeds[1]),
     )
     strong = _strong(inside, y, weak, settings, segments, seeds[2])
-    lift = np.eye(dim) if subspace is None else subspace.swapaxes(1, 2)
+    lift = np.broadcast_to(np.eye(dim), (n_tasks, dim, dim)) if subspace is None else subspace.swapaxes(1, 2)
+    results: dict[int, ThreeStages] = {}
+    degrees = np.array([stage.degree for stage in strong])
+    for degree in np.unique(degrees):
+        group = np.flatnonzero(degrees == degree)
+        part = [strong[t] for t in group]
+        ends = _finish(X[group], y[group], lift[group], part, int(degree), settings, segments[3], seeds[3])
+        for t, (directions, readout, reports) in zip(group, ends, strict=True):
+            first = weak[t].directions[: settings.n_directions] @ lift[t]
+            report = StageReport(
+                "weak recovery",
+                weak[t].kinds[0],
+                weak[t].n_rows,
+                len(weak[t].kinds),
+                float(weak[t].held_out_errors[0]),
+                span_overlap(first, directions),
+            )
+            results[int(t)] = ThreeStages(directions, readout, (report, *reports))
+    return [results[t] for t in range(n_tasks)]
+
+
+def _finish(
+    X: Array,
+    y: Array,
+    lift: Array,
+    strong: list[StrongRecovery],
+    degree: int,
+    settings: Settings,
+    readout_rows: Array,
+    seed: np.random.SeedSequence,
+) -> list[tuple[Array, Readout, tuple[StageReport, ...]]]:
+    """Polish and read-out of tasks whose links have the same degree, with the reports from stage II on."""
+    n_rows, dim = X.shape[1:]
+    rank = lift.shape[1]
     found = np.stack([stage.directions for stage in strong]) @ lift
     reached = [found]
     polished = None
     if settings.polish and rank < dim:
-        polished = polish_many(X, y, found, degree=settings.degree, rank=rank)
+        polished = polish_many(X, y, found, degree=degree, rank=rank)
         found = np.stack([stage.directions for stage in polished])
         reached.append(found)
-    directions = _canonical(X, y, found, settings.degree)
-    rows = segments[3]
+    directions = _canonical(X, y, found, degree)
     readouts = fit_readouts(
-        X[:, rows] @ directions.swapaxes(1, 2),
-        y[:, rows],
+        X[:, readout_rows] @ directions.swapaxes(1, 2),
+        y[:, readout_rows],
         kind=settings.readout,
         width=settings.width,
         bias_range=1.0 if settings.recipe == "paper" else None,
-        degree=settings.degree,
-        rng=np.random.default_rng(seeds[3]),
+        degree=degree,
+        rng=np.random.default_rng(seed),
     )
-    reached.append(directions)
-    first = np.stack([stage.directions[: settings.n_directions] for stage in weak]) @ lift
-    results = []
+    ends = []
     for t, readout in enumerate(readouts):
-        best = float(weak[t].held_out_errors[0])
-        lines = [("weak recovery", weak[t].kinds[0], weak[t].n_rows, len(weak[t].kinds), best)]
-        lines.append(
-            (
-                "strong recovery",
-                settings.strong,
-                strong[t].n_rows,
-                strong[t].n_starts,
-                strong[t].held_out_error,
-            )
-        )
+        stage = strong[t]
+        lines = [("strong recovery", settings.strong, stage.n_rows, stage.n_starts, stage.held_out_error)]
         if polished is not None:
             lines.append(("polish", "newton", n_rows, 1, polished[t].held_out_error))
-        lines.append(("read-out", readout.kind, len(rows), 1, readout.held_out_error))
-        overlaps = [span_overlap(stage[t], directions[t]) for stage in (first, *reached)]
+        lines.append(("read-out", readout.kind, len(readout_rows), 1, readout.held_out_error))
+        overlaps = [span_overlap(directions_[t], directions[t]) for directions_ in (*reached, directions)]
         reports = tuple(StageReport(*line, overlap) for line, overlap in zip(lines, overlaps, strict=True))
-        results.append(ThreeStages(directions[t], readout, reports))
-    return results
+        ends.append((directions[t], readout, reports))
+    return ends
 
 
 def span_overlap(estimate: Array, truth: Array) -> float:

@@ -20,13 +20,21 @@ than that subspace.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from testtime.results import Result
-from testtime.single_index.hermite_ridge import WINSOR, fit_links, held_out_errors, hermite_basis
+from testtime.single_index.hermite_ridge import (
+    WINSOR,
+    clearly_lower,
+    fit_links,
+    held_out_errors,
+    held_out_rows,
+    hermite_basis,
+)
 from testtime.single_index.profile import gauss_newton, orthonormal_rows
 
 __all__ = [
@@ -41,6 +49,9 @@ __all__ = [
 ]
 
 Array = np.ndarray
+
+ROWS_PER_FEATURE = 4
+"""A degree is raised only with this many rows per coefficient of the link."""
 
 RESTART_ELEMENTS = 8192
 """Random restarts times rows: many starts when rows are few and a start is cheap, few when rows are many."""
@@ -60,12 +71,15 @@ class StrongRecovery(Result):
         Rows used; rows that were visited several times count once.
     n_starts
         Candidates that were tried.
+    degree
+        Degree of the Hermite link at the end.
     """
 
     directions: Array
     held_out_error: float
     n_rows: int
     n_starts: int
+    degree: int
 
     @property
     def direction(self) -> Array:
@@ -77,7 +91,7 @@ def _scored(
     X: Array, y: Array, directions: Array, degree: int, penalty: float, n_starts: int
 ) -> StrongRecovery:
     fit = fit_links(hermite_basis(len(directions), degree), directions @ X.T, y, penalty)
-    return StrongRecovery(directions, float(held_out_errors(fit)), len(X), n_starts)
+    return StrongRecovery(directions, float(held_out_errors(fit)), len(X), n_starts, degree)
 
 
 def random_network(width: int, rng: np.random.Generator, bias_range: float = 1.0) -> tuple[Array, Array]:
@@ -199,7 +213,7 @@ def profile_sgd(
             step += 1
     errors = held_out_errors(fit_links(basis, (u @ pool.T)[:, None, :], pool_y, penalty))
     best = u[int(np.argmin(errors))]
-    return StrongRecovery(best[None], float(errors.min()), len(X), len(u))
+    return StrongRecovery(best[None], float(errors.min()), len(X), len(u), degree)
 
 
 def profile_newton(X: Array, y: Array, starts: Array, **options: Any) -> StrongRecovery:
@@ -213,6 +227,7 @@ def profile_newtons(
     starts: Array,
     *,
     degree: int = 5,
+    raised_degrees: Sequence[int] = (8, 11),
     penalty: float = 1e-2,
     n_restarts: int | None = None,
     rng: np.random.Generator,
@@ -229,6 +244,9 @@ def profile_newtons(
         Candidates of stage I, shape `(n_tasks, n_starts, n_directions, dim)`; `n_starts` may be 0.
     degree, penalty
         Of the Hermite link.
+    raised_degrees
+        Higher degrees, tried in turn from the best direction while the leave-one-out error falls by more than two
+        standard errors: a low degree finds the direction from few rows, a wiggly link needs a higher one to end.
     n_restarts
         Random starts, the same for all tasks; None spends about the same time at every number of rows (64
         down to 4).
@@ -242,9 +260,23 @@ def profile_newtons(
     random = rng.standard_normal((n_restarts, n_directions, dim))
     candidates = np.concatenate([starts, np.broadcast_to(random, (n_tasks, *random.shape))], axis=1)
     found = gauss_newton(X, y, orthonormal_rows(candidates), degree=degree, penalty=penalty)
-    errors = held_out_errors(found.fit)[:, 0]
+    directions, errors = found.directions[:, 0], held_out_rows(found.fit)[:, 0]
+    degrees = np.full(n_tasks, degree)
+    active = np.arange(n_tasks)
+    for higher in raised_degrees:
+        if not active.size or n_rows < ROWS_PER_FEATURE * len(hermite_basis(n_directions, higher).exponents):
+            break
+        schedule = ((12, 1),)
+        refined = gauss_newton(
+            X[active], y[active], directions[active, None], degree=higher, penalty=penalty, schedule=schedule
+        )
+        refined_errors = held_out_rows(refined.fit)[:, 0]
+        better = clearly_lower(refined_errors, errors[active], margin=2.0)
+        active = active[better]
+        directions[active], errors[active] = refined.directions[better, 0], refined_errors[better]
+        degrees[active] = higher
     return [
-        StrongRecovery(found.directions[t, 0], float(errors[t]), n_rows, candidates.shape[1])
+        StrongRecovery(directions[t], float(errors[t].mean()), n_rows, candidates.shape[1], int(degrees[t]))
         for t in range(n_tasks)
     ]
 
@@ -294,6 +326,6 @@ def polish_many(
         better = scores[1] < scores[0]
     errors = np.where(better, held_out_errors(after_fit)[:, 0], held_out_errors(before_fit)[:, 0])
     return [
-        StrongRecovery(after[t] if better[t] else directions[t], float(errors[t]), n_rows, 1)
+        StrongRecovery(after[t] if better[t] else directions[t], float(errors[t]), n_rows, 1, degree)
         for t in range(n_tasks)
     ]
