@@ -1,0 +1,122 @@
+"""Where to start: warm against cold, where the answer changes, and the best scale between."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from testtime.errors import InputError, sentence
+from testtime.results import ScaledStart, Transition
+from testtime.theory.crossing import cross
+from testtime.theory.matrices import multiply
+from testtime.theory.one_step import one_step
+from testtime.theory.pretraining import pretrained_weight
+from testtime.theory.setting import Setting
+
+__all__ = ["best_scaled_start", "start_transition"]
+
+Array = NDArray[np.float64]
+
+
+def start_transition(
+    setting: Setting,
+    context: str = "fresh",
+    step: str = "fixed",
+    *,
+    eval_context: Any = None,
+    left: Any = None,
+    right: Any = None,
+) -> Transition:
+    r"""The number of training rows at which the better start changes between warm and cold, each at its
+    best step.
+
+    Each best risk is :math:`L_0-I_\infty k/(k+\kappa)`, so with :math:`D=L_{0,c}-L_{0,w}` the crossings solve
+
+    .. math:: (D-I_c+I_w)k^2+[D(\kappa_w+\kappa_c)-I_c\kappa_w+I_w\kappa_c]k+D\kappa_w\kappa_c=0,
+
+    in the noise-free isotropic case :math:`k^*=(d+1)D/(I_c-I_w-D)`. The sign of :math:`D` says which start
+    wins for few rows, the sign of the leading coefficient which wins for many. Exact for every n and d;
+    ``setting.n_train`` is not used. Reference: Gozeten et al. (2025), who give its limit; derivation in
+    docs/theory/linear.
+
+    Parameters
+    ----------
+    setting, context, step, eval_context, left, right
+        As in :func:`one_step`.
+
+    Returns
+    -------
+    Transition
+        ``n_train`` is the real-valued first k where the better start changes: ``inf`` when warm wins for
+        every k, 0 when cold does. ``crossings`` holds all of them (two when warm wins on both sides of an
+        interval, or inside one).
+
+    >>> round(start_transition(Setting(n_context=100, n_train=0, dim=100, task=1.0)).n_train, 1)
+    148.4
+    """
+    if setting.shape:
+        raise InputError(
+            sentence(
+                f"a setting with arrays of shape {setting.shape}",
+                expected="a single setting",
+                why="the number of crossings differs between settings",
+                remedy="Loop over the settings",
+            )
+        )
+    probe = setting.replace(n_train=1)
+    how = {"context": context, "step": step, "eval_context": eval_context, "left": left, "right": right}
+    warm, cold = one_step(probe, "warm", **how), one_step(probe, "cold", **how)
+    return cross(warm, cold)
+
+
+def best_scaled_start(
+    setting: Setting,
+    context: str = "fresh",
+    step: str = "fixed",
+    *,
+    eval_context: Any = None,
+    largest: float = 2.0,
+) -> ScaledStart:
+    """The start c W* whose risk at the best step is least; it beats warm (c = 1) and cold (c = 0).
+
+    A one-dimensional search over c in [0, `largest`], on a grid of 41 points and then by Brent's method. With
+    ``n_train=0`` it is plain in-context learning with rescaled weights.
+
+    >>> found = best_scaled_start(Setting(n_context=100, n_train=100, dim=100, task=1.0))
+    >>> round(found.scale, 3), round(found.risk, 3), round(found.warm_risk, 4), round(found.cold_risk, 4)
+    (0.558, 0.386, 0.4448, 0.5263)
+    """
+    weight: Any = pretrained_weight(setting)
+    if setting.shape:
+        raise InputError(
+            sentence(
+                f"a setting with arrays of shape {setting.shape}",
+                expected="a single setting",
+                remedy="Loop over them",
+            )
+        )
+
+    def risk(scale: float) -> float:
+        start = "warm" if scale == 1.0 else multiply_scale(weight, scale)
+        return float(one_step(setting, start, context, step, eval_context=eval_context).best_risk)
+
+    grid = np.linspace(0.0, largest, 41)
+    risks = [risk(float(scale)) for scale in grid]
+    at = int(np.argmin(risks))
+    low, high = grid[max(at - 1, 0)], grid[min(at + 1, len(grid) - 1)]
+    found: Any = minimize_scalar(risk, bounds=(low, high), method="bounded", options={"xatol": 1e-9})
+    scale, best = float(found.x), float(found.fun)
+    if risks[at] <= best:
+        scale, best = float(grid[at]), risks[at]
+    step_found = one_step(setting, multiply_scale(weight, scale), context, step, eval_context=eval_context)
+    return ScaledStart(scale, best, step_found.best_step, risk(1.0), risk(0.0))
+
+
+def multiply_scale(weight: Any, scale: float) -> Any:
+    """Return the weights times a number, whatever form they have."""
+    return (
+        scale * weight if np.ndim(weight) == 0 else multiply(np.asarray(weight) * scale, np.ones(len(weight)))
+    )
