@@ -23,8 +23,8 @@ class TrainConfig:
     steps : int
         Optimiser steps over which the learning rate falls linearly to zero.
     budget_seconds : float or None
-        Training time, summed over resumed runs, after which the learning rate is zero as well: progress is the
-        larger of the two shares. ``None`` makes the run a function of the seed alone.
+        Training time, summed over resumed runs, after which the learning rate is zero as well: progress is
+        the larger of the two shares. ``None`` makes the run a function of the seed alone.
     lr, warmup_steps, weight_decay, clip_norm : float
         Muon for the matrices of the attention blocks, AdamW for the rest, same rate.
     ema_decay : float
@@ -75,7 +75,9 @@ class Config:
         """
         unknown = set(data) - {"train", "prior", "model"}
         if unknown:
-            raise ValueError(f"unknown section {sorted(unknown)} in the configuration; expected train, prior, model.")
+            raise ValueError(
+                f"unknown section {sorted(unknown)} in the configuration; expected train, prior, model."
+            )
         return cls(
             train=_fill(TrainConfig, data.get("train", {})),
             prior=_fill(PriorConfig, data.get("prior", {})),
@@ -92,5 +94,7 @@ def _fill(kind: Any, data: dict[str, Any]) -> Any:
     known = {f.name for f in dataclasses.fields(kind)}
     unknown = set(data) - known
     if unknown:
-        raise ValueError(f"unknown setting {sorted(unknown)} for {kind.__name__}; expected some of {sorted(known)}.")
+        raise ValueError(
+            f"unknown setting {sorted(unknown)} for {kind.__name__}; expected some of {sorted(known)}."
+        )
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})

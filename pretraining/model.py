@@ -39,8 +39,8 @@ def build_model(config: dict[str, object], seed: int) -> TabICL:
 def lean_logits(model: TabICL, x: Tensor, y: Tensor) -> Tensor:
     """``model.train()(x, y)`` without two pieces of wasted work, equal bit for bit.
 
-    The column stage embeds the columns reserved for CLS tokens, which the row stage then overwrites, and the last
-    in-context block also updates the context rows, which nobody reads. Both are skipped here.
+    The column stage embeds the columns reserved for CLS tokens, which the row stage then overwrites, and
+    the last in-context block also updates the context rows, which nobody reads. Both are skipped here.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 """A pool of synthetic tables from ``tabicl.prior``, generated once and resampled during training.
 
 The priors of tabicl (Qu et al., 2025, "TabICL: A Tabular Foundation Model for In-Context Learning on Large
-Data") are structurally richer than ours and far slower: 12-60 tables per second on one core, about the speed of
-training itself. So a few thousand tables are generated beforehand, stored as float16, and every use
-draws other rows, columns, signs and class codes from them.
+Data") are structurally richer than ours and far slower: 12-60 tables per second on one core, about the
+speed of training itself. So a few thousand tables are generated beforehand, stored as float16, and every
+use draws other rows, columns, signs and class codes from them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ class Pool:
     def __len__(self) -> int:
         return len(self.n_features)
 
-    def draw(self, n_tables: int, n_rows: int, n_features: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def draw(
+        self, n_tables: int, n_rows: int, n_features: int, rng: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
         """Resample tables to a common shape.
 
         Columns are drawn without repetition while a table has enough of them; the columns still missing are
@@ -97,8 +99,8 @@ def load_pool(folder: Path, max_tables: int | None = None) -> Pool | None:
 def generate_pool(folder: Path, n_tables: int, *, seed: int, seconds: float, shard_size: int = 256) -> int:
     """Fill a folder with shards until ``n_tables`` are there or ``seconds`` have passed; returns the count.
 
-    ``tabicl.prior`` draws from the global generators of ``random``, NumPy and torch, so this function seeds all
-    three: run it in a process of its own.
+    ``tabicl.prior`` draws from the global generators of ``random``, NumPy and torch, so this function seeds
+    all three: run it in a process of its own.
     """
     import random
 

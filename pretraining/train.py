@@ -39,9 +39,9 @@ def make_optimiser(model: TabICL, config: TrainConfig) -> Muon:
     """Muon on the matrices of the attention blocks, AdamW on embeddings, norms, biases and the decoder."""
     matrices, rest = [], []
     for name, parameter in model.named_parameters():
-        (matrices if ".blocks." in name and parameter.ndim == 2 and "ind_vectors" not in name else rest).append(
-            parameter
-        )
+        (
+            matrices if ".blocks." in name and parameter.ndim == 2 and "ind_vectors" not in name else rest
+        ).append(parameter)
     groups = [
         {"params": matrices, "use_muon": True},
         {"params": rest, "use_muon": False, "adamw_betas": (0.9, 0.98)},
@@ -141,8 +141,9 @@ def train(
         restore(state, last)
         _rewind_log(folder, state.step)
     plain = config.to_dict()
-    _log(folder, {"event": "resume" if resumed else "start", "step": state.step, "pool_tables": len(pool or ()),
-                  "threads": torch.get_num_threads(), "torch": torch.__version__, "config": plain})  # fmt: skip
+    begin = {"event": "resume" if resumed else "start", "step": state.step, "pool_tables": len(pool or ())}
+    begin |= {"threads": torch.get_num_threads(), "torch": torch.__version__, "config": plain}
+    _log(folder, begin)
     before, saved_at, done = clock() - state.seconds, clock(), 0
     window: list[tuple[float, int, float]] = [(state.seconds, state.tables, math.nan)]
     while progress(config.train, state.step, state.seconds) < 1.0 and done != stop_after:

@@ -1,7 +1,7 @@
 """The prior: batches of synthetic classification tables, standardised as the model will see real ones.
 
-Every batch is a pure function of (config, seed, step): nothing else is remembered between steps, so training can
-stop and resume anywhere.
+Every batch is a pure function of (config, seed, step): nothing else is remembered between steps, so
+training can stop and resume anywhere.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ..pool import POOL_FEATURES, POOL_ROWS, Pool
+from pretraining.pool import POOL_FEATURES, POOL_ROWS, Pool
+
 from .columns import remove_values, roughen, standardise
 from .draws import Draws
 from .functions import FUNCTIONS, base_features

@@ -1,7 +1,7 @@
 """What happens to columns after the label is known, and the preprocessing contract.
 
-Real columns are rounded, coded, skewed, mostly zero, missing, duplicated or irrelevant. All functions take and
-return tables of shape (B tables, T rows, H features).
+Real columns are rounded, coded, skewed, mostly zero, missing, duplicated or irrelevant. All functions take
+and return tables of shape (B tables, T rows, H features).
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ def standardise(x: Tensor, n_context: int, rank_weight: float = RANK_WEIGHT) -> 
     .. math:: s(x) = (1-w)\,\mathrm{clip}\Big(\frac{x-\bar c}{\hat\sigma_c}, -6, 6\Big)
               + w\,\sqrt{12}\Big(\frac{\#\{c_i<x\}+\#\{c_i\le x\}}{2m}-\frac12\Big)
 
-    with the population standard deviation :math:`\hat\sigma_c` and :math:`w` = ``rank_weight`` = 0.5. The first half is the
-    usual z-score; the second is the mid-rank, which keeps skewed and mostly-zero columns readable. A missing value
-    (NaN), a column that is constant over the context and a column without any present value give 0.
-    Categorical columns come as ordinal codes. The rule is a function of the context rows: query rows never enter.
+    with the population standard deviation :math:`\hat\sigma_c` and :math:`w` = ``rank_weight`` = 0.5. The
+    first half is the usual z-score; the second is the mid-rank, which keeps skewed and mostly-zero columns
+    readable. A missing value (NaN), a column that is constant over the context and a column without any
+    present value give 0. Categorical columns come as ordinal codes. The rule is a function of the context
+    rows: query rows never enter.
 
     Parameters
     ----------
@@ -94,12 +95,18 @@ def roughen(draws: Draws, x: Tensor) -> Tensor:
 
     if draws.coin(0.4):
         skew = draws.log_uniform(n_tables, 1, n_features, low=0.3, high=2.5)
-        x = torch.where(some(0.6, 1.2), (skew * x).clamp(-12, 12).exp() * (1 - 2.0 * draws.bernoulli(0.3, n_tables, 1, n_features)), x)
+        x = torch.where(
+            some(0.6, 1.2),
+            (skew * x).clamp(-12, 12).exp() * (1 - 2.0 * draws.bernoulli(0.3, n_tables, 1, n_features)),
+            x,
+        )
     if draws.coin(0.25):
         power = draws.log_uniform(n_tables, 1, n_features, low=0.4, high=3.0)
         x = torch.where(some(0.5, 1.0), x.sign() * x.abs().pow(power), x)
     if draws.coin(0.25):
-        x = torch.where(some(0.5, 1.2), torch.relu(x - draws.uniform(n_tables, 1, n_features, low=-0.5, high=1.5)), x)
+        x = torch.where(
+            some(0.5, 1.2), torch.relu(x - draws.uniform(n_tables, 1, n_features, low=-0.5, high=1.5)), x
+        )
     if draws.coin(0.4):
         x = torch.where(some(0.6, 1.2), to_levels(draws, x, 2), x)
     if draws.coin(0.4):
@@ -112,13 +119,17 @@ def roughen(draws: Draws, x: Tensor) -> Tensor:
         x = torch.where(some(0.7, 0.9), shuffled, x)
     if draws.coin(0.15):
         twin = x.gather(2, draws.permutations(n_tables, n_features)[:, None].expand(-1, n_rows, -1))
-        x = torch.where(some(0.7, 0.6), twin + 0.3 * draws.uniform(n_tables, 1, 1) * draws.normal(*x.shape), x)
+        x = torch.where(
+            some(0.7, 0.6), twin + 0.3 * draws.uniform(n_tables, 1, 1) * draws.normal(*x.shape), x
+        )
     return x
 
 
 def remove_values(draws: Draws, x: Tensor) -> Tensor:
     """Make values missing (NaN): at random, or where the value itself is large."""
     rate = draws.uniform(len(x), 1, x.shape[2], low=-0.3, high=0.4).clamp_min(0)
-    by_value = draws.bernoulli(0.3, len(x), 1, x.shape[2]) & (x > draws.uniform(len(x), 1, x.shape[2], low=0.3, high=2))
+    by_value = draws.bernoulli(0.3, len(x), 1, x.shape[2]) & (
+        x > draws.uniform(len(x), 1, x.shape[2], low=0.3, high=2)
+    )
     gone = draws.bernoulli(rate, *x.shape) | (by_value & draws.bernoulli(0.8, *x.shape))
     return x.masked_fill(gone & draws.bernoulli(0.7, len(x), 1, 1), torch.nan)

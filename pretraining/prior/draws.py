@@ -13,8 +13,9 @@ from torch import Tensor
 class Draws:
     """Scalar and tensor draws from one seed.
 
-    Decisions that shape a whole batch (how many layers, which generator) come from ``random.Random``; everything
-    that differs between tables comes from a ``torch.Generator``. The global generators are never touched.
+    Decisions that shape a whole batch (how many layers, which generator) come from ``random.Random``;
+    everything that differs between tables comes from a ``torch.Generator``. The global generators are never
+    touched.
 
     Parameters
     ----------

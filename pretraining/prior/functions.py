@@ -1,8 +1,8 @@
 """Tables whose label is an explicit function of the features.
 
-Trees, rule lists, thresholded interactions, prototypes, random Fourier features and mixtures of linear experts.
-These functions are jagged, discrete or local, which neural causal models rarely are; real tables often are.
-Shapes: B tables, T rows, H features; ``x`` has roughly unit columns.
+Trees, rule lists, thresholded interactions, prototypes, random Fourier features and mixtures of linear
+experts. These functions are jagged, discrete or local, which neural causal models rarely are; real tables
+often are. Shapes: B tables, T rows, H features; ``x`` has roughly unit columns.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .sources import causes, network_nodes
 
 
 def base_features(draws: Draws, n_tables: int, n_rows: int, n_features: int) -> Tensor:
-    """Features to compute a label from: independent, mixed, clustered or network nodes; some made discrete."""
+    """Features to compute a label from: independent, mixed, clustered or network nodes; some discrete."""
     kind = draws.pick({"independent": 0.25, "mixed": 0.25, "clusters": 0.2, "network": 0.3})
     if kind == "network":
         nodes, _ = network_nodes(draws, n_tables, n_rows, n_features)
@@ -27,7 +27,10 @@ def base_features(draws: Draws, n_tables: int, n_rows: int, n_features: int) -> 
         x = causes(draws, n_tables, n_rows, n_features)
         if kind == "mixed":
             scale = draws.log_uniform(n_tables, 1, 1, low=0.1, high=2.0)
-            x = x @ (torch.eye(n_features) + scale * draws.normal(n_tables, n_features, n_features) / n_features**0.5)
+            x = x @ (
+                torch.eye(n_features)
+                + scale * draws.normal(n_tables, n_features, n_features) / n_features**0.5
+            )
         elif kind == "clusters":
             centres = draws.normal(n_tables, 8, n_features) * 1.5
             which = draws.integers(8, n_tables, n_rows)[:, :, None].expand(-1, -1, n_features)
@@ -45,7 +48,9 @@ def choose_columns(draws: Draws, n_tables: int, n_features: int, *shape: int) ->
     """Column numbers (B, *shape), drawn with unequal weights so that some columns matter more."""
     weight = (draws.normal(n_tables, n_features) * draws.uniform(n_tables, 1, high=2.0)).exp()
     count = torch.Size(shape).numel()
-    return torch.multinomial(weight, count, replacement=True, generator=draws.generator).reshape(n_tables, *shape)
+    return torch.multinomial(weight, count, replacement=True, generator=draws.generator).reshape(
+        n_tables, *shape
+    )
 
 
 def conditions(draws: Draws, x: Tensor, *shape: int) -> Tensor:
@@ -80,7 +85,9 @@ def jagged_trees(draws: Draws, x: Tensor, n_classes: Tensor) -> Tensor:
     n_trees, depth = draws.log_integer(1, 12), draws.integer(2, 7)
     n_nodes = 2**depth
     column = choose_columns(draws, n_tables, n_features, n_trees * n_nodes)
-    threshold = x.gather(1, draws.integers(n_rows, n_tables, n_trees * n_nodes)[:, :, None].expand(-1, -1, n_features))
+    threshold = x.gather(
+        1, draws.integers(n_rows, n_tables, n_trees * n_nodes)[:, :, None].expand(-1, -1, n_features)
+    )
     threshold = threshold.gather(2, column[:, :, None]).squeeze(2)
     node = torch.ones(n_tables, n_rows, n_trees, dtype=torch.int64)
     offset = torch.arange(n_trees) * n_nodes
@@ -116,7 +123,9 @@ def interactions(draws: Draws, x: Tensor, n_classes: Tensor) -> Tensor:
     total = torch.zeros(n_tables, n_rows, n_terms)
     if kind in ("product", "both"):
         column = choose_columns(draws, n_tables, n_features, n_terms * 2)
-        total = total + x.gather(2, column[:, None].expand(-1, n_rows, -1)).reshape(*total.shape, 2).prod(3).clamp(-6, 6)
+        total = total + x.gather(2, column[:, None].expand(-1, n_rows, -1)).reshape(*total.shape, 2).prod(
+            3
+        ).clamp(-6, 6)
     if kind in ("parity", "both"):
         total = total + (conditions(draws, x, n_terms, draws.integer(2, 3)).sum(3) % 2).float() * 2
     if kind == "count":
@@ -130,13 +139,13 @@ def interactions(draws: Draws, x: Tensor, n_classes: Tensor) -> Tensor:
 
 
 def prototypes(draws: Draws, x: Tensor, n_classes: Tensor) -> Tensor:
-    """Class of the nearest prototype (a random row) in a random metric: a Voronoi partition, up to 80 cells."""
+    """Class of the nearest prototype (a random row) in a random metric: a partition of up to 80 cells."""
     cell, n_cells = _nearest_row(draws, x, draws.log_integer(10, 80))
     return from_cells(draws, cell, n_cells, n_classes)
 
 
 def experts(draws: Draws, x: Tensor, n_classes: Tensor) -> Tensor:
-    """Each cell of a coarse Voronoi partition has its own linear model; one cell gives plain linear tables."""
+    """Each cell of a coarse partition has its own linear model; one cell gives plain linear tables."""
     n_tables, n_rows, n_features = x.shape
     cell, n_cells = _nearest_row(draws, x, draws.log_integer(1, 8))
     outputs = MAX_CLASSES if draws.coin(0.5) else 1
@@ -144,7 +153,9 @@ def experts(draws: Draws, x: Tensor, n_classes: Tensor) -> Tensor:
     weight = weight * draws.bernoulli(draws.uniform(n_tables, 1, 1, low=0.2), n_tables, n_features, 1)
     value = (x @ weight).reshape(n_tables, n_rows, n_cells, outputs)
     chosen = value.gather(2, cell[:, :, None, None].expand(-1, -1, 1, outputs)).squeeze(2)
-    chosen = unit(chosen) + draws.log_uniform(n_tables, 1, 1, low=0.01, high=1.0) * draws.normal(*chosen.shape)
+    chosen = unit(chosen) + draws.log_uniform(n_tables, 1, 1, low=0.01, high=1.0) * draws.normal(
+        *chosen.shape
+    )
     return _label(draws, chosen, n_classes)
 
 
@@ -153,11 +164,17 @@ def smooth_fields(draws: Draws, x: Tensor, n_classes: Tensor) -> Tensor:
     n_tables, _, n_features = x.shape
     relevance = (draws.normal(n_tables, n_features, 1) * draws.uniform(n_tables, 1, 1, high=1.5)).exp()
     relevance = relevance / relevance.square().sum(1, keepdim=True).sqrt()
-    frequency = draws.normal(n_tables, n_features, 48) * relevance * draws.log_uniform(n_tables, 1, 1, low=0.5, high=6.0)
+    frequency = (
+        draws.normal(n_tables, n_features, 48)
+        * relevance
+        * draws.log_uniform(n_tables, 1, 1, low=0.5, high=6.0)
+    )
     waves = torch.cos(x @ frequency + draws.uniform(n_tables, 1, 48, high=6.2832))
     outputs = MAX_CLASSES if draws.coin(0.5) else 1
     field = unit(waves @ draws.normal(n_tables, 48, outputs))
-    field = field + draws.uniform(n_tables, 1, 1, low=-0.3, high=0.5).clamp_min(0) * draws.normal(*field.shape)
+    field = field + draws.uniform(n_tables, 1, 1, low=-0.3, high=0.5).clamp_min(0) * draws.normal(
+        *field.shape
+    )
     return _label(draws, field, n_classes)
 
 

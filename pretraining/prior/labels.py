@@ -22,7 +22,7 @@ def draw_class_counts(draws: Draws, n_tables: int) -> Tensor:
 
 
 def draw_shares(draws: Draws, n_classes: Tensor) -> Tensor:
-    """Class shares, shape (B, MAX_CLASSES): from balanced to strongly imbalanced, zero beyond the class count."""
+    """Class shares (B, MAX_CLASSES): balanced to strongly imbalanced, zero beyond the class count."""
     concentration = draws.log_uniform(len(n_classes), 1, low=0.15, high=2.0)
     weight = (draws.normal(len(n_classes), MAX_CLASSES) * concentration).exp()
     weight = weight * (torch.arange(MAX_CLASSES) < n_classes[:, None])
@@ -44,7 +44,9 @@ def from_score(draws: Draws, score: Tensor, n_classes: Tensor) -> Tensor:
     shares = draw_shares(draws, n_classes)
     if draws.coin(0.3):
         n_cuts = (n_classes - 1) + draws.integers(5, len(score))
-        cuts = torch.where(torch.arange(15) < n_cuts[:, None], draws.uniform(len(score), 15), 2.0).sort(1).values
+        cuts = (
+            torch.where(torch.arange(15) < n_cuts[:, None], draws.uniform(len(score), 15), 2.0).sort(1).values
+        )
         interval = (ranks(score)[:, :, None] >= cuts[:, None, :]).sum(2)
         deal = draws.integers(1 << 30, len(score), 16) % n_classes[:, None]
         deal = torch.where(torch.arange(16) < n_classes[:, None], torch.arange(16), deal)
@@ -58,7 +60,7 @@ def from_score(draws: Draws, score: Tensor, n_classes: Tensor) -> Tensor:
 
 
 def from_logits(draws: Draws, logits: Tensor, n_classes: Tensor) -> Tensor:
-    """Largest of the first ``n_classes`` logits (B, T, MAX_CLASSES), with class biases and, for some, noise."""
+    """Largest of the first ``n_classes`` logits (B, T, MAX_CLASSES), with class biases and some noise."""
     bias = draws.normal(len(logits), 1, MAX_CLASSES) * draws.uniform(len(logits), 1, 1, high=0.8)
     noise = draws.uniform(len(logits), 1, 1, low=-0.3, high=0.4).clamp_min(0)
     logits = unit(logits) + bias
@@ -69,7 +71,7 @@ def from_logits(draws: Draws, logits: Tensor, n_classes: Tensor) -> Tensor:
 
 
 def from_cells(draws: Draws, cell: Tensor, n_cells: int, n_classes: Tensor) -> Tensor:
-    """Deal the cells (B, T) of a partition to the classes; the first cells make sure that every class has one."""
+    """Deal the cells (B, T) of a partition to the classes, at least one cell to each."""
     deal = draws.integers(1 << 30, len(cell), n_cells) % n_classes[:, None]
     first = torch.arange(n_cells) < n_classes[:, None]
     deal = torch.where(first, torch.arange(n_cells), deal)

@@ -1,8 +1,8 @@
 """Prefer tables from which something can be learned.
 
-Random mechanisms often give labels that no method predicts from the columns at hand; real tables that people keep
-rarely are like that. Twice as many tables as needed are drawn and a cheap held-out test sorts them; a share of
-unpredictable tables stays, so that the model also learns to say "I do not know".
+Random mechanisms often give labels that no method predicts from the columns at hand; real tables that
+people keep rarely are like that. Twice as many tables as needed are drawn and a cheap held-out test sorts
+them; a share of unpredictable tables stays, so that the model also learns to say "I do not know".
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def skill(draws: Draws, x: Tensor, y: Tensor, n_random: int = 48) -> Tensor:
     n_tables, n_rows, n_features = x.shape
     half = n_rows // 2
     x = standardise(x, n_rows)
-    frequency = draws.normal(n_tables, n_features, n_random) * draws.log_uniform(1, 1, n_random, low=0.2, high=2.0)
+    frequency = draws.normal(n_tables, n_features, n_random) * draws.log_uniform(
+        1, 1, n_random, low=0.2, high=2.0
+    )
     waves = torch.cos(x @ frequency / n_features**0.5 + draws.uniform(n_tables, 1, n_random, high=6.2832))
     column = draws.integers(n_features, n_tables, 1, 2 * n_random)
     value = x.gather(2, column.expand(-1, n_rows, -1))

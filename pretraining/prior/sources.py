@@ -1,4 +1,4 @@
-"""Tables whose features come from a random process: structural causal models and class-conditional mixtures."""
+"""Tables whose features come from a random process: causal networks and class-conditional mixtures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ACTIVATIONS = {
 
 
 def causes(draws: Draws, n_tables: int, n_rows: int, width: int) -> Tensor:
-    """Root variables: normal, uniform, heavy-tailed, two-cluster or discrete; one kind per third of the columns."""
+    """Root variables: normal, uniform, heavy-tailed, two-cluster or discrete, by thirds of the columns."""
     out = draws.normal(n_tables, n_rows, width)
     for part in out.tensor_split(3, dim=2):
         kind = draws.pick(["normal", "normal", "uniform", "heavy", "clusters", "levels"])
@@ -32,7 +32,9 @@ def causes(draws: Draws, n_tables: int, n_rows: int, width: int) -> Tensor:
         elif kind == "heavy":
             part.mul_((0.5 * draws.normal(*part.shape)).exp())
         elif kind == "clusters":
-            part.mul_(0.4).add_(draws.bernoulli(draws.uniform(n_tables, 1, part.shape[2]), *part.shape).float() * 2 - 1)
+            part.mul_(0.4).add_(
+                draws.bernoulli(draws.uniform(n_tables, 1, part.shape[2]), *part.shape).float() * 2 - 1
+            )
         elif kind == "levels":
             part.copy_(torch.round(part * draws.uniform(n_tables, 1, part.shape[2], low=0.5, high=2.0)))
     return out
@@ -62,7 +64,9 @@ def network_nodes(draws: Draws, n_tables: int, n_rows: int, n_nodes: int) -> tup
         before = before * gain + draws.normal(n_tables, 1, width) * 0.7
         chunks = before.tensor_split(min(width, 4), dim=2)
         names = [draws.pick(list(ACTIVATIONS)) for _ in chunks]
-        hidden = torch.cat([ACTIVATIONS[name](chunk) for name, chunk in zip(names, chunks, strict=True)], dim=2)
+        hidden = torch.cat(
+            [ACTIVATIONS[name](chunk) for name, chunk in zip(names, chunks, strict=True)], dim=2
+        )
         hidden = hidden + noise * draws.normal(*hidden.shape)
         layers.append(hidden)
     return torch.cat(layers, dim=2), [layer.shape[2] for layer in layers]
@@ -112,17 +116,25 @@ def class_tables(draws: Draws, n_rows: int, n_features: int, n_classes: Tensor) 
     kind = draws.pick({"gaussian": 0.5, "bits": 0.2, "counts": 0.3})
     effect = draws.normal(n_tables, n_clusters, n_features) * informative
     if kind == "gaussian":
-        spread = (draws.normal(n_tables, n_clusters, n_features) * draws.uniform(n_tables, 1, 1, high=0.7)).exp()
+        spread = (
+            draws.normal(n_tables, n_clusters, n_features) * draws.uniform(n_tables, 1, 1, high=0.7)
+        ).exp()
         noise = draws.normal(n_tables, n_rows, n_features)
         if draws.coin(0.5):
-            noise = unit(noise @ (torch.eye(n_features) + 0.6 * draws.normal(n_tables, n_features, n_features)))
+            noise = unit(
+                noise @ (torch.eye(n_features) + 0.6 * draws.normal(n_tables, n_features, n_features))
+            )
         x = per_row(1.5 * strength * effect) + per_row(spread) * noise
     elif kind == "bits":
         base = draws.normal(n_tables, 1, n_features) * 1.5
-        x = draws.bernoulli(torch.sigmoid(per_row(base + 2 * strength * effect)), n_tables, n_rows, n_features).float()
+        x = draws.bernoulli(
+            torch.sigmoid(per_row(base + 2 * strength * effect)), n_tables, n_rows, n_features
+        ).float()
     else:
         base = draws.normal(n_tables, 1, n_features) - draws.uniform(n_tables, 1, 1, low=-1.0, high=2.0)
-        present = draws.bernoulli(torch.sigmoid(per_row(base + 2.5 * strength * effect)), n_tables, n_rows, n_features)
+        present = draws.bernoulli(
+            torch.sigmoid(per_row(base + 2.5 * strength * effect)), n_tables, n_rows, n_features
+        )
         size = (per_row(strength * effect) + draws.normal(n_tables, n_rows, n_features)).clamp(-4, 4).exp()
         x = present * size
     return x, shuffle_codes(draws, y, n_classes)

@@ -7,7 +7,16 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
 
-__all__ = ["Adaptation", "Claim", "OneStep", "Result", "ScaledStart", "Status", "Transition"]
+__all__ = [
+    "Adaptation",
+    "Assumption",
+    "Claim",
+    "OneStep",
+    "Plan",
+    "Result",
+    "Status",
+    "Transition",
+]
 
 
 class Status(str, Enum):
@@ -248,21 +257,85 @@ class Transition(Result):
 
 
 @dataclass(frozen=True)
-class ScaledStart(Result):
-    """The best start of the form c W*, W* being the pretraining optimum.
+class Assumption(Result):
+    """What an answer rests on.
 
     Attributes
     ----------
-    scale
-        The factor c; 1 is the warm start, 0 the cold one.
-    risk, step
-        Risk after the best step from there, and that step.
-    warm_risk, cold_risk
-        The same for c = 1 and c = 0.
+    statement
+        The assumption, a sentence.
+    holds
+        True or False where the setting tells, None where only the user can know.
     """
 
-    scale: float
-    risk: float
-    step: float
+    statement: str
+    holds: bool | None
+
+
+@dataclass(frozen=True)
+class Plan(Result):
+    """What one test-time step does in a setting; risks include the irreducible noise.
+
+    Attributes
+    ----------
+    risk_now, risk_after
+        Risk of the pretrained weights without a step, and after the best step from the better start.
+    start, best_step, best_length
+        That start ("warm" or "cold"), its best step (on the sum of squared errors) and dimensionless length.
+    warm_risk, cold_risk
+        Risk after the best step from each start.
+    flip_n_train, start_below, start_above
+        Training rows at which the better start changes (``inf``: warm always, 0: cold always), and the
+        winners around.
+    context_without
+        Context rows with which the pretrained weights reach `risk_after` without any step; ``inf`` when
+        none do.
+    scaled_start, scaled_risk
+        The best factor c of a start c W*, and the risk after its best step.
+    assumptions
+        What the numbers rest on.
+    """
+
+    risk_now: float
+    risk_after: float
+    start: str
+    best_step: float
+    best_length: float
     warm_risk: float
     cold_risk: float
+    flip_n_train: float
+    start_below: str
+    start_above: str
+    context_without: float
+    scaled_start: float
+    scaled_risk: float
+    assumptions: tuple[Assumption, ...]
+
+    def explain(self) -> list[str]:
+        """Return the plan as sentences."""
+        weights = "the pretrained weights" if self.start == "warm" else "zero weights"
+        saved = self.risk_now - self.risk_after
+        lines = [
+            f"Risk now: {self.risk_now:.4g}.",
+            f"One step of size {self.best_step:.4g} from {weights} brings it to {self.risk_after:.4g}"
+            + (f" ({saved / self.risk_now:.1%} less)." if self.risk_now else "."),
+        ]
+        if self.flip_n_train == float("inf"):
+            lines.append("The pretrained weights are the better start for every number of training rows.")
+        elif self.flip_n_train == 0:
+            lines.append("Zero weights are the better start for every number of training rows.")
+        else:
+            lines.append(
+                f"The better start changes from {self.start_below} to "
+                f"{'cold' if self.start_below == 'warm' else 'warm'} at {self.flip_n_train:.1f} training rows."
+            )
+        scaled = f"{self.scaled_start:.3g} times the pretrained weights"
+        lines.append(f"A start of {scaled} reaches {self.scaled_risk:.4g}.")
+        needed = self.context_without
+        lines.append(
+            "No context length reaches this risk without a step."
+            if needed == float("inf")
+            else f"Without a step the same risk needs {needed:,} context rows."
+        )
+        words = {True: "holds", False: "does not hold", None: "assumed"}
+        return lines + [f"{words[one.holds]}: {one.statement}" for one in self.assumptions]

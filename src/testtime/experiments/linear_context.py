@@ -8,12 +8,12 @@ import matplotlib.figure
 import numpy as np
 import pandas as pd
 
-from testtime.experiments.agreement import agreement
+from testtime.experiments.claims import agreement, at_least, at_most
 from testtime.experiments.grid import Cell, Figure
 from testtime.experiments.linear_simulation import Population, simulate_one_step
 from testtime.report import plots
 from testtime.results import Claim
-from testtime.theory.linear import Setting, one_step, pretrained_weight
+from testtime.theory.linear import Setting, gain_limit, icl_risk_limit, one_step, pretrained_weight
 
 __all__ = ["FIGURE", "Config"]
 
@@ -28,8 +28,8 @@ class Config:
         Inputs, d.
     context_ratios, train_ratios
         The simulated n/d, and k/d of the curves; 0 is in-context learning without training.
-    noise_var
-        Label noise, relative to the signal.
+    large_dims
+        The dimensions of the right panel, at the largest k/d.
     n_designs, n_tasks
         Simulated designs, and tasks run on each.
     seed
@@ -39,7 +39,7 @@ class Config:
     dim: int = 200
     context_ratios: tuple[float, ...] = (0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
     train_ratios: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0, 4.0)
-    noise_var: float = 0.0
+    large_dims: tuple[int, ...] = (30, 100, 1000, 10000)
     n_designs: int = 200
     n_tasks: int = 512
     seed: int = 20250301
@@ -61,100 +61,138 @@ def cells(config: Config) -> list[Cell]:
 
 def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[dict]:
     """Return the exact curves, or the simulated points at one context length."""
-    trains = [round(ratio * config.dim) for ratio in config.train_ratios]
     if cell["id"] == "theory":
-        low, high = min(config.context_ratios), max(config.context_ratios)
-        lengths = np.unique(np.geomspace(0.5 * low * config.dim, 1.2 * high * config.dim, 160).round())
-        settings = _setting(config, lengths[:, None], np.array(trains))
-        risks = np.broadcast_to(one_step(settings).best_risk, (len(lengths), len(trains)))
-        return [
-            {"kind": "exact", "n_context": int(length), "n_train": train, "risk": risk}
-            for length, row in zip(lengths, risks, strict=True)
-            for train, risk in zip(trains, row, strict=True)
-        ]
-    setting = _setting(config, cell["n_context"], 0)
-    population = Population(np.full(config.dim, config.dim**-0.5), np.ones(config.dim), config.noise_var)
+        return _curves(config, config.dim, config.train_ratios) + _growing_dimension(config)
+    setting = _setting(config.dim, cell["n_context"], 0)
+    trains = {round(ratio * config.dim): ratio for ratio in config.train_ratios}
     measured = simulate_one_step(
-        population,
+        Population(np.full(config.dim, config.dim**-0.5), np.ones(config.dim)),
         pretrained_weight(setting),
         cell["n_context"],
-        trains,
+        list(trains),
         n_designs=config.n_designs,
         n_tasks=config.n_tasks,
         seed=seed,
     )
     rows = []
-    for train in trains:
+    for train, ratio in trains.items():
         answer = one_step(setting.replace(n_train=train))
         risk, error = measured[train].risk(answer.best_step)
-        where = {"kind": "simulated", "n_context": cell["n_context"], "n_train": train}
+        where = {"kind": "simulated", "d": config.dim, "k_ratio": ratio}
+        where["n_ratio"] = cell["n_context"] / config.dim
         rows.append(where | {"risk": risk, "error": error, "exact": answer.best_risk})
     return rows
 
 
-def _setting(config: Config, n_context: int | np.ndarray, n_train: int | np.ndarray) -> Setting:
-    return Setting(
-        n_context, n_train, dim=config.dim, task_cov=1.0 / config.dim, task=1.0, noise_var=config.noise_var
-    )
+def _setting(dim: int, n_context: int | np.ndarray, n_train: int | np.ndarray) -> Setting:
+    return Setting(n_context, n_train, dim=dim, task_cov=1.0 / dim, task=1.0)
+
+
+def _curves(config: Config, dim: int, train_ratios: tuple[float, ...]) -> list[dict]:
+    low, high = min(config.context_ratios), max(config.context_ratios)
+    lengths = np.unique(np.geomspace(0.5 * low * dim, 1.2 * high * dim, 160).round())
+    rows = []
+    for ratio in train_ratios:
+        risks = one_step(_setting(dim, lengths, round(ratio * dim))).best_risk
+        rows += [
+            {"kind": "exact", "d": dim, "k_ratio": ratio, "n_ratio": length / dim, "risk": risk}
+            for length, risk in zip(lengths, risks, strict=True)
+        ]
+    return rows
+
+
+def _growing_dimension(config: Config) -> list[dict]:
+    """Return the exact curves with most training rows in larger and larger dimension, and their limit."""
+    most = max(config.train_ratios)
+    rows = []
+    for dim in config.large_dims:
+        rows += [row | {"kind": "growing"} for row in _curves(config, dim, (most,))]
+    low, high = min(config.context_ratios), max(config.context_ratios)
+    ratios = np.geomspace(0.5 * low, 1.2 * high, 160)
+    risks = icl_risk_limit(ratios) - gain_limit(ratios, most)
+    limit = [
+        {"kind": "limit", "k_ratio": most, "n_ratio": ratio, "risk": risk}
+        for ratio, risk in zip(ratios, risks, strict=True)
+    ]
+    return rows + limit
 
 
 def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
-    """Theory and simulation agree; training rows always help; more context can hurt a trained model."""
-    curves = table[table["kind"] == "exact"].pivot(index="n_context", columns="n_train", values="risk")
-    ratios = (curves / curves.shift(axis="columns")).iloc[:, 1:]
-    largest = curves.iloc[:, -1].to_numpy()
-    valley = int(np.argmin(largest[: len(largest) // 2]))
-    rise = float(largest[valley:].max() / largest[valley] - 1.0)
+    """Theory and simulation agree; training rows always help; in large dimension more context can hurt."""
+    curves = table[table["kind"] == "exact"].pivot(index="n_ratio", columns="k_ratio", values="risk")
     plain = curves.iloc[:, 0].to_numpy()
-    many = max(config.train_ratios)
+    growing = table[table["kind"] == "growing"].pivot(index="n_ratio", columns="d", values="risk")
+    rises = {dim: _rise(growing[dim].dropna().to_numpy()) for dim in config.large_dims}
+    small, large, many = min(rises), max(rises), max(config.train_ratios)
     return [
         *agreement(table),
-        Claim(
-            "at every context length more training rows lower the risk by at least 0.1% (ratio of risks)",
-            bool((ratios <= 0.999).all(axis=None)),
-            float(ratios.max(axis=None)),
-            0.999,
+        at_most(
+            "at every context length more training rows lower the risk by at least 0.05% (largest ratio)",
+            (curves / curves.shift(axis="columns")).max(axis=None),
+            0.9995,
         ),
-        Claim(
+        at_most(
             "without training, more context always lowers the risk (largest ratio of neighbours)",
-            bool((plain[1:] / plain[:-1] < 0.9999).all()),
-            float((plain[1:] / plain[:-1]).max()),
+            (plain[1:] / plain[:-1]).max(),
             0.9999,
         ),
-        Claim(
-            f"with k = {many:g}d the risk is not monotone in the context: it rises by at least 5%",
-            rise >= 0.05,
-            rise,
-            0.05,
+        at_least(
+            f"at d = {large:,}, k = {many:g}d the risk is not monotone in n: it rises by 20% or more",
+            rises[large],
+            0.2,
+        ),
+        at_most(
+            f"at d = {small:,} the same curve only falls: what the limit says about it is wrong there (rise)",
+            rises[small],
+            0.0,
         ),
     ]
 
 
+def _rise(risks: np.ndarray) -> float:
+    """Return the largest rise from any point to any later one, as a share of the lower."""
+    return float((risks / np.minimum.accumulate(risks)).max() - 1.0)
+
+
 def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
-    """Draw one colour per k/d: exact lines, simulated markers."""
-    figure, (axes,) = plots.new_figure()
+    """Draw one colour per k/d with simulated markers, and the largest k/d in growing dimension."""
+    figure, (left, right) = plots.new_figure(2, height=4.7)
     shades = plots.ordered_colours(len(config.train_ratios))
     for ratio, colour in zip(config.train_ratios, shades, strict=True):
-        rows = table[table["n_train"] == round(ratio * config.dim)]
+        rows = table[table["k_ratio"] == ratio]
         exact, points = rows[rows["kind"] == "exact"], rows[rows["kind"] == "simulated"]
-        plots.draw_exact(axes, exact["n_context"] / config.dim, exact["risk"], colour=colour)
-        plots.draw_measured(
-            axes, points["n_context"] / config.dim, points["risk"], 2 * points["error"], colour=colour
-        )
-    plots.log_axis(axes, "x", [0.1, 0.2, 0.5, 1, 2, 4])
-    axes.set_ylim(0, 1.02)
+        plots.draw_exact(left, exact["n_ratio"], exact["risk"], colour=colour)
+        plots.draw_measured(left, points["n_ratio"], points["risk"], 2 * points["error"], colour=colour)
+    labels = [f"{ratio:g}" if ratio else "0 (no training)" for ratio in config.train_ratios]
+    plots.parameter_legend(left, "training rows, k/d", labels, shades, loc="upper right")
+    dims = plots.ordered_colours(len(config.large_dims), "plasma")
+    for dim, colour in zip(config.large_dims, dims, strict=True):
+        rows = table[(table["kind"] == "growing") & (table["d"] == dim)]
+        plots.draw_exact(right, rows["n_ratio"], rows["risk"], colour=colour)
+    rows = table[table["kind"] == "limit"]
+    plots.draw_limit(right, rows["n_ratio"], rows["risk"], colour="black")
+    labels = [f"{dim:,}" for dim in config.large_dims]
+    plots.parameter_legend(right, "inputs, d", labels, dims, loc="upper right")
+    for axes in (left, right):
+        plots.log_axis(axes, "x", [0.1, 0.2, 0.5, 1, 2, 4])
+        axes.set_ylim(0, 1.02)
+    label = "context rows per input, n/d"
     plots.name_axes(
-        axes,
-        x="context rows per input, n/d",
+        left,
+        x=label,
         y="risk after one step / signal",
         title=f"Training rows replace context (d = {config.dim})",
     )
-    labels = [f"{ratio:g}" if ratio else "0 (no training)" for ratio in config.train_ratios]
-    plots.parameter_legend(axes, "training rows, k/d", labels, shades, loc="upper right")
+    most = max(config.train_ratios)
+    plots.name_axes(right, x=label, title=f"k = {most:g}d: the limit needs very large d")
     plots.explain(
         figure,
         [
-            ("exact", "theory, exact: best fixed step from W*, fresh context (docs/theory/linear, one step)"),
+            (
+                "exact",
+                "theory, exact: best fixed step from W*, fresh context; one_step in docs/theory/linear",
+            ),
+            ("limit", "limit of large n, k, d: 1/(1 + n/d) − k/(k + d) · d³/(n + d)³"),
             ("measured", f"simulation: mean ± 2 standard errors over {config.n_designs} designs"),
         ],
     )

@@ -12,7 +12,7 @@ the designs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,8 +77,11 @@ class SimulatedRisk:
 
     def risk(self, step_size: float) -> tuple[float, float]:
         """Return the mean risk after a step and its standard error."""
-        risks = self.before + step_size * self.slope + 0.5 * step_size**2 * self.curvature
-        return float(risks.mean()), float(risks.std(ddof=1) / np.sqrt(len(risks)))
+        return _mean_and_error(self.before + step_size * self.slope + 0.5 * step_size**2 * self.curvature)
+
+    def gain(self, step_size: float) -> tuple[float, float]:
+        """Return the mean fall in risk after a step and its standard error."""
+        return _mean_and_error(-step_size * self.slope - 0.5 * step_size**2 * self.curvature)
 
 
 def simulate_one_step(
@@ -111,7 +114,7 @@ def simulate_one_step(
     n_designs, n_tasks
         Designs, and tasks run on each.
     seed
-        One child per design.
+        One child per design; the same seed gives the same rows, whatever the weight and the steps.
 
     Returns
     -------
@@ -121,8 +124,7 @@ def simulate_one_step(
     counts = sorted(set(n_trains))
     diagonal = np.broadcast_to(np.asarray(weight, dtype=float), population.task.shape)[:, None]
     measured = np.empty((len(counts), 3, n_designs))
-    for design, child in enumerate(seed.spawn(n_designs)):
-        rng = np.random.default_rng(child)
+    for design, rng in enumerate(_streams(seed, n_designs)):
         tasks = population.tasks(n_tasks, rng)
         summary = _summary(population, tasks, n_context, rng)
         other = _summary(population, tasks, n_context, rng) if fresh else summary
@@ -175,8 +177,7 @@ def simulate_steps(
     """
     diagonal = np.broadcast_to(np.asarray(weight, dtype=float), population.task.shape)[:, None]
     risks = np.empty((len(step_sizes) + 1, n_designs))
-    for design, child in enumerate(seed.spawn(n_designs)):
-        rng = np.random.default_rng(child)
+    for design, rng in enumerate(_streams(seed, n_designs)):
         tasks = population.tasks(n_tasks, rng)
         summary = _summary(population, tasks, n_context, rng)
         other = _summary(population, tasks, n_context, rng) if fresh else summary
@@ -191,6 +192,16 @@ def simulate_steps(
             if place < len(step_sizes):
                 change += step_size * (X_train.T @ (y_train - X_train @ (diagonal * summary + change)))
     return risks
+
+
+def _streams(seed: np.random.SeedSequence, count: int) -> Iterator[np.random.Generator]:
+    """Yield one generator per design; ``seed.spawn`` would answer by how often it was called before."""
+    for index in range(count):
+        yield np.random.default_rng(np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, index)))
+
+
+def _mean_and_error(values: Array) -> tuple[float, float]:
+    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
 
 
 def _summary(population: Population, tasks: Array, n_rows: int, rng: np.random.Generator) -> Array:

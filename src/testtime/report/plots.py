@@ -34,6 +34,7 @@ __all__ = [
     "explain",
     "figure_bytes",
     "house_style",
+    "level",
     "log_axis",
     "mark",
     "name_axes",
@@ -173,21 +174,33 @@ def draw_reference(axes: Axes, x: Any, y: Any, *, label: str | None = None, colo
     axes.plot(x, y, color=colour, label=label, zorder=1.8, **_SAMPLE["reference"])
 
 
+def level(axes: Axes, y: float) -> None:
+    """Draw a reference level across a panel: a dotted grey line."""
+    axes.axhline(y, color=GREY, zorder=1.8, **_SAMPLE["reference"])
+
+
 def mark(
-    axes: Axes, x: float, text: str, *, colour: Any = GREY, height: float = 0.97, dashed: bool = False
+    axes: Axes,
+    x: float,
+    text: str,
+    *,
+    colour: Any = GREY,
+    height: float = 0.98,
+    dashed: bool = False,
+    side: Literal["left", "right"] = "right",
 ) -> None:
-    """Mark one place on the x axis with a thin vertical line and a word at relative `height`."""
+    """Mark one place on the x axis with a thin vertical line and a word beside it at relative `height`."""
     axes.axvline(x, color=colour, linewidth=1.1, linestyle=(0, (4, 2)) if dashed else "-", zorder=1.5)
     axes.annotate(
         text,
         (x, height),
         xycoords=axes.get_xaxis_transform(),
-        xytext=(4, 0),
+        xytext=(4 if side == "right" else -4, 0),
         textcoords="offset points",
         color=colour,
         fontsize=8.5,
         va="top",
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.8},
+        ha="left" if side == "right" else "right",
     )
 
 

@@ -22,13 +22,44 @@ from testtime.store.atomic import write_folder, write_into_folder
 from testtime.store.manifest import FileEntry, Manifest, installed_versions, is_payload_name, sha256_hex
 from testtime.store.values import decode_array, decode_value, encode_array, encode_value
 
-__all__ = ["add_document", "load_adapter", "read_document", "read_meta", "save_adapter"]
+__all__ = ["add_document", "load_adapter", "read_document", "read_meta", "refuse_existing", "save_adapter"]
 
 MANIFEST = "manifest.json"
 _MAX_MANIFEST_BYTES = (
     256 * 2**20
 )  # far above any real one; a limit so that a wrong file is not read into memory
 _NUMERIC = "?bhilqBHILQefdF"  # dtype characters that safetensors can hold
+
+
+def refuse_existing(directory: str | os.PathLike[str], *, overwrite: bool) -> None:
+    """Raise if :func:`save_adapter` would refuse this folder; commands ask before they compute.
+
+    Raises
+    ------
+    StoreError
+        If the folder exists (without `overwrite`), or exists and is not a saved adapter.
+    """
+    target = Path(directory)
+    if not os.path.lexists(target):
+        return
+    if not overwrite:
+        raise StoreError(
+            sentence(
+                f"the output folder {str(target)!r} exists",
+                expected="a folder that does not",
+                why="a saved adapter is never changed by accident",
+                remedy="Choose another name, or ask to overwrite it",
+            )
+        )
+    if not target.is_dir() or (any(target.iterdir()) and not (target / MANIFEST).is_file()):
+        raise StoreError(
+            sentence(
+                f"{str(target)!r} is not a saved adapter",
+                expected=f"a folder with a {MANIFEST}",
+                why="only adapters are overwritten",
+                remedy="Choose another name",
+            )
+        )
 
 
 def save_adapter(
@@ -64,6 +95,7 @@ def save_adapter(
         left then.
     """
     target = Path(directory)
+    refuse_existing(target, overwrite=overwrite)
     labels, numbers = {}, {}
     for name, array in (arrays or {}).items():
         if array.dtype == object or array.dtype.kind == "U":
@@ -85,18 +117,8 @@ def save_adapter(
     contents = {entries[role].name: data for role, data in payloads.items()}
     if not os.path.lexists(target):
         write_folder(target, contents | {MANIFEST: manifest.to_bytes()})
-    elif overwrite:
-        _check_replaceable(target)
-        _write_over(target, contents, manifest)
     else:
-        raise StoreError(
-            sentence(
-                f"the output folder {str(target)!r} exists",
-                expected="a folder that does not",
-                why="a saved adapter is never changed by accident",
-                remedy="Choose another name, or ask to overwrite it",
-            )
-        )
+        _write_over(target, contents, manifest)
 
 
 def load_adapter(
@@ -173,7 +195,7 @@ def add_document(directory: str | os.PathLike[str], name: str, content: Mapping[
         raise InputError(sentence(f"document name {name!r}", expected="lower-case letters and underscores"))
     folder = Path(directory)
     manifest = _read_manifest(folder)
-    data = json.dumps(encode_value(dict(content)), sort_keys=True, allow_nan=False).encode("ascii")
+    data = json.dumps(encode_value(dict(content)), allow_nan=False).encode("ascii")
     entry = _entry(name, data, "json")
     extended = Manifest(
         base_fingerprint=manifest.base_fingerprint,
@@ -209,19 +231,6 @@ def _write_over(target: Path, contents: dict[str, bytes], manifest: Manifest) ->
         last=MANIFEST,
         stale=lambda name: is_payload_name(name) and name not in named,
     )
-
-
-def _check_replaceable(target: Path) -> None:
-    """Refuse to overwrite what is not an adapter."""
-    if not target.is_dir() or (any(target.iterdir()) and not (target / MANIFEST).is_file()):
-        raise StoreError(
-            sentence(
-                f"{str(target)!r} is not a saved adapter",
-                expected="a folder with a manifest.json",
-                why="only adapters are overwritten",
-                remedy="Choose another name",
-            )
-        )
 
 
 def _numeric(name: str, array: Any) -> np.ndarray:

@@ -181,7 +181,7 @@ class Manifest:
 
 
 def _canonical(content: dict[str, Any]) -> bytes:
-    text = json.dumps(content, sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False)
+    text = json.dumps(content, indent=1, ensure_ascii=True, allow_nan=False)
     return (text + "\n").encode("ascii")
 
 

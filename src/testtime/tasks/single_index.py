@@ -4,7 +4,7 @@ Inputs are :math:`x \sim N(0, I_d)`. A family holds an r-dimensional subspace of
 tasks share; a task draws its direction :math:`\beta` uniformly on the unit sphere of that subspace, draws a
 link :math:`s`, and its labels are
 
-.. math:: y = s(\langle\beta, x\rangle) + \zeta, \qquad \zeta \sim \mathrm{Unif}[-\tau, \tau].
+.. math:: y = s(\langle\beta, x\rangle) + \zeta, \qquad \zeta \sim \mathrm{Unif}\{-\tau, +\tau\}.
 
 Setting of Kuwataka and Suzuki (2026); noise and normalisation follow Nishikawa et al. (2025). Everything
 that is drawn comes from a seed that the caller passes: an integer, a ``numpy.random.SeedSequence`` or a
@@ -13,7 +13,7 @@ that is drawn comes from a seed that the caller passes: an integer, a ``numpy.ra
 >>> family = SingleIndexFamily.create(dim=8, rank=4, seed=0)
 >>> task = family.draw(seed=1)
 >>> X, y = task.sample(100, seed=2)
->>> X.shape, y.shape, bool(abs(y - task.mean(X)).max() <= family.noise)
+>>> X.shape, y.shape, bool(np.allclose(abs(y - task.mean(X)), family.noise))
 ((100, 8), (100,), True)
 """
 
@@ -37,7 +37,7 @@ _ORTHONORMAL_TOLERANCE = 1e-8
 
 @dataclass(frozen=True, eq=False)
 class SingleIndexTask:
-    r"""One regression function :math:`f(x)` of one or a few projections of x, with bounded noise.
+    r"""One regression function :math:`f(x)` of one or a few projections of x, with two-point noise.
 
     Attributes
     ----------
@@ -46,7 +46,8 @@ class SingleIndexTask:
     links
         One callable per direction, vectorised over arrays.
     noise
-        Half-width :math:`\tau` of the uniform noise, in units of y.
+        Size :math:`\tau` of the noise, in units of y; each label is off by plus or minus this, with equal
+        chance.
     combine
         ``"sum"``: :math:`f = J^{-1/2}\sum_j s_j(\langle\beta_j, x\rangle)`; ``"product"``:
         :math:`f = \prod_j s_j(\langle\beta_j, x\rangle)`. With one direction both are the single-index model.
@@ -79,7 +80,7 @@ class SingleIndexTask:
         """Draw `n_rows` labelled rows: ``X`` of shape ``(n_rows, dim)`` and ``y`` of shape ``(n_rows,)``."""
         rng = np.random.default_rng(seed)
         X = rng.standard_normal((n_rows, self.dim))
-        return X, self.mean(X) + rng.uniform(-self.noise, self.noise, n_rows)
+        return X, self.mean(X) + _signs(rng, (n_rows,)) * self.noise
 
     def overlap(self, estimate: ArrayLike) -> float:
         r"""How much of the true directions an estimate holds, in [0, 1].
@@ -107,7 +108,7 @@ class SingleIndexFamily:
     link
         A :class:`LinkFamily` (a fresh link per task) or one vectorised callable used by all tasks.
     noise
-        Half-width of the uniform noise, in units of y.
+        Size of the two-point noise, in units of y.
     n_directions
         Orthonormal directions per task; 1 is the single-index model.
     combine
@@ -140,7 +141,7 @@ class SingleIndexFamily:
                 )
             )
         if not (np.isfinite(self.noise) and self.noise >= 0):
-            raise InputError(sentence(f"noise={self.noise}", expected="a finite half-width of 0 or more"))
+            raise InputError(sentence(f"noise={self.noise}", expected="a finite size of 0 or more"))
         if not 1 <= self.n_directions <= basis.shape[1]:
             raise InputError(
                 sentence(
@@ -256,13 +257,18 @@ class SingleIndexFamily:
         mean = (
             values.prod(axis=0) if self.combine == "product" else values.sum(axis=0) / sqrt(self.n_directions)
         )
-        return X, mean + rng.uniform(-self.noise, self.noise, mean.shape)
+        return X, mean + _signs(rng, mean.shape) * self.noise
 
     def _link_values(self, z: Array, rng: np.random.Generator) -> Array:
         """Values of one fresh link per row of `z` (shape ``(n_tasks, n_rows)``)."""
         if not isinstance(self.link, LinkFamily):
             return np.asarray(self.link(z), dtype=float)
         return hermite_values(z, self.link.draw_coefficients(len(z), rng))
+
+
+def _signs(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Independent signs, +1 or -1 with equal chance."""
+    return 2.0 * rng.integers(0, 2, shape) - 1.0
 
 
 def _children(seed: Seed, n: int) -> list[Seed]:

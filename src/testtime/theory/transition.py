@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from testtime.errors import InputError, sentence
-from testtime.results import OneStep, ScaledStart, Transition
-from testtime.theory.matrices import multiply
+from testtime.results import OneStep, Transition
+from testtime.theory.answers import ScaledStart
+from testtime.theory.crossing import cross
 from testtime.theory.one_step import one_step
 from testtime.theory.pretraining import pretrained_weight
 from testtime.theory.setting import Setting
@@ -18,8 +19,6 @@ from testtime.theory.setting import Setting
 __all__ = ["best_scaled_start", "start_transition"]
 
 Array = NDArray[np.float64]
-
-_TIE = 1e-13  # relative difference of two risks that is taken for rounding
 
 
 def start_transition(
@@ -70,65 +69,7 @@ def start_transition(
     probe = setting.replace(n_train=1)
     how = {"context": context, "step": step, "eval_context": eval_context, "left": left, "right": right}
     warm, cold = one_step(probe, "warm", **how), one_step(probe, "cold", **how)
-    lead = cold.risk_before - warm.risk_before
-    scale = max(cold.risk_before, warm.risk_before)
-    crossings = tuple(
-        k for k in _positive_roots(*_polynomial(warm, cold, scale)) if _changes_sign(warm, cold, k)
-    )
-    few = _winner(lead, scale) or _first_slope(warm, cold)
-    many = few if len(crossings) % 2 == 0 else ("cold" if few == "warm" else "warm")
-    first = crossings[0] if crossings else (float("inf") if few == "warm" else 0.0)
-    return Transition(first, few, many, crossings)
-
-
-def _polynomial(warm: OneStep, cold: OneStep, scale: float) -> tuple[float, float, float]:
-    """Coefficients of the crossing equation, highest power first; rounding-sized ones are zero."""
-    lead = cold.risk_before - warm.risk_before
-    half_w, half_c = (s.half_train if np.isfinite(s.half_train) else 1.0 for s in (warm, cold))
-    gain_w, gain_c = warm.limit_gain, cold.limit_gain
-    high = lead - gain_c + gain_w
-    middle = lead * (half_w + half_c) - gain_c * half_w + gain_w * half_c
-    rounding = _TIE * scale
-    return (
-        high if abs(high) > rounding else 0.0,
-        middle if abs(middle) > rounding * (half_w + half_c) else 0.0,
-        lead * half_w * half_c if abs(lead) > rounding else 0.0,
-    )
-
-
-def _positive_roots(a: float, b: float, c: float) -> list[float]:
-    """Positive roots of a k^2 + b k + c, ascending, from the form that does not cancel."""
-    if a == 0.0:
-        roots = [] if b == 0.0 else [-c / b]
-    else:
-        inside = b * b - 4 * a * c
-        if inside < 0:
-            return []
-        q = -(b + np.copysign(np.sqrt(inside), b)) / 2
-        roots = [q / a] + ([c / q] if q else [])
-    return sorted({float(root) for root in roots if root > 0 and np.isfinite(root)})
-
-
-def _best_risk(step: OneStep, k: float) -> float:
-    return step.risk_before - (step.limit_gain * k / (k + step.half_train) if step.limit_gain else 0.0)
-
-
-def _changes_sign(warm: OneStep, cold: OneStep, k: float) -> bool:
-    """Whether the curves cross at k and do not only touch."""
-    below, above = (_best_risk(cold, t) - _best_risk(warm, t) for t in (k * (1 - 1e-3), k * (1 + 1e-3)))
-    return below * above < 0
-
-
-def _winner(lead: float, scale: float) -> str:
-    if abs(lead) <= _TIE * scale:
-        return ""
-    return "warm" if lead > 0 else "cold"
-
-
-def _first_slope(warm: OneStep, cold: OneStep) -> str:
-    """Which start gains more from the first row, when both begin with the same risk."""
-    one = (step.limit_gain / step.half_train for step in (warm, cold))
-    return "cold" if next(one) < next(one) else "warm"
+    return cross(warm, cold)
 
 
 def best_scaled_start(
@@ -139,10 +80,11 @@ def best_scaled_start(
     eval_context: Any = None,
     largest: float = 2.0,
 ) -> ScaledStart:
-    """The start c W* whose risk at the best step is least; it beats warm (c = 1) and cold (c = 0).
+    r"""The start :math:`cW^*` whose risk at the best step is least; it beats warm (c = 1) and cold (c = 0).
 
-    A one-dimensional search over c in [0, `largest`], on a grid of 41 points and then by Brent's method. With
-    ``n_train=0`` it is plain in-context learning with rescaled weights.
+    :math:`L_0,B_1` and :math:`c_1,c_2` of :func:`one_step` are quadratic in c, so three evaluations give
+    the best risk for every c; its minimum over [0, `largest`] is then searched on a grid of 401 points and
+    by Brent's method. With ``n_train=0`` it is plain in-context learning with rescaled weights.
 
     >>> found = best_scaled_start(Setting(n_context=100, n_train=100, dim=100, task=1.0))
     >>> round(found.scale, 3), round(found.risk, 3), round(found.warm_risk, 4), round(found.cold_risk, 4)
@@ -154,28 +96,32 @@ def best_scaled_start(
             sentence(
                 f"a setting with arrays of shape {setting.shape}",
                 expected="a single setting",
-                remedy="Loop over them",
+                remedy="Loop over the settings",
             )
         )
 
-    def risk(scale: float) -> float:
-        start = "warm" if scale == 1.0 else multiply_scale(weight, scale)
-        return float(one_step(setting, start, context, step, eval_context=eval_context).best_risk)
+    def at(scale: float) -> OneStep:
+        start = {0.0: "cold", 1.0: "warm"}.get(scale, scale * weight)
+        return one_step(setting, start, context, step, eval_context=eval_context)
 
-    grid = np.linspace(0.0, largest, 41)
-    risks = [risk(float(scale)) for scale in grid]
-    at = int(np.argmin(risks))
-    low, high = grid[max(at - 1, 0)], grid[min(at + 1, len(grid) - 1)]
-    found: Any = minimize_scalar(risk, bounds=(low, high), method="bounded", options={"xatol": 1e-9})
-    scale, best = float(found.x), float(found.fun)
-    if risks[at] <= best:
-        scale, best = float(grid[at]), risks[at]
-    step_found = one_step(setting, multiply_scale(weight, scale), context, step, eval_context=eval_context)
-    return ScaledStart(scale, best, step_found.best_step, risk(1.0), risk(0.0))
+    points = np.array([0.0, 0.5, 1.0])
+    known = [at(float(scale)) for scale in points]
+    curves = [
+        np.polynomial.polynomial.polyfit(points, [getattr(one, name) for one in known], 2)
+        for name in ("risk_before", "slope", "curvature")
+    ]
 
+    def risk(scale: Any) -> Any:
+        before, slope, curvature = (np.polynomial.polynomial.polyval(scale, curve) for curve in curves)
+        return before - (slope**2 / (2.0 * curvature) if setting.n_train and setting.n_context else 0.0)
 
-def multiply_scale(weight: Any, scale: float) -> Any:
-    """Return the weights times a number, whatever form they have."""
-    return (
-        scale * weight if np.ndim(weight) == 0 else multiply(np.asarray(weight) * scale, np.ones(len(weight)))
-    )
+    grid = np.linspace(0.0, largest, 401)
+    best = int(np.argmin(risk(grid)))
+    bounds = (grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)])
+    found: Any = minimize_scalar(risk, bounds=bounds, method="bounded", options={"xatol": 1e-10})
+    candidates = [(at(float(scale)), float(scale)) for scale in (found.x, grid[best])] + [
+        (known[0], 0.0),
+        (known[2], 1.0),
+    ]
+    winner, scale = min(candidates, key=lambda candidate: candidate[0].best_risk)
+    return ScaledStart(scale, winner.best_risk, winner.best_step, known[2].best_risk, known[0].best_risk)
