@@ -103,6 +103,18 @@ def test_an_offset_does_not_matter(offset: float):
     np.testing.assert_allclose(moved, plain, atol=1e-8)
 
 
+def test_times_within_a_minute_are_no_constant():
+    seconds = np.random.default_rng(0).random((100, 1)) * 60
+    scaled = ColumnScaler.fit(1.7e9 + seconds).transform(1.7e9 + seconds)
+    np.testing.assert_allclose(scaled, ColumnScaler.fit(seconds).transform(seconds), atol=1e-5)
+
+
+def test_rounding_noise_is_a_constant():
+    noise = 0.3 * (1 + 1e-15 * np.arange(50.0))[:, None]
+    assert len(np.unique(noise)) > 10
+    assert not ColumnScaler.fit(noise).transform(noise).any()
+
+
 def test_new_rows_do_not_change_how_others_are_scaled():
     table = awkward_table(0, 80)
     scaler = ColumnScaler.fit(table[:50])
