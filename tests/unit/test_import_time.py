@@ -70,15 +70,3 @@ def test_importing_opens_no_file_no_socket_and_draws_no_number():
         "print(seen)"
     )
     assert run("-c", code)[1].strip() == "[]"
-
-
-def test_loading_the_estimator_leaves_the_random_streams_alone():
-    code = (
-        "import random, numpy, torch\n"
-        "states = random.getstate(), numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist()\n"
-        "import testtime\n"
-        "testtime.TTTClassifier(n_steps=2, n_context=8).fit([[i, -i] for i in range(40)], [0, 1] * 20)\n"
-        "after = random.getstate(), numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist()\n"
-        "assert states == after"
-    )
-    run("-c", code)
