@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from hypothesis import settings
+from tests.support.models import tiny_backbone
 
 from testtime.backbones import embedded
 from testtime.backbones.embedded import EmbeddedBackbone
-from tests.support.models import tiny_backbone
 
 torch.set_num_threads(1)
 

@@ -18,11 +18,11 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from tests.support.models import tiny_backbone
 
 import testtime
 from testtime import InputError, StoreError, TTTClassifier
 from testtime.backbones import embedded
-from tests.support.models import tiny_backbone
 
 pytestmark = pytest.mark.usefixtures("tiny_embedded")
 
@@ -70,7 +70,9 @@ def test_saved_and_loaded_it_predicts_the_same_bits(tmp_path, kind: str):
     assert np.array_equal(loaded.context_indices_, fitted.context_indices_)
 
 
-@pytest.mark.parametrize("params", [{"n_steps": 0}, {**FAST, "n_members": 3}, {**FAST, "adapt": "lora", "rank": 2}])
+@pytest.mark.parametrize(
+    "params", [{"n_steps": 0}, {**FAST, "n_members": 3}, {**FAST, "adapt": "lora", "rank": 2}]
+)
 def test_every_form_can_be_saved(tmp_path, params: dict):
     X, y = frame()
     fitted = TTTClassifier(**params).fit(X, y)

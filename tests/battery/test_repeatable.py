@@ -5,9 +5,9 @@ from __future__ import annotations
 import joblib
 import numpy as np
 import pytest
+from tests.support.jobs import adapter_digest, table
 
 from testtime import TTTClassifier
-from tests.support.jobs import adapter_digest, table
 
 PARAMS = [
     {"n_steps": 3, "n_context": 30, "guard": False, "random_state": 0},

@@ -6,9 +6,9 @@ import hashlib
 
 import numpy as np
 import torch
+from tests.support.models import random_rows, tiny_backbone
 
 from testtime.backbones import embedded
-from tests.support.models import random_rows, tiny_backbone
 
 
 def table() -> tuple[np.ndarray, np.ndarray]:
