@@ -13,9 +13,13 @@ from testtime.experiments.grid import Cell, Figure
 from testtime.experiments.linear_simulation import Population, simulate_steps
 from testtime.report import plots
 from testtime.results import Claim
-from testtime.theory.linear import Setting, one_step, pretrained_weight
-from testtime.theory.linear_steps import best_filter, decayed, several_steps
-from testtime.theory.steps_limits import (
+from testtime.theory.linear import (
+    Setting,
+    best_filter,
+    decayed,
+    one_step,
+    pretrained_weight,
+    several_steps,
     several_steps_fresh_limit,
 )
 
