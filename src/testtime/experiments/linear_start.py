@@ -48,8 +48,8 @@ class Config:
     train_ratios: tuple[float, ...] = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0)
     transition_dims: tuple[int, ...] = (30, 100, 1000)
     transition_ratios: tuple[float, float] = (0.25, 4.0)
-    n_designs: int = 200
-    n_tasks: int = 512
+    n_designs: int = 100
+    n_tasks: int = 256
     seed: int = 20250302
 
     @classmethod

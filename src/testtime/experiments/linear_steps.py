@@ -52,7 +52,7 @@ class Config:
     noise_var: float = 0.1
     decays: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8)
     n_steps: int = 8
-    n_designs: int = 200
+    n_designs: int = 100
     n_tasks: int = 256
     seed: int = 20250306
 

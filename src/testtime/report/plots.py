@@ -51,7 +51,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 Kind = Literal["exact", "limit", "measured", "reference"]
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.size": 9.5,
     "axes.titlesize": 10.5,
     "axes.titlelocation": "left",
