@@ -74,7 +74,7 @@ def test_worse_alignment_flips_earlier(capsys):
 
 def test_same_context_never_flips_and_json_stays_strict(capsys):
     told = planned([*EXAMPLE, "--context", "same", "--step", "normalized"], capsys)
-    assert told["flip_n_train"] == "inf"
+    assert told["flip_n_train"] == "inf"  # JSON has no infinity
     assert told["start"] == "warm"
 
 
@@ -147,7 +147,7 @@ def test_list_names_every_figure_with_its_source(capsys):
     for name in ("context", "start", "alignment", "covariance", "steps", "reduction"):
         assert f"linear-{name}" in out
     code, out, _ = command(["figure", "--list", "--json"], capsys)
-    listed = json.loads(out)
+    listed = json.loads(out)["figures"]
     assert {one["name"] for one in listed} >= {"linear-context", "linear-reduction"}
     assert all(one["title"] and one["source"] for one in listed)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from testtime.cli.output import echo_json
 from testtime.errors import InputError, nearest, sentence
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def plan_linear(
     """Say what one step of test-time training is worth for linear attention, from exact theory.
 
     Risks are mean squared errors relative to the variance of the noise-free label, which is 1. Steps are
-    rates on the sum of squared errors.
+    rates on the sum of squared errors. In JSON "inf" says that the better start never changes, or
+    that no context is long enough.
     """
     if plot is not None and plot.suffix.lower() not in (".png", ".svg"):
         raise InputError(sentence(f"--plot {plot}", expected="a name that ends in .png or .svg"))
@@ -58,11 +60,9 @@ def plan_linear(
     if plot is not None:
         _draw(setting, answer, context, step, plot)
     if as_json:
-        from testtime.experiments.manifest import strict_json
-
         given = {"n_context": n, "n_train": k, "dim": dim, "noise_var": noise}
         given |= {"alignment": alignment, "context": context, "step": step}
-        typer.echo(strict_json({"setting": given, **answer.to_dict()}).decode(), nl=False)
+        echo_json({"setting": given, **answer.to_dict()})
         return
     typer.echo(f"{n:,} context rows, {k:,} training rows, {dim:,} inputs, noise {noise:g} of the signal")
     for line in answer.explain():
