@@ -65,7 +65,11 @@ def figure(
         config = one.config.quick() if quick else one.config()
         if seed is not None:
             config = dataclasses.replace(config, seed=seed)
-        results.append(run(one, config, out, n_jobs=jobs if jobs is not None else os.cpu_count() or 1))
+        try:
+            results.append(run(one, config, out, n_jobs=jobs if jobs is not None else os.cpu_count() or 1))
+        except KeyboardInterrupt:
+            sys.stderr.write("testtime: interrupted; finished cells are kept, the same command goes on.\n")
+            raise typer.Exit(1) from None
         if not as_json:
             typer.echo(_summary(results[-1]))
     if as_json:

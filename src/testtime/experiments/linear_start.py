@@ -152,9 +152,9 @@ def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
             0.99,
         ),
         at_least(
-            f"at d = {config.dim} the transition lies at least 5% above its limit {limit:.3f} d (ratio)",
+            f"at d = {config.dim} the transition lies at least 3% above its limit {limit:.3f} d (ratio)",
             exact / limit,
-            1.05,
+            1.03,
         ),
         at_most(
             "the best scaled start is better than warm and cold for every k (largest ratio)",

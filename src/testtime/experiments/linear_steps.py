@@ -189,6 +189,7 @@ def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
     floor = table[table["kind"] == "floor"]
     plots.draw_reference(left, floor["step"], floor["risk"])
     left.set_ylim(bottom=0.0)
+    right.set_xticks(range(config.n_steps + 1))
     labels = [f"{decay:g}" for decay in config.decays]
     plots.parameter_legend(left, "decay of the step length", labels, shades, loc="upper right")
     setting = _setting(config)
