@@ -194,7 +194,7 @@ def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
     rows = table[table["kind"] == "transition curve limit"]
     plots.draw_limit(right, rows["n_ratio"], rows["k_ratio"], colour="black")
     labels = [f"{dim:,}" for dim in config.transition_dims]
-    plots.parameter_legend(right, "inputs, d", labels, dims, loc="upper right")
+    plots.parameter_legend(right, "inputs, d", labels, dims, loc="lower right")
     right.set_ylim(0, 6)
     plots.name_axes(
         right, x="context rows per input, n/d", y="transition, k*/d", title="Where cold overtakes warm"
