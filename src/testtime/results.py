@@ -194,9 +194,10 @@ class Plan(Result):
         elif self.flip_n_train == 0:
             lines.append("Zero weights are the better start for every number of training rows.")
         else:
+            other = "cold" if self.start_below == "warm" else "warm"
             lines.append(
                 f"The better start changes from {self.start_below} to "
-                f"{'cold' if self.start_below == 'warm' else 'warm'} at {self.flip_n_train:.1f} training rows."
+                f"{other} at {self.flip_n_train:.1f} training rows."
             )
         scaled = f"{self.scaled_start:.3g} times the pretrained weights"
         lines.append(f"A start of {scaled} reaches {self.scaled_risk:.4g}.")

@@ -156,7 +156,7 @@ def _assumptions(setting: Setting, context: str, step: str, flip: float) -> tupl
         close = np.isfinite(limit) and abs(flip - limit) <= 0.1 * limit
         found.append(
             Assumption(
-                f"the limiting law would do for the start: it changes at k={limit:.4g}, exactly at k={flip:.4g}",
+                f"the limiting law would do: the start changes at k={limit:.4g}, exactly at k={flip:.4g}",
                 bool(close),
             )
         )
