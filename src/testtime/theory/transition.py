@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from numpy.polynomial import Polynomial
+from numpy.typing import NDArray
 
 from testtime.errors import InputError, sentence
 from testtime.results import OneStep, Transition
