@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
 
-__all__ = ["Assumption", "Claim", "OneStep", "Plan", "Result", "Status", "Transition"]
+__all__ = [
+    "Adaptation",
+    "Assumption",
+    "Claim",
+    "OneStep",
+    "Plan",
+    "Result",
+    "Status",
+    "Transition",
+]
 
 
 class Status(str, Enum):
@@ -16,8 +26,12 @@ class Status(str, Enum):
     PLAIN = "plain in-context learning; no step was asked for"
     REVERTED_NO_GAIN = "reverted: no gain on guard rows; more rows or a smaller step may help"
     REVERTED_NON_FINITE = "reverted: the loss became non-finite; lower step_size"
-    REVERTED_TOO_FEW = "not adapted: too few rows to train on and to guard; add rows or pass adapt=True"
-    REVERTED_TIME = "reverted: the time limit ended before the guard had finished; raise time_limit"
+    REVERTED_TOO_FEW = (
+        "not adapted: too few rows to train on and to guard; add rows or pass n_context and n_steps"
+    )
+    REVERTED_TIME = "not adapted: the time limit ended before the first step; raise time_limit"
+    REVERTED_ALL_ROWS = "reverted: plain in-context learning with all rows as context is better on guard rows"
+    UNGUARDED = "adapted weights kept without a guard, as asked"
 
 
 def _plain(value: Any) -> Any:
@@ -31,7 +45,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if hasattr(value, "tolist"):  # NumPy scalars and arrays, without importing NumPy
-        return value.tolist()
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):  # JSON has no word for these
+        return None if math.isnan(value) else str(value)
     return value
 
 
@@ -40,7 +56,7 @@ class Result:
     """Base of all results."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain Python values, ready for ``json.dumps``."""
+        """Return the fields as plain Python values, ready for strict JSON: NaN is None, infinity "inf"."""
         return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
 
 
@@ -62,6 +78,121 @@ class Claim(Result):
     holds: bool
     value: float
     threshold: float
+
+
+_TRAINED = {
+    "encoders": "the feature encoders (column and row stages)",
+    "lora": "low-rank changes of every weight matrix",
+    "norms": "norms and biases",
+    "head": "the output head",
+    "all": "all weights",
+}
+
+
+@dataclass(frozen=True)
+class Adaptation(Result):
+    """What one ``fit`` did, and why.
+
+    Losses are mean log losses in nats on guard rows: rows that were neither trained on nor part of the context.
+
+    Attributes
+    ----------
+    kept
+        Whether the adapted weights are used.
+    status
+        The reason, as advice.
+    loss_before, loss_after
+        Guard loss of the frozen and of the adapted model, same rows, same context; NaN without a guard.
+    difference, standard_error, margin
+        ``loss_after - loss_before``, its standard error from the paired rows, and what the improvement had to exceed.
+    n_steps
+        Steps of the adapter that is (or would have been) kept; 0 for plain in-context learning.
+    n_context
+        Rows served as context.
+    n_query
+        Rows that adapter was trained on; none of them is in the context.
+    n_guard
+        Rows the guard measured.
+    n_folds
+        Adapters that were trained and guarded before the guard could decide.
+    n_members
+        Adapters that are averaged at prediction.
+    n_trainable, adapter_bytes
+        Size of one adapter in values, of all kept adapters in bytes.
+    adapt, step_size
+        What was trained, and AdamW's first rate (or, for one step, the length the line search chose).
+    seconds
+        Wall time of ``fit``.
+    losses
+        Training loss before each step.
+    probes
+        What the frozen model's loss was at other context lengths, as ``{"n_context": n, "loss": l}``.
+    notes
+        Sentences about choices that were made.
+    """
+
+    kept: bool
+    status: Status
+    loss_before: float
+    loss_after: float
+    difference: float
+    standard_error: float
+    margin: float
+    n_steps: int
+    n_context: int
+    n_query: int
+    n_guard: int
+    n_folds: int
+    n_members: int
+    n_trainable: int
+    adapter_bytes: int
+    adapt: str
+    step_size: float
+    seconds: float
+    losses: tuple[float, ...] = ()
+    probes: tuple[dict[str, float], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Adaptation:
+        """Rebuild the record from :meth:`to_dict`."""
+        known: dict[str, Any] = {f.name: values[f.name] for f in fields(cls) if f.name in values}
+        for name in ("loss_before", "loss_after", "difference", "standard_error", "margin", "step_size"):
+            known[name] = math.nan if known[name] is None else float(known[name])
+        for name in ("losses", "probes", "notes"):
+            known[name] = tuple(known[name])
+        known["status"] = Status[known["status"]]
+        return cls(**known)
+
+    def explain(self) -> str:
+        """Say in sentences what was trained, what the guard saw, and what is served."""
+        lines = []
+        if self.status is Status.PLAIN or self.n_query == 0:
+            lines.append(f"Nothing was trained: {self.status.value}.")
+        else:
+            steps = "one step" if self.n_steps == 1 else f"{self.n_steps} steps"
+            lines.append(
+                f"Trained {_TRAINED.get(self.adapt, self.adapt)} ({self.n_trainable:,} values) for {steps} on "
+                f"{self.n_query:,} rows, in episodes of {self.n_context:,} context rows."
+            )
+        if self.n_guard:
+            folds = "one fold" if self.n_folds == 1 else f"{self.n_folds} cross-fitted folds"
+            change = "fell" if self.loss_after < self.loss_before else "rose"
+            lines.append(
+                f"On {self.n_guard:,} guard rows that were not trained on ({folds}), the log loss {change} from "
+                f"{self.loss_before:.4f} to {self.loss_after:.4f}: paired difference {self.difference:+.4f}, standard "
+                f"error {self.standard_error:.4f}, needed to fall by more than {self.margin:.4f}."
+            )
+            lines.append(f"Decision: {self.status.value}.")
+        elif self.status is Status.UNGUARDED:
+            lines.append(f"{self.status.value.capitalize()}.")
+        members = f", averaged over {self.n_members} members" if self.n_members > 1 else ""
+        trained = " None of them was trained on." if self.kept else ""
+        lines.append(f"Predictions use {self.n_context:,} rows as context{members}.{trained}")
+        size = f"; the adapter takes {self.adapter_bytes / 1000:,.0f} KB" if self.kept else ""
+        lines.append(f"It took {self.seconds:.1f} s{size}.")
+        lines.extend(self.notes)
+        return " ".join(lines)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,196 @@
+"""From raw rows to what the stages expect: checks, winsorising, standardising, and the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from testtime.errors import InputError, sentence
+from testtime.single_index.pipeline import PAPER_SEGMENTS, Settings, rows_needed
+
+__all__ = ["Prepared", "Scaling", "checked_subspace", "prepare"]
+
+Array = np.ndarray
+
+ORTHONORMAL_TOLERANCE = 1e-6
+"""Largest entry of the Gram matrix of a subspace basis minus the identity."""
+
+TAIL_TRIGGER, TAIL_LIMIT = 50.0, 20.0
+"""Labels are winsorised at `TAIL_LIMIT` robust deviations when one lies beyond `TAIL_TRIGGER`. Cubic and
+quartic links of
+Gaussian inputs stay below the trigger up to thousands of rows; a label with infinite variance does not."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """Means and scales of the columns and of the labels."""
+
+    mean: Array
+    scale: Array
+    label_mean: float
+    label_scale: float
+
+    def to_raw(self, directions: Array) -> tuple[Array, Array, Array]:
+        """Express directions found on standardised rows in the units of the raw rows.
+
+        Returns
+        -------
+        tuple
+            Orthonormal raw directions D, a matrix M and a shift s such that the standardised projections are
+            ``(x @ D.T) @ M.T - s``.
+        """
+        raw = directions / self.scale
+        q, r = np.linalg.qr(raw.T)
+        sign = np.where(np.diag(r) < 0, -1.0, 1.0)
+        return (q * sign).T, (sign[:, None] * r).T, raw @ self.mean
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Standardised rows, the subspace in their coordinates, and what the user should be told."""
+
+    X: Array
+    y: Array
+    subspace: Array | None
+    scaling: Scaling
+    n_winsorized: int
+    warnings: tuple[str, ...]
+
+
+def checked_subspace(subspace: Any, dim: int, n_directions: int) -> Array | None:
+    """Check the basis of a pretrained subspace against the number of columns.
+
+    Raises
+    ------
+    InputError
+        If it is not a finite matrix with `dim` rows and at most as many columns, is not orthonormal, or has
+        fewer columns than directions are asked for.
+    """
+    if subspace is None:
+        if n_directions > dim:
+            raise InputError(
+                sentence(
+                    f"n_directions={n_directions} with {dim} columns", expected=f"at most {dim} directions"
+                )
+            )
+        return None
+    basis = np.asarray(subspace, dtype=float)
+    if basis.ndim != 2 or basis.shape[0] != dim or not 1 <= basis.shape[1] <= dim:
+        raise InputError(
+            sentence(
+                f"subspace of shape {basis.shape} for X with {dim} columns",
+                expected=f"({dim}, rank) with 1 <= rank <= {dim}",
+                why="its columns are directions in the space of the inputs",
+                remedy="Transpose it if the directions are its rows.",
+            )
+        )
+    gap = float(np.abs(basis.T @ basis - np.eye(basis.shape[1])).max())
+    if not gap <= ORTHONORMAL_TOLERANCE:
+        raise InputError(
+            sentence(
+                f"the columns of subspace miss orthonormality by {gap:.2g}",
+                expected=f"at most {ORTHONORMAL_TOLERANCE:g}",
+                remedy="Pass numpy.linalg.qr(subspace)[0].",
+            )
+        )
+    if n_directions > basis.shape[1]:
+        raise InputError(
+            sentence(
+                f"n_directions={n_directions} in a subspace of dimension {basis.shape[1]}",
+                expected=f"at most {basis.shape[1]}",
+                why="the directions are orthonormal inside the subspace",
+            )
+        )
+    return basis
+
+
+def prepare(X: Array, y: Array, subspace: Array | None, settings: Settings) -> Prepared:
+    """Check the rows, winsorise and standardise.
+
+    Parameters
+    ----------
+    X, y
+        Finite rows, shapes `(n_rows, dim)` and `(n_rows,)`.
+    subspace
+        Checked basis in raw coordinates, or None.
+    settings
+        Resolved settings.
+
+    Raises
+    ------
+    InputError
+        If all labels are equal or there are too few rows.
+    """
+    n_rows, dim = X.shape
+    rank = dim if subspace is None else subspace.shape[1]
+    needed = _check_rows(n_rows, rank, settings)
+    messages = []
+    if n_rows < 2 * needed:
+        messages.append(
+            f"{n_rows} rows for {needed} free parameters of direction and link: "
+            f"the direction is uncertain below about {2 * needed} rows."
+        )
+    y, n_winsorized, limit = _winsorise(y)
+    if n_winsorized:
+        messages.append(
+            f"heavy-tailed labels: {n_winsorized} of {n_rows} lay more than {TAIL_LIMIT:.0f} robust standard "
+            f"deviations from the median and were pulled in to {limit[0]:.4g} or {limit[1]:.4g}. "
+            "Transform y (for example its logarithm or rank) if they carry signal."
+        )
+    label_mean, label_scale = float(y.mean()), float(y.std())
+    if label_scale <= 1e-12 * abs(label_mean):
+        raise InputError(
+            sentence(
+                f"all {n_rows} labels are {label_mean:.6g}",
+                expected="labels that vary",
+                why="a constant label has no direction",
+            )
+        )
+    mean, scale = X.mean(axis=0), X.std(axis=0)
+    # a constant column is left as it is
+    scale = np.where(scale > 1e-12 * np.abs(mean), scale, 1.0)
+    basis = None
+    if subspace is not None:  # <b, x> = <scale * b, standardised x> + constant
+        basis = np.linalg.qr(scale[:, None] * subspace)[0]
+    scaling = Scaling(mean, scale, label_mean, label_scale)
+    return Prepared(
+        (X - mean) / scale, (y - label_mean) / label_scale, basis, scaling, n_winsorized, tuple(messages)
+    )
+
+
+def _check_rows(n_rows: int, rank: int, settings: Settings) -> int:
+    """Refuse fewer rows than free parameters (in each of the four segments of the paper's recipe)."""
+    needed = rows_needed(rank, settings.n_directions, settings.degree)
+    why = (
+        f"directions ({settings.n_directions}, in {rank} dimensions) and a link of degree "
+        f"{settings.degree} have {needed - 1} free parameters"
+    )
+    if settings.recipe == "paper":
+        why += ", and each segment must outnumber them"
+        needed = int(np.ceil(needed / PAPER_SEGMENTS[3]))
+    if n_rows < needed:
+        rows = "1 row (1 sample)" if n_rows == 1 else f"{n_rows} rows"
+        raise InputError(
+            sentence(
+                rows,
+                expected=f"at least {needed}",
+                why=why,
+                remedy="Pass more rows, a lower degree, or a pretrained subspace of fewer dimensions.",
+            )
+        )
+    return needed
+
+
+def _winsorise(y: Array) -> tuple[Array, int, tuple[float, float]]:
+    """Pull in far outliers, measured in normal-consistent median (if that is 0, mean) absolute deviations."""
+    median = float(np.median(y))
+    deviation = np.abs(y - median)
+    spread = 1.4826 * float(np.median(deviation))
+    if spread == 0.0:
+        spread = 1.2533 * float(deviation.mean())
+    if spread == 0.0 or float(deviation.max()) <= TAIL_TRIGGER * spread:
+        return y, 0, (median, median)
+    low, high = median - TAIL_LIMIT * spread, median + TAIL_LIMIT * spread
+    return np.clip(y, low, high), int(np.sum((y < low) | (y > high))), (low, high)
