@@ -1,11 +1,14 @@
 """Every bad input is one sentence with the offending value; good input in all its forms."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from testtime.errors import InputError
 from testtime.theory.linear import (
     Setting,
+    Transition,
     alignment,
     best_scaled_start,
     gain_limit,
@@ -107,6 +110,7 @@ BAD_CALLS = [
     (lambda: gain_limit(1.0, 1.0, start="hot"), "start='hot'"),
     (lambda: smallest_context_limit(0.0, 1.0), "target_ratio=0"),
     (lambda: unit_setting(5, 5, 3, alignment=1.5), r"alignment=1\.5"),
+    (lambda: unit_setting(5, 5, 3, alignment=0.5, spread=1.0), "spread=1"),
     (lambda: rank_one_update(1.0, 0.1, np.ones((2, 3)), np.ones(3), np.ones(3)), "inputs"),
     (lambda: alignment(MANY, np.eye(3)), "a single setting"),
 ]
@@ -154,7 +158,7 @@ def test_plan():
     assert answer.risk_now == warm.risk_before
     assert answer.risk_after == min(warm.best_risk, cold.best_risk)
     assert answer.start == "cold"
-    assert answer.flip_n_train < 128
+    assert answer.transition.n_train < 128
     assert answer.scaled_risk < answer.risk_after
     without = unit_setting(int(answer.context_without), 0, 60, 0.1)
     assert one_step(without).risk_before <= answer.risk_after
@@ -170,11 +174,12 @@ def test_plan():
 def test_plan_of_other_settings():
     aligned, flat, reversed_ = (plan(unit_setting(40, 30, 60, 0.0, alignment=a)) for a in (1.0, 0.0, -1.0))
     assert aligned.risk_now < flat.risk_now < reversed_.risk_now
-    assert aligned.flip_n_train == pytest.approx(91.0, abs=0.06)
-    assert reversed_.flip_n_train == pytest.approx(55.1, abs=0.06)
-    assert "Zero weights" not in " ".join(aligned.explain())
+    assert aligned.transition.n_train == pytest.approx(91.0, abs=0.06)
+    assert reversed_.transition.n_train == pytest.approx(55.1, abs=0.06)
+    crossed = dataclasses.replace(aligned, transition=Transition(5.0, "warm", "warm", (5.0, 9.0)))
+    assert "A cold start is better from 5.0 to 9.0 training rows only." in crossed.explain()
     same = plan(unit_setting(40, 30, 60), "same", "normalized")
-    assert same.flip_n_train == float("inf")
+    assert same.transition.n_train == float("inf")
     assert "every number of training rows" in " ".join(same.explain())
     for setting in (unit_setting(40, 0, 60), unit_setting(0, 30, 60, 0.1)):
         nothing = plan(setting)
