@@ -36,7 +36,7 @@ def loops(joints):
 
 @pytest.mark.parametrize("order", [1, 2, 3, 4, 5])
 def test_wishart_moments_are_sums_over_pairings(order):
-    """tr (X'X)^j = sum X[a1,b1] X[a1,b2] X[a2,b2] X[a2,b3] ...: each pairing leaves loops of rows and of columns."""
+    """tr (X'X)^j = sum X[a1,b1] X[a1,b2] X[a2,b2] ...: each pairing leaves loops of rows and columns."""
     slots = [(row, side) for row in range(order) for side in (0, 1)]
     column = {(row, side): (row + side) % order for row, side in slots}
     counts = {}
