@@ -140,7 +140,10 @@ def _mean_curve(cells: list[dict], pick) -> dict[str, dict[str, float]]:
     curves = [pick(cell) for cell in cells]
     sizes = set.intersection(*(set(curve) for curve in curves))
     return {
-        n: {key: float(np.mean([curve[n][key] for curve in curves])) for key in ("auc", "log_loss", "accuracy")}
+        n: {
+            key: float(np.mean([curve[n][key] for curve in curves]))
+            for key in ("auc", "log_loss", "accuracy")
+        }
         for n in sorted(sizes, key=int)
     }
 
@@ -196,7 +199,9 @@ def summarise(cells: list[dict]) -> dict:
             "seconds, median": float(np.median([record["seconds"] for record in records])),
             "adapter KB, largest": max(record["adapter_bytes"] for record in records) / 1000,
             "worse by more than 1% log loss": float(
-                np.mean([c[label]["served"]["log_loss"] > 1.01 * c[label]["frozen"]["log_loss"] for c in have])
+                np.mean(
+                    [c[label]["served"]["log_loss"] > 1.01 * c[label]["frozen"]["log_loss"] for c in have]
+                )
             ),
         }
     both = [cell for cell in cells if "lora" in cell]

@@ -284,9 +284,8 @@ class Plan(Result):
         That start ("warm" or "cold"), its best step (on the sum of squared errors) and dimensionless length.
     warm_risk, cold_risk
         Risk after the best step from each start.
-    flip_n_train, start_below, start_above
-        Training rows at which the better start changes (``inf``: warm always, 0: cold always), and the
-        winners around.
+    transition
+        The number of training rows at which the better start changes.
     context_without
         Context rows with which the pretrained weights reach `risk_after` without any step; ``inf`` when
         none do.
@@ -303,9 +302,7 @@ class Plan(Result):
     best_length: float
     warm_risk: float
     cold_risk: float
-    flip_n_train: float
-    start_below: str
-    start_above: str
+    transition: Transition
     context_without: float
     scaled_start: float
     scaled_risk: float
@@ -320,15 +317,18 @@ class Plan(Result):
             f"One step of size {self.best_step:.4g} from {weights} brings it to {self.risk_after:.4g}"
             + (f" ({saved / self.risk_now:.1%} less)." if self.risk_now else "."),
         ]
-        if self.flip_n_train == float("inf"):
-            lines.append("The pretrained weights are the better start for every number of training rows.")
-        elif self.flip_n_train == 0:
-            lines.append("Zero weights are the better start for every number of training rows.")
-        else:
+        change = self.transition
+        if not change.crossings:
+            lines.append(f"A {change.below} start is better for every number of training rows.")
+        elif len(change.crossings) == 1:
             lines.append(
-                f"The better start changes from {self.start_below} to "
-                f"{'cold' if self.start_below == 'warm' else 'warm'} at {self.flip_n_train:.1f} training rows."
+                f"The better start changes from {change.below} to {change.above} "
+                f"at {change.n_train:.1f} training rows."
             )
+        else:
+            other = "cold" if change.below == "warm" else "warm"
+            first, last = change.crossings
+            lines.append(f"A {other} start is better from {first:.1f} to {last:.1f} training rows only.")
         scaled = f"{self.scaled_start:.3g} times the pretrained weights"
         lines.append(f"A start of {scaled} reaches {self.scaled_risk:.4g}.")
         needed = self.context_without
