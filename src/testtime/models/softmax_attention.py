@@ -27,7 +27,7 @@ from testtime.errors import InputError, sentence
 
 __all__ = ["Attended", "SoftmaxAttention", "softmax_attention"]
 
-CHUNK_ELEMENTS = 1 << 19
+CHUNK_ELEMENTS = 1 << 17
 """Largest number of attention weights held at once, unless one query per task is already more."""
 
 
@@ -89,7 +89,7 @@ def softmax_attention(
     with_covariance
         Whether to return the attention covariance as well.
     chunk
-        Queries per chunk; None keeps the attention weights of one chunk near half a million numbers. With
+        Queries per chunk; None keeps the attention weights of one chunk near a hundred thousand numbers. With
         gradients on, chunks are recomputed in the backward pass, so the bound holds there too.
 
     Raises

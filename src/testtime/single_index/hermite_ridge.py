@@ -21,7 +21,7 @@ from itertools import product
 
 import numpy as np
 
-__all__ = ["HermiteBasis", "HermiteFit", "fit_links", "held_out_errors", "held_out_rows", "hermite_basis"]
+__all__ = ["HermiteBasis", "clearly_lower", "HermiteFit", "fit_links", "held_out_errors", "held_out_rows", "hermite_basis"]
 
 Array = np.ndarray
 
@@ -65,15 +65,16 @@ class HermiteBasis:
         [1.0, 2.0, 2.121]
         """
         n_directions = z.shape[-2]
-        one = np.empty((*z.shape[:-2], self.degree + 1, n_directions, z.shape[-1]), dtype=z.dtype)
-        one[..., 0, :, :] = 1.0
+        # degree first: each recursion step then runs over contiguous memory, whatever the leading axes
+        one = np.empty((self.degree + 1, *z.shape), dtype=z.dtype)
+        one[0] = 1.0
         if self.degree:
-            one[..., 1, :, :] = z
+            one[1] = z
         for k in range(1, self.degree):
-            above = one[..., k + 1, :, :]
-            np.multiply(z, one[..., k, :, :], out=above)
-            above -= np.sqrt(k) * one[..., k - 1, :, :]
-            above *= 1 / np.sqrt(k + 1)
+            np.multiply(z, one[k], out=one[k + 1])
+            one[k + 1] -= np.sqrt(k) * one[k - 1]
+            one[k + 1] *= 1 / np.sqrt(k + 1)
+        one = np.moveaxis(one, 0, -3)
         if n_directions == 1:
             return one[..., 0, :]
         columns = [one[..., self.exponents[:, j], j, :] for j in range(n_directions)]
@@ -165,6 +166,18 @@ def held_out_rows(fit: HermiteFit, winsor: float = WINSOR) -> Array:
     solved = np.linalg.solve(fit.gram, fit.design)
     leverage = np.einsum("...fn,...fn->...n", fit.design, solved)
     return np.minimum((fit.residuals / np.maximum(1.0 - leverage, 1e-6)) ** 2, winsor)
+
+
+def clearly_lower(errors: Array, reference: Array, margin: float) -> Array:
+    """Whether mean row-wise errors are lower than others by more than `margin` standard errors of the difference.
+
+    Both have shape `(..., n_rows)` and belong to the same rows; the result has shape `(...,)`.
+
+    >>> bool(clearly_lower(np.zeros(9), np.ones(9), margin=2.0))
+    True
+    """
+    gain = reference - errors
+    return gain.mean(axis=-1) > margin * gain.std(axis=-1) / np.sqrt(gain.shape[-1])
 
 
 def held_out_errors(fit: HermiteFit, winsor: float = WINSOR) -> Array:

@@ -15,16 +15,16 @@ from testtime.errors import InputError, nearest, sentence
 from testtime.results import Result
 from testtime.single_index.hermite_ridge import fit_links, hermite_basis
 from testtime.single_index.profile import orthonormal_rows
-from testtime.single_index.readout import Readout, fit_readout
+from testtime.single_index.readout import Readout, fit_readouts
 from testtime.single_index.strong_recovery import (
     StrongRecovery,
     online_sgd,
-    polish,
-    profile_newton,
+    polish_many,
+    profile_newtons,
     profile_sgd,
     random_network,
 )
-from testtime.single_index.weak_recovery import KINDS, WeakRecovery, weak_recovery
+from testtime.single_index.weak_recovery import KINDS, WeakRecovery, weak_recoveries
 
 __all__ = ["PAPER_SEGMENTS", "Settings", "StageReport", "ThreeStages", "rows_needed", "run_stages"]
 
@@ -50,8 +50,8 @@ class Settings:
     strong: str = "auto"
     readout: str = "auto"
     degree: int = 5
-    width: int = 100
-    n_queries: int = 2000
+    width: int = 64
+    n_queries: int = 1000
     clip: float = 3.0
     polish: bool = True
     n_restarts: int | None = None
@@ -165,67 +165,102 @@ def rows_needed(rank: int, n_directions: int, degree: int) -> int:
 
 
 def run_stages(
-    X: Array, y: Array, settings: Settings, *, subspace: Array | None = None, rng: np.random.Generator
-) -> ThreeStages:
-    """Run the stages on standardised rows.
+    X: Array, y: Array, settings: Settings, *, subspace: Array | None = None, seed: int
+) -> list[ThreeStages]:
+    """Run the stages for several tasks of the same size.
+
+    Every task sees the same random draws, those it would see alone with this `seed`.
 
     Parameters
     ----------
     X, y
-        Shapes `(n_rows, dim)` and `(n_rows,)`; columns and labels centred, of unit variance.
+        Standardised rows, shapes `(n_tasks, n_rows, dim)` and `(n_tasks, n_rows)`.
     settings
         Resolved settings.
     subspace
-        Orthonormal basis, shape `(dim, rank)`; None is the whole space.
-    rng
-        Source of everything random.
+        Orthonormal basis per task, shape `(n_tasks, dim, rank)`; None is the whole space.
+    seed
+        Seed of everything random.
     """
-    frame = np.eye(X.shape[1]) if subspace is None else subspace
-    weak_rows, student_rows, strong_rows, readout_rows = _segments(len(X), settings, rng)
-    inside = X @ frame
-    student = (inside[student_rows], y[student_rows]) if settings.weak.startswith("attention") else None
-    weak = weak_recovery(
-        inside[weak_rows],
-        y[weak_rows],
-        TILT * np.eye(frame.shape[1]),
+    n_tasks, n_rows, dim = X.shape
+    seeds = np.random.SeedSequence(seed).spawn(4)
+    segments = _segments(n_rows, settings, np.random.default_rng(seeds[0]))
+    inside = X if subspace is None else X @ subspace
+    rank = inside.shape[2]
+    weak = weak_recoveries(
+        inside[:, segments[0]],
+        y[:, segments[0]],
+        TILT * np.eye(rank),
         kind=settings.weak,
         n_queries=settings.n_queries,
         clip=settings.clip,
         degree=settings.degree,
-        student_rows=student,
-        rng=rng,
+        student_rows=(inside[:, segments[1]], y[:, segments[1]]),
+        rng=np.random.default_rng(seeds[1]),
     )
-    strong = _strong(inside, y, weak, settings, weak_rows, strong_rows, rng)
-    reports = [("strong recovery", settings.strong, strong.n_rows, strong.n_starts, strong.held_out_error)]
-    lifted = [strong.directions @ frame.T]
-    if settings.polish and subspace is not None and frame.shape[1] < X.shape[1]:
-        polished = polish(X, y, lifted[0], degree=settings.degree, rank=frame.shape[1])
-        lifted.append(polished.directions)
-        reports.append(("polish", "newton", polished.n_rows, 1, polished.held_out_error))
-    directions = _canonical(X, y, lifted[-1], settings.degree)
-    readout = read_out(X[readout_rows] @ directions.T, y[readout_rows], settings, rng)
-    reports.append(("read-out", readout.kind, len(readout_rows), 1, readout.held_out_error))
-    lifted.append(directions)
-    first = weak.directions[: settings.n_directions] @ frame.T
-    reports.insert(
-        0, ("weak recovery", weak.kinds[0], weak.n_rows, len(weak.kinds), float(weak.held_out_errors[0]))
-    )
-    overlaps = [span_overlap(found, directions) for found in (first, *lifted)]
-    stages = tuple(StageReport(*report, overlap) for report, overlap in zip(reports, overlaps, strict=True))
-    return ThreeStages(directions, readout, stages)
+    strong = _strong(inside, y, weak, settings, segments, seeds[2])
+    lift = np.broadcast_to(np.eye(dim), (n_tasks, dim, dim)) if subspace is None else subspace.swapaxes(1, 2)
+    results: dict[int, ThreeStages] = {}
+    degrees = np.array([stage.degree for stage in strong])
+    for degree in np.unique(degrees):
+        group = np.flatnonzero(degrees == degree)
+        part = [strong[t] for t in group]
+        ends = _finish(X[group], y[group], lift[group], part, int(degree), settings, segments[3], seeds[3])
+        for t, (directions, readout, reports) in zip(group, ends, strict=True):
+            first = weak[t].directions[: settings.n_directions] @ lift[t]
+            report = StageReport(
+                "weak recovery",
+                weak[t].kinds[0],
+                weak[t].n_rows,
+                len(weak[t].kinds),
+                float(weak[t].held_out_errors[0]),
+                span_overlap(first, directions),
+            )
+            results[int(t)] = ThreeStages(directions, readout, (report, *reports))
+    return [results[t] for t in range(n_tasks)]
 
 
-def read_out(z: Array, y: Array, settings: Settings, rng: np.random.Generator) -> Readout:
-    """Stage III as the settings ask for it."""
-    return fit_readout(
-        z,
-        y,
+def _finish(
+    X: Array,
+    y: Array,
+    lift: Array,
+    strong: list[StrongRecovery],
+    degree: int,
+    settings: Settings,
+    readout_rows: Array,
+    seed: np.random.SeedSequence,
+) -> list[tuple[Array, Readout, tuple[StageReport, ...]]]:
+    """Polish and read-out of tasks whose links have the same degree, with the reports from stage II on."""
+    n_rows, dim = X.shape[1:]
+    rank = lift.shape[1]
+    found = np.stack([stage.directions for stage in strong]) @ lift
+    reached = [found]
+    polished = None
+    if settings.polish and rank < dim:
+        polished = polish_many(X, y, found, degree=degree, rank=rank)
+        found = np.stack([stage.directions for stage in polished])
+        reached.append(found)
+    directions = _canonical(X, y, found, degree)
+    readouts = fit_readouts(
+        X[:, readout_rows] @ directions.swapaxes(1, 2),
+        y[:, readout_rows],
         kind=settings.readout,
         width=settings.width,
         bias_range=1.0 if settings.recipe == "paper" else None,
-        degree=settings.degree,
-        rng=rng,
+        degree=degree,
+        rng=np.random.default_rng(seed),
     )
+    ends = []
+    for t, readout in enumerate(readouts):
+        stage = strong[t]
+        lines = [("strong recovery", settings.strong, stage.n_rows, stage.n_starts, stage.held_out_error)]
+        if polished is not None:
+            lines.append(("polish", "newton", n_rows, 1, polished[t].held_out_error))
+        lines.append(("read-out", readout.kind, len(readout_rows), 1, readout.held_out_error))
+        overlaps = [span_overlap(directions_[t], directions[t]) for directions_ in (*reached, directions)]
+        reports = tuple(StageReport(*line, overlap) for line, overlap in zip(lines, overlaps, strict=True))
+        ends.append((directions[t], readout, reports))
+    return ends
 
 
 def span_overlap(estimate: Array, truth: Array) -> float:
@@ -234,44 +269,48 @@ def span_overlap(estimate: Array, truth: Array) -> float:
     return float(min(1.0, np.sqrt(squared / len(truth))))
 
 
-def _segments(n_rows: int, settings: Settings, rng: np.random.Generator) -> tuple[Array, Array, Array, Array]:
+def _segments(n_rows: int, settings: Settings, rng: np.random.Generator) -> list[Array]:
     """Rows of the four segments: all rows four times, or disjoint in the strict recipe."""
-    everything = np.arange(n_rows)
     if settings.recipe != "paper":
-        return everything, everything, everything, everything
+        return [np.arange(n_rows)] * 4
     ends = np.cumsum(np.round(np.array(PAPER_SEGMENTS) * n_rows).astype(int))[:-1]
-    first, second, third, fourth = np.split(rng.permutation(n_rows), ends)
-    return first, second, third, fourth
+    return np.split(rng.permutation(n_rows), ends)
 
 
 def _strong(
     X: Array,
     y: Array,
-    weak: WeakRecovery,
+    weak: list[WeakRecovery],
     settings: Settings,
-    weak_rows: Array,
-    strong_rows: Array,
-    rng: np.random.Generator,
-) -> StrongRecovery:
-    inputs, labels = X[strong_rows], y[strong_rows]
-    if settings.strong == "online":
-        return online_sgd(inputs, labels, weak.direction, network=random_network(settings.width, rng))
-    if settings.strong == "sgd":
-        if settings.recipe == "paper":
-            seen = (X[weak_rows], y[weak_rows])
-            return profile_sgd(
-                inputs, labels, weak.directions[:1], epochs=1, warmup=seen, degree=settings.degree
+    segments: list[Array],
+    seed: np.random.SeedSequence,
+) -> list[StrongRecovery]:
+    inputs, labels = X[:, segments[2]], y[:, segments[2]]
+    if settings.strong == "newton":
+        return profile_newtons(
+            inputs,
+            labels,
+            np.stack([_frames(stage.directions, settings.n_directions) for stage in weak]),
+            degree=settings.degree,
+            n_restarts=settings.n_restarts,
+            rng=np.random.default_rng(seed),
+        )
+    found = []
+    for t, stage in enumerate(weak):
+        rng = np.random.default_rng(seed)
+        if settings.strong == "online":
+            network = random_network(settings.width, rng)
+            result = online_sgd(
+                inputs[t], labels[t], stage.direction, network=network, degree=settings.degree
             )
-        return profile_sgd(inputs, labels, weak.directions[:3], degree=settings.degree, rng=rng)
-    return profile_newton(
-        inputs,
-        labels,
-        _frames(weak.directions, settings.n_directions),
-        n_directions=settings.n_directions,
-        degree=settings.degree,
-        n_restarts=settings.n_restarts,
-        rng=rng,
-    )
+        elif settings.recipe == "paper":
+            seen = (X[t, segments[0]], y[t, segments[0]])
+            start = stage.directions[:1]
+            result = profile_sgd(inputs[t], labels[t], start, epochs=1, warmup=seen, degree=settings.degree)
+        else:
+            result = profile_sgd(inputs[t], labels[t], stage.directions[:3], degree=settings.degree, rng=rng)
+        found.append(result)
+    return found
 
 
 def _frames(candidates: Array, n_directions: int) -> Array:
@@ -281,25 +320,27 @@ def _frames(candidates: Array, n_directions: int) -> Array:
     count = len(candidates)
     if count < n_directions:
         return np.empty((0, n_directions, candidates.shape[1]))
-    pairs = [np.roll(np.arange(count), -shift)[:n_directions] for shift in range(count)]
-    return orthonormal_rows(candidates[np.array(pairs)])
+    groups = [np.roll(np.arange(count), -shift)[:n_directions] for shift in range(count)]
+    return orthonormal_rows(candidates[np.array(groups)])
 
 
 def _canonical(X: Array, y: Array, directions: Array, degree: int) -> Array:
     """Fix what the labels leave open: signs, and for two directions the rotation in their plane.
 
-    The rotation is the one with the least energy in mixed Hermite terms, so that directions of an additive
-    function come out one by one.
+    The rotation is the one with the least energy in mixed Hermite terms, so that the directions of an
+    additive function come out one by one. `directions` has shape `(n_tasks, n_directions, dim)`.
     """
-    if len(directions) == 2:
+    if directions.shape[1] == 2:
         basis = hermite_basis(2, degree)
-        angles = np.linspace(0.0, np.pi / 2, 90, endpoint=False)
-        turns = np.stack(
-            [np.stack([np.cos(angles), np.sin(angles)], -1), np.stack([-np.sin(angles), np.cos(angles)], -1)],
-            1,
+        angle = np.linspace(0.0, np.pi / 2, 90, endpoint=False)
+        turns = np.stack([np.cos(angle), np.sin(angle), -np.sin(angle), np.cos(angle)], axis=1).reshape(
+            -1, 2, 2
         )
         mixed = (basis.exponents > 0).all(axis=1)
-        fits = fit_links(basis, turns @ (directions @ X.T), y, 1e-2)
-        directions = turns[int(np.argmin((fits.coefficients[:, mixed] ** 2).sum(axis=1)))] @ directions
-    largest = np.take_along_axis(directions, np.abs(directions).argmax(axis=1)[:, None], axis=1)
+        turned = []
+        for rows, labels, plane in zip(X, y, directions, strict=True):
+            fits = fit_links(basis, turns @ (plane @ rows.T), labels, 1e-2)
+            turned.append(turns[int(np.argmin((fits.coefficients[:, mixed] ** 2).sum(axis=1)))] @ plane)
+        directions = np.stack(turned)
+    largest = np.take_along_axis(directions, np.abs(directions).argmax(axis=2)[..., None], axis=2)
     return directions * np.where(largest < 0, -1.0, 1.0)

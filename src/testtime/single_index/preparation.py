@@ -149,7 +149,8 @@ def prepare(X: Array, y: Array, subspace: Array | None, settings: Settings) -> P
             )
         )
     mean, scale = X.mean(axis=0), X.std(axis=0)
-    scale = np.where(scale > 1e-12 * np.abs(mean), scale, 1.0)  # a constant column stays as it is
+    # a constant column is left as it is
+    scale = np.where(scale > 1e-12 * np.abs(mean), scale, 1.0)
     basis = None
     if subspace is not None:  # <b, x> = <scale * b, standardised x> + constant
         basis = np.linalg.qr(scale[:, None] * subspace)[0]
@@ -163,12 +164,12 @@ def _check_rows(n_rows: int, rank: int, settings: Settings) -> int:
     """Refuse fewer rows than free parameters (in each of the four segments of the paper's recipe)."""
     needed = rows_needed(rank, settings.n_directions, settings.degree)
     why = (
-        f"directions ({settings.n_directions}, in {rank} dimensions) and a link of degree {settings.degree} have "
-        f"{needed - 1} free parameters"
+        f"directions ({settings.n_directions}, in {rank} dimensions) and a link of degree "
+        f"{settings.degree} have {needed - 1} free parameters"
     )
     if settings.recipe == "paper":
-        why += ", and each of the four segments must outnumber them"
-        needed = int(np.ceil(needed / min(PAPER_SEGMENTS)))
+        why += ", and each segment must outnumber them"
+        needed = int(np.ceil(needed / PAPER_SEGMENTS[3]))
     if n_rows < needed:
         rows = "1 row (1 sample)" if n_rows == 1 else f"{n_rows} rows"
         raise InputError(

@@ -206,7 +206,7 @@ def _batch_step(batch: Prompts, scale: float, temperature: float, clip: float) -
             clip=clip,
             with_covariance=True,
         )
-        # Signs v = +-1 in equal numbers and zero biases: the read-out is a multiple of |g|, its slope of sign(g).
+        # Signs v = +-1 in equal numbers and zero biases: the read-out is a multiple of |g|.
         weight = targets * torch.sign(read.label) / (temperature * queries.shape[1])
         step = torch.einsum("bq,bqi,bqj->ij", weight, read.covariance, queries)
     return step.numpy().astype(np.float64)

@@ -69,8 +69,8 @@ def gauss_newton(
     *,
     degree: int = 5,
     penalty: float = 1e-2,
-    schedule: tuple[tuple[int, int], ...] = ((4, 8), (6, 3), (20, 1)),
-    tolerance: float = 1e-9,
+    schedule: tuple[tuple[int, int], ...] = ((0, 16), (2, 6), (3, 3), (20, 1)),
+    tolerance: float = 1e-7,
 ) -> ProfileFit:
     """Minimise the profile loss from several starts per task.
 
@@ -89,7 +89,7 @@ def gauss_newton(
         Pairs (iterations, kept): after that many iterations only the `kept` best candidates of each task go
         on.
     tolerance
-        Stop when no candidate's loss fell by more than this fraction in an iteration.
+        Stop when no candidate expects to lower its loss by more than this fraction.
     """
     basis = hermite_basis(starts.shape[2], degree)
     inputs = np.ascontiguousarray(X.swapaxes(-1, -2))[:, None]  # tasks, 1, dim, rows
@@ -97,9 +97,8 @@ def gauss_newton(
     state = _State.begin(basis, inputs, labels, starts, penalty)
     for iterations, kept in schedule:
         for _ in range(iterations):
-            before = state.loss
-            state.step(basis, inputs, labels, penalty)
-            if np.all(before - state.loss <= tolerance * before) and np.all(state.damping > 1e3):
+            expected = state.step(basis, inputs, labels, penalty)
+            if np.all(expected <= tolerance * state.loss):
                 break
         state.keep(kept)
     return ProfileFit(state.directions, state.loss, state.fit)
@@ -122,8 +121,11 @@ class _State:
     def loss(self) -> Array:
         return self.fit.loss
 
-    def step(self, basis: HermiteBasis, inputs: Array, labels: Array, penalty: float) -> None:
-        """Propose one damped Gauss-Newton step per candidate and take those that lower the loss."""
+    def step(self, basis: HermiteBasis, inputs: Array, labels: Array, penalty: float) -> Array:
+        """Propose one damped Gauss-Newton step per candidate and take those that lower the loss.
+
+        Returns the decrease that the quadratic model had expected, shape `(n_tasks, n_candidates)`.
+        """
         directions, fit = self.directions, self.fit
         n_tasks, n_candidates, n_directions, dim = directions.shape
         slopes = np.einsum("tcf,jfg->tcjg", fit.coefficients, basis.derivatives) @ fit.design
@@ -140,25 +142,24 @@ class _State:
             outside = np.einsum("ab,tcij->tcaibj", np.eye(n_directions), outside).reshape(curvature.shape)
         scale = np.trace(curvature, axis1=-2, axis2=-1) / (n_directions * dim) + 1e-300
         curvature = outside @ curvature @ outside
-        floor = (
-            np.eye(n_directions * dim) - outside
-        )  # makes the system regular; the gradient has no part there
+        # The directions themselves carry no gradient; this keeps the system regular along them.
+        floor = np.eye(n_directions * dim) - outside
         curvature += scale[..., None, None] * (self.damping[..., None, None] * outside + floor)
-        move = np.linalg.solve(curvature, outside @ gradient).reshape(directions.shape)
+        gradient = outside @ gradient
+        move = np.linalg.solve(curvature, gradient)
+        expected = (gradient * move).sum(axis=(-2, -1))
+        move = move.reshape(directions.shape)
         proposed = orthonormal_rows(directions + move)
         new = fit_links(basis, proposed @ inputs, labels, penalty)
         taken = new.loss < fit.loss
         self.damping = np.where(taken, self.damping * 0.2, self.damping * 4.0)
-        if taken.all():
-            self.directions, self.fit = proposed, new
-            return
-        self.directions = _choose(taken, proposed, directions)
-        self.fit = HermiteFit(
-            *(
-                _choose(taken, getattr(new, name), getattr(fit, name))
-                for name in HermiteFit.__dataclass_fields__
-            )
-        )
+        refused = ~taken
+        if refused.any():  # write the old values over the refused ones: most proposals are taken
+            proposed[refused] = directions[refused]
+            for name in HermiteFit.__dataclass_fields__:
+                getattr(new, name)[refused] = getattr(fit, name)[refused]
+        self.directions, self.fit = proposed, new
+        return expected
 
     def keep(self, kept: int) -> None:
         """Sort the candidates of each task by loss and keep the best."""
@@ -169,7 +170,3 @@ class _State:
 
         self.directions, self.damping = take(self.directions), take(self.damping)
         self.fit = HermiteFit(*(take(getattr(self.fit, name)) for name in HermiteFit.__dataclass_fields__))
-
-
-def _choose(taken: Array, new: Array, old: Array) -> Array:
-    return np.where(taken.reshape(*taken.shape, *[1] * (new.ndim - 2)), new, old)

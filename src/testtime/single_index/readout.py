@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from testtime.results import Result
-from testtime.single_index.hermite_ridge import WINSOR, fit_links, held_out_rows, hermite_basis
+from testtime.single_index.hermite_ridge import WINSOR, clearly_lower, fit_links, held_out_rows, hermite_basis
 
 __all__ = ["PENALTIES", "RIDGES", "Readout", "fit_readout", "fit_readouts"]
 
@@ -89,7 +89,7 @@ def fit_readouts(
     y: Array,
     *,
     kind: str = "auto",
-    width: int = 100,
+    width: int = 64,
     bias_range: float | None = None,
     degree: int = 5,
     ridges: Sequence[float] = RIDGES,
@@ -124,8 +124,7 @@ def fit_readouts(
         return [found for found, _ in relu or hermite]
     chosen = []
     for (first, first_errors), (second, second_errors) in zip(relu, hermite, strict=True):
-        gain = first_errors - second_errors
-        chosen.append(second if gain.mean() > gain.std() / np.sqrt(len(gain)) else first)
+        chosen.append(second if clearly_lower(second_errors, first_errors, margin=1.0) else first)
     return chosen
 
 

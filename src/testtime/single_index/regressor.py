@@ -89,11 +89,11 @@ class SingleIndexRegressor(RegressorMixin, BaseEstimator):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.standard_normal((200, 6))
     >>> beta = np.array([3, 0, 4, 0, 0, 0]) / 5
-    >>> model = SingleIndexRegressor(random_state=0).fit(X, np.sin(2 * X @ beta))
+    >>> model = SingleIndexRegressor(random_state=0).fit(X, (X @ beta) ** 3)
     >>> bool(abs(model.direction_ @ beta) > 0.999)
     True
-    >>> model.link(np.array([0.0, 0.5])).round(1).tolist()
-    [0.0, 0.8]
+    >>> model.link(model.direction_ @ beta * np.array([1.0, 2.0])).round(2).tolist()
+    [1.0, 8.0]
     """
 
     def __init__(
@@ -106,8 +106,8 @@ class SingleIndexRegressor(RegressorMixin, BaseEstimator):
         strong: str = "auto",
         readout: str = "auto",
         degree: int = 5,
-        width: int = 100,
-        n_queries: int = 2000,
+        width: int = 64,
+        n_queries: int = 1000,
         clip: float = 3.0,
         polish: bool = True,
         n_restarts: int | None = None,
@@ -169,13 +169,13 @@ class SingleIndexRegressor(RegressorMixin, BaseEstimator):
         for message in prepared.warnings:
             warnings.warn(message, UserWarning, stacklevel=2)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        found = run_stages(
-            prepared.X, prepared.y, settings, subspace=prepared.subspace, rng=np.random.default_rng(seed)
-        )
+        basis = None if prepared.subspace is None else prepared.subspace[None]
+        found = run_stages(prepared.X[None], prepared.y[None], settings, subspace=basis, seed=seed)[0]
         return self._accept(prepared, found)
 
     def _accept(self, prepared: Prepared, found: ThreeStages) -> SingleIndexRegressor:
         """Set the fitted attributes."""
+        self.n_features_in_ = prepared.X.shape[1]
         directions, mixing, shift = prepared.scaling.to_raw(found.directions)
         self.directions_ = directions
         self.direction_ = directions[0]

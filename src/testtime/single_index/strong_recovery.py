@@ -20,19 +20,40 @@ than that subspace.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from testtime.results import Result
-from testtime.single_index.hermite_ridge import WINSOR, fit_links, held_out_errors, hermite_basis
+from testtime.single_index.hermite_ridge import (
+    WINSOR,
+    clearly_lower,
+    fit_links,
+    held_out_errors,
+    held_out_rows,
+    hermite_basis,
+)
 from testtime.single_index.profile import gauss_newton, orthonormal_rows
 
-__all__ = ["StrongRecovery", "online_sgd", "polish", "profile_newton", "profile_sgd", "random_network"]
+__all__ = [
+    "StrongRecovery",
+    "online_sgd",
+    "polish",
+    "polish_many",
+    "profile_newton",
+    "profile_newtons",
+    "profile_sgd",
+    "random_network",
+]
 
 Array = np.ndarray
 
-RESTART_ELEMENTS = 16384
+ROWS_PER_FEATURE = 4
+"""A degree is raised only with this many rows per coefficient of the link."""
+
+RESTART_ELEMENTS = 8192
 """Random restarts times rows: many starts when rows are few and a start is cheap, few when rows are many."""
 
 
@@ -50,12 +71,15 @@ class StrongRecovery(Result):
         Rows used; rows that were visited several times count once.
     n_starts
         Candidates that were tried.
+    degree
+        Degree of the Hermite link at the end.
     """
 
     directions: Array
     held_out_error: float
     n_rows: int
     n_starts: int
+    degree: int
 
     @property
     def direction(self) -> Array:
@@ -67,7 +91,7 @@ def _scored(
     X: Array, y: Array, directions: Array, degree: int, penalty: float, n_starts: int
 ) -> StrongRecovery:
     fit = fit_links(hermite_basis(len(directions), degree), directions @ X.T, y, penalty)
-    return StrongRecovery(directions, float(held_out_errors(fit)), len(X), n_starts)
+    return StrongRecovery(directions, float(held_out_errors(fit)), len(X), n_starts, degree)
 
 
 def random_network(width: int, rng: np.random.Generator, bias_range: float = 1.0) -> tuple[Array, Array]:
@@ -189,54 +213,80 @@ def profile_sgd(
             step += 1
     errors = held_out_errors(fit_links(basis, (u @ pool.T)[:, None, :], pool_y, penalty))
     best = u[int(np.argmin(errors))]
-    return StrongRecovery(best[None], float(errors.min()), len(X), len(u))
+    return StrongRecovery(best[None], float(errors.min()), len(X), len(u), degree)
 
 
-def profile_newton(
+def profile_newton(X: Array, y: Array, starts: Array, **options: Any) -> StrongRecovery:
+    """Gauss-Newton for one task: :func:`profile_newtons` without the leading axis of the arrays."""
+    return profile_newtons(X[None], y[None], starts[None], **options)[0]
+
+
+def profile_newtons(
     X: Array,
     y: Array,
     starts: Array,
     *,
-    subspace: Array | None = None,
-    n_directions: int = 1,
     degree: int = 5,
+    raised_degrees: Sequence[int] = (8, 11),
     penalty: float = 1e-2,
     n_restarts: int | None = None,
     rng: np.random.Generator,
-) -> StrongRecovery:
-    """Full-batch Gauss-Newton on the profile loss from stage-I candidates and random restarts.
+) -> list[StrongRecovery]:
+    """Full-batch Gauss-Newton on the profile loss from given and random starts, for several tasks at once.
+
+    To confine the search to a subspace pass the coordinates of the rows in an orthonormal basis of it.
 
     Parameters
     ----------
     X, y
-        Rows, shapes `(n_rows, dim)` and `(n_rows,)`, of about unit variance.
+        Rows, shapes `(n_tasks, n_rows, dim)` and `(n_tasks, n_rows)`, of about unit variance.
     starts
-        Candidates: `(n_starts, dim)`, or `(n_starts, n_directions, dim)` for several directions; may be
-        empty.
-    subspace
-        Orthonormal basis the search is confined to, shape `(dim, rank)`; None is the whole space.
-    n_directions
-        Directions searched jointly.
+        Candidates of stage I, shape `(n_tasks, n_starts, n_directions, dim)`; `n_starts` may be 0.
     degree, penalty
         Of the Hermite link.
+    raised_degrees
+        Higher degrees, tried in turn from the best direction while the leave-one-out error falls by more than two
+        standard errors: a low degree finds the direction from few rows, a wiggly link needs a higher one to end.
     n_restarts
-        Random starts; None spends about the same time at every number of rows (64 down to 4).
+        Random starts, the same for all tasks; None spends about the same time at every number of rows (64
+        down to 4).
     rng
         Draws the restarts.
     """
-    dim = X.shape[1]
-    frame = np.eye(dim) if subspace is None else subspace
-    rank = frame.shape[1]
+    n_tasks, n_rows, dim = X.shape
+    n_directions = starts.shape[2]
     if n_restarts is None:
-        n_restarts = int(np.clip(RESTART_ELEMENTS // len(X), 4, 64))
-    candidates = starts.reshape(-1, n_directions, dim) @ frame
-    candidates = np.concatenate([candidates, rng.standard_normal((n_restarts, n_directions, rank))])
-    candidates = orthonormal_rows(candidates)
-    found = gauss_newton((X @ frame)[None], y[None], candidates[None], degree=degree, penalty=penalty)
-    return _scored(X, y, found.directions[0, 0] @ frame.T, degree, penalty, len(candidates))
+        n_restarts = int(np.clip(RESTART_ELEMENTS // n_rows, 4, 64))
+    random = rng.standard_normal((n_restarts, n_directions, dim))
+    candidates = np.concatenate([starts, np.broadcast_to(random, (n_tasks, *random.shape))], axis=1)
+    found = gauss_newton(X, y, orthonormal_rows(candidates), degree=degree, penalty=penalty)
+    directions, errors = found.directions[:, 0], held_out_rows(found.fit)[:, 0]
+    degrees = np.full(n_tasks, degree)
+    active = np.arange(n_tasks)
+    for higher in raised_degrees:
+        if not active.size or n_rows < ROWS_PER_FEATURE * len(hermite_basis(n_directions, higher).exponents):
+            break
+        schedule = ((12, 1),)
+        refined = gauss_newton(
+            X[active], y[active], directions[active, None], degree=higher, penalty=penalty, schedule=schedule
+        )
+        refined_errors = held_out_rows(refined.fit)[:, 0]
+        better = clearly_lower(refined_errors, errors[active], margin=2.0)
+        active = active[better]
+        directions[active], errors[active] = refined.directions[better, 0], refined_errors[better]
+        degrees[active] = higher
+    return [
+        StrongRecovery(directions[t], float(errors[t].mean()), n_rows, candidates.shape[1], int(degrees[t]))
+        for t in range(n_tasks)
+    ]
 
 
-def polish(
+def polish(X: Array, y: Array, directions: Array, **options: Any) -> StrongRecovery:
+    """Polish one task: :func:`polish_many` without the leading axis of `X`, `y` and `directions`."""
+    return polish_many(X[None], y[None], directions[None], **options)[0]
+
+
+def polish_many(
     X: Array,
     y: Array,
     directions: Array,
@@ -244,37 +294,38 @@ def polish(
     degree: int = 5,
     penalty: float = 1e-2,
     rank: int | None = None,
-) -> StrongRecovery:
+) -> list[StrongRecovery]:
     """Gauss-Newton without the projector, kept only when it predicts better.
 
     Parameters
     ----------
     X, y
-        Rows, shapes `(n_rows, dim)` and `(n_rows,)`.
+        Rows, shapes `(n_tasks, n_rows, dim)` and `(n_tasks, n_rows)`.
     directions
-        Orthonormal rows, shape `(n_directions, dim)`.
+        Orthonormal rows, shape `(n_tasks, n_directions, dim)`.
     degree, penalty
         Of the Hermite link.
     rank
-        Dimension of the subspace the directions were confined to. With it, generalised cross-validation
+        Dimension of the subspace the directions were confined to. With it generalised cross-validation
         decides: the squared error has to fall by more than what `dim - rank` extra free parameters per
         direction buy by chance. None keeps the polished directions always.
     """
-    n_directions, dim = directions.shape
-    moved = gauss_newton(
-        X[None], y[None], directions[None, None], degree=degree, penalty=penalty, schedule=((20, 1),)
-    )
-    after = moved.directions[0, 0]
+    n_tasks, n_rows, dim = X.shape
+    n_directions = directions.shape[1]
+    basis = hermite_basis(n_directions, degree)
+    moved = gauss_newton(X, y, directions[:, None], degree=degree, penalty=penalty, schedule=((20, 1),))
+    after, after_fit = moved.directions[:, 0], moved.fit
+    before_fit = fit_links(basis, (directions @ X.swapaxes(1, 2))[:, None], y[:, None], penalty)
+    better = np.ones(n_tasks, dtype=bool)
     if rank is not None:
-        basis = hermite_basis(n_directions, degree)
-        before_fit = fit_links(basis, directions @ X.T, y, penalty)
-        n_link = len(basis.exponents)
         scores = []
-        for fit, free in ((before_fit, rank), (fit_links(basis, after @ X.T, y, penalty), dim)):
-            used = n_link + n_directions * (free - n_directions)
-            left = len(X) - used
-            error = np.minimum(fit.residuals**2, WINSOR).sum()
-            scores.append(float(error) / left**2 if left > 0 else np.inf)
-        if not scores[1] < scores[0]:
-            after = directions
-    return _scored(X, y, after, degree, penalty, 1)
+        for fit, free in ((before_fit, rank), (after_fit, dim)):
+            left = n_rows - len(basis.exponents) - n_directions * (free - n_directions)
+            error = np.minimum(fit.residuals[:, 0] ** 2, WINSOR).sum(axis=1)
+            scores.append(error / left**2 if left > 0 else np.full(n_tasks, np.inf))
+        better = scores[1] < scores[0]
+    errors = np.where(better, held_out_errors(after_fit)[:, 0], held_out_errors(before_fit)[:, 0])
+    return [
+        StrongRecovery(after[t] if better[t] else directions[t], float(errors[t]), n_rows, 1, degree)
+        for t in range(n_tasks)
+    ]

@@ -30,16 +30,17 @@ The sign of a direction means nothing here: later stages refit the link.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from testtime.errors import InputError, nearest, sentence
-from testtime.models.softmax_attention import softmax_attention
+from testtime.models.softmax_attention import Attended, softmax_attention
 from testtime.results import Result
 from testtime.single_index.hermite_ridge import fit_links, held_out_errors, hermite_basis
 
-__all__ = ["KINDS", "WeakRecovery", "teacher", "weak_recovery"]
+__all__ = ["KINDS", "WeakRecovery", "teacher", "weak_recoveries", "weak_recovery"]
 
 Array = np.ndarray
 
@@ -87,22 +88,25 @@ class WeakRecovery(Result):
 def teacher(
     X: Array, y: Array, queries: Array, gamma: Array, *, temperature: float = 1.0, clip: float = 3.0
 ) -> Array:
-    """In-context label of each query from the pretrained attention, shape `(n_queries,)`, in single
-    precision.
+    """In-context labels of the queries from the pretrained attention, in single precision.
 
-    `X` has shape `(n_rows, dim)`, `queries` `(n_queries, dim)`, `gamma` `(dim, dim)`.
+    `X` has shape `(n_tasks, n_rows, dim)`, `y` `(n_tasks, n_rows)`, `queries` `(n_queries, dim)`, `gamma`
+    `(dim, dim)`; the result has shape `(n_tasks, n_queries)`. A single task may leave out its first axis.
     """
-    keys, labels, points, matrix = (
-        torch.as_tensor(part, dtype=torch.float32) for part in (X, y, queries, gamma)
-    )
-    with torch.no_grad():
-        read = softmax_attention(
-            keys[None], labels[None], points[None], matrix, temperature=temperature, clip=clip
-        )
-    return read.label[0].numpy().astype(np.float64)
+    if X.ndim == 2:
+        return teacher(X[None], y[None], queries, gamma, temperature=temperature, clip=clip)[0]
+    read = _attention(X, y, queries[None], gamma, temperature, clip, with_covariance=False)
+    return read.label.numpy().astype(np.float64)
 
 
-def weak_recovery(
+def weak_recovery(X: Array, y: Array, gamma: Array, **options: Any) -> WeakRecovery:
+    """Candidates of one task: :func:`weak_recoveries` without the leading axis of `X` and `y`."""
+    if options.get("student_rows") is not None:
+        options["student_rows"] = tuple(part[None] for part in options["student_rows"])
+    return weak_recoveries(X[None], y[None], gamma, **options)[0]
+
+
+def weak_recoveries(
     X: Array,
     y: Array,
     gamma: Array,
@@ -116,16 +120,17 @@ def weak_recovery(
     start: Array | None = None,
     student_rows: tuple[Array, Array] | None = None,
     rng: np.random.Generator,
-) -> WeakRecovery:
-    r"""Find candidate directions.
+) -> list[WeakRecovery]:
+    r"""Find candidate directions for several tasks; they share the queries and the starts that are drawn.
 
     Parameters
     ----------
     X, y
-        Labelled rows, shapes `(n_rows, dim)` and `(n_rows,)`, centred, of about unit variance.
+        Labelled rows, shapes `(n_tasks, n_rows, dim)` and `(n_tasks, n_rows)`, centred, of about unit
+        variance.
     gamma
-        :math:`\Gamma^*` of pretraining, shape `(dim, dim)`; a small multiple of the identity without
-        pretraining.
+        :math:`\Gamma^*` of pretraining, shape `(dim, dim)`; without pretraining a small multiple of the
+        identity.
     kind
         One of :data:`KINDS`, described at the top of this module.
     projector
@@ -139,7 +144,8 @@ def weak_recovery(
     start
         Start :math:`u_0` of the one-step students, shape `(dim,)`; None draws one uniformly.
     student_rows
-        Context of the attention student (the segment N2 of the paper); None uses `X` and `y`.
+        Context of the attention student (the segment N2 of the paper), shaped like `X` and `y`; None uses
+        those.
     rng
         Draws queries and starts.
 
@@ -150,129 +156,123 @@ def weak_recovery(
     """
     if kind not in KINDS:
         raise InputError(sentence(f"kind={kind!r} is not a student of Stage I", remedy=nearest(kind, KINDS)))
-    dim = X.shape[1]
+    n_tasks, n_rows, dim = X.shape
     project = np.eye(dim) if projector is None else projector
-    trainer = _Students(X, y, gamma, project, n_queries, temperature, clip, rng)
-    starts = [_unit(project @ (rng.standard_normal(dim) if start is None else start), rng)]
-    if kind == "distill-multi":
-        starts += [_unit(project @ rng.standard_normal(dim), rng) for _ in range(2)]
-        found = [
-            ("distill", trainer.relu_step(trainer.queries, trainer.centred_teacher(), u)) for u in starts
-        ]
-        found.append(("linear", trainer.linear()))
-        found += [("spectral", u) for u in trainer.spectral(2)]
-    elif kind == "distill":
-        found = [(kind, trainer.relu_step(trainer.queries, trainer.centred_teacher(), starts[0]))]
+    n_starts = 3 if kind == "distill-multi" else 1
+    starts = rng.standard_normal((n_starts, dim))
+    if start is not None:
+        starts[0] = start
+    starts = starts @ project
+    starts /= np.linalg.norm(starts, axis=1, keepdims=True)
+    fallback = rng.standard_normal(dim) @ project
+    unlabelled = kind not in ("labels", "attention-labels", "random")
+    kinds = [kind]
+    if kind == "random":
+        found = np.broadcast_to(starts, (n_tasks, 1, dim))
     elif kind == "labels":
-        found = [(kind, trainer.relu_step(X, y - y.mean(), starts[0]))]
-    elif kind == "linear":
-        found = [(kind, trainer.linear())]
-    elif kind == "spectral":
-        found = [(kind, u) for u in trainer.spectral(min(2, dim))]
-    elif kind == "random":
-        found = [(kind, starts[0])]
+        found = _relu_steps(X @ project, y - y.mean(axis=1, keepdims=True), starts)
     else:
-        found = [(kind, trainer.attention_step(starts[0], student_rows or (X, y), kind == "attention"))]
-    directions = np.stack([_unit(u, rng, project) for _, u in found])
-    errors = held_out_errors(
-        fit_links(hermite_basis(1, degree), (directions @ X.T)[:, None, :], y[None], penalty=1e-2)
-    )
-    order = np.argsort(errors, kind="stable")
-    return WeakRecovery(
-        directions[order],
-        errors[order],
-        tuple(found[i][0] for i in order),
-        len(X),
-        0 if kind in ("labels", "attention-labels", "random") else n_queries,
-    )
-
-
-def _unit(u: Array, rng: np.random.Generator, project: Array | None = None) -> Array:
-    """Normalise; a zero or non-finite vector (a constant teacher) becomes a random direction."""
-    norm = np.linalg.norm(u)
-    if np.isfinite(norm) and norm > 0:
-        return u / norm
-    u = rng.standard_normal(len(u))
-    u = u if project is None else project @ u
-    return u / np.linalg.norm(u)
-
-
-class _Students:
-    """The students of one task; queries and teacher labels are drawn once, when first needed."""
-
-    def __init__(
-        self,
-        X: Array,
-        y: Array,
-        gamma: Array,
-        project: Array,
-        n_queries: int,
-        temperature: float,
-        clip: float,
-        rng: np.random.Generator,
-    ) -> None:
-        self.X, self.y, self.gamma, self.project = X, y, gamma, project
-        self.n_queries, self.temperature, self.clip, self.rng = n_queries, temperature, clip, rng
-        self._queries: Array | None = None
-        self._teacher: Array | None = None
-
-    @property
-    def queries(self) -> Array:
-        if self._queries is None:
-            self._queries = self.rng.standard_normal((self.n_queries, self.X.shape[1])) @ self.project
-        return self._queries
-
-    def centred_teacher(self) -> Array:
-        """Teacher labels minus their mean: without it the step follows the mean of the queries."""
-        if self._teacher is None:
-            labels = teacher(
-                self.X @ self.project,
-                self.y,
-                self.queries,
-                self.gamma,
-                temperature=self.temperature,
-                clip=self.clip,
-            )
-            self._teacher = labels - labels.mean()
-        return self._teacher
-
-    def relu_step(self, inputs: Array, labels: Array, start: Array) -> Array:
-        """One step of the ReLU student from a small output layer: the gradient at `start` is all of it."""
-        return self.project @ ((labels * (inputs @ start > 0)) @ inputs)
-
-    def linear(self) -> Array:
-        return self.project @ (self.centred_teacher() @ self.queries)
-
-    def spectral(self, count: int) -> list[Array]:
-        centred, queries = self.centred_teacher(), self.queries
-        matrix = (queries * centred[:, None]).T @ queries  # the centred teacher removes the identity
-        values, vectors = np.linalg.eigh(matrix)
-        return list(vectors[:, np.argsort(-np.abs(values))[:count]].T)
-
-    def attention_step(self, start: Array, rows: tuple[Array, Array], distil: bool) -> Array:
-        r"""One step on u of the transformer with :math:`\Gamma^* + uu^\top`.
-
-        The derivative of g in u is :math:`\rho^{-1}[\mathrm{Cov}\,\langle u, w\rangle +
-        w\,\langle\mathrm{Cov}, u\rangle]`.
-        """
-        points, labels = (
-            (self.queries, self.centred_teacher()) if distil else (self.X, self.y - self.y.mean())
+        queries = rng.standard_normal((n_queries, dim)) @ project
+        inside = X if projector is None else X @ project
+        if kind.startswith("attention"):
+            rows = (inside, y) if student_rows is None else (student_rows[0] @ project, student_rows[1])
+            if kind == "attention":
+                labels = _centred(teacher(inside, y, queries, gamma, temperature=temperature, clip=clip))
+                points = queries[None]
+            else:
+                labels, points = _centred(y), inside
+            found = _attention_step(rows, points, labels, gamma, starts[0], temperature, clip)
+        else:
+            # centring: without it a step follows the sample mean of the queries
+            labels = _centred(teacher(inside, y, queries, gamma, temperature=temperature, clip=clip))
+            found, kinds = _teacher_moments(kind, queries, labels, starts)
+    found = found @ project
+    norm = np.linalg.norm(found, axis=2, keepdims=True)
+    alive = np.isfinite(norm) & (norm > 0)  # a constant teacher gives no direction: start anywhere
+    found = np.where(alive, found / np.where(alive, norm, 1.0), fallback / np.linalg.norm(fallback))
+    fit = fit_links(hermite_basis(1, degree), (found @ X.swapaxes(1, 2))[:, :, None, :], y[:, None, :], 1e-2)
+    errors = held_out_errors(fit)
+    order = np.argsort(errors, axis=1, kind="stable")
+    return [
+        WeakRecovery(
+            found[t, order[t]],
+            errors[t, order[t]],
+            tuple(kinds[k] for k in order[t]),
+            n_rows,
+            n_queries if unlabelled else 0,
         )
-        gamma = self.gamma + np.outer(start, start)
-        arrays = (rows[0] @ self.project, rows[1], points, gamma)
-        keys, context, queries, matrix = (torch.as_tensor(part, dtype=torch.float32) for part in arrays)
-        with torch.no_grad():
-            covariance = softmax_attention(
-                keys[None],
-                context[None],
-                queries[None],
-                matrix,
-                temperature=self.temperature,
-                clip=self.clip,
-                with_covariance=True,
-            ).covariance
-        if covariance is None:
-            raise RuntimeError("the attention returned no covariance")
-        cov = covariance[0].numpy().astype(np.float64)
-        slope = cov * (points @ start)[:, None] + points * (cov @ start)[:, None]
-        return self.project @ (labels @ slope)
+        for t in range(n_tasks)
+    ]
+
+
+def _centred(labels: Array) -> Array:
+    return labels - labels.mean(axis=-1, keepdims=True)
+
+
+def _attention(
+    X: Array, y: Array, points: Array, gamma: Array, temperature: float, clip: float, *, with_covariance: bool
+) -> Attended:
+    keys, labels, queries, matrix = (
+        torch.from_numpy(np.ascontiguousarray(part, dtype=np.float32)) for part in (X, y, points, gamma)
+    )
+    with torch.no_grad():
+        return softmax_attention(
+            keys,
+            labels,
+            queries,
+            matrix,
+            temperature=temperature,
+            clip=clip,
+            with_covariance=with_covariance,
+        )
+
+
+def _relu_steps(inputs: Array, labels: Array, starts: Array) -> Array:
+    """One step of the ReLU student from each start, shape `(n_tasks, n_starts, dim)`.
+
+    `inputs` has shape `(n_inputs, dim)`, or `(n_tasks, n_inputs, dim)`. From a small output layer with a
+    regularised step the gradient at the start is all that remains.
+    """
+    active = starts @ inputs.swapaxes(-1, -2) > 0
+    return (labels[:, None, :] * active) @ inputs
+
+
+def _teacher_moments(kind: str, queries: Array, labels: Array, starts: Array) -> tuple[Array, list[str]]:
+    """Directions of the students that see queries and teacher labels only, with the student of each."""
+    found, kinds = [], []
+    if kind in ("distill", "distill-multi"):
+        found.append(_relu_steps(queries, labels, starts))
+        kinds += ["distill"] * len(starts)
+    if kind in ("linear", "distill-multi"):
+        found.append((labels @ queries)[:, None, :])
+        kinds.append("linear")
+    if kind in ("spectral", "distill-multi"):
+        moment = (queries.T * labels[:, None, :]) @ queries  # centred labels take the identity out
+        values, vectors = np.linalg.eigh(moment)
+        leading = np.argsort(-np.abs(values), axis=1)[:, :2]
+        found.append(np.take_along_axis(vectors, leading[:, None, :], axis=2).swapaxes(1, 2))
+        kinds += ["spectral"] * leading.shape[1]
+    return np.concatenate(found, axis=1), kinds
+
+
+def _attention_step(
+    rows: tuple[Array, Array],
+    points: Array,
+    labels: Array,
+    gamma: Array,
+    start: Array,
+    temperature: float,
+    clip: float,
+) -> Array:
+    r"""One step on u of the transformer with :math:`\Gamma^* + uu^\top`, shape `(n_tasks, 1, dim)`.
+
+    The derivative of g in u is
+    :math:`\rho^{-1}[\mathrm{Cov}\,\langle u, w\rangle + w\,\langle\mathrm{Cov}, u\rangle]`.
+    """
+    matrix = gamma + np.outer(start, start)
+    read = _attention(*rows, points, matrix, temperature, clip, with_covariance=True)
+    if read.covariance is None:
+        raise RuntimeError("the attention returned no covariance")
+    covariance = read.covariance.numpy().astype(np.float64)
+    slope = covariance * (points @ start)[..., None] + points * (covariance @ start)[..., None]
+    return labels[:, None, :] @ slope
