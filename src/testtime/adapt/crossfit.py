@@ -1,9 +1,9 @@
 """Train, then let rows that were never trained on decide: cross-fitted keep-or-revert.
 
 Fold ``k`` guards the adapter that was trained on the other folds. One fold is often enough: when the paired difference
-is many standard errors below zero, or not below zero at all, no further fold is trained. When it is close, the next
-fold is trained and guarded as well, and the decision is taken on the differences of all folds together. What is kept
-is always an adapter whose own guard fold has improved.
+is many standard errors below zero, or clearly above zero, no further fold is trained. When it is close, the next fold
+is trained and guarded as well, and the decision is taken on the differences of all folds together. What is kept is
+always an adapter whose own guard fold has improved.
 """
 
 from __future__ import annotations
@@ -172,7 +172,8 @@ def fit_guarded(
             return Outcome(
                 None, replace(verdict, status=status), result.steps, result.n_training, fold, len(results)
             )
-        if verdict.difference >= 0 or -verdict.difference > guard.decisive * verdict.standard_error:
+        clearly_better = -verdict.difference > guard.decisive * verdict.standard_error
+        if clearly_better or verdict.difference > guard.n_errors * verdict.standard_error:
             break
         if _rival_wins(results, guard.n_errors):
             break

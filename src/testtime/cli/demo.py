@@ -14,7 +14,7 @@ from testtime.cli.output import check_seed, echo_json, echo_wrapped, notes_on_st
 __all__ = ["register"]
 
 _TABLE = "adult"
-_TRAIN_ROWS = 1000
+_TRAIN_ROWS = 4000
 _TEST_ROWS, _TEST_ROWS_QUICK = 2000, 500
 
 

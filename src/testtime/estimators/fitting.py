@@ -150,6 +150,7 @@ def _record(
         margin=verdict.margin,
         n_steps=outcome.steps.n_steps if outcome else 0,
         n_context=plan.n_context if states else plan.n_plain,
+        n_context_trained=plan.n_context if outcome else 0,
         n_query=outcome.n_training if outcome else 0,
         n_guard=verdict.n_rows,
         n_folds=outcome.n_folds if outcome else 0,
