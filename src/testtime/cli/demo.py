@@ -31,7 +31,7 @@ def demo(
 ) -> None:
     """Adapt the embedded model to a bundled real table and show that it is better.
 
-    1,000 rows of a census table with mixed columns are fitted; others are scored, plain and adapted, at
+    4,000 rows of a census table with mixed columns are fitted; others are scored, plain and adapted, at
     several context lengths. Needs no network. A demo that was there before is replaced.
     """
     from testtime.store import add_document, refuse_existing
