@@ -159,6 +159,41 @@ def test_pieces_have_the_types_of_the_training_table(tmp_path):
             list(iterate_table(tmp_path / "new.csv", types))
 
 
+def test_types_agree_across_formats(tmp_path):
+    """What was boolean, date or number in Parquet is read from CSV as the same values, and the other way."""
+    given = pa.table(
+        {
+            "flag": pa.array([True, None, False]),
+            "day": pa.array([0, None, 86_400 * 10**9], pa.timestamp("ns")),
+            "size": pa.array([1.5, None, 2.0]),
+            "level": ["1", "2", "1"],
+        }
+    )
+    pa.parquet.write_table(given, tmp_path / "a.parquet")
+    frame, facts = read_table(tmp_path / "a.parquet")
+    assert list(facts.types.values()) == ["boolean", "date", "number", "text"]
+    (tmp_path / "a.csv").write_text(
+        "flag,day,size,level\nTrue,1970-01-01,1.5,1\n,,,2\nfalse,1970-01-02T00:00:00,2,1\n"
+    )
+    again = pd.concat(iterate_table(tmp_path / "a.csv", facts.types))
+    for name in ("flag", "size", "level"):
+        assert frame[name].dropna().tolist() == again[name].dropna().tolist()
+    assert frame["day"].dtype == again["day"].dtype  # the unit too: pandas would keep each file's own
+    assert (frame["day"].dropna() == again["day"].dropna()).all()
+    zero_one = pa.table(
+        {"flag": [1, None, 0], "day": given["day"].cast(pa.timestamp("ms")), "size": [True, None, True]}
+    )
+    pa.parquet.write_table(zero_one.append_column("level", pa.array([1, 2, 1])), tmp_path / "b.parquet")
+    other = pd.concat(iterate_table(tmp_path / "b.parquet", facts.types))
+    assert other["flag"].dropna().tolist() == [1, 0]
+    assert other["size"].dropna().tolist() == [1, 1]
+    assert other["level"].tolist() == ["1", "2", "1"]
+    assert other["day"].dtype == frame["day"].dtype
+    (tmp_path / "c.csv").write_text("flag,day,size,level\nmaybe,,,\n")
+    with pytest.raises(InputError, match=r"column 'flag' of .* holds 'maybe'; expected a boolean"):
+        list(iterate_table(tmp_path / "c.csv", facts.types))
+
+
 @pytest.mark.parametrize("compressed", [False, True])
 def test_draws_are_uniform_seeded_and_in_order(tmp_path, monkeypatch, compressed):
     monkeypatch.setattr(files, "_BLOCK_BYTES", 512)  # many blocks, so that rows are dropped on the way
@@ -232,6 +267,10 @@ def test_parquet_that_cannot_be_used_is_refused(tmp_path):
     pa.parquet.write_table(pa.table({"a": [[1, 2], [3]], "b": [1, 2]}), path)
     with pytest.raises(InputError, match=r"column 'a' .* has the type list"):
         read_table(path)
+    for values in ([b"\xff", b"x"], [{"u": 1}, {"u": 2}], pa.array([1, 2], pa.duration("s"))):
+        pa.parquet.write_table(pa.table({"a": values, "b": [1, 2]}), path)
+        with pytest.raises(InputError, match=r"column 'a' .* has the type .*Convert or drop it"):
+            read_table(path)
     pa.parquet.write_table(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]), path)
     with pytest.raises(InputError, match="several columns called 'a'"):
         read_table(path)
