@@ -42,7 +42,7 @@ def test_plan_answers_with_the_theory(capsys):
     assert told["risk_after"] == pytest.approx(min(warm.best_risk, cold.best_risk), rel=1e-12)
     assert told["best_step"] == pytest.approx(cold.best_step, rel=1e-12)
     assert told["warm_risk"] == pytest.approx(warm.best_risk, rel=1e-12)
-    assert told["flip_n_train"] == pytest.approx(start_transition(setting).n_train, rel=1e-12)
+    assert told["transition"]["n_train"] == pytest.approx(start_transition(setting).n_train, rel=1e-12)
     assert told["scaled_risk"] < told["risk_after"]
     assert any("other contexts" in one["statement"] for one in told["assumptions"])
 
@@ -67,14 +67,16 @@ def test_worse_alignment_flips_earlier(capsys):
     for words, number, flip in (("aligned", "1", 91.0), ("opposed", "-1", 55.1)):
         for given in (words, number):
             told = planned([*plain, "--alignment", given], capsys)
-            assert told["flip_n_train"] == pytest.approx(flip, abs=0.1)
-    between = planned([*plain, "--alignment", "0.3"], capsys)["flip_n_train"]
+            assert told["transition"]["n_train"] == pytest.approx(flip, abs=0.1)
+    between = planned([*plain, "--alignment", "0.3"], capsys)["transition"]["n_train"]
     assert 55.1 < between < 91.0
+    narrow = planned([*plain, "--alignment", "opposed", "--spread", "0.1"], capsys)["transition"]["n_train"]
+    assert narrow > 55.1
 
 
 def test_same_context_never_flips_and_json_stays_strict(capsys):
     told = planned([*EXAMPLE, "--context", "same", "--step", "normalized"], capsys)
-    assert told["flip_n_train"] == "inf"  # JSON has no infinity
+    assert told["transition"]["n_train"] == "inf"  # JSON has no infinity
     assert told["start"] == "warm"
 
 
@@ -82,8 +84,10 @@ def test_the_text_says_what_the_numbers_say(capsys):
     code, out, err = command(EXAMPLE, capsys)
     assert (code, err) == (0, "")
     told = planned(EXAMPLE, capsys)
-    for name in ("risk_now", "risk_after", "best_step", "scaled_risk", "flip_n_train", "context_without"):
-        assert f"{told[name]:.4g}" in out or f"{told[name]:.1f}" in out or str(told[name]) in out
+    for name in ("risk_now", "risk_after", "best_step", "scaled_risk"):
+        assert f"{told[name]:.4g}" in out
+    assert f"{told['transition']['n_train']:.1f} training rows" in out
+    assert f"needs {told['context_without']} context rows" in out
     assert "zero weights" in out
     assert "assumed: inputs and label noise are Gaussian" in out
 
@@ -106,6 +110,8 @@ def test_nothing_to_gain_is_an_answer_too(arguments, capsys):
         (["--alignment", "aligend"], "Did you mean 'aligned'?"),
         (["--alignment", "1.5"], "alignment=1.5; expected a number from -1 to 1"),
         (["--alignment", "nan"], "alignment"),
+        (["--alignment", "even", "--spread", "1.5"], "spread=1.5"),
+        (["--alignment", "even", "--spread", "nan"], "spread"),
         (["--context", "frsh"], "Did you mean 'fresh'?"),
         (["--step", "fix"], "Did you mean 'fixed'?"),
         (["--n", "1", "--step", "normalized"], "n_context"),

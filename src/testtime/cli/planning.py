@@ -35,6 +35,9 @@ def plan_linear(
             "-1 to 1. Without it all tasks are isotropic."
         ),
     ] = None,
+    spread: Annotated[
+        float, typer.Option(help="With --alignment: pretraining variances from 1 - spread to 1 + spread.")
+    ] = 0.8,
     context: Annotated[
         str, typer.Option(help="fresh: judged on new contexts; same: on the one trained with.")
     ] = "fresh",
@@ -55,13 +58,13 @@ def plan_linear(
 
     from testtime.theory.plan import plan, unit_setting
 
-    setting = unit_setting(n, k, dim, noise, _alignment(alignment))
+    setting = unit_setting(n, k, dim, noise, _alignment(alignment), spread)
     answer = plan(setting, context, step)
     if plot is not None:
         _draw(setting, answer, context, step, plot)
     if as_json:
         given = {"n_context": n, "n_train": k, "dim": dim, "noise_var": noise}
-        given |= {"alignment": alignment, "context": context, "step": step}
+        given |= {"alignment": alignment, "spread": spread, "context": context, "step": step}
         echo_json({"setting": given, **answer.to_dict()})
         return
     typer.echo(f"{n:,} context rows, {k:,} training rows, {dim:,} inputs, noise {noise:g} of the signal")
@@ -92,7 +95,7 @@ def _draw(setting: Setting, answer: Plan, context: str, step: str, path: Path) -
     from testtime.report import plots
     from testtime.theory.linear import one_step
 
-    flip = answer.flip_n_train
+    flip = answer.transition.n_train
     marks = [value for value in (setting.n_train, flip, setting.dim) if 0 < value < math.inf]
     trains = np.geomspace(max(1.0, min(marks) / 10), 10 * max(marks), 200)
     with plots.house_style():
