@@ -99,6 +99,16 @@ def test_a_column_is_a_number_only_if_every_value_is(tmp_path):
     assert frame["b"].tolist() == [1.5, 2]
 
 
+def test_marks_that_quote_nothing_are_no_quotes(tmp_path, monkeypatch):
+    from testtime.tasks import dialect
+
+    path = tmp_path / "table.csv"
+    path.write_text('size,pipe\n1,5" wide\n2,"a ""b"""\n')  # an odd number of marks, the last closes
+    for block in (1, 7, 2**20):
+        monkeypatch.setattr(dialect, "_BLOCK", block)
+        assert read_table(path)[0]["pipe"].tolist() == ['5" wide', 'a "b"']
+
+
 def test_parquet_keeps_types(tmp_path):
     path = tmp_path / "table.parquet"
     given = pa.table(
@@ -129,8 +139,9 @@ def test_pieces_have_the_types_of_the_training_table(tmp_path):
     )
     _, facts = read_table(tmp_path / "train.csv")
     types = {name: kind for name, kind in facts.types.items() if name not in ("extra", "label")}
-    (tmp_path / "new.csv").write_text("size,when,code\n1.5,,12\n,2020-02-01,13\n")
-    frame = pd.concat(iterate_table(tmp_path / "new.csv", types))
+    (tmp_path / "new.csv").write_text("size,note,when,code\n1.5,,,12\n,x,2020-02-01,13\n")
+    with pytest.warns(UserWarning, match="not in the training table are ignored: 'note'"):
+        frame = pd.concat(iterate_table(tmp_path / "new.csv", types))
     assert list(frame) == ["code", "size", "when"]
     assert frame["code"].tolist() == ["12", "13"]  # text, although every value here is a number
     assert frame["when"].isna().tolist() == [True, False]
@@ -181,7 +192,8 @@ def test_draws_are_uniform_seeded_and_in_order(tmp_path, monkeypatch, compressed
         (b"a,,\n1,2,3\n", None),
         (b"a,b,c\n1,x,2\n2,y,3\n3,z\n", "Row #4: Expected 3 columns, got 2"),
         (b"a,b\n1,2\n1,2,3\n1,2\n", "Row #3: Expected 2 columns, got 3"),
-        (b'a,b\n1,"x"\n2,"y\n3,z\n', "opening quote and no closing one"),
+        (b'a,b\n1,"x"\n2,"y\n3,z\n', "its last quoted value is not closed"),
+        (b'a;b\n1;"x"\n2;"', "its last quoted value is not closed"),
         (b"a,b\n1,\x00\x01\n", "zero bytes"),
         (b'{"rows": [1, 2]}', "like JSON or HTML"),
         (b"<html><table>", "like JSON or HTML"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from testtime.cli.output import echo_json, echo_wrapped, notes_on_stderr, score_lines
+from testtime.cli.output import check_seed, echo_json, echo_wrapped, notes_on_stderr, score_lines
 from testtime.errors import InputError, StoreError, nearest, sentence
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def adapt(
     refuse_existing(out, overwrite=overwrite)
     if not 0 <= held_out < 1:
         raise InputError(sentence(f"--held-out {held_out}", expected="a share from 0 to below 1"))
+    check_seed(seed)
     if max_rows < 1:
         raise InputError(sentence(f"--max-rows {max_rows}", expected="at least 1"))
     arguments = {
@@ -76,9 +77,11 @@ def adapt(
         raise InputError(
             sentence(f"{str(train)!r} has no column {target!r}", remedy=nearest(target, frame.columns))
         )
+    labels = frame.pop(target)
+    if not len(frame.columns):
+        raise InputError(sentence(f"{str(train)!r} has no column besides {target!r}", remedy="Add features"))
     if not as_json:
         echo_wrapped(facts.explain())
-    labels = frame.pop(target)
     share = held_out if len(frame) >= _FEWEST_TO_HOLD_OUT else 0.0
     fitted, scored = hold_out(labels, share, seed)
     notes: list[str] = []

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from testtime.cli.output import echo_json, echo_wrapped, notes_on_stderr, score_lines
+from testtime.cli.output import check_seed, echo_json, echo_wrapped, notes_on_stderr, score_lines
 
 __all__ = ["register"]
 
@@ -37,6 +37,7 @@ def demo(
     from testtime.store import add_document, refuse_existing
 
     refuse_existing(out, overwrite=True)
+    check_seed(seed)
     started = time.perf_counter()
 
     from testtime import TTTClassifier

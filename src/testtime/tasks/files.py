@@ -6,6 +6,7 @@ uniformly: each gets a random number, and those with the smallest are kept.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,7 +124,8 @@ def iterate_table(path: str | Path, types: Mapping[str, str]) -> Iterator[pd.Dat
     path
         As for :func:`read_table`.
     types
-        Columns to return and their types, from :attr:`FileFacts.types`; other columns are left out.
+        Columns to return and their types, from :attr:`FileFacts.types`; other columns are left out, with a
+        warning that names them.
 
     Raises
     ------
@@ -141,6 +143,10 @@ def iterate_table(path: str | Path, types: Mapping[str, str]) -> Iterator[pd.Dat
                 remedy=nearest(absent[0], source.names),
             )
         )
+    extra = [name for name in source.names if name not in types]
+    if extra:
+        shown = ", ".join(map(repr, extra[:5])) + (f" and {len(extra) - 5} more" if len(extra) > 5 else "")
+        warnings.warn(f"Columns that are not in the training table are ignored: {shown}.", stacklevel=2)
     for batch in source.batches():
         if batch.num_rows:
             yield _typed(batch.select(list(types)), source, types)[0]
@@ -161,14 +167,8 @@ class _Source:
                 for batch in pa.parquet.ParquetFile(self.path).iter_batches():
                     yield pa.Table.from_batches([batch])
             else:
-                table = None
                 for batch in self._reader(self.dialect):
-                    table = _trimmed(pa.Table.from_batches([batch]))
-                    yield table
-                if self.dialect.odd_quotes and table is not None and table.num_rows:
-                    last = table.column(table.num_columns - 1)[-1].as_py()
-                    if last is not None and "\n" in last:
-                        raise pa.ArrowInvalid("the last value has an opening quote and no closing one")
+                    yield _trimmed(pa.Table.from_batches([batch]))
         except (pa.ArrowInvalid, EOFError, OSError, UnicodeError) as error:
             raise unreadable(self.path, _shown(error), "Check that row, or write the file again") from error
 
@@ -304,9 +304,9 @@ def _convert(
             numbers = _numbers(text, comma)
             if numbers is not None:
                 return numbers, "number", comma
-    if wanted in (None, "date") and pc.all(pc.match_substring_regex(text, _ISO_DATE)).as_py():
+    if wanted in (None, "date") and pc.all(pc.match_substring_regex(text, _ISO_DATE), min_count=0).as_py():
         dates = pd.to_datetime(text.to_pandas(), format="ISO8601", errors="coerce")
-        if int(dates.isna().sum()) == text.null_count < len(text):
+        if int(dates.isna().sum()) == text.null_count and (wanted or text.null_count < len(text)):
             return dates, "date", False
     return (text.to_pandas() if wanted in (None, "text", "boolean") else None), "text", False
 
