@@ -245,8 +245,9 @@ def profile_newtons(
     degree, penalty
         Of the Hermite link.
     raised_degrees
-        Higher degrees, tried in turn from the best direction while the leave-one-out error falls by more than two
-        standard errors: a low degree finds the direction from few rows, a wiggly link needs a higher one to end.
+        Higher degrees, tried in turn from the best direction while the leave-one-out error falls by more
+        than two standard errors: a low degree finds the direction from few rows, a wiggly link needs a
+        higher one to end.
     n_restarts
         Random starts, the same for all tasks; None spends about the same time at every number of rows (64
         down to 4).
