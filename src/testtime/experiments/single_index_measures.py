@@ -79,12 +79,16 @@ def bench(
     *,
     seed: int,
     n_prompts: int,
+    n_refine: int = 0,
     link: str = "varying",
     noise: float = 0.1,
     n_directions: int = 1,
     combine: str = "sum",
 ) -> Bench:
-    """Draw a family and pretrain on it; the same arguments give the same result in every process."""
+    """Draw a family and pretrain on it; the same arguments give the same result in every process.
+
+    One gradient step on `n_prompts` prompts; `n_refine` more are solved exactly to sharpen the subspace.
+    """
     family_seed, prompt_seed = np.random.SeedSequence([seed, dim, rank]).spawn(2)
     family = SingleIndexFamily.create(
         dim,
@@ -96,7 +100,7 @@ def bench(
         combine=combine,
     )
     start = int(prompt_seed.generate_state(1)[0])
-    return Bench(family, pretrain_family(family, n_prompts=n_prompts, seed=start))
+    return Bench(family, pretrain_family(family, n_prompts=n_prompts, n_refine=n_refine, seed=start))
 
 
 @dataclass(frozen=True, eq=False)
