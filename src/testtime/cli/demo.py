@@ -14,6 +14,7 @@ from testtime.cli.output import check_seed, echo_json, echo_wrapped, notes_on_st
 __all__ = ["register"]
 
 _TABLE = "adult"
+_CONTEXT = 128
 _TRAIN_ROWS = 4000
 _TEST_ROWS, _TEST_ROWS_QUICK = 2000, 500
 
@@ -61,6 +62,7 @@ def demo(
     notes: list[str] = []
     with notes_on_stderr(notes):
         estimator = TTTClassifier(
+            n_context=_CONTEXT,
             n_steps=20 if quick else "auto",
             random_state=seed,
             verbose=int(not as_json and sys.stderr.isatty()),
