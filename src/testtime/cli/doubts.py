@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["refuse_doubtful"]
 
+_TOO_WIDE = 500
 _LENIENT = "or pass --lenient to go on without"
 
 
@@ -26,6 +27,8 @@ def refuse_doubtful(frame: pd.DataFrame, labels: pd.Series) -> None:
     InputError
         Naming the first columns, or the first class, and what to do.
     """
+    if frame.shape[1] > _TOO_WIDE:
+        return  # fit refuses the table as a whole, in a better sentence
     counts = {str(name): frame[name].nunique(dropna=True) for name in frame.columns}
     for number, what, expected in (
         (0, "hold nothing but missing values", "at least one value in every column"),
