@@ -89,7 +89,13 @@ def main() -> None:
         )
     smallest = min(row["share"] for row in rows)
     print(f"smallest share {smallest:.0%}; promised {PROMISED_SHARE:.0%}")
-    report = {"promised_share": PROMISED_SHARE, "smallest_share": smallest, "rows": rows, "machine": platform.processor() or platform.machine(), "numpy": np.__version__}  # fmt: skip
+    report = {
+        "promised_share": PROMISED_SHARE,
+        "smallest_share": smallest,
+        "rows": rows,
+        "machine": platform.processor() or platform.machine(),
+        "numpy": np.__version__,
+    }
     arguments.out.write_text(json.dumps(report, indent=2) + "\n")
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from tests.support.models import Faulty, sha256_of, tiny_learner
 from testtime.adapt.adapters import AdapterSpec, merge
 from testtime.adapt.crossfit import GuardPlan, Outcome, fit_guarded
 from testtime.adapt.episodes import RowSplit, split_rows, stratified_order
@@ -17,7 +18,6 @@ from testtime.adapt.learner import Learner, Rows
 from testtime.adapt.step import StepPlan
 from testtime.backbones.embedded import TabICLClassifierLearner
 from testtime.results import Status
-from tests.support.models import Faulty, sha256_of, tiny_learner
 
 N_TABLES, N_CONTEXT = 100, 8
 KINDS = ("noise labels", "one informative row", "imbalance", "huge step", "NaN gradient")
@@ -76,7 +76,11 @@ def test_never_worse_on_guard_rows(kind: str):
         order = stratified_order(labels, len(rows), rng)
         split = split_rows(order, labels, N_CONTEXT, 2, rng)
         n_steps = int(rng.integers(1, 4))
-        rate = float(rng.choice([3.0, 30.0, 1e4, 1e30])) if kind == "huge step" else float(rng.choice([0.01, 0.1]))
+        rate = (
+            float(rng.choice([3.0, 30.0, 1e4, 1e30]))
+            if kind == "huge step"
+            else float(rng.choice([0.01, 0.1]))
+        )
         spec = AdapterSpec(ADAPT[index % len(ADAPT)], rank=2)
         plan = StepPlan(
             n_steps,

@@ -137,7 +137,18 @@ def model(tmp_path_factory):
     """A saved plain model of the table above, made by the command."""
     folder = tmp_path_factory.mktemp("model")
     (folder / "train.csv").write_bytes(csv(table(when="2020-01-01")))
-    arguments = ["adapt", "train.csv", "--target", "label", "--out", "model", "--n-steps", "0", "--json", "--lenient"]
+    arguments = [
+        "adapt",
+        "train.csv",
+        "--target",
+        "label",
+        "--out",
+        "model",
+        "--n-steps",
+        "0",
+        "--json",
+        "--lenient",
+    ]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         with pytest.raises(SystemExit) as stopped:

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support.models import Faulty, random_rows, sha256_of, tiny_learner
 from testtime import Status, TTTClassifier
 from testtime.adapt.adapters import AdapterSpec
 from testtime.adapt.crossfit import GuardPlan, fit_guarded, fit_unguarded
 from testtime.adapt.episodes import split_rows, stratified_order
 from testtime.adapt.step import StepPlan, train
 from testtime.backbones.embedded import EmbeddedBackbone
-from tests.support.models import Faulty, random_rows, sha256_of, tiny_learner
 
 ROWS = random_rows(60, 3, 2)
 N_STEPS = 4

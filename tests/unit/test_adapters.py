@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from tests.support.models import random_rows, sha256_of, tiny_learner
 from testtime.adapt.adapters import KINDS, AdapterSpec, attached, choose_targets, merge, state_bytes
 from testtime.adapt.learner import Rows
 from testtime.errors import InputError
-from tests.support.models import random_rows, sha256_of, tiny_learner
 
 
 class Attention(nn.Module):

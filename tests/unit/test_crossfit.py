@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support.models import Clock, LineLearner, line_rows
 from testtime.adapt.adapters import AdapterSpec
 from testtime.adapt.crossfit import GuardPlan, fit_guarded, fit_unguarded
 from testtime.adapt.episodes import RowSplit
 from testtime.adapt.step import StepPlan
 from testtime.errors import InputError
 from testtime.results import Status
-from tests.support.models import Clock, LineLearner, line_rows
 
 N_CONTEXT, FOLD = 6, 10
 PLAN = StepPlan(4, n_context=N_CONTEXT, learning_rate=0.04, spec=AdapterSpec("head"))

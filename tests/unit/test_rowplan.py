@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support.models import LineLearner, line_rows
 from testtime import TTTClassifier
 from testtime.adapt.learner import Rows
 from testtime.errors import InputError
 from testtime.estimators import rowplan
 from testtime.estimators.rowplan import MAX_CONTEXT, MAX_STEPS, MIN_ROWS, MIN_STEPS, N_FOLDS, plan_rows
 from testtime.estimators.settings import check_settings
-from tests.support.models import LineLearner, line_rows
 
 
 class LengthLearner(LineLearner):

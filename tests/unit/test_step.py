@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support.models import Clock, LineLearner, line_rows, random_rows, sha256_of, tiny_learner
 from testtime.adapt.adapters import AdapterSpec
 from testtime.adapt.step import LENGTHS, StepPlan, line_search, train
 from testtime.errors import InputError
-from tests.support.models import Clock, LineLearner, line_rows, random_rows, sha256_of, tiny_learner
 
 HEAD = AdapterSpec("head")
 

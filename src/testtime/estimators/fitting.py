@@ -94,7 +94,8 @@ def fit_members(
     )
     deadline = None if settings.time_limit is None else started + settings.time_limit
     guard = GuardPlan(
-        max_folds=None if len(y) < FEW_ROWS else 2, rival_rows=MAX_CONTEXT if settings.n_context is None else 0
+        max_folds=None if len(y) < FEW_ROWS else 2,
+        rival_rows=MAX_CONTEXT if settings.n_context is None else 0,
     )
     outcomes: list[Outcome] = []
     for index, (member, member_seed) in enumerate(zip(members, member_seeds, strict=True)):
