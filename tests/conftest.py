@@ -6,9 +6,9 @@ import pytest
 import torch
 from hypothesis import settings
 
+from tests.support.models import tiny_backbone
 from testtime.backbones import embedded
 from testtime.backbones.embedded import EmbeddedBackbone
-from tests.support.models import tiny_backbone
 
 torch.set_num_threads(1)
 

@@ -137,7 +137,18 @@ def model(tmp_path_factory):
     """A saved plain model of the table above, made by the command."""
     folder = tmp_path_factory.mktemp("model")
     (folder / "train.csv").write_bytes(csv(table(when="2020-01-01")))
-    arguments = ["adapt", "train.csv", "--target", "label", "--out", "model", "--n-steps", "0", "--json"]
+    arguments = [
+        "adapt",
+        "train.csv",
+        "--target",
+        "label",
+        "--out",
+        "model",
+        "--n-steps",
+        "0",
+        "--json",
+        "--lenient",
+    ]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         with pytest.raises(SystemExit) as stopped:
@@ -178,22 +189,39 @@ def test_rows_of_categories_never_seen_are_predicted_and_it_is_said(model, capsy
     assert len(pd.read_csv(tmp_path / "predictions.csv")) == 1
 
 
-def test_columns_without_information_are_left_out_and_it_is_said(capsys, tmp_path):
-    (tmp_path / "train.csv").write_bytes(csv(table(empty="", same=3)))
-    arguments = ("--target", "label", "--out", tmp_path / "model", "--n-steps", 0)
-    code, _, err = run(capsys, "adapt", tmp_path / "train.csv", *arguments)
-    assert code == 0
-    assert "'empty', 'same'" in err
-
-
-def test_a_class_with_one_row_is_used_and_it_is_said(capsys, tmp_path):
+def _doubtful(kind: str):
     frame = table()
-    frame.loc[7, "label"] = "perhaps"
+    if kind == "class of one row":
+        frame.loc[7, "label"] = "perhaps"
+        return frame, "'perhaps' has a single row"
+    if kind == "column of missing values":
+        return table(empty=""), "'empty' holds nothing but missing values"
+    return table(same=3, also="x"), "'same', 'also' hold the same value"
+
+
+@pytest.mark.parametrize("kind", ["class of one row", "column of missing values", "constant columns"])
+def test_doubtful_tables_are_refused_unless_told_otherwise(kind, capsys, tmp_path):
+    frame, said = _doubtful(kind)
     (tmp_path / "train.csv").write_bytes(csv(frame))
-    arguments = ("--target", "label", "--out", tmp_path / "model", "--n-steps", 1, "--n-context", 16)
-    code, _, err = run(capsys, "adapt", tmp_path / "train.csv", *arguments)
+    arguments = (
+        "adapt",
+        tmp_path / "train.csv",
+        "--target",
+        "label",
+        "--out",
+        tmp_path / "model",
+        "--n-steps",
+        1,
+    )
+    code, _, err = run(capsys, *arguments)
+    assert code == 2
+    assert said in err
+    assert "--lenient" in err
+    assert not (tmp_path / "model").exists()
+    code, _, err = run(capsys, *arguments, "--lenient", "--n-context", 16)
     assert code == 0
-    assert "'perhaps'" in err
+    assert said.split("'")[1] in err, "what was left out or kept is said"
+    assert (tmp_path / "model").is_dir()
 
 
 def test_models_and_places_that_cannot_be_used(model, capsys, tmp_path, monkeypatch):

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from tests.support.models import random_rows, sha256_of, tiny_learner
 from testtime.adapt.adapters import KINDS, AdapterSpec, attached, choose_targets, merge, state_bytes
 from testtime.adapt.learner import Rows
 from testtime.errors import InputError
-from tests.support.models import random_rows, sha256_of, tiny_learner
 
 
 class Attention(nn.Module):
@@ -45,7 +45,10 @@ class AttentionLearner:
 
     def parts(self) -> Mapping[str, Sequence[str]]:
         names = [name for name, _ in self.module.named_parameters()]
-        return {"encoders": [n for n in names if n.startswith("attend")], "head": ["head.weight", "head.bias"]}
+        return {
+            "encoders": [n for n in names if n.startswith("attend")],
+            "head": ["head.weight", "head.bias"],
+        }
 
 
 def make(model: str):
@@ -111,7 +114,9 @@ def test_every_trainable_tensor_gets_a_gradient(kind: str):
     learner, rows = make("attention")
     with attached(learner, AdapterSpec(kind, rank=2), generator()) as adapter:
         randomise(adapter)  # at zero, the A factors of the low-rank form have no gradient by construction
-        learner.row_losses(learner.output(rows.take(torch.arange(8)), rows.x[8:]), rows.y[8:]).sum().backward()
+        learner.row_losses(
+            learner.output(rows.take(torch.arange(8)), rows.x[8:]), rows.y[8:]
+        ).sum().backward()
         for parameter in adapter.parameters():
             assert parameter.grad is not None
         reached = [key for key, p in zip(adapter.state(), adapter.parameters(), strict=True) if p.grad.any()]

@@ -47,7 +47,9 @@ def test_prefixes_of_a_large_table_keep_its_proportions():
 
 def test_every_row_is_as_likely_as_any_other_to_come_first():
     labels = np.array([0, 0, 0, 0, 1])
-    firsts = [next(r for r in stratified_order(labels, 5, rng(seed)) if labels[r] == 0) for seed in range(800)]
+    firsts = [
+        next(r for r in stratified_order(labels, 5, rng(seed)) if labels[r] == 0) for seed in range(800)
+    ]
     counts = np.bincount(firsts, minlength=4)
     assert np.abs(counts - 200).max() < 4 * np.sqrt(800 * 0.25 * 0.75)
 

@@ -49,7 +49,9 @@ def test_pairing_is_what_makes_small_gains_visible():
     """A gain of .01 on every row is certain although the losses themselves spread over 1 to 100."""
     spread = np.arange(1.0, 101.0)
     assert decide(spread, spread - 0.01, n_errors=3.0).kept
-    assert not decide(spread, (spread - 0.01)[::-1], n_errors=3.0).kept, "unpaired, the same losses say nothing"
+    assert not decide(spread, (spread - 0.01)[::-1], n_errors=3.0).kept, (
+        "unpaired, the same losses say nothing"
+    )
 
 
 @given(pairs(losses), st.floats(0, 5))

@@ -54,7 +54,8 @@ class ColumnScaler:
             # Dividing by the range first keeps the squares of huge values from overflowing.
             centred = (present - origin) / size if size > 0 else present - origin
             mean, scale = centred.mean(), centred.std()
-            constant = size <= 1e-6 * max(abs(origin), 1e-6) or not np.isfinite(size)
+            # Rounding noise is no information; times of one hour are, though they differ by 1e-6 of their size only.
+            constant = size <= 1e-12 * max(abs(origin), 1e-6) or not np.isfinite(size)
             means.append(origin + mean * size)
             scales.append(0.0 if constant else scale * size)
             if len(present) > _MOST_REFERENCE:

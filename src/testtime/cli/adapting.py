@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from testtime.cli.doubts import refuse_doubtful
 from testtime.cli.output import check_seed, echo_json, echo_wrapped, notes_on_stderr, score_lines
 from testtime.cli.reporting import REPORT
 from testtime.errors import InputError, StoreError, nearest, sentence
@@ -44,6 +45,10 @@ def adapt(
         int, typer.Option(help="Rows to use at most, drawn uniformly from the file.")
     ] = 50_000,
     held_out: Annotated[float, typer.Option(help="Share of rows that is only scored, never fitted.")] = 0.2,
+    lenient: Annotated[
+        bool,
+        typer.Option("--lenient", help="Leave out columns without information and keep classes of one row."),
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -89,6 +94,8 @@ def adapt(
                 remedy="Drop these rows",
             )
         )
+    if not lenient:
+        refuse_doubtful(frame, labels)
     if not as_json:
         echo_wrapped(facts.explain())
     share = held_out if len(frame) >= _FEWEST_TO_HOLD_OUT else 0.0

@@ -14,7 +14,8 @@ from testtime.cli.output import check_seed, echo_json, echo_wrapped, notes_on_st
 __all__ = ["register"]
 
 _TABLE = "adult"
-_TRAIN_ROWS = 1000
+_CONTEXT = 128
+_TRAIN_ROWS = 4000
 _TEST_ROWS, _TEST_ROWS_QUICK = 2000, 500
 
 
@@ -31,7 +32,7 @@ def demo(
 ) -> None:
     """Adapt the embedded model to a bundled real table and show that it is better.
 
-    1,000 rows of a census table with mixed columns are fitted; others are scored, plain and adapted, at
+    4,000 rows of a census table with mixed columns are fitted; others are scored, plain and adapted, at
     several context lengths. Needs no network. A demo that was there before is replaced.
     """
     from testtime.store import add_document, refuse_existing
@@ -61,6 +62,7 @@ def demo(
     notes: list[str] = []
     with notes_on_stderr(notes):
         estimator = TTTClassifier(
+            n_context=_CONTEXT,
             n_steps=20 if quick else "auto",
             random_state=seed,
             verbose=int(not as_json and sys.stderr.isatty()),
