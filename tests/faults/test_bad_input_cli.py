@@ -72,7 +72,7 @@ FILES = {
     "a workbook": (lambda: b"PK\x03\x04" + bytes(200), "Excel workbook"),
     "infinity": (lambda: with_value("size", 5, "inf"), "column 'size' holds infinity"),
     "negative infinity": (lambda: with_value("size", 5, "-Infinity"), "column 'size' holds infinity"),
-    "target with missing values": (lambda: with_value("label", 3, ""), "the target is missing in 1 of"),
+    "target with missing values": (lambda: with_value("label", 3, ""), "the target 'label' is missing in 1 of 60"),
     "a short row": (lambda: csv(table()).replace(b",yes\n", b"\n", 1), "Expected 3 columns, got 2"),
     "a half-written row": (lambda: csv(table()) + b'0.5,"re', "its last quoted value is not closed"),
     "a half-written quote": (lambda: csv(table()) + b'0.5,red,"ye\n', "its last quoted value is not closed"),
@@ -184,7 +184,7 @@ def test_rows_of_categories_never_seen_are_predicted_and_it_is_said(model, capsy
         capsys, "predict", model, tmp_path / "new.csv", "--out", tmp_path / "predictions.csv"
     )
     assert code == 0
-    assert "1 rows predicted" in out
+    assert "1 row predicted" in out
     assert "'colour' (1 rows)" in err
     assert len(pd.read_csv(tmp_path / "predictions.csv")) == 1
 

@@ -87,9 +87,11 @@ def test_adapt_holds_rows_out_and_says_so(adapted, capsys, tmp_path):
     assert "guard rows" in words
     assert "16*" in words
     assert f"testtime report {out}" in words
+    assert run(capsys, "report", out)[0] == 0
     code, said, _ = run(capsys, *arguments, "--overwrite", "--json")
     content = json.loads(said)
     assert code == 0
+    assert not (out / "report.html").exists()  # it described the model that was replaced
     assert content["evaluation"]["n_rows"] == 80
     assert content["adaptation"]["n_context"] == 16
     assert content["file"]["rows"] == 400

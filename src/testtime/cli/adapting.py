@@ -10,6 +10,7 @@ import typer
 
 from testtime.cli.doubts import refuse_doubtful
 from testtime.cli.output import check_seed, echo_json, echo_wrapped, notes_on_stderr, score_lines
+from testtime.cli.reporting import REPORT
 from testtime.errors import InputError, StoreError, nearest, sentence
 
 if TYPE_CHECKING:
@@ -85,6 +86,14 @@ def adapt(
     labels = frame.pop(target)
     if not len(frame.columns):
         raise InputError(sentence(f"{str(train)!r} has no column besides {target!r}", remedy="Add features"))
+    if labels.isna().any():
+        raise InputError(
+            sentence(
+                f"the target {target!r} is missing in {int(labels.isna().sum()):,} of {len(labels):,} rows",
+                expected="a class in every row",
+                remedy="Drop these rows",
+            )
+        )
     if not lenient:
         refuse_doubtful(frame, labels)
     if not as_json:
@@ -98,6 +107,7 @@ def adapt(
     from testtime.tasks.summary import summarise
 
     estimator.save(out, overwrite=overwrite)
+    (out / REPORT).unlink(missing_ok=True)  # it would describe the model that was here before
     training = {
         "file": facts.to_dict(),
         "types": {name: kind for name, kind in facts.types.items() if name != target},
@@ -166,7 +176,7 @@ def predict(
     if as_json:
         echo_json({"out": str(out), "rows": rows[0], "notes": notes})
     else:
-        typer.echo(f"{rows[0]:,} rows predicted, written to {out}")
+        typer.echo(f"{rows[0]:,} {'row' if rows[0] == 1 else 'rows'} predicted, written to {out}")
 
 
 def _number_or_auto(option: str, text: str) -> int | str:

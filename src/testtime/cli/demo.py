@@ -42,7 +42,7 @@ def demo(
     started = time.perf_counter()
 
     from testtime import TTTClassifier
-    from testtime.cli.reporting import report_data, write_report
+    from testtime.cli.reporting import REPORT, report_data, write_report
     from testtime.experiments.context_curve import curve_sizes, evaluate, hold_out
     from testtime.report.findings import break_even, comparison, headline
     from testtime.tasks.summary import summarise
@@ -80,7 +80,7 @@ def demo(
     types = {name: "text" if kind == "category" else "number" for name, kind in table.X.dtypes.items()}
     add_document(out, "training", {"types": types, "table": summary, "notes": [described, *notes]})
     add_document(out, "evaluation", evaluation)
-    page = out / "report.html"
+    page = out / REPORT
     write_report(report_data(out), page)
     record = estimator.adaptation_.to_dict()
     seconds = time.perf_counter() - started
