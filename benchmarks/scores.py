@@ -18,7 +18,9 @@ def area_under_curve(y: np.ndarray, classes: np.ndarray, probabilities: np.ndarr
 def log_loss(y: np.ndarray, classes: np.ndarray, probabilities: np.ndarray) -> float:
     """Mean log loss in nats; a class unknown to the model costs as much as a probability of 1e-12."""
     codes = {label: c for c, label in enumerate(classes)}
-    chosen = np.array([probabilities[i, codes[label]] if label in codes else 0.0 for i, label in enumerate(y)])
+    chosen = np.array(
+        [probabilities[i, codes[label]] if label in codes else 0.0 for i, label in enumerate(y)]
+    )
     return float(-np.log(np.clip(chosen, 1e-12, 1.0)).mean())
 
 

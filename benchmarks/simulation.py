@@ -79,7 +79,9 @@ def main() -> None:
     arguments = parser.parse_args()
     with threadpool_limits(limits=1):
         rows = [measure(*shape, repeats=arguments.repeats) for shape in SHAPES]
-    print(f"{'dim':>5} {'context':>8} {'train':>6} {'tasks':>6} {'simulation':>16} {'plain product':>16} {'share':>7}")
+    print(
+        f"{'dim':>5} {'context':>8} {'train':>6} {'tasks':>6} {'simulation':>16} {'plain product':>16} {'share':>7}"
+    )
     for row in rows:
         print(
             f"{row['dim']:>5} {row['n_context']:>8} {row['n_train']:>6} {row['n_tasks']:>6} "
@@ -87,7 +89,13 @@ def main() -> None:
         )
     smallest = min(row["share"] for row in rows)
     print(f"smallest share {smallest:.0%}; promised {PROMISED_SHARE:.0%}")
-    report = {"promised_share": PROMISED_SHARE, "smallest_share": smallest, "rows": rows, "machine": platform.processor() or platform.machine(), "numpy": np.__version__}  # fmt: skip
+    report = {
+        "promised_share": PROMISED_SHARE,
+        "smallest_share": smallest,
+        "rows": rows,
+        "machine": platform.processor() or platform.machine(),
+        "numpy": np.__version__,
+    }
     arguments.out.write_text(json.dumps(report, indent=2) + "\n")
 
 

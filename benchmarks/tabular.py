@@ -82,7 +82,7 @@ def run_cell(name: str, seed: int, n_test: int = 1000) -> dict:
     for label, extra in (("adapted", {}), ("one_step", {"n_steps": 1}), ("lora", {"adapt": "lora"})):
         if label == "lora" and seed:
             continue  # one seed is enough for the ratio of gains
-        model = TTTClassifier(n_context=SERVED, random_state=seed, **extra).fit(X, y)
+        model = TTTClassifier(n_context=SERVED, random_state=seed, precision="float32", **extra).fit(X, y)
         kept = model.adaptation_.kept
         cell[label] = {
             "record": model.adaptation_.to_dict(),
@@ -95,15 +95,18 @@ def run_cell(name: str, seed: int, n_test: int = 1000) -> dict:
                 for n in CONTEXTS
                 if n >= cell["n_classes"]
             }
-    for members in (1, 4):
+    ordering = TTTClassifier(n_steps=0, n_context=N_TRAIN, random_state=seed).fit(X, y).context_indices_
+    for members, sizes in ((1, CONTEXTS), (4, (128, 1000))):
         curve = {}
-        for n in CONTEXTS:
+        for n in sizes:
             if n < cell["n_classes"]:
                 continue
-            plain = TTTClassifier(n_steps=0, n_context=n, n_members=members, random_state=seed)
-            # Every class has a row among the first n of the fitted ordering; the model sees n labels, no more.
-            order = TTTClassifier(n_steps=0, n_context=n, random_state=seed).fit(X, y).context_indices_
-            plain.fit(X.iloc[order], y[order])
+            # The plain model is fitted on n rows, nested and stratified: it sees n labels and no other row.
+            rows = ordering[:n]
+            plain = TTTClassifier(
+                n_steps=0, n_context=n, n_members=members, random_state=seed, precision="float32"
+            )
+            plain.fit(X.iloc[rows], y[rows])
             curve[n] = scores(plain.classes_, plain.predict_proba(X_test))
         cell[f"plain_{members}"] = curve
     numbers, numbers_test = ordinal_frame(X, X_test)
@@ -140,7 +143,10 @@ def _mean_curve(cells: list[dict], pick) -> dict[str, dict[str, float]]:
     curves = [pick(cell) for cell in cells]
     sizes = set.intersection(*(set(curve) for curve in curves))
     return {
-        n: {key: float(np.mean([curve[n][key] for curve in curves])) for key in ("auc", "log_loss", "accuracy")}
+        n: {
+            key: float(np.mean([curve[n][key] for curve in curves]))
+            for key in ("auc", "log_loss", "accuracy")
+        }
         for n in sorted(sizes, key=int)
     }
 
@@ -196,7 +202,9 @@ def summarise(cells: list[dict]) -> dict:
             "seconds, median": float(np.median([record["seconds"] for record in records])),
             "adapter KB, largest": max(record["adapter_bytes"] for record in records) / 1000,
             "worse by more than 1% log loss": float(
-                np.mean([c[label]["served"]["log_loss"] > 1.01 * c[label]["frozen"]["log_loss"] for c in have])
+                np.mean(
+                    [c[label]["served"]["log_loss"] > 1.01 * c[label]["frozen"]["log_loss"] for c in have]
+                )
             ),
         }
     both = [cell for cell in cells if "lora" in cell]

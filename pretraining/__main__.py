@@ -63,6 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser("evaluate", help="measure weights on real tables against scikit-learn")
     evaluate.add_argument("weights", type=Path, help="exported weights, or a checkpoint")
     evaluate.add_argument("--last", action="store_true", help="of a checkpoint, the last weights")
+    evaluate.add_argument(
+        "--baselines-from", type=Path, help="results.json with the same rows, whose baselines are taken over"
+    )
     curve = commands.add_parser("curve", help="measure every snapshot of a run")
     curve.add_argument("run", type=Path)
     for command, sizes in [(evaluate, [32, 128, 512, 1024]), (curve, [128, 1024])]:
@@ -117,11 +120,18 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from .evaluate import evaluate, per_table, summary_table, write_results
+    from .evaluate import baselines_of, evaluate, per_table, summary_table, write_results
     from .tables import DEVELOPMENT, REPORTED
 
     start = time.perf_counter()
     names = DEVELOPMENT if options.development else REPORTED
+    rows = {
+        "tables": list(names),
+        "sizes": options.sizes,
+        "seeds": options.seeds,
+        "n_test": options.test_rows,
+    }
+    reused = baselines_of(options.baselines_from, rows) if options.baselines_from else []
     records = evaluate(
         options.weights,
         names,
@@ -129,12 +139,11 @@ def _evaluate(options: argparse.Namespace) -> None:
         seeds=options.seeds,
         n_test=options.test_rows,
         average=not options.last,
+        baselines=not reused,
     )
-    about = {
+    records += reused
+    about = rows | {
         "sha256": hashlib.sha256(options.weights.read_bytes()).hexdigest(),
-        "tables": list(names),
-        "seeds": options.seeds,
-        "n_test": options.test_rows,
         "threads": options.threads,
         "seconds": round(time.perf_counter() - start, 1),
     }

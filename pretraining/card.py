@@ -22,6 +22,7 @@ to be useful without a network.
 | input | numeric columns, categories as ordinal codes; 2 to 10 classes; trained on 2-20 columns, some tables up to 60, and 128-1,280 rows of which 6-86% are context |
 | preprocessing | per column, from context rows: half clipped z-score, half mid-rank; missing and constant 0 (rule in `classifier.json`) |
 | training | {step:,} steps, {tables:,} synthetic tables, {minutes:.0f} minutes on {threads} CPU thread, torch {torch}; {weights} of the weights; {skipped} steps skipped as not finite |
+| continued | {changes} |
 | synthetic validation | log loss {loss_ema} (running average), {loss_last} (last weights) |
 | licence | Apache-2.0 |
 
@@ -90,6 +91,7 @@ def write_card(weights: Path, results: Path, out: Path, curve: Path | None = Non
         minutes=training["seconds"] / 60,
         **{k: training[k] for k in ("step", "tables", "threads", "torch", "weights", "skipped")},
         **{k: training["validation_loss"][k] for k in ("loss_ema", "loss_last")},
+        changes="; ".join(training["changes"]) or "in one piece",
         n_test=about["n_test"],
         seeds=about["seeds"],
         summary=summary_table(records),

@@ -130,6 +130,23 @@ def evaluate(
     return measure(methods, names, sizes=sizes or SIZES, seeds=seeds, n_test=n_test)
 
 
+def baselines_of(path: Path, rows: dict[str, object]) -> list[Record]:
+    """The baselines' records of earlier results.
+
+    Raises
+    ------
+    ValueError
+        If they were measured on other tables, sizes, seeds or numbers of test rows.
+    """
+    records, about = read_results(path)
+    for key, value in rows.items():
+        if about[key] != value:
+            raise ValueError(
+                f"{path} has {key}={about[key]}, but {value} was asked for: measure the baselines again."
+            )
+    return [r for r in records if r.method in BASELINES]
+
+
 def curve(
     run: Path, names: list[str], *, sizes: list[int], seeds: int, n_test: int
 ) -> list[dict[str, object]]:

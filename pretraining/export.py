@@ -83,6 +83,7 @@ def export(checkpoint: Path, folder: Path, *, average: bool = True, half: bool =
             "pool_tables": next(
                 (entry["pool_tables"] for entry in reversed(entries) if "pool_tables" in entry), None
             ),
+            "changes": changes(entries),
             "settings": {"train": settings["train"], "prior": settings["prior"]},
         },
         "dtype": str(dtype).removeprefix("torch."),
@@ -95,6 +96,33 @@ def export(checkpoint: Path, folder: Path, *, average: bool = True, half: bool =
     _write(folder / "training_log.jsonl", "".join(json.dumps(entry) + "\n" for entry in thin(entries)))
     _write(folder / "LICENSE", LICENCE_NOTE)
     return description
+
+
+def changes(entries: list[dict[str, Any]]) -> list[str]:
+    """Settings that were changed when a run was continued, as sentences.
+
+    >>> start = {"event": "start", "step": 0, "config": {"prior": {"cells": 10}}}
+    >>> changes([start, {"event": "resume", "step": 7, "config": {"prior": {"cells": 20}}}])
+    ['step 7: prior.cells 10 -> 20']
+    """
+    out: list[str] = []
+    before: dict[str, Any] | None = None
+    for entry in entries:
+        if "config" not in entry:
+            continue
+        now = _flat(entry["config"])
+        if before is not None:
+            names = [name for name in before | now if before.get(name) != now.get(name)]
+            out += [f"step {entry['step']}: {name} {before.get(name)} -> {now.get(name)}" for name in names]
+        before = now
+    return out
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, value in settings.items():
+        out |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return out
 
 
 def thin(entries: list[dict[str, Any]], most: int = 200) -> list[dict[str, Any]]:

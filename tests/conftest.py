@@ -7,6 +7,7 @@ import torch
 from hypothesis import settings
 from tests.support.models import tiny_backbone
 
+from tests.support.models import tiny_backbone
 from testtime.backbones import embedded
 from testtime.backbones.embedded import EmbeddedBackbone
 

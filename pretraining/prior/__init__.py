@@ -57,6 +57,7 @@ class PriorConfig:
             "jagged_trees": 0.07,
             "rule_lists": 0.05,
             "interactions": 0.06,
+            "additive": 0.09,
             "prototypes": 0.04,
             "experts": 0.05,
             "smooth_fields": 0.06,
@@ -154,7 +155,8 @@ def _draw_tables(
         elif kind == "classes":
             x, y = class_tables(draws, n_rows, n_features, n_classes)
         else:
-            x = base_features(draws, drawn, n_rows, n_features)
+            coded = kind == "additive" and draws.coin(0.6)
+            x = base_features(draws, drawn, n_rows, n_features, discrete=coded)
             y = FUNCTIONS[kind](draws, x, n_classes)
         rough = config.roughen / 2 if kind == "pool" else config.roughen
         x = roughen(draws, x) if draws.coin(rough) else x

@@ -16,8 +16,13 @@ from .labels import MAX_CLASSES, from_cells, from_logits, from_score
 from .sources import causes, network_nodes
 
 
-def base_features(draws: Draws, n_tables: int, n_rows: int, n_features: int) -> Tensor:
-    """Features to compute a label from: independent, mixed, clustered or network nodes; some discrete."""
+def base_features(
+    draws: Draws, n_tables: int, n_rows: int, n_features: int, *, discrete: bool = False
+) -> Tensor:
+    """Features to compute a label from: independent, mixed, clustered or network nodes; some discrete.
+
+    ``discrete`` makes all of them so.
+    """
     kind = draws.pick({"independent": 0.25, "mixed": 0.25, "clusters": 0.2, "network": 0.3})
     if kind == "network":
         nodes, _ = network_nodes(draws, n_tables, n_rows, n_features)
@@ -36,7 +41,7 @@ def base_features(draws: Draws, n_tables: int, n_rows: int, n_features: int) -> 
             which = draws.integers(8, n_tables, n_rows)[:, :, None].expand(-1, -1, n_features)
             x = 0.7 * x + centres.gather(1, which)
     x = unit(x)
-    share = draws.pick({"none": 0.5, "some": 0.3, "all": 0.2})
+    share = "all" if discrete else draws.pick({"none": 0.5, "some": 0.3, "all": 0.2})
     if share != "none":
         chosen = draws.bernoulli(0.5 if share == "some" else 1.0, n_tables, 1, n_features)
         few = 2 if draws.coin(0.5) else 6
@@ -138,6 +143,24 @@ def interactions(draws: Draws, x: Tensor, n_classes: Tensor) -> Tensor:
     return _label(draws, mixed, n_classes)
 
 
+def additive(draws: Draws, x: Tensor, n_classes: Tensor) -> Tensor:
+    """Every column has a step function of its own, and the effects add up.
+
+    On columns with few levels this is an arbitrary effect per level, whatever the order of the codes, as in
+    logistic regression on one-hot columns.
+    """
+    n_tables, n_rows, n_features = x.shape
+    n_cuts = draws.integer(2, 6)
+    cut = x.gather(1, draws.integers(n_rows, n_tables, n_cuts, n_features))
+    level = (x[:, :, None] > cut[:, None] - 1e-6).sum(2)
+    outputs = MAX_CLASSES if draws.coin(0.4) else 1
+    relevance = (draws.normal(n_tables, n_features, 1, 1) * draws.uniform(n_tables, 1, 1, 1)).exp()
+    effect = relevance * draws.normal(n_tables, n_features, n_cuts + 1, outputs)
+    index = (level + torch.arange(n_features) * (n_cuts + 1)).reshape(n_tables, -1, 1)
+    chosen = effect.reshape(n_tables, -1, outputs).gather(1, index.expand(-1, -1, outputs))
+    return _label(draws, chosen.reshape(n_tables, n_rows, n_features, outputs).sum(2), n_classes)
+
+
 def prototypes(draws: Draws, x: Tensor, n_classes: Tensor) -> Tensor:
     """Class of the nearest prototype (a random row) in a random metric: a partition of up to 80 cells."""
     cell, n_cells = _nearest_row(draws, x, draws.log_integer(10, 80))
@@ -183,6 +206,7 @@ FUNCTIONS = {
     "jagged_trees": jagged_trees,
     "rule_lists": rule_lists,
     "interactions": interactions,
+    "additive": additive,
     "prototypes": prototypes,
     "experts": experts,
     "smooth_fields": smooth_fields,

@@ -96,7 +96,7 @@ def causal_tables(draws: Draws, n_rows: int, n_features: int, n_classes: Tensor)
 
 
 def class_tables(draws: Draws, n_rows: int, n_features: int, n_classes: Tensor) -> tuple[Tensor, Tensor]:
-    """Features drawn given the class: Gaussian clusters, class-dependent bits or zero-inflated counts.
+    """Features drawn given the class: Gaussian clusters, bits, levels or zero-inflated counts.
 
     Each class has one to four clusters; in each table only some columns depend on the cluster.
     """
@@ -113,7 +113,7 @@ def class_tables(draws: Draws, n_rows: int, n_features: int, n_classes: Tensor) 
     def per_row(value: Tensor) -> Tensor:
         return value.gather(1, pick)
 
-    kind = draws.pick({"gaussian": 0.5, "bits": 0.2, "counts": 0.3})
+    kind = draws.pick({"gaussian": 0.45, "bits": 0.15, "counts": 0.2, "levels": 0.2})
     effect = draws.normal(n_tables, n_clusters, n_features) * informative
     if kind == "gaussian":
         spread = (
@@ -130,6 +130,14 @@ def class_tables(draws: Draws, n_rows: int, n_features: int, n_classes: Tensor) 
         x = draws.bernoulli(
             torch.sigmoid(per_row(base + 2 * strength * effect)), n_tables, n_rows, n_features
         ).float()
+    elif kind == "levels":
+        n_levels = draws.integer(3, 6)
+        logit = (
+            draws.normal(n_tables, n_clusters, n_features, n_levels) * (2 * strength * informative)[..., None]
+        )
+        logit = logit + draws.normal(n_tables, 1, n_features, n_levels)
+        own = logit.gather(1, pick[..., None].expand(-1, -1, -1, n_levels))
+        x = (own + draws.gumbel(*own.shape)).argmax(3).float()
     else:
         base = draws.normal(n_tables, 1, n_features) - draws.uniform(n_tables, 1, 1, low=-1.0, high=2.0)
         present = draws.bernoulli(

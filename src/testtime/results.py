@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Any
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 
-class Status(str, Enum):
+class Status(StrEnum):
     """How an adaptation ended; the value is advice a user can act on."""
 
     KEPT = "adapted weights kept"
@@ -109,6 +109,8 @@ class Adaptation(Result):
         Steps of the adapter that is (or would have been) kept; 0 for plain in-context learning.
     n_context
         Rows served as context.
+    n_context_trained
+        Context rows of a training episode, which is what is served when the adapter is kept; 0 if nothing was trained.
     n_query
         Rows that adapter was trained on; none of them is in the context.
     n_guard
@@ -149,6 +151,7 @@ class Adaptation(Result):
     adapt: str
     step_size: float
     seconds: float
+    n_context_trained: int = 0
     losses: tuple[float, ...] = ()
     probes: tuple[dict[str, float], ...] = ()
     notes: tuple[str, ...] = ()
@@ -164,28 +167,32 @@ class Adaptation(Result):
         known["status"] = Status[known["status"]]
         return cls(**known)
 
+    def _what_the_guard_saw(self) -> str:
+        folds = "one fold" if self.n_folds == 1 else f"{self.n_folds} cross-fitted folds"
+        seen = f"On {self.n_guard:,} guard rows that were not trained on ({folds}), the log loss"
+        if not math.isfinite(self.loss_after):
+            return f"{seen} of {self.loss_before:.4f} became non-finite."
+        change = "fell" if self.loss_after < self.loss_before else "rose"
+        return (
+            f"{seen} {change} from {self.loss_before:.4f} to {self.loss_after:.4f}: paired difference "
+            f"{self.difference:+.4f}, standard error {self.standard_error:.4f}, needed to fall by more than "
+            f"{self.margin:.4f}."
+        )
+
     def explain(self) -> str:
         """Say in sentences what was trained, what the guard saw, and what is served."""
         lines = []
-        if self.status is Status.PLAIN or self.n_query == 0:
+        if self.n_steps == 0:
             lines.append(f"Nothing was trained: {self.status.value}.")
         else:
             steps = "one step" if self.n_steps == 1 else f"{self.n_steps} steps"
             lines.append(
                 f"Trained {_TRAINED.get(self.adapt, self.adapt)} ({self.n_trainable:,} values) for {steps} on "
-                f"{self.n_query:,} rows, in episodes of {self.n_context:,} context rows."
+                f"{self.n_query:,} rows, in episodes of {self.n_context_trained or self.n_context:,} context rows."
             )
-        if self.n_guard:
-            folds = "one fold" if self.n_folds == 1 else f"{self.n_folds} cross-fitted folds"
-            change = "fell" if self.loss_after < self.loss_before else "rose"
-            lines.append(
-                f"On {self.n_guard:,} guard rows that were not trained on ({folds}), the log loss {change} from "
-                f"{self.loss_before:.4f} to {self.loss_after:.4f}: paired difference {self.difference:+.4f}, standard "
-                f"error {self.standard_error:.4f}, needed to fall by more than {self.margin:.4f}."
-            )
+            if self.n_guard:
+                lines.append(self._what_the_guard_saw())
             lines.append(f"Decision: {self.status.value}.")
-        elif self.status is Status.UNGUARDED:
-            lines.append(f"{self.status.value.capitalize()}.")
         members = f", averaged over {self.n_members} members" if self.n_members > 1 else ""
         trained = " None of them was trained on." if self.kept else ""
         lines.append(f"Predictions use {self.n_context:,} rows as context{members}.{trained}")
@@ -284,9 +291,8 @@ class Plan(Result):
         That start ("warm" or "cold"), its best step (on the sum of squared errors) and dimensionless length.
     warm_risk, cold_risk
         Risk after the best step from each start.
-    flip_n_train, start_below, start_above
-        Training rows at which the better start changes (``inf``: warm always, 0: cold always), and the
-        winners around.
+    transition
+        The number of training rows at which the better start changes.
     context_without
         Context rows with which the pretrained weights reach `risk_after` without any step; ``inf`` when
         none do.
@@ -303,9 +309,7 @@ class Plan(Result):
     best_length: float
     warm_risk: float
     cold_risk: float
-    flip_n_train: float
-    start_below: str
-    start_above: str
+    transition: Transition
     context_without: float
     scaled_start: float
     scaled_risk: float
@@ -320,15 +324,18 @@ class Plan(Result):
             f"One step of size {self.best_step:.4g} from {weights} brings it to {self.risk_after:.4g}"
             + (f" ({saved / self.risk_now:.1%} less)." if self.risk_now else "."),
         ]
-        if self.flip_n_train == float("inf"):
-            lines.append("The pretrained weights are the better start for every number of training rows.")
-        elif self.flip_n_train == 0:
-            lines.append("Zero weights are the better start for every number of training rows.")
-        else:
+        change = self.transition
+        if not change.crossings:
+            lines.append(f"A {change.below} start is better for every number of training rows.")
+        elif len(change.crossings) == 1:
             lines.append(
-                f"The better start changes from {self.start_below} to "
-                f"{'cold' if self.start_below == 'warm' else 'warm'} at {self.flip_n_train:.1f} training rows."
+                f"The better start changes from {change.below} to {change.above} "
+                f"at {change.n_train:.1f} training rows."
             )
+        else:
+            other = "cold" if change.below == "warm" else "warm"
+            first, last = change.crossings
+            lines.append(f"A {other} start is better from {first:.1f} to {last:.1f} training rows only.")
         scaled = f"{self.scaled_start:.3g} times the pretrained weights"
         lines.append(f"A start of {scaled} reaches {self.scaled_risk:.4g}.")
         needed = self.context_without

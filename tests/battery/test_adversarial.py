@@ -8,9 +8,9 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from tests.support.models import Faulty, sha256_of, tiny_learner
 from torch.nn import functional as F
 
+from tests.support.models import Faulty, sha256_of, tiny_learner
 from testtime.adapt.adapters import AdapterSpec, merge
 from testtime.adapt.crossfit import GuardPlan, Outcome, fit_guarded
 from testtime.adapt.episodes import RowSplit, split_rows, stratified_order

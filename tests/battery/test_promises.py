@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests.support.models import sha256_of, tiny_tabicl
 
+from tests.support.models import sha256_of, tiny_tabicl
 from testtime import Status, TTTClassifier
 from testtime.backbones.embedded import EmbeddedBackbone, load_embedded
 

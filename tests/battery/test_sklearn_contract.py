@@ -20,4 +20,3 @@ def test_scikit_learn_check(estimator, check):
 def test_enough_checks_were_executed():
     """A change of scikit-learn or of our tags that skips checks silently must be noticed."""
     assert len(_EXECUTED) >= 90
-

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.support.models import Clock, LineLearner, line_rows, random_rows
 
+from tests.support.models import Clock, LineLearner, line_rows, random_rows
 from testtime import Status, TTTClassifier
 from testtime.adapt.adapters import AdapterSpec
 from testtime.adapt.crossfit import GuardPlan, fit_guarded, fit_unguarded

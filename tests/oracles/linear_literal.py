@@ -1,7 +1,9 @@
-"""The risk after a step by its literal definition, averaged with tensor Gauss-Hermite rules in tiny dimensions.
+"""The risk after a step by its literal definition, averaged with tensor Gauss-Hermite rules in tiny
+dimensions.
 
-Every average is over the raw Gaussian variables (inputs and label noise of each row), so nothing but the model, the gradient
-step and the population risk is assumed. The rules are exact for the polynomials met here.
+Every average is over the raw Gaussian variables (inputs and label noise of each row), so nothing but the
+model, the gradient step and the population risk is assumed. The rules are exact for the polynomials met
+here.
 """
 
 from __future__ import annotations
@@ -42,8 +44,8 @@ def summaries(count, cov, beta, noise, x_nodes, z_nodes):
 
 
 def literal_risk(
-    steps, weight, cov, beta, noise, n, k, *, context="fresh", rule="fixed", eval_rows=None, left=None, right=None,
-    u_given=None,
+    steps, weight, cov, beta, noise, n, k, *, context="fresh", rule="fixed", eval_rows=None,
+    left=None, right=None, u_given=None,
 ):  # fmt: skip
     """Population risk after a step of each size in `steps`; all matrices full."""
     d = len(beta)

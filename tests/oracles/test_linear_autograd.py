@@ -36,7 +36,7 @@ def test_the_update_is_the_gradient_step():
 
 @pytest.mark.parametrize("context", ["fresh", "same"])
 def test_slope_of_the_population_risk_given_a_context(context):
-    """d risk / d step at 0 by the chain rule through autograd, the training rows being averaged by cubature."""
+    """d risk / d step at 0 through autograd, the training rows being averaged by cubature."""
     from tests.oracles.linear_literal import rows, summaries
 
     n, k, noise = 2, 1, 0.09

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from tests.oracles.linear_literal import literal_risk, summaries, tensor
 
+from tests.oracles.linear_literal import literal_risk, summaries, tensor
 from testtime.theory.linear import Setting, icl_risk, leave_one_out, one_step, separate_contexts
 
 COV = {1: np.array([[0.7]]), 2: np.array([[1.3, 0.4], [0.4, 0.6]])}

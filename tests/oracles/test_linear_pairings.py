@@ -36,7 +36,7 @@ def loops(joints):
 
 @pytest.mark.parametrize("order", [1, 2, 3, 4, 5])
 def test_wishart_moments_are_sums_over_pairings(order):
-    """tr (X'X)^j = sum X[a1,b1] X[a1,b2] X[a2,b2] X[a2,b3] ...: each pairing leaves loops of rows and of columns."""
+    """tr (X'X)^j = sum X[a1,b1] X[a1,b2] X[a2,b2] ...: each pairing leaves loops of rows and columns."""
     slots = [(row, side) for row in range(order) for side in (0, 1)]
     column = {(row, side): (row + side) % order for row, side in slots}
     counts = {}
@@ -54,7 +54,8 @@ def test_limit_of_wishart_moments():
     for ratio in (0.5, 2.0):
         for power in (1, 3, 6):
             errors = [
-                wishart_moments(int(ratio * d), d, power)[power] / d ** (power + 1) / narayana(power, ratio) - 1
+                wishart_moments(int(ratio * d), d, power)[power] / d ** (power + 1) / narayana(power, ratio)
+                - 1
                 for d in (200, 400)
             ]
             assert power == 1 or 1.9 < errors[0] / errors[1] < 2.1  # the error falls as 1/d
@@ -112,7 +113,9 @@ def test_one_dimension_in_rationals(n, weight, deviation, context):
 
     def rows(first, number):
         xs = z[first : first + number]
-        return [(x, x.times(beta) + e.times(deviation)) for x, e in zip(xs, z[first + number :], strict=False)]
+        return [
+            (x, x.times(beta) + e.times(deviation)) for x, e in zip(xs, z[first + number :], strict=False)
+        ]
 
     def summary(pairs):
         return sum((x * y for x, y in pairs), Poly.of(0, count))

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 import torch
-from tests.support.models import random_rows, sha256_of, tiny_learner
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from tests.support.models import random_rows, sha256_of, tiny_learner
 from testtime.adapt.adapters import KINDS, AdapterSpec, attached, choose_targets, merge, state_bytes
 from testtime.adapt.learner import Rows
 from testtime.errors import InputError
@@ -242,7 +242,7 @@ def test_an_error_while_attaching_leaves_nothing_behind():
 
 
 def test_the_seed_decides_the_low_rank_factors():
-    learner, _ = make("attention")
+    _learner, _ = make("attention")
     states = []
     for seed in (0, 0, 1):
         fresh, _ = make("attention")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests.support.models import Clock, LineLearner, line_rows
 
+from tests.support.models import Clock, LineLearner, line_rows
 from testtime.adapt.adapters import AdapterSpec
 from testtime.adapt.crossfit import GuardPlan, fit_guarded, fit_unguarded
 from testtime.adapt.episodes import RowSplit

@@ -99,6 +99,16 @@ def test_a_column_is_a_number_only_if_every_value_is(tmp_path):
     assert frame["b"].tolist() == [1.5, 2]
 
 
+def test_marks_that_quote_nothing_are_no_quotes(tmp_path, monkeypatch):
+    from testtime.tasks import dialect
+
+    path = tmp_path / "table.csv"
+    path.write_text('size,pipe\n1,5" wide\n2,"a ""b"""\n')  # an odd number of marks, the last closes
+    for block in (1, 7, 2**20):
+        monkeypatch.setattr(dialect, "_BLOCK", block)
+        assert read_table(path)[0]["pipe"].tolist() == ['5" wide', 'a "b"']
+
+
 def test_parquet_keeps_types(tmp_path):
     path = tmp_path / "table.parquet"
     given = pa.table(
@@ -129,8 +139,9 @@ def test_pieces_have_the_types_of_the_training_table(tmp_path):
     )
     _, facts = read_table(tmp_path / "train.csv")
     types = {name: kind for name, kind in facts.types.items() if name not in ("extra", "label")}
-    (tmp_path / "new.csv").write_text("size,when,code\n1.5,,12\n,2020-02-01,13\n")
-    frame = pd.concat(iterate_table(tmp_path / "new.csv", types))
+    (tmp_path / "new.csv").write_text("size,note,when,code\n1.5,,,12\n,x,2020-02-01,13\n")
+    with pytest.warns(UserWarning, match="not in the training table are ignored: 'note'"):
+        frame = pd.concat(iterate_table(tmp_path / "new.csv", types))
     assert list(frame) == ["code", "size", "when"]
     assert frame["code"].tolist() == ["12", "13"]  # text, although every value here is a number
     assert frame["when"].isna().tolist() == [True, False]
@@ -146,6 +157,41 @@ def test_pieces_have_the_types_of_the_training_table(tmp_path):
         (tmp_path / "new.csv").write_text(text)
         with pytest.raises(InputError, match=said):
             list(iterate_table(tmp_path / "new.csv", types))
+
+
+def test_types_agree_across_formats(tmp_path):
+    """What was boolean, date or number in Parquet is read from CSV as the same values, and the other way."""
+    given = pa.table(
+        {
+            "flag": pa.array([True, None, False]),
+            "day": pa.array([0, None, 86_400 * 10**9], pa.timestamp("ns")),
+            "size": pa.array([1.5, None, 2.0]),
+            "level": ["1", "2", "1"],
+        }
+    )
+    pa.parquet.write_table(given, tmp_path / "a.parquet")
+    frame, facts = read_table(tmp_path / "a.parquet")
+    assert list(facts.types.values()) == ["boolean", "date", "number", "text"]
+    (tmp_path / "a.csv").write_text(
+        "flag,day,size,level\nTrue,1970-01-01,1.5,1\n,,,2\nfalse,1970-01-02T00:00:00,2,1\n"
+    )
+    again = pd.concat(iterate_table(tmp_path / "a.csv", facts.types))
+    for name in ("flag", "size", "level"):
+        assert frame[name].dropna().tolist() == again[name].dropna().tolist()
+    assert frame["day"].dtype == again["day"].dtype  # the unit too: pandas would keep each file's own
+    assert (frame["day"].dropna() == again["day"].dropna()).all()
+    zero_one = pa.table(
+        {"flag": [1, None, 0], "day": given["day"].cast(pa.timestamp("ms")), "size": [True, None, True]}
+    )
+    pa.parquet.write_table(zero_one.append_column("level", pa.array([1, 2, 1])), tmp_path / "b.parquet")
+    other = pd.concat(iterate_table(tmp_path / "b.parquet", facts.types))
+    assert other["flag"].dropna().tolist() == [1, 0]
+    assert other["size"].dropna().tolist() == [1, 1]
+    assert other["level"].tolist() == ["1", "2", "1"]
+    assert other["day"].dtype == frame["day"].dtype
+    (tmp_path / "c.csv").write_text("flag,day,size,level\nmaybe,,,\n")
+    with pytest.raises(InputError, match=r"column 'flag' of .* holds 'maybe'; expected a boolean"):
+        list(iterate_table(tmp_path / "c.csv", facts.types))
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -181,7 +227,8 @@ def test_draws_are_uniform_seeded_and_in_order(tmp_path, monkeypatch, compressed
         (b"a,,\n1,2,3\n", None),
         (b"a,b,c\n1,x,2\n2,y,3\n3,z\n", "Row #4: Expected 3 columns, got 2"),
         (b"a,b\n1,2\n1,2,3\n1,2\n", "Row #3: Expected 2 columns, got 3"),
-        (b'a,b\n1,"x"\n2,"y\n3,z\n', "opening quote and no closing one"),
+        (b'a,b\n1,"x"\n2,"y\n3,z\n', "its last quoted value is not closed"),
+        (b'a;b\n1;"x"\n2;"', "its last quoted value is not closed"),
         (b"a,b\n1,\x00\x01\n", "zero bytes"),
         (b'{"rows": [1, 2]}', "like JSON or HTML"),
         (b"<html><table>", "like JSON or HTML"),
@@ -220,6 +267,10 @@ def test_parquet_that_cannot_be_used_is_refused(tmp_path):
     pa.parquet.write_table(pa.table({"a": [[1, 2], [3]], "b": [1, 2]}), path)
     with pytest.raises(InputError, match=r"column 'a' .* has the type list"):
         read_table(path)
+    for values in ([b"\xff", b"x"], [{"u": 1}, {"u": 2}], pa.array([1, 2], pa.duration("s"))):
+        pa.parquet.write_table(pa.table({"a": values, "b": [1, 2]}), path)
+        with pytest.raises(InputError, match=r"column 'a' .* has the type .*Convert or drop it"):
+            read_table(path)
     pa.parquet.write_table(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]), path)
     with pytest.raises(InputError, match="several columns called 'a'"):
         read_table(path)

@@ -230,6 +230,20 @@ def test_command_exits_1_and_names_the_claim_that_fails(tmp_path, capsys, monkey
     assert "FAILS" in seen.out
 
 
+def test_command_says_that_finished_cells_are_kept_when_interrupted(tmp_path, capsys, monkeypatch, known_toy):
+    def interrupted(config, cell, seed):
+        if cell["scale"] == 3:
+            raise KeyboardInterrupt
+        return run_cell(config, cell, seed)
+
+    monkeypatch.setattr(registry, "find", lambda name: replace(TOY, run_cell=interrupted))
+    with pytest.raises(SystemExit) as stop:
+        main(["figure", "toy", "--jobs", "1", "--out", str(tmp_path)])
+    assert stop.value.code == 1
+    assert "interrupted; finished cells are kept" in capsys.readouterr().err
+    assert len(list(tmp_path.rglob("cells/*/*.json"))) == 2
+
+
 @dataclass(frozen=True)
 class Strict(Config):
     @classmethod

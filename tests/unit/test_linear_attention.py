@@ -17,7 +17,7 @@ from testtime.models.linear_attention import (
 )
 from testtime.tasks.linear import draw_episodes
 from testtime.theory.linear import Setting, one_step
-from testtime.theory.update import rank_one_update as rank_one_update_of_arrays
+from testtime.theory.linear import rank_one_update as rank_one_update_of_arrays
 
 N_TASKS, N_CONTEXT, N_TRAIN, N_QUERY, DIM = 5, 7, 6, 4, 3
 

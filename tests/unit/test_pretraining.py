@@ -1,4 +1,4 @@
-"""The pretraining package on tiny models: prior, loop, resume, export, evaluation."""
+"""The training loop, export and evaluation, on tiny models."""
 
 import hashlib
 import json
@@ -6,28 +6,24 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pretraining
 import pytest
 import torch
+from safetensors.torch import load_file
+
+import pretraining
 from pretraining.ablation import variants
 from pretraining.card import write_card
 from pretraining.checkpoint import read_checkpoint
 from pretraining.config import Config, TrainConfig, load_config
-from pretraining.evaluate import Record, measure, summary, summary_table, write_results
+from pretraining.evaluate import Record, baselines_of, measure, summary, summary_table, write_results
 from pretraining.export import export
 from pretraining.methods import in_context, load_model, predict
 from pretraining.metrics import scores
 from pretraining.model import SMALL, build_model, lean_logits
-from pretraining.pool import POOL_FEATURES, POOL_ROWS, Pool, load_pool
-from pretraining.prior import MAX_CLASSES, PriorConfig, countable, sample_batch, standardise
-from pretraining.prior.draws import Draws
-from pretraining.prior.functions import FUNCTIONS, base_features
-from pretraining.prior.labels import draw_class_counts
-from pretraining.prior.selection import skill
-from pretraining.prior.sources import causal_tables, class_tables
+from pretraining.pool import POOL_FEATURES, POOL_ROWS, Pool
+from pretraining.prior import MAX_CLASSES, PriorConfig, sample_batch
 from pretraining.tables import RealTable, split
 from pretraining.train import learning_rate, make_state, progress, train, train_step
-from safetensors.torch import load_file
 
 TINY = {
     **SMALL,
@@ -46,121 +42,6 @@ def tiny_config(**changes) -> Config:
     return Config(TrainConfig(**(settings | changes)), SMALL_PRIOR, TINY)
 
 
-# --- the preprocessing contract
-
-
-def by_hand(column, n_context):
-    """The rule of ``standardise`` for one column, written with plain loops."""
-    context = [v for v in column[:n_context] if not np.isnan(v)]
-    if not context or max(context) == min(context):
-        return np.zeros(len(column))
-    mean = sum(context) / len(context)
-    deviation = (sum((v - mean) ** 2 for v in context) / len(context)) ** 0.5
-    out = []
-    for value in column:
-        if np.isnan(value):
-            out.append(0.0)
-            continue
-        z = min(6.0, max(-6.0, (value - mean) / deviation))
-        below, equal = sum(v < value for v in context), sum(v == value for v in context)
-        out.append(0.5 * z + 0.5 * 12**0.5 * ((below + equal / 2) / len(context) - 0.5))
-    return np.array(out)
-
-
-def test_standardise_follows_its_rule_with_ties_outliers_missing_and_constant_columns():
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(40, 6)).astype(np.float32)
-    x[:, 1] = rng.integers(0, 3, 40)
-    x[0, 2] = 1e4
-    x[rng.random(40) < 0.3, 3] = np.nan
-    x[:25, 4] = 7.0
-    x[:, 5] = np.nan
-    got = standardise(torch.from_numpy(x)[None], 25)[0].numpy()
-    expected = np.stack([by_hand(x[:, j].astype(np.float64), 25) for j in range(6)], axis=1)
-    np.testing.assert_allclose(got, expected, atol=2e-5)
-
-
-def test_standardise_reads_context_rows_only():
-    x = torch.randn(3, 30, 5, generator=torch.Generator().manual_seed(0))
-    changed = x.clone()
-    changed[:, 20:] = changed[:, 20:] * 50 + 3
-    before, after = standardise(x, 20), standardise(changed, 20)
-    assert torch.equal(before[:, :20], after[:, :20])
-    assert not torch.equal(before[:, 20:], after[:, 20:])
-    one_row = standardise(torch.cat([x[:, :20], changed[:, 25:26]], dim=1), 20)
-    assert torch.equal(one_row[:, 20], after[:, 25])
-
-
-def test_standardise_ignores_shift_and_scale_of_a_column():
-    x = torch.randn(2, 50, 3, generator=torch.Generator().manual_seed(1))
-    torch.testing.assert_close(standardise(3.5 * x - 11, 30), standardise(x, 30), atol=1e-4, rtol=0)
-
-
-# --- the prior
-
-
-@pytest.mark.parametrize("step", range(25))
-def test_batches_are_finite_bounded_and_well_formed(step):
-    config = replace(SMALL_PRIOR, missing=0.5, roughen=1.0)
-    batch = sample_batch(config, 3, step)
-    n_tables, n_rows, n_features = batch.x.shape
-    assert batch.y.shape == (n_tables, n_rows)
-    assert batch.mask.shape == (n_tables, n_rows - batch.n_context)
-    assert torch.isfinite(batch.x).all()
-    assert batch.x.abs().max() <= 6
-    assert 2 <= n_features <= 6
-    assert 32 <= n_rows <= 64
-    assert batch.y.min() >= 0
-    assert batch.y.max() < MAX_CLASSES
-
-
-def test_batches_repeat_per_seed_and_step_and_leave_the_global_generator_alone():
-    torch.manual_seed(5)
-    before = torch.get_rng_state()
-    first, again = sample_batch(SMALL_PRIOR, 1, 7), sample_batch(SMALL_PRIOR, 1, 7)
-    assert torch.equal(first.x, again.x)
-    assert torch.equal(first.y, again.y)
-    assert torch.equal(before, torch.get_rng_state())
-    other = sample_batch(SMALL_PRIOR, 2, 7)
-    assert first.x.shape != other.x.shape or not torch.equal(first.x, other.x)
-
-
-@pytest.mark.parametrize("name", sorted(FUNCTIONS))
-def test_label_functions_use_every_class_code_below_the_count(name):
-    draws = Draws(11)
-    n_classes = draw_class_counts(draws, 40)
-    x = base_features(draws, 40, 200, 5)
-    y = FUNCTIONS[name](draws, x, n_classes)
-    assert (y.max(1).values < n_classes).all()
-    assert y.min() >= 0
-    distinct = torch.tensor([len(row.unique()) for row in y])
-    assert (distinct >= 2).float().mean() > 0.8
-
-
-@pytest.mark.parametrize("make", [causal_tables, class_tables])
-def test_table_processes_give_labelled_tables(make):
-    draws = Draws(2)
-    n_classes = torch.tensor([2, 3, 10, 5])
-    x, y = make(draws, 100, 4, n_classes)
-    assert x.shape == (4, 100, 4)
-    assert torch.isfinite(x).all()
-    assert (y.max(1).values < n_classes).all()
-
-
-def test_skill_tells_a_clean_rule_from_noise():
-    draws = Draws(0)
-    x = draws.normal(8, 400, 4)
-    y = (x[:, :, 0] > 0).long()
-    noise = draws.integers(2, 8, 400)
-    assert skill(draws, x, y).min() > 0.7
-    assert skill(draws, x, noise).max() < 0.35
-
-
-def test_the_mask_drops_classes_absent_from_the_context_and_one_class_contexts():
-    y = torch.tensor([[0, 1, 0, 1, 2, 0], [3, 3, 3, 3, 0, 3]])
-    assert countable(y, 3).tolist() == [[True, False, True], [False, False, False]]
-
-
 def make_pool() -> Pool:
     rng = torch.Generator().manual_seed(0)
     x = torch.zeros(3, POOL_ROWS, POOL_FEATURES, dtype=torch.float16)
@@ -169,24 +50,6 @@ def make_pool() -> Pool:
         x[i, :, :w] = torch.randn(POOL_ROWS, w, generator=rng).half()
     y = (x[:, :, 0] > 0).to(torch.uint8)
     return Pool(x, y, width)
-
-
-def test_pool_tables_are_resampled_to_the_asked_shape():
-    pool = make_pool()
-    x, y = pool.draw(6, 50, 8, torch.Generator().manual_seed(1))
-    assert x.shape == (6, 50, 8)
-    assert (x.std(1) > 0.3).all()
-    assert all(len(row.unique()) == 2 for row in y)
-
-
-def test_pool_shards_round_trip(tmp_path):
-    pool = make_pool()
-    np.savez(
-        tmp_path / "shard-0000.npz", x=pool.x.numpy(), y=pool.y.numpy(), n_features=pool.n_features.numpy()
-    )
-    assert len(load_pool(tmp_path, 2)) == 2
-    assert torch.equal(load_pool(tmp_path).x, pool.x)
-    assert load_pool(tmp_path / "nothing") is None
 
 
 # --- the model and the loop
@@ -341,6 +204,10 @@ def test_the_card_refuses_results_of_other_weights(run_folder, tmp_path):
     assert description["sha256"] in text
     assert "| model | **0.900** |" in text
     write_results(tmp_path / "results.json", [record], about | {"sha256": "0" * 64})
+    rows = {"seeds": 1, "n_test": 100}
+    assert baselines_of(tmp_path / "results.json", rows) == []
+    with pytest.raises(ValueError, match="seeds=1, but 2"):
+        baselines_of(tmp_path / "results.json", rows | {"seeds": 2})
     with pytest.raises(ValueError, match="the results are of weights 000000000000"):
         write_card(tmp_path / "classifier.json", tmp_path / "results.json", tmp_path / "CARD.md")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests.support.models import LineLearner, line_rows
 
+from tests.support.models import LineLearner, line_rows
 from testtime.adapt.learner import Rows
 from testtime.adapt.probes import ContextProbe, choose_context, probe_contexts, probe_sizes
 

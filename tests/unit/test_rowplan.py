@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests.support.models import LineLearner, line_rows
 
+from tests.support.models import LineLearner, line_rows
 from testtime import TTTClassifier
 from testtime.adapt.learner import Rows
 from testtime.errors import InputError

@@ -27,7 +27,7 @@ from testtime.errors import InputError, nearest, sentence
 __all__ = ["KINDS", "Adapter", "AdapterSpec", "attached", "choose_targets", "merge", "state_bytes"]
 
 KINDS = ("encoders", "lora", "norms", "head", "all")
-"""What can be trained: the feature encoders, low rank on every matrix, norms and biases, the output head, everything."""
+"""What can be trained: feature encoders, low rank on every matrix, norms and biases, output head, everything."""
 
 _LOW, _OFFSET = "lora", "offset"
 

@@ -1,9 +1,9 @@
 """Train, then let rows that were never trained on decide: cross-fitted keep-or-revert.
 
 Fold ``k`` guards the adapter that was trained on the other folds. One fold is often enough: when the paired difference
-is many standard errors away from zero, no further fold is trained. When it is close, the next fold is trained and
-guarded as well, and the decision is taken on the differences of all folds together. What is kept is always an adapter
-whose own guard fold has improved.
+is many standard errors below zero, or clearly above zero, no further fold is trained. When it is close, the next fold
+is trained and guarded as well, and the decision is taken on the differences of all folds together. What is kept is
+always an adapter whose own guard fold has improved.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ class GuardPlan:
     n_errors
         Standard errors by which the pooled improvement must exceed zero.
     decisive
-        Standard errors beyond which the folds trained so far settle the question.
+        Standard errors of improvement beyond which the folds trained so far settle the question.
+    max_folds
+        Folds trained at most; None means all there are.
     rival_rows
         If positive, the adapted model must also beat the frozen one with up to this many rows as context, taken from
         the kept context and the training rows: what a user without test-time training would do.
@@ -45,6 +47,7 @@ class GuardPlan:
 
     n_errors: float = 1.0
     decisive: float = 3.0
+    max_folds: int | None = None
     rival_rows: int = 0
 
     def __post_init__(self) -> None:
@@ -152,7 +155,8 @@ def fit_guarded(
     """
     results: list[_FoldResult] = []
     verdict = decide([], [])
-    for fold, fold_seed in enumerate(seed.spawn(len(split.folds))):
+    n_folds = min(guard.max_folds or len(split.folds), len(split.folds))
+    for fold, fold_seed in enumerate(seed.spawn(n_folds)):
         if results and deadline is not None and clock() + results[0].steps.seconds * 1.2 > deadline:
             break
         result = _run_fold(learner, rows, split, fold, plan, guard, fold_seed, deadline, clock, on_step)
@@ -168,9 +172,21 @@ def fit_guarded(
             return Outcome(
                 None, replace(verdict, status=status), result.steps, result.n_training, fold, len(results)
             )
-        if abs(verdict.difference) > guard.decisive * verdict.standard_error:
+        clearly_better = -verdict.difference > guard.decisive * verdict.standard_error
+        if clearly_better or verdict.difference > guard.n_errors * verdict.standard_error:
+            break
+        if _rival_wins(results, guard.n_errors):
             break
     return _choose(results, verdict)
+
+
+def _rival_wins(results: list[_FoldResult], n_errors: float) -> bool:
+    """Whether the frozen model with all rows as context is better by more than `n_errors` standard errors."""
+    rivals = [r.rival for r in results if r.rival is not None]
+    if not rivals:
+        return False
+    adapted = np.concatenate([r.adapted for r in results])
+    return decide(adapted, np.concatenate(rivals), n_errors).kept
 
 
 def _choose(results: list[_FoldResult], verdict: Verdict) -> Outcome:
@@ -179,11 +195,8 @@ def _choose(results: list[_FoldResult], verdict: Verdict) -> Outcome:
     nothing = Outcome(None, verdict, first.steps, first.n_training, 0, len(results))
     if not verdict.kept:
         return nothing
-    rivals = [r.rival for r in results if r.rival is not None]
-    if rivals:
-        beaten_by = np.concatenate(rivals).mean() < np.concatenate([r.adapted for r in results]).mean()
-        if beaten_by:
-            return replace(nothing, verdict=replace(verdict, status=Status.REVERTED_ALL_ROWS))
+    if _rival_wins(results, 0.0):
+        return replace(nothing, verdict=replace(verdict, status=Status.REVERTED_ALL_ROWS))
     for fold, result in enumerate(results):
         if decide(result.frozen, result.adapted, 0.0).kept:
             return Outcome(result.steps.state, verdict, result.steps, result.n_training, fold, len(results))

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from testtime.cli.output import echo_json, echo_wrapped, notes_on_stderr, score_lines
+from testtime.cli.doubts import refuse_doubtful
+from testtime.cli.output import check_seed, echo_json, echo_wrapped, notes_on_stderr, score_lines
+from testtime.cli.reporting import REPORT
 from testtime.errors import InputError, StoreError, nearest, sentence
 
 if TYPE_CHECKING:
@@ -43,6 +45,10 @@ def adapt(
         int, typer.Option(help="Rows to use at most, drawn uniformly from the file.")
     ] = 50_000,
     held_out: Annotated[float, typer.Option(help="Share of rows that is only scored, never fitted.")] = 0.2,
+    lenient: Annotated[
+        bool,
+        typer.Option("--lenient", help="Leave out columns without information and keep classes of one row."),
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -56,6 +62,7 @@ def adapt(
     refuse_existing(out, overwrite=overwrite)
     if not 0 <= held_out < 1:
         raise InputError(sentence(f"--held-out {held_out}", expected="a share from 0 to below 1"))
+    check_seed(seed)
     if max_rows < 1:
         raise InputError(sentence(f"--max-rows {max_rows}", expected="at least 1"))
     arguments = {
@@ -76,9 +83,21 @@ def adapt(
         raise InputError(
             sentence(f"{str(train)!r} has no column {target!r}", remedy=nearest(target, frame.columns))
         )
+    labels = frame.pop(target)
+    if not len(frame.columns):
+        raise InputError(sentence(f"{str(train)!r} has no column besides {target!r}", remedy="Add features"))
+    if labels.isna().any():
+        raise InputError(
+            sentence(
+                f"the target {target!r} is missing in {int(labels.isna().sum()):,} of {len(labels):,} rows",
+                expected="a class in every row",
+                remedy="Drop these rows",
+            )
+        )
+    if not lenient:
+        refuse_doubtful(frame, labels)
     if not as_json:
         echo_wrapped(facts.explain())
-    labels = frame.pop(target)
     share = held_out if len(frame) >= _FEWEST_TO_HOLD_OUT else 0.0
     fitted, scored = hold_out(labels, share, seed)
     notes: list[str] = []
@@ -88,6 +107,7 @@ def adapt(
     from testtime.tasks.summary import summarise
 
     estimator.save(out, overwrite=overwrite)
+    (out / REPORT).unlink(missing_ok=True)  # it would describe the model that was here before
     training = {
         "file": facts.to_dict(),
         "types": {name: kind for name, kind in facts.types.items() if name != target},
@@ -156,7 +176,7 @@ def predict(
     if as_json:
         echo_json({"out": str(out), "rows": rows[0], "notes": notes})
     else:
-        typer.echo(f"{rows[0]:,} rows predicted, written to {out}")
+        typer.echo(f"{rows[0]:,} {'row' if rows[0] == 1 else 'rows'} predicted, written to {out}")
 
 
 def _number_or_auto(option: str, text: str) -> int | str:

@@ -9,12 +9,13 @@ from typing import Annotated
 
 import typer
 
-from testtime.cli.output import echo_json, echo_wrapped, notes_on_stderr, score_lines
+from testtime.cli.output import check_seed, echo_json, echo_wrapped, notes_on_stderr, score_lines
 
 __all__ = ["register"]
 
 _TABLE = "adult"
-_TRAIN_ROWS = 1000
+_CONTEXT = 128
+_TRAIN_ROWS = 4000
 _TEST_ROWS, _TEST_ROWS_QUICK = 2000, 500
 
 
@@ -31,16 +32,17 @@ def demo(
 ) -> None:
     """Adapt the embedded model to a bundled real table and show that it is better.
 
-    1,000 rows of a census table with mixed columns are fitted; others are scored, plain and adapted, at
+    4,000 rows of a census table with mixed columns are fitted; others are scored, plain and adapted, at
     several context lengths. Needs no network. A demo that was there before is replaced.
     """
     from testtime.store import add_document, refuse_existing
 
     refuse_existing(out, overwrite=True)
+    check_seed(seed)
     started = time.perf_counter()
 
     from testtime import TTTClassifier
-    from testtime.cli.reporting import report_data, write_report
+    from testtime.cli.reporting import REPORT, report_data, write_report
     from testtime.experiments.context_curve import curve_sizes, evaluate, hold_out
     from testtime.report.findings import break_even, comparison, headline
     from testtime.tasks.summary import summarise
@@ -60,6 +62,7 @@ def demo(
     notes: list[str] = []
     with notes_on_stderr(notes):
         estimator = TTTClassifier(
+            n_context=_CONTEXT,
             n_steps=20 if quick else "auto",
             random_state=seed,
             verbose=int(not as_json and sys.stderr.isatty()),
@@ -77,7 +80,7 @@ def demo(
     types = {name: "text" if kind == "category" else "number" for name, kind in table.X.dtypes.items()}
     add_document(out, "training", {"types": types, "table": summary, "notes": [described, *notes]})
     add_document(out, "evaluation", evaluation)
-    page = out / "report.html"
+    page = out / REPORT
     write_report(report_data(out), page)
     record = estimator.adaptation_.to_dict()
     seconds = time.perf_counter() - started

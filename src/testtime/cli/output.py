@@ -12,9 +12,24 @@ from typing import Any
 
 import typer
 
-__all__ = ["echo_json", "echo_wrapped", "notes_on_stderr", "score_lines"]
+from testtime.errors import InputError, sentence
+
+__all__ = ["check_seed", "echo_json", "echo_wrapped", "notes_on_stderr", "score_lines"]
 
 _WIDTH = 100
+_MAX_NOTES = 5
+
+
+def check_seed(seed: int) -> None:
+    """Raise unless `seed` can seed a generator.
+
+    Raises
+    ------
+    InputError
+        For a negative number.
+    """
+    if seed < 0:
+        raise InputError(sentence(f"--seed {seed}", expected="an integer of at least 0"))
 
 
 def echo_json(content: Mapping[str, Any]) -> None:
@@ -39,15 +54,17 @@ def echo_wrapped(text: str) -> None:
 
 @contextmanager
 def notes_on_stderr(notes: list[str]) -> Iterator[None]:
-    """Collect warnings of the library in `notes`, each once, and print them on stderr as they end."""
+    """Collect warnings of the library in `notes`, each once and five at most, and print them on stderr."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
-    for warning in caught:
-        text = str(warning.message)
-        if issubclass(warning.category, UserWarning) and text not in notes:
-            notes.append(text)
-            sys.stderr.write(f"note: {text}\n")
+    texts = dict.fromkeys(str(item.message) for item in caught if issubclass(item.category, UserWarning))
+    found = list(texts)[:_MAX_NOTES]
+    if len(texts) > len(found):
+        found.append(f"There are {len(texts) - len(found)} more notes like these.")
+    notes.extend(found)
+    for text in found:
+        sys.stderr.write(f"note: {text}\n")
 
 
 def score_lines(evaluation: Mapping[str, Any]) -> str:

@@ -13,7 +13,9 @@ from testtime.errors import InputError, StoreError, sentence
 if TYPE_CHECKING:
     from testtime.report.html import ReportData
 
-__all__ = ["register", "report_data", "write_report"]
+__all__ = ["REPORT", "register", "report_data", "write_report"]
+
+REPORT = "report.html"
 
 
 def register(app: typer.Typer) -> None:
@@ -43,7 +45,7 @@ def report(
     with notes_on_stderr(notes):
         evaluation = _score(model, table) if table is not None else None
     data = report_data(model, evaluation)
-    path = out or model / "report.html"
+    path = out or model / REPORT
     write_report(data, path)
 
     from testtime.report.findings import comparison, headline

@@ -73,7 +73,7 @@ def _as_numbers(values: pd.Series) -> NDArray[np.float64] | None:
         return None
     if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_numeric_dtype(dtype):
         return values.to_numpy(dtype=np.float64, na_value=np.nan)
-    if dtype == object:
+    if pd.api.types.is_object_dtype(dtype):
         present = values.dropna()
         if len(present) and all(isinstance(v, _NUMBER_TYPES) for v in present):
             return pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64)

@@ -17,14 +17,14 @@ from testtime.adapt.guard import decide
 from testtime.adapt.step import StepPlan
 from testtime.backbones.base import Backbone
 from testtime.estimators.members import Member, draw_member
-from testtime.estimators.rowplan import MAX_CONTEXT, N_FOLDS, RowPlan, plan_rows
+from testtime.estimators.rowplan import FEW_ROWS, MAX_CONTEXT, N_FOLDS, RowPlan, plan_rows
 from testtime.estimators.settings import Settings
 from testtime.results import Adaptation, Status
 
 __all__ = ["Fitted", "fit_members"]
 
-AUTO_RATE = 5e-4
-"""AdamW's first rate when several steps are taken, and the base length of the line search for one step."""
+AUTO_RATES = {"encoders": 1e-3, "all": 5e-4, "norms": 3e-3, "head": 1e-3, "lora": 3e-3}
+"""AdamW's first rate by what is trained, and the base length of the line search for one step."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,15 @@ def fit_members(
         n_steps=plan.n_steps,
         n_context=plan.n_context,
         n_query=plan.n_query,
-        learning_rate=settings.step_size or AUTO_RATE,
+        learning_rate=settings.step_size or AUTO_RATES[settings.adapt],
         spec=AdapterSpec(settings.adapt, settings.rank),
         line_search=settings.step_size is None,
     )
     deadline = None if settings.time_limit is None else started + settings.time_limit
-    guard = GuardPlan(rival_rows=MAX_CONTEXT if settings.n_context is None else 0)
+    guard = GuardPlan(
+        max_folds=None if len(y) < FEW_ROWS else 2,
+        rival_rows=MAX_CONTEXT if settings.n_context is None else 0,
+    )
     outcomes: list[Outcome] = []
     for index, (member, member_seed) in enumerate(zip(members, member_seeds, strict=True)):
         own_rows = rows if index == 0 else member.rows(x, y, torch.float32, settings.device)
@@ -137,7 +140,7 @@ def _record(
     if outcome and 0 < outcome.steps.n_steps < plan.n_steps:
         notes.append(f"The time limit ended training after {outcome.steps.n_steps} of {plan.n_steps} steps.")
     length = outcome.steps.step_length if outcome else None
-    rate = settings.step_size or AUTO_RATE
+    rate = settings.step_size or AUTO_RATES[settings.adapt]
     return Adaptation(
         kept=bool(states),
         status=status,
@@ -148,6 +151,7 @@ def _record(
         margin=verdict.margin,
         n_steps=outcome.steps.n_steps if outcome else 0,
         n_context=plan.n_context if states else plan.n_plain,
+        n_context_trained=plan.n_context if outcome else 0,
         n_query=outcome.n_training if outcome else 0,
         n_guard=verdict.n_rows,
         n_folds=outcome.n_folds if outcome else 0,

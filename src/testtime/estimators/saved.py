@@ -1,4 +1,4 @@
-"""``save`` and ``load`` of fitted estimators: what is needed to predict, without the base weights and without pickle."""
+"""``save`` and ``load`` of fitted estimators: what prediction needs, without the base weights and without pickle."""
 
 from __future__ import annotations
 

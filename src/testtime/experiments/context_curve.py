@@ -154,7 +154,7 @@ def curve_sizes(n_context: int, n_classes: int, n_available: int) -> list[int]:
     """
     longest = min(n_available, MAX_CONTEXT)
     powers = [2**k for k in range(4, 11) if max(n_classes, 16) <= 2**k < longest]
-    return sorted({*powers, n_context, max(longest, n_context)})
+    return sorted({*powers, n_context, longest})
 
 
 def evaluate(
@@ -190,7 +190,7 @@ def evaluate(
     if len(labels) > MAX_SCORED:
         drawn = np.sort(np.random.default_rng(random_state).choice(len(labels), MAX_SCORED, replace=False))
         X, labels = X.iloc[drawn], labels[drawn]
-    codes = _codes(labels, list(estimator.classes_))
+    codes = _codes(labels, np.asarray(estimator.classes_).tolist())
     served = estimator.adaptation_.n_context
     points, bins, losses = [], [], {}
     for n_context in sorted({*sizes, served}):

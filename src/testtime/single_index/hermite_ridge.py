@@ -21,7 +21,15 @@ from itertools import product
 
 import numpy as np
 
-__all__ = ["HermiteBasis", "clearly_lower", "HermiteFit", "fit_links", "held_out_errors", "held_out_rows", "hermite_basis"]
+__all__ = [
+    "HermiteBasis",
+    "HermiteFit",
+    "clearly_lower",
+    "fit_links",
+    "held_out_errors",
+    "held_out_rows",
+    "hermite_basis",
+]
 
 Array = np.ndarray
 
@@ -169,7 +177,8 @@ def held_out_rows(fit: HermiteFit, winsor: float = WINSOR) -> Array:
 
 
 def clearly_lower(errors: Array, reference: Array, margin: float) -> Array:
-    """Whether mean row-wise errors are lower than others by more than `margin` standard errors of the difference.
+    """Whether mean row-wise errors are lower than others by more than `margin` standard errors of the
+    difference.
 
     Both have shape `(..., n_rows)` and belong to the same rows; the result has shape `(...,)`.
 

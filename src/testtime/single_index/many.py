@@ -9,8 +9,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from testtime.errors import InputError, sentence
-from testtime.single_index.pipeline import run_stages
-from testtime.single_index.preparation import checked_subspace, prepare
+from testtime.single_index.preparation import checked_subspace, prepare, run_prepared
 from testtime.single_index.regressor import SingleIndexRegressor
 
 __all__ = ["fit_many"]
@@ -92,13 +91,7 @@ def fit_many(X: Array, Y: Array, **params: Any) -> list[SingleIndexRegressor]:
     models = []
     for begin in range(0, len(X), chunk):
         part = prepared[begin : begin + chunk]
-        found = run_stages(
-            np.stack([item.X for item in part]),
-            np.stack([item.y for item in part]),
-            settings,
-            subspace=None if subspace is None else np.stack([item.subspace for item in part]),  # type: ignore[misc]
-            seed=seed,
-        )
+        found = run_prepared(part, settings, seed)
         for item, result in zip(part, found, strict=True):
             model = SingleIndexRegressor(**params)
             models.append(model._accept(item, result))

@@ -153,6 +153,10 @@ class ThreeStages(Result):
     readout: Readout
     stages: tuple[StageReport, ...]
 
+    def predict(self, X: Array) -> Array:
+        """Predict labels of standardised rows, shape `(n_rows, dim)`."""
+        return self.readout(X @ self.directions.T)
+
 
 def rows_needed(rank: int, n_directions: int, degree: int) -> int:
     """Free parameters of directions and link, plus one: with fewer rows the labels can be fitted without

@@ -28,11 +28,20 @@ import torch
 from testtime.errors import InputError, sentence
 from testtime.models.softmax_attention import softmax_attention
 from testtime.results import Result
+from testtime.single_index.strong_recovery import polish_many, profile_newtons
 
 if TYPE_CHECKING:
     from testtime.tasks.single_index import SingleIndexFamily
 
-__all__ = ["Pretrained", "Prompts", "draw_prompts", "pretrain", "pretrain_family", "subspace_overlap"]
+__all__ = [
+    "Pretrained",
+    "Prompts",
+    "draw_prompts",
+    "pretrain",
+    "pretrain_family",
+    "refine_subspace",
+    "subspace_overlap",
+]
 
 Array = np.ndarray
 
@@ -103,11 +112,12 @@ def draw_prompts(
     n_context: int = 300,
     n_queries: int = 32,
     batch: int = 125,
-    seed: int = 0,
+    seed: int | np.random.SeedSequence = 0,
 ) -> Iterator[Prompts]:
     """Draw prompts of fresh tasks in batches; each batch has its own seed spawned from `seed`."""
     sizes = [min(batch, n_prompts - begin) for begin in range(0, n_prompts, batch)]
-    for size, child in zip(sizes, np.random.SeedSequence(seed).spawn(len(sizes)), strict=True):
+    root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+    for size, child in zip(sizes, root.spawn(len(sizes)), strict=True):
         X, y = family.prompts(size, n_context + n_queries, child)
         yield Prompts(X[:, :n_context], y[:, :n_context], X[:, n_context:], y[:, n_context:])
 
@@ -172,6 +182,65 @@ def pretrain(
     return _rescaled(step / n_prompts, rank, tilt, n_prompts)
 
 
+def refine_subspace(batch: Prompts, pretrained: Pretrained, *, largest_error: float = 0.3) -> Pretrained:
+    """Sharpen a pretrained subspace by solving some of the prompts exactly. Not part of the paper's
+    algorithm.
+
+    One gradient step leaves an error of the order of 1/n_prompts that every later task inherits. The
+    labelled rows of a prompt say far more: stage II, started inside the pretrained subspace and polished
+    outside, recovers the direction of each prompt, and the leading eigenvectors of their second moment are
+    the subspace.
+
+    Parameters
+    ----------
+    batch
+        Prompts of fresh tasks, a few hundred; context and query rows are used alike.
+    pretrained
+        The subspace to start from.
+    largest_error
+        Prompts whose leave-one-out error, relative to the label variance, stays above this are left out.
+
+    Raises
+    ------
+    InputError
+        If fewer prompts than the rank of the subspace are solved.
+    """
+    X = np.concatenate([batch.context_inputs, batch.query_inputs], axis=1)
+    y = np.concatenate([batch.context_labels, batch.query_labels], axis=1)
+    y = (y - y.mean(axis=1, keepdims=True)) / y.std(axis=1, keepdims=True)
+    rank = pretrained.subspace.shape[1]
+    inside = X @ pretrained.subspace
+    solved = []
+    for begin in range(0, len(X), 8):  # few tasks at a time stay in the cache
+        part = slice(begin, begin + 8)
+        none = np.empty((len(X[part]), 0, 1, rank))
+        found = profile_newtons(inside[part], y[part], none, n_restarts=16, rng=np.random.default_rng(0))
+        starts = np.stack([stage.directions for stage in found]) @ pretrained.subspace.T
+        polished = polish_many(X[part], y[part], starts)
+        solved += [stage.direction for stage in polished if stage.held_out_error < largest_error]
+    if len(solved) < rank:
+        raise InputError(
+            sentence(
+                f"{len(solved)} of {len(X)} prompts could be solved",
+                expected=f"at least {rank}, the dimension of the subspace",
+                remedy="Pass more prompts, longer prompts, or raise largest_error.",
+            )
+        )
+    directions = np.stack(solved)
+    values, vectors = np.linalg.eigh(directions.T @ directions / len(solved))
+    values, vectors = values[::-1], vectors[:, ::-1]
+    subspace = np.ascontiguousarray(vectors[:, :rank])
+    tilt = float(np.trace(pretrained.gamma)) / rank
+    return Pretrained(
+        subspace,
+        tilt * subspace @ subspace.T,
+        pretrained.step,
+        values / values[:rank].mean(),
+        pretrained.sign,
+        pretrained.n_prompts + len(solved),
+    )
+
+
 def pretrain_family(
     family: SingleIndexFamily,
     *,
@@ -180,16 +249,29 @@ def pretrain_family(
     n_prompts: int = 8000,
     n_context: int = 300,
     n_queries: int | None = None,
+    n_refine: int = 0,
     seed: int = 0,
 ) -> Pretrained:
     """Pretrain on fresh tasks of a family.
 
     `n_queries` None is 32 queries per prompt, and the paper's single one with ``recipe="paper"``.
+    `n_refine` further prompts go into :func:`refine_subspace`; 0 leaves the one step as it is.
     """
     if n_queries is None:
         n_queries = 1 if recipe == "paper" else 32
     prompts = draw_prompts(family, n_prompts=n_prompts, n_context=n_context, n_queries=n_queries, seed=seed)
-    return pretrain(prompts, rank=family.rank if rank is None else rank, recipe=recipe)
+    found = pretrain(prompts, rank=family.rank if rank is None else rank, recipe=recipe)
+    if n_refine:
+        extra = draw_prompts(
+            family,
+            n_prompts=n_refine,
+            n_context=n_context,
+            n_queries=n_queries,
+            batch=n_refine,
+            seed=np.random.SeedSequence(seed, spawn_key=(1 << 31,)),
+        )
+        found = refine_subspace(next(extra), found)
+    return found
 
 
 def _batch_step(batch: Prompts, scale: float, temperature: float, clip: float) -> Array:

@@ -11,8 +11,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from testtime.errors import InputError, sentence
-from testtime.single_index.pipeline import Settings, ThreeStages, run_stages
-from testtime.single_index.preparation import Prepared, checked_subspace, prepare
+from testtime.single_index.pipeline import Settings, ThreeStages
+from testtime.single_index.preparation import Prepared, checked_subspace, prepare, run_prepared
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -169,8 +169,7 @@ class SingleIndexRegressor(RegressorMixin, BaseEstimator):
         for message in prepared.warnings:
             warnings.warn(message, UserWarning, stacklevel=2)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        basis = None if prepared.subspace is None else prepared.subspace[None]
-        found = run_stages(prepared.X[None], prepared.y[None], settings, subspace=basis, seed=seed)[0]
+        found = run_prepared([prepared], settings, seed)[0]
         return self._accept(prepared, found)
 
     def _accept(self, prepared: Prepared, found: ThreeStages) -> SingleIndexRegressor:

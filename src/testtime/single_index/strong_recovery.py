@@ -245,8 +245,9 @@ def profile_newtons(
     degree, penalty
         Of the Hermite link.
     raised_degrees
-        Higher degrees, tried in turn from the best direction while the leave-one-out error falls by more than two
-        standard errors: a low degree finds the direction from few rows, a wiggly link needs a higher one to end.
+        Higher degrees, tried in turn from the best direction while the leave-one-out error falls by more
+        than two standard errors: a low degree finds the direction from few rows, a wiggly link needs a
+        higher one to end.
     n_restarts
         Random starts, the same for all tasks; None spends about the same time at every number of rows (64
         down to 4).
@@ -263,10 +264,17 @@ def profile_newtons(
     directions, errors = found.directions[:, 0], held_out_rows(found.fit)[:, 0]
     degrees = np.full(n_tasks, degree)
     active = np.arange(n_tasks)
+    schedule = ((12, 1),)
     for higher in raised_degrees:
-        if not active.size or n_rows < ROWS_PER_FEATURE * len(hermite_basis(n_directions, higher).exponents):
+        basis = hermite_basis(n_directions, higher)
+        if n_rows < ROWS_PER_FEATURE * len(basis.exponents):
             break
-        schedule = ((12, 1),)
+        # the search with a higher degree is worth its time only where the longer link helps along the same direction
+        z = directions[active] @ X[active].swapaxes(1, 2)
+        longer = held_out_rows(fit_links(basis, z, y[active], penalty))
+        active = active[clearly_lower(longer, errors[active], margin=0.0)]
+        if not active.size:
+            break
         refined = gauss_newton(
             X[active], y[active], directions[active, None], degree=higher, penalty=penalty, schedule=schedule
         )

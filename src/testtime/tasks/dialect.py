@@ -46,15 +46,12 @@ class Dialect:
         The header, empty names filled in by position.
     skipped
         Empty lines before the header.
-    odd_quotes
-        Whether the number of quotation marks is odd, as in a file that ends within a quoted value.
     """
 
     encoding: str
     separator: str
     names: tuple[str, ...]
     skipped: int
-    odd_quotes: bool
 
     @property
     def separator_name(self) -> str:
@@ -87,7 +84,7 @@ def find_dialect(path: Path) -> Dialect:
     for start, name in _FORMATS.items():
         if head.startswith(start):
             raise unreadable(path, f"it is {name}")
-    encoding, quotes = _encoding(path)
+    encoding, open_after = _encoding(path)
     with open_bytes(path) as stream:
         sample = codecs.getreader(encoding)(stream).read(_SAMPLE)
     if not sample.strip():
@@ -108,34 +105,44 @@ def find_dialect(path: Path) -> Dialect:
         )
     before = sample[: len(sample) - len(sample.lstrip("\r\n"))]
     skipped = before.count("\n") or before.count("\r")
-    return Dialect(encoding, separator, names, skipped, odd_quotes=quotes % 2 == 1)
+    if open_after is not None and open_after in (separator.encode(), b"\n", b"\r", b""):
+        raise unreadable(
+            path, "its last quoted value is not closed, so its end is missing", "Write the file again"
+        )
+    return Dialect(encoding, separator, names, skipped)
 
 
-def _encoding(path: Path) -> tuple[str, int]:
-    """Read the file once: UTF-8 unless marked as UTF-16 or not valid; also count the quotation marks."""
-    found, quotes = "utf-8-sig", 0
+def _encoding(path: Path) -> tuple[str, bytes | None]:
+    """Read the file once: UTF-8 unless marked as UTF-16 or not valid.
+
+    Also return the byte before the last quotation mark if the number of marks is odd, else None: if that byte
+    ends a value or a line, the mark opens a value that nothing closes.
+    """
+    found, quotes, before, previous = "utf-8-sig", 0, b"", b""
+    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         with open_bytes(path) as stream:
-            first = stream.read(_BLOCK)
-            if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                return "utf-16", 0
-            decoder = codecs.getincrementaldecoder("utf-8")()
-            block = first
+            block = stream.read(_BLOCK)
+            if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                return "utf-16", None
             while block:
                 if b"\0" in block:
                     raise unreadable(path, "it holds zero bytes, so it is not text")
-                quotes += block.count(b'"')
+                marks = block.count(b'"')
+                if marks:
+                    quotes += marks
+                    before = (previous + block)[: block.rfind(b'"') + len(previous)][-1:]
                 if found == "utf-8-sig":
                     try:
                         decoder.decode(block)
                     except UnicodeDecodeError:
                         found = "latin-1"
+                previous = block[-1:]
                 block = stream.read(_BLOCK)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise unreadable(
-            path, f"its gzip data is incomplete or damaged: {error}", "Copy the file again"
-        ) from error
-    return found, quotes
+        why = f"its gzip data is incomplete or damaged: {error}"
+        raise unreadable(path, why, "Copy the file again") from error
+    return found, before if quotes % 2 else None
 
 
 def _separator(path: Path, sample: str) -> tuple[str, list[str]]:

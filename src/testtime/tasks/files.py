@@ -6,6 +6,7 @@ uniformly: each gets a random number, and those with the smallest are kept.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ import pyarrow.parquet
 
 from testtime.errors import InputError, nearest, sentence
 from testtime.results import Result
+from testtime.tasks.column_types import convert_column
 from testtime.tasks.dialect import Dialect, find_dialect, open_bytes, unreadable
 
 __all__ = ["FileFacts", "iterate_table", "read_table"]
@@ -26,8 +28,6 @@ __all__ = ["FileFacts", "iterate_table", "read_table"]
 _MISSING = pa.array(
     ["", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "nan", "NaN", "NAN", "null", "NULL", "Null"]
 )
-_DECIMAL_COMMA = r"^[+-]?\d*,?\d+([eE][+-]?\d+)?$"
-_ISO_DATE = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?$"
 _BLOCK_BYTES = 2**23
 
 
@@ -123,7 +123,8 @@ def iterate_table(path: str | Path, types: Mapping[str, str]) -> Iterator[pd.Dat
     path
         As for :func:`read_table`.
     types
-        Columns to return and their types, from :attr:`FileFacts.types`; other columns are left out.
+        Columns to return and their types, from :attr:`FileFacts.types`; other columns are left out, with a
+        warning that names them.
 
     Raises
     ------
@@ -141,6 +142,10 @@ def iterate_table(path: str | Path, types: Mapping[str, str]) -> Iterator[pd.Dat
                 remedy=nearest(absent[0], source.names),
             )
         )
+    extra = [name for name in source.names if name not in types]
+    if extra:
+        shown = ", ".join(map(repr, extra[:5])) + (f" and {len(extra) - 5} more" if len(extra) > 5 else "")
+        warnings.warn(f"Columns that are not in the training table are ignored: {shown}.", stacklevel=2)
     for batch in source.batches():
         if batch.num_rows:
             yield _typed(batch.select(list(types)), source, types)[0]
@@ -161,14 +166,8 @@ class _Source:
                 for batch in pa.parquet.ParquetFile(self.path).iter_batches():
                     yield pa.Table.from_batches([batch])
             else:
-                table = None
                 for batch in self._reader(self.dialect):
-                    table = _trimmed(pa.Table.from_batches([batch]))
-                    yield table
-                if self.dialect.odd_quotes and table is not None and table.num_rows:
-                    last = table.column(table.num_columns - 1)[-1].as_py()
-                    if last is not None and "\n" in last:
-                        raise pa.ArrowInvalid("the last value has an opening quote and no closing one")
+                    yield _trimmed(pa.Table.from_batches([batch]))
         except (pa.ArrowInvalid, EOFError, OSError, UnicodeError) as error:
             raise unreadable(self.path, _shown(error), "Check that row, or write the file again") from error
 
@@ -268,80 +267,15 @@ def _typed(
     table: pa.Table, source: _Source, types: Mapping[str, str] | None
 ) -> tuple[pd.DataFrame, dict[str, str], str]:
     """Give columns their types: those that are asked for, else those their values have."""
+    typed = source.dialect is None
     comma_possible = source.dialect is not None and source.dialect.separator != ","
     columns, found, decimal = {}, {}, "point"
     for name, column in zip(table.column_names, table.columns, strict=True):
         wanted = types[name] if types is not None else None
-        values, kind, comma = _convert(column, wanted, comma_possible)
-        if values is None:
-            raise InputError(_not_as_before(source.path, name, column, str(wanted)))
+        where = f"column {name!r} of {str(source.path)!r}"
+        values, kind, comma = convert_column(
+            column, wanted, where, typed=typed, comma_possible=comma_possible
+        )
         columns[name], found[name] = values, kind
         decimal = "comma" if comma else decimal
     return pd.DataFrame(columns), found, decimal
-
-
-def _convert(
-    column: pa.ChunkedArray, wanted: str | None, comma_possible: bool
-) -> tuple[pd.Series | None, str, bool]:
-    """Return values (None if not of the `wanted` type), their type, and whether commas were decimal."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        column = column.cast(kind.value_type)
-        kind = column.type
-    if pa.types.is_boolean(kind) and wanted in (None, "boolean"):
-        return column.to_pandas(), "boolean", False
-    if (pa.types.is_temporal(kind)) and wanted in (None, "date"):
-        return column.cast(pa.timestamp("us")).to_pandas(), "date", False
-    if (pa.types.is_integer(kind) or pa.types.is_floating(kind)) and wanted in (None, "number"):
-        return column.to_pandas(), "number", False
-    if pa.types.is_decimal(kind) and wanted in (None, "number"):
-        return column.cast(pa.float64()).to_pandas(), "number", False
-    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        return None, "text", False
-    text = column.cast(pa.string())
-    if wanted in (None, "number", "boolean"):
-        for comma in (False, True) if comma_possible else (False,):
-            numbers = _numbers(text, comma)
-            if numbers is not None:
-                return numbers, "number", comma
-    if wanted in (None, "date") and pc.all(pc.match_substring_regex(text, _ISO_DATE)).as_py():
-        dates = pd.to_datetime(text.to_pandas(), format="ISO8601", errors="coerce")
-        if int(dates.isna().sum()) == text.null_count < len(text):
-            return dates, "date", False
-    return (text.to_pandas() if wanted in (None, "text", "boolean") else None), "text", False
-
-
-def _numbers(text: pa.ChunkedArray, comma: bool) -> pd.Series | None:
-    """Return text as numbers, or None if one value is none."""
-    if comma:
-        if not pc.all(pc.match_substring_regex(text, _DECIMAL_COMMA)).as_py():
-            return None
-        text = pc.replace_substring(text, ",", ".")
-    numbers = pd.to_numeric(text.to_pandas(), errors="coerce")
-    return numbers if int(numbers.isna().sum()) == text.null_count else None
-
-
-def _not_as_before(path: Path, name: str, column: pa.ChunkedArray, wanted: str) -> str:
-    """Say which value is not of the type the column had, or which type cannot be used at all."""
-    if (
-        pa.types.is_nested(column.type)
-        or pa.types.is_binary(column.type)
-        or pa.types.is_large_binary(column.type)
-    ):
-        return sentence(
-            f"column {name!r} of {str(path)!r} has the type {column.type}",
-            expected="numbers, text, booleans or dates",
-            remedy="Convert or drop it",
-        )
-    values = column.cast(pa.string()).to_pandas().dropna()
-    good = (
-        pd.to_datetime(values, errors="coerce")
-        if wanted == "date"
-        else pd.to_numeric(values, errors="coerce")
-    )
-    example = values[good.isna()].iloc[0]
-    return sentence(
-        f"column {name!r} of {str(path)!r} holds {example!r}",
-        expected=f"a {wanted}, as in the training table",
-        remedy="Correct the value, or leave it empty if it is missing",
-    )

@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from numpy.polynomial import Polynomial
 
 from testtime.errors import InputError, sentence
 from testtime.theory.answers import BestFilter, SeveralSteps
@@ -192,7 +192,7 @@ def best_first_length(
     r"""Several steps of lengths :math:`\rho_0c^t` with the first length that minimises the last risk.
 
     :math:`c` is `decay` and :math:`T` `n_steps`. The last risk is a polynomial of degree 2T in
-    :math:`\rho_0`; it is searched on a grid and then by Brent's method. Conditions as for
+    :math:`\rho_0`; its stationary points are compared. Conditions as for
     :func:`several_steps`.
 
     >>> setting = Setting(n_context=50, n_train=60, dim=50, task=1.0)
@@ -205,16 +205,10 @@ def best_first_length(
     h = filter_coefficients(decayed(Fraction(1), Fraction(decay), n_steps))
     coefficients = _powers_of_length(h, moments, excess, noise, setting.dim)
     unit = 1.0 / (setting.n_train + setting.dim + 1.0)
-    scaled = [float(c * Fraction(unit) ** i) for i, c in enumerate(coefficients)]
-    grid = np.linspace(0.0, 4.0, 401)
-    at = int(np.argmin(np.polynomial.polynomial.polyval(grid, scaled)))
-    found: Any = minimize_scalar(
-        lambda x: np.polynomial.polynomial.polyval(x, scaled),
-        bounds=(grid[max(at - 1, 0)], grid[min(at + 1, 400)]),
-        method="bounded",
-        options={"xatol": 1e-11},
-    )
-    first = float(found.x) * unit / setting.input_cov
+    risk = Polynomial([float(c * Fraction(unit) ** i) for i, c in enumerate(coefficients)])
+    zeros = risk.deriv().roots()
+    lengths = np.append(zeros.real[np.abs(zeros.imag) < 1e-6], 0.0)
+    first = float(lengths[np.argmin(risk(lengths))]) * unit / setting.input_cov
     return several_steps(setting, decayed(first, decay, n_steps), start)
 
 

@@ -19,7 +19,6 @@ from testtime.theory.transition import best_scaled_start, start_transition
 __all__ = ["plan", "unit_setting"]
 
 _MOST_ROWS = 10_000_000  # longest context that is tried, over the dimension when it takes O(d) to try one
-_LOW, _HIGH = 0.2, 1.8  # spectrum of the pretraining tasks when an alignment is given
 
 
 def unit_setting(
@@ -28,13 +27,13 @@ def unit_setting(
     dim: int,
     noise_var: float = 0.0,
     alignment: float | np.ndarray | None = None,
+    spread: float = 0.8,
 ) -> Setting:
-    r"""A setting in units where the labels have signal variance 1, with a chosen alignment of task and
-    pretraining.
+    r"""A setting with labels of signal variance 1 and a chosen alignment of task and pretraining.
 
     Without `alignment` all is isotropic: :math:`\Sigma=I`, tasks of squared norm 1, and pretraining tasks
-    :math:`N(0,I/d)`. With it, the pretraining tasks have covariance diag(l)/d with l evenly spaced from 0.2
-    to 1.8, and the test task has
+    :math:`N(0,I/d)`. With it, the pretraining tasks have covariance diag(l)/d with l evenly spaced from
+    1 - `spread` to 1 + `spread`, and the test task has
 
     .. math:: \beta_j^2=[1+\rho\,(l_j-1)]/d
 
@@ -50,6 +49,8 @@ def unit_setting(
     alignment
         :math:`\rho` in [-1, 1]; or a ``(d, d)`` matrix, the covariance of the pretraining tasks (scaled to
         trace 1; the test task is then drawn from N(0, I/d)).
+    spread
+        How uneven the pretraining tasks are, at least 0 and below 1; used with an alignment number.
 
     >>> setting = unit_setting(40, 128, 60, 0.1, alignment=-1.0)
     >>> round(float(setting.task @ setting.task), 12), round(float(setting.task[0] ** 2 * 60), 12)
@@ -72,7 +73,16 @@ def unit_setting(
                 remedy="Leave it out for isotropic tasks",
             )
         )
-    spectrum = np.linspace(_LOW, _HIGH, d) if d > 1 else np.ones(1)
+    if not 0 <= spread < 1:
+        raise InputError(
+            sentence(
+                f"spread={spread:g}",
+                expected="a number of at least 0 and below 1",
+                why="the task variances run from 1 - spread to 1 + spread",
+                remedy="Pass spread=0.8, say",
+            )
+        )
+    spectrum = np.linspace(1.0 - spread, 1.0 + spread, d) if d > 1 else np.ones(1)
     task = np.sqrt((1.0 + float(given) * (spectrum - 1.0)) / d)
     return Setting(n_context, n_train, dim=d, task_cov=spectrum / d, task=task, noise_var=noise_var)
 
@@ -93,8 +103,10 @@ def plan(setting: Setting, context: str = "fresh", step: str = "fixed") -> Plan:
         Numbers, the assumptions with whether they hold, and ``explain()``.
 
     >>> answer = plan(unit_setting(40, 128, 60, 0.1))
-    >>> answer.start, round(answer.risk_now, 3), round(answer.risk_after, 3), round(answer.flip_n_train, 1)
-    ('cold', 0.726, 0.53, 84.2)
+    >>> answer.start, round(answer.risk_now, 3), round(answer.risk_after, 3)
+    ('cold', 0.726, 0.53)
+    >>> answer.explain()[2]
+    'The better start changes from warm to cold at 84.2 training rows.'
     """
     warm, cold = (one_step(setting, start, context, step) for start in ("warm", "cold"))
     start = "cold" if cold.best_risk < warm.best_risk else "warm"
@@ -109,9 +121,7 @@ def plan(setting: Setting, context: str = "fresh", step: str = "fixed") -> Plan:
         best_length=chosen.best_length,
         warm_risk=warm.best_risk,
         cold_risk=cold.best_risk,
-        flip_n_train=flip.n_train,
-        start_below=flip.below,
-        start_above=flip.above,
+        transition=flip,
         context_without=_context_without(setting, chosen.best_risk),
         scaled_start=scaled.scale,
         scaled_risk=scaled.risk,
@@ -156,7 +166,7 @@ def _assumptions(setting: Setting, context: str, step: str, flip: float) -> tupl
         close = np.isfinite(limit) and abs(flip - limit) <= 0.1 * limit
         found.append(
             Assumption(
-                f"the limiting law would do for the start: it changes at k={limit:.4g}, exactly at k={flip:.4g}",
+                f"the limiting law would do: the start changes at k={limit:.4g}, exactly at k={flip:.4g}",
                 bool(close),
             )
         )

@@ -87,6 +87,8 @@ def smallest_context(
         return float("inf")
     target *= 1 + _ROUNDING
     risk = _risk_of_length(setting, start, context, step)
+    if start == "warm" and setting.n_train == 0 and setting.isotropic:
+        return _plain_length(setting, target, risk)
     first = _first_length(setting, context, step)
     reachable = bool(risk(np.array([_FAR]))[0] <= target)
     if start == "cold" and not reachable:
@@ -111,6 +113,25 @@ def smallest_context(
             remedy="Raise largest or the target",
         )
     )
+
+
+def _plain_length(setting: Setting, target: float, risk: Callable[[Array], Array]) -> float:
+    """Solve the isotropic case without a step: risk <= target is a quadratic inequality in n."""
+    power, noise, prior = setting.input_cov, setting.noise_var, setting.input_cov * setting.task_cov
+    norm = setting.task_norm if setting.task is not None else setting.dim * setting.test_task_covariance
+    label, signal = setting.dim * prior + noise, power * norm
+    base = prior + label  # W* = prior / (n prior + base) in units of the input variance
+    square = (target - noise) * prior**2
+    middle = 2.0 * (target - noise) * prior * base - prior**2 * (signal + setting.dim * (signal + noise))
+    constant = (target - noise - signal) * base**2
+    if constant >= 0:
+        return 0
+    if square == 0:  # pretraining tasks without variance leave nothing to read
+        return float("inf")
+    root = np.sqrt(middle**2 - 4.0 * square * constant)
+    length = (root - middle) / (2.0 * square) if middle < 0 else -2.0 * constant / (root + middle)
+    near = np.maximum(np.ceil(length) + np.arange(-1.0, 3.0), 0.0)  # rounding of the root
+    return int(near[np.argmax(risk(near) <= target)])
 
 
 def _first_length(setting: Setting, context: str, step: str) -> int:

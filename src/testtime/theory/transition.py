@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
 from testtime.errors import InputError, sentence
 from testtime.results import OneStep, Transition
@@ -83,8 +83,8 @@ def best_scaled_start(
     r"""The start :math:`cW^*` whose risk at the best step is least; it beats warm (c = 1) and cold (c = 0).
 
     :math:`L_0,B_1` and :math:`c_1,c_2` of :func:`one_step` are quadratic in c, so three evaluations give
-    the best risk for every c; its minimum over [0, `largest`] is then searched on a grid of 401 points and
-    by Brent's method. With ``n_train=0`` it is plain in-context learning with rescaled weights.
+    the best risk for every c; its minimum over [0, `largest`] is at a root of a
+    polynomial of degree 5. With ``n_train=0`` it is plain in-context learning with rescaled weights.
 
     >>> found = best_scaled_start(Setting(n_context=100, n_train=100, dim=100, task=1.0))
     >>> round(found.scale, 3), round(found.risk, 3), round(found.warm_risk, 4), round(found.cold_risk, 4)
@@ -106,22 +106,22 @@ def best_scaled_start(
 
     points = np.array([0.0, 0.5, 1.0])
     known = [at(float(scale)) for scale in points]
-    curves = [
-        np.polynomial.polynomial.polyfit(points, [getattr(one, name) for one in known], 2)
-        for name in ("risk_before", "slope", "curvature")
-    ]
-
-    def risk(scale: Any) -> Any:
-        before, slope, curvature = (np.polynomial.polynomial.polyval(scale, curve) for curve in curves)
-        return before - (slope**2 / (2.0 * curvature) if setting.n_train and setting.n_context else 0.0)
-
-    grid = np.linspace(0.0, largest, 401)
-    best = int(np.argmin(risk(grid)))
-    bounds = (grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)])
-    found: Any = minimize_scalar(risk, bounds=bounds, method="bounded", options={"xatol": 1e-10})
-    candidates = [(at(float(scale)), float(scale)) for scale in (found.x, grid[best])] + [
-        (known[0], 0.0),
-        (known[2], 1.0),
-    ]
+    size_slope, size_curvature = _size(known, "slope"), _size(known, "curvature")
+    before, slope, curvature = (
+        Polynomial.fit(points, [getattr(one, name) / size for one in known], 2, domain=[-1, 1])
+        for name, size in (("risk_before", 1.0), ("slope", size_slope), ("curvature", size_curvature))
+    )
+    change = before.deriv()
+    if known[0].curvature:  # the derivative of before - slope^2 / (2 curvature), times curvature^2
+        pull = slope * (2 * slope.deriv() * curvature - slope * curvature.deriv())
+        change = change * curvature**2 - pull * (size_slope**2 / size_curvature / 2)
+    zeros = change.roots()
+    inside = [float(z.real) for z in zeros if abs(z.imag) < 1e-6 and 0 < z.real < largest]
+    candidates = [(at(scale), scale) for scale in (*inside, largest)] + [(known[0], 0.0), (known[2], 1.0)]
     winner, scale = min(candidates, key=lambda candidate: candidate[0].best_risk)
     return ScaledStart(scale, winner.best_risk, winner.best_step, known[2].best_risk, known[0].best_risk)
+
+
+def _size(answers: list[OneStep], name: str) -> float:
+    """Largest magnitude of a field, 1 when all are zero."""
+    return max(abs(getattr(one, name)) for one in answers) or 1.0
