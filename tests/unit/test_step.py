@@ -170,6 +170,7 @@ def test_the_direction_of_one_step_is_the_negative_gradient_of_unit_size_per_ten
     steps = train(learner, rows, np.arange(40), plan, seed())
     ((context, query_x),) = seen
     target = torch.stack([rows.y[(rows.x == row).all(dim=1)][0] for row in query_x])
+    learner.module.requires_grad_(True)
     loss = torch.nn.functional.cross_entropy(original(context, query_x), target)
     weight = dict(learner.module.named_parameters())["icl_predictor.decoder.0.weight"]
     (gradient,) = torch.autograd.grad(loss, weight)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from tests.support.models import random_rows, tiny_tabicl
-
-from tests.support.models import random_rows, tiny_tabicl
+from testtime.adapt.learner import Rows
 from testtime.backbones.embedded import TabICLClassifierLearner
 from testtime.backbones.tabicl_forward import ICL_STAGE, encode_rows, predict_rows, tabicl_logits
 
@@ -64,14 +63,13 @@ def test_the_mode_of_the_module_does_not_matter(training: bool):
     assert torch.equal(tabicl_logits(module.train(training), x[:, :12], y, x[:, 12:]), expected)
 
 
-def test_whether_weights_are_trainable_does_not_matter():
-    """Adapters freeze the weights below them; the frozen model must answer the same bits either way."""
+def test_the_learner_freezes_its_module():
+    """PyTorch chooses kernels by requires_grad, also without gradients: the learner must not leave that open."""
     module = tiny_tabicl()
     x, y = table(1, 8, 4, 5, 3)
-    with torch.no_grad():
-        trainable = tabicl_logits(module, x[:, :8], y, x[:, 8:])
-        frozen = tabicl_logits(module.requires_grad_(False), x[:, :8], y, x[:, 8:])
-    assert torch.equal(trainable, frozen)
+    before = tabicl_logits(module.requires_grad_(False), x[:, :8], y, x[:, 8:])[0, :, :3]
+    learner = TabICLClassifierLearner(module.requires_grad_(True), 3)
+    assert torch.equal(learner.output(Rows(x[0, :8], y[0]), x[0, 8:]), before)
 
 
 def test_float64_does_not_depend_on_batching():
@@ -121,14 +119,13 @@ def test_gradients_reach_every_weight(training: bool):
     module = tiny_tabicl().train(training)
     rows = random_rows(40, 5, 3)
     learner = TabICLClassifierLearner(module, 3)
-    loss = learner.row_losses(learner.output(rows.take(torch.arange(24)), rows.x[24:]), rows.y[24:]).mean()
-    loss.backward()
-    without = [
-        name
-        for name, p in module.named_parameters()
-        if p.requires_grad and (p.grad is None or not p.grad.any())
-    ]
-    assert without == []
+    trainable = set(learner.parts()["all"])
+    for name, parameter in module.named_parameters():
+        parameter.requires_grad_(name in trainable)
+    output = learner.output(rows.take(torch.arange(24)), rows.x[24:])
+    learner.row_losses(output, rows.y[24:]).mean().backward()
+    reached = {name for name, p in module.named_parameters() if p.grad is not None and p.grad.any()}
+    assert reached == trainable
 
 
 def test_the_two_stages_are_the_whole():
@@ -144,7 +141,9 @@ def test_parts_name_every_weight_once():
     parts = {name: set(names) for name, names in learner.parts().items()}
     names = {name for name, _ in learner.module.named_parameters()}
     stage = {name for name in names if name.startswith(ICL_STAGE)}
-    assert parts["encoders"] == names - stage
+    fixed = {"row_interactor.tf_row.rope.freqs"}
+    assert parts["all"] == names - fixed
+    assert parts["encoders"] == names - stage - fixed
     assert {name.split(".")[1] for name in parts["head"]} == {"decoder"}
     assert parts["head"] < stage
 
