@@ -103,7 +103,9 @@ def run_cell(name: str, seed: int, n_test: int = 1000) -> dict:
                 continue
             # The plain model is fitted on n rows, nested and stratified: it sees n labels and no other row.
             rows = ordering[:n]
-            plain = TTTClassifier(n_steps=0, n_context=n, n_members=members, random_state=seed, precision="float32")
+            plain = TTTClassifier(
+                n_steps=0, n_context=n, n_members=members, random_state=seed, precision="float32"
+            )
             plain.fit(X.iloc[rows], y[rows])
             curve[n] = scores(plain.classes_, plain.predict_proba(X_test))
         cell[f"plain_{members}"] = curve

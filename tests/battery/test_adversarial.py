@@ -76,9 +76,15 @@ def test_never_worse_on_guard_rows(kind: str):
         order = stratified_order(labels, len(rows), rng)
         split = split_rows(order, labels, N_CONTEXT, 2, rng)
         n_steps = int(rng.integers(1, 4))
-        rate = float(rng.choice([3.0, 30.0, 1e4, 1e30])) if kind == "huge step" else float(rng.choice([0.01, 0.1]))
+        rate = (
+            float(rng.choice([3.0, 30.0, 1e4, 1e30]))
+            if kind == "huge step"
+            else float(rng.choice([0.01, 0.1]))
+        )
         spec = AdapterSpec(ADAPT[index % len(ADAPT)], rank=2)
-        plan = StepPlan(n_steps, N_CONTEXT, n_query=12, learning_rate=rate, spec=spec, line_search=index % 2 == 0)
+        plan = StepPlan(
+            n_steps, N_CONTEXT, n_query=12, learning_rate=rate, spec=spec, line_search=index % 2 == 0
+        )
         asked = Faulty(learner, "gradient", int(rng.integers(0, 5))) if kind == "NaN gradient" else learner
         guard = GuardPlan(n_errors=float(rng.choice([0.0, 1.0])))
         outcome = fit_guarded(asked, rows, split, plan, guard, np.random.SeedSequence(index))

@@ -11,7 +11,9 @@ from testtime.backbones.embedded import EmbeddedBackbone, load_embedded
 from tests.support.models import sha256_of, tiny_tabicl
 
 
-def table(n_rows: int = 120, n_columns: int = 4, n_classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def table(
+    n_rows: int = 120, n_columns: int = 4, n_classes: int = 3, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n_rows, n_columns))
     y = np.digitize(X[:, 0] + 0.3 * X[:, 1], np.linspace(-0.5, 0.5, n_classes - 1))
@@ -42,7 +44,9 @@ class TestZeroSteps:
 
     @pytest.mark.parametrize("precision", ["float32", "float64"])
     @pytest.mark.parametrize("n_members", [1, 3])
-    def test_predictions_are_bit_equal_to_the_frozen_model(self, tiny_embedded, precision: str, n_members: int):
+    def test_predictions_are_bit_equal_to_the_frozen_model(
+        self, tiny_embedded, precision: str, n_members: int
+    ):
         """The other side is a reverted or never adapted estimator asked for its frozen model."""
         X, y = table()
         plain = TTTClassifier(n_steps=0, n_context=40, precision=precision, n_members=n_members).fit(X, y)

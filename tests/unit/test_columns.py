@@ -116,7 +116,9 @@ def test_times_are_numbers_on_one_scale(unit: str):
 def test_the_unit_of_times_may_change_after_fit(new_unit: str):
     """A file read by another library gives other units for the same times."""
     times = pd.to_datetime(pd.Series(DAYS))
-    assert same(encode(times.dt.as_unit("ns"), new=times.dt.as_unit(new_unit)), encode(times.dt.as_unit("ns")))
+    assert same(
+        encode(times.dt.as_unit("ns"), new=times.dt.as_unit(new_unit)), encode(times.dt.as_unit("ns"))
+    )
 
 
 def test_times_with_zones_and_durations():

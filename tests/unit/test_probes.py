@@ -48,7 +48,9 @@ def test_probes_are_losses_of_nested_contexts_on_rows_outside_all_of_them():
         difference = loss - (1 + query) / 64
         assert probe.n_context == n
         assert probe.loss == pytest.approx(loss.mean(), rel=1e-12)
-        assert probe.standard_error == pytest.approx(np.sqrt(difference.var(ddof=1) / 100), rel=1e-9, abs=1e-15)
+        assert probe.standard_error == pytest.approx(
+            np.sqrt(difference.var(ddof=1) / 100), rel=1e-9, abs=1e-15
+        )
     assert [context for _, context, _ in learner.calls] == [tuple(order[:n]) for n in (16, 32, 64)]
     assert all(rows == tuple(order[64:164]) for *_, rows in learner.calls)
     assert not any(trains for trains, *_ in learner.calls)

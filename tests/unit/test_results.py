@@ -38,9 +38,25 @@ KEPT = Adaptation(
 
 def test_the_sentences_hold_the_numbers():
     text = KEPT.explain()
-    for part in ("12,345 values", "40 steps", "654 rows", "128 context rows", "218 guard rows", "fell from 0.5000"):
+    for part in (
+        "12,345 values",
+        "40 steps",
+        "654 rows",
+        "128 context rows",
+        "218 guard rows",
+        "fell from 0.5000",
+    ):
         assert part in text
-    for part in ("0.4000", "-0.1000", "0.0200", "one fold", "adapted weights kept", "3.2 s", "49 KB", "A note."):
+    for part in (
+        "0.4000",
+        "-0.1000",
+        "0.0200",
+        "one fold",
+        "adapted weights kept",
+        "3.2 s",
+        "49 KB",
+        "A note.",
+    ):
         assert part in text
     assert "None of them was trained on" in text
 
@@ -125,7 +141,9 @@ def test_results_hold_plain_values():
         status: Status
         inner: object
 
-    example = Example(np.float64(0.5), np.array([1, 2]), Status.KEPT, {"a": (math.nan, -math.inf, np.int64(3))})
+    example = Example(
+        np.float64(0.5), np.array([1, 2]), Status.KEPT, {"a": (math.nan, -math.inf, np.int64(3))}
+    )
     plain = {"number": 0.5, "many": [1, 2], "status": "KEPT", "inner": {"a": [None, "-inf", 3]}}
     assert example.to_dict() == plain
     assert json.loads(json.dumps(example.to_dict(), allow_nan=False)) == plain

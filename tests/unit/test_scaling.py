@@ -72,7 +72,9 @@ def test_it_is_what_the_model_was_pretrained_on(seed: int, n_context: int):
 
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
-columns = arrays(np.float64, st.integers(1, 30), elements=st.one_of(finite, st.sampled_from([0.0, 1e300, -1e300])))
+columns = arrays(
+    np.float64, st.integers(1, 30), elements=st.one_of(finite, st.sampled_from([0.0, 1e300, -1e300]))
+)
 
 
 @given(columns, columns)

@@ -25,8 +25,15 @@ def test_the_defaults_leave_choices_open():
 
 
 def test_numpy_numbers_are_numbers():
-    settings = check(n_context=np.int64(64), n_steps=np.int32(3), step_size=np.float32(0.5), time_limit=np.float64(2))
-    assert (settings.n_context, settings.n_steps, settings.step_size, settings.time_limit) == (64, 3, 0.5, 2.0)
+    settings = check(
+        n_context=np.int64(64), n_steps=np.int32(3), step_size=np.float32(0.5), time_limit=np.float64(2)
+    )
+    assert (settings.n_context, settings.n_steps, settings.step_size, settings.time_limit) == (
+        64,
+        3,
+        0.5,
+        2.0,
+    )
     assert type(settings.n_context) is int
     assert type(settings.step_size) is float
 

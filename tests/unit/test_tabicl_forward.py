@@ -80,7 +80,9 @@ def test_float64_does_not_depend_on_batching():
     with torch.no_grad():
         together = tabicl_logits(module, x[:, :40], y, x[:, 40:])
         alone = [tabicl_logits(module, x[:, :40], y, x[:, 40 + i : 41 + i]) for i in range(60)]
-        many_tables = tabicl_logits(module, x[:, :40].expand(5, -1, -1), y.expand(5, -1), x[:, 40:].expand(5, -1, -1))
+        many_tables = tabicl_logits(
+            module, x[:, :40].expand(5, -1, -1), y.expand(5, -1), x[:, 40:].expand(5, -1, -1)
+        )
     assert together.dtype == torch.float64
     torch.testing.assert_close(torch.cat(alone, dim=1), together, rtol=0, atol=1e-10)
     torch.testing.assert_close(many_tables, together.expand(5, -1, -1), rtol=0, atol=1e-10)
@@ -120,7 +122,11 @@ def test_gradients_reach_every_weight(training: bool):
     learner = TabICLClassifierLearner(module, 3)
     loss = learner.row_losses(learner.output(rows.take(torch.arange(24)), rows.x[24:]), rows.y[24:]).mean()
     loss.backward()
-    without = [name for name, p in module.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
+    without = [
+        name
+        for name, p in module.named_parameters()
+        if p.requires_grad and (p.grad is None or not p.grad.any())
+    ]
     assert without == []
 
 
