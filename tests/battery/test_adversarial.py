@@ -8,7 +8,6 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from tests.support.models import Faulty, sha256_of, tiny_learner
 from torch.nn import functional as F
 
 from tests.support.models import Faulty, sha256_of, tiny_learner

@@ -18,9 +18,9 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from tests.support.models import tiny_backbone
 
 import testtime
+from tests.support.models import tiny_backbone
 from testtime import InputError, StoreError, TTTClassifier
 from testtime.backbones import embedded
 

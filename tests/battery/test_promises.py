@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests.support.models import sha256_of, tiny_tabicl
 
 from tests.support.models import sha256_of, tiny_tabicl
 from testtime import Status, TTTClassifier

@@ -5,8 +5,8 @@ from __future__ import annotations
 import joblib
 import numpy as np
 import pytest
-from tests.support.jobs import adapter_digest, table
 
+from tests.support.jobs import adapter_digest, table
 from testtime import TTTClassifier
 
 PARAMS = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
-from tests.support.models import Faulty, random_rows, sha256_of, tiny_learner
 from torch.nn.utils import parametrize
 
 from tests.support.models import Faulty, random_rows, sha256_of, tiny_learner

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests.support.models import Faulty, random_rows, sha256_of, tiny_learner
 
 from tests.support.models import Faulty, random_rows, sha256_of, tiny_learner
 from testtime import Status, TTTClassifier

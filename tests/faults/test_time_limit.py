@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.support.models import Clock, LineLearner, line_rows, random_rows
 
 from tests.support.models import Clock, LineLearner, line_rows, random_rows
 from testtime import Status, TTTClassifier

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 import torch
-from tests.support.models import random_rows, sha256_of, tiny_learner
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from pretraining.prior.columns import standardise
 
+from pretraining.prior.columns import standardise
 from testtime.backbones.scaling import ColumnScaler
 
 

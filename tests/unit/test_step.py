@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from tests.support.models import Clock, LineLearner, line_rows, random_rows, sha256_of, tiny_learner
 
 from tests.support.models import Clock, LineLearner, line_rows, random_rows, sha256_of, tiny_learner
 from testtime.adapt.adapters import AdapterSpec

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from tests.support.models import random_rows, tiny_tabicl
 from testtime.adapt.learner import Rows
 from testtime.backbones.embedded import TabICLClassifierLearner

@@ -172,6 +172,8 @@ def test_nothing_to_learn_from():
         label = 0.3 + (BETA @ (SPECTRUM * BETA) if setting is GENERAL else 2.02)
         assert empty.best_risk == pytest.approx(label, rel=1e-14)
         assert empty.gain == 0
+        assert one_step(setting.replace(n_context=0), "warm", "same", "normalized").gain == 0
+    assert one_step(GENERAL, step="normalized", observed=np.zeros(5)).gain == 0
 
 
 def test_pretraining_optimum_is_stationary():
@@ -237,3 +239,24 @@ def test_any_isotropic_setting(n, k, d, noise, norm, context, start):
     task = np.full(d, np.sqrt(norm / d))
     other = one_step(Setting(n, k, task=task, noise_var=noise, input_cov=np.ones(d)), start, context)
     assert other.best_risk == pytest.approx(answer.best_risk, rel=1e-9)
+
+
+@pytest.mark.parametrize(("n", "d"), [(3, 3), (3, 1000), (4, 2), (10**6, 30)])
+def test_normalized_integral_meets_the_noise_free_closed_form(n, d):
+    """The general routine integrates; without noise the isotropic one has a closed form, also at the edge n = 3."""
+    setting = Setting(n, 7, dim=d, task=1.3)
+    spelled = setting.replace(task=np.full(d, np.sqrt(1.3 / d)), input_cov=np.ones(d))
+    for start in ("warm", "cold"):
+        answers = [one_step(s, start, "fresh", "normalized", eval_context=9) for s in (spelled, setting)]
+        same_answer(*answers, rel=1e-8)
+
+
+def test_general_formulas_keep_their_digits_when_the_context_is_long():
+    n, d = 10**7, 100
+    turn = np.linalg.qr(np.random.default_rng(3).standard_normal((d, d)))[0]
+    task = np.random.default_rng(4).standard_normal(d)
+    for noise in (0.0, 0.1):
+        for context in ("fresh", "same"):
+            white = Setting(n, 50, dim=d, task=task, noise_var=noise)
+            spelled = white.replace(input_cov=turn @ turn.T, task_cov=np.eye(d))
+            same_answer(one_step(spelled, "warm", context), one_step(white, "warm", context), rel=1e-8)

@@ -234,6 +234,15 @@ def test_scan_agrees_with_looking_at_every_length():
     assert smallest_context(white_setting, 0.6, "warm") == first
 
 
+def test_one_context_row_is_enough_for_a_normalized_step():
+    """On the same context the residual shrinks to (d+1)/(k+d+1) from any context that is not empty."""
+    for target in (0.5, 0.2):
+        k = int((1 / target - 1) * 101)
+        assert (
+            smallest_context(Setting(0, k, dim=100, task=1.0), target, context="same", step="normalized") == 1
+        )
+
+
 def test_unreachable_and_trivial_targets():
     setting = white(0, 50, 30, noise=0.2)
     assert smallest_context(setting, 0.2) == float("inf")  # the noise itself
