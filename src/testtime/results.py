@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
 
 __all__ = [
-    "Alignment",
+    "Adaptation",
+    "Assumption",
     "Claim",
-    "ContextReduction",
     "OneStep",
+    "Plan",
     "Result",
-    "ScaledStart",
     "Status",
     "Transition",
 ]
@@ -25,8 +26,12 @@ class Status(str, Enum):
     PLAIN = "plain in-context learning; no step was asked for"
     REVERTED_NO_GAIN = "reverted: no gain on guard rows; more rows or a smaller step may help"
     REVERTED_NON_FINITE = "reverted: the loss became non-finite; lower step_size"
-    REVERTED_TOO_FEW = "not adapted: too few rows to train on and to guard; add rows or pass adapt=True"
-    REVERTED_TIME = "reverted: the time limit ended before the guard had finished; raise time_limit"
+    REVERTED_TOO_FEW = (
+        "not adapted: too few rows to train on and to guard; add rows or pass n_context and n_steps"
+    )
+    REVERTED_TIME = "not adapted: the time limit ended before the first step; raise time_limit"
+    REVERTED_ALL_ROWS = "reverted: plain in-context learning with all rows as context is better on guard rows"
+    UNGUARDED = "adapted weights kept without a guard, as asked"
 
 
 def _plain(value: Any) -> Any:
@@ -40,7 +45,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if hasattr(value, "tolist"):  # NumPy scalars and arrays, without importing NumPy
-        return value.tolist()
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):  # JSON has no word for these
+        return None if math.isnan(value) else str(value)
     return value
 
 
@@ -49,7 +56,7 @@ class Result:
     """Base of all results."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain Python values, ready for ``json.dumps``."""
+        """Return the fields as plain Python values, ready for strict JSON: NaN is None, infinity "inf"."""
         return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
 
 
@@ -71,6 +78,121 @@ class Claim(Result):
     holds: bool
     value: float
     threshold: float
+
+
+_TRAINED = {
+    "encoders": "the feature encoders (column and row stages)",
+    "lora": "low-rank changes of every weight matrix",
+    "norms": "norms and biases",
+    "head": "the output head",
+    "all": "all weights",
+}
+
+
+@dataclass(frozen=True)
+class Adaptation(Result):
+    """What one ``fit`` did, and why.
+
+    Losses are mean log losses in nats on guard rows: rows that were neither trained on nor part of the context.
+
+    Attributes
+    ----------
+    kept
+        Whether the adapted weights are used.
+    status
+        The reason, as advice.
+    loss_before, loss_after
+        Guard loss of the frozen and of the adapted model, same rows, same context; NaN without a guard.
+    difference, standard_error, margin
+        ``loss_after - loss_before``, its standard error from the paired rows, and what the improvement had to exceed.
+    n_steps
+        Steps of the adapter that is (or would have been) kept; 0 for plain in-context learning.
+    n_context
+        Rows served as context.
+    n_query
+        Rows that adapter was trained on; none of them is in the context.
+    n_guard
+        Rows the guard measured.
+    n_folds
+        Adapters that were trained and guarded before the guard could decide.
+    n_members
+        Adapters that are averaged at prediction.
+    n_trainable, adapter_bytes
+        Size of one adapter in values, of all kept adapters in bytes.
+    adapt, step_size
+        What was trained, and AdamW's first rate (or, for one step, the length the line search chose).
+    seconds
+        Wall time of ``fit``.
+    losses
+        Training loss before each step.
+    probes
+        What the frozen model's loss was at other context lengths, as ``{"n_context": n, "loss": l}``.
+    notes
+        Sentences about choices that were made.
+    """
+
+    kept: bool
+    status: Status
+    loss_before: float
+    loss_after: float
+    difference: float
+    standard_error: float
+    margin: float
+    n_steps: int
+    n_context: int
+    n_query: int
+    n_guard: int
+    n_folds: int
+    n_members: int
+    n_trainable: int
+    adapter_bytes: int
+    adapt: str
+    step_size: float
+    seconds: float
+    losses: tuple[float, ...] = ()
+    probes: tuple[dict[str, float], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Adaptation:
+        """Rebuild the record from :meth:`to_dict`."""
+        known: dict[str, Any] = {f.name: values[f.name] for f in fields(cls) if f.name in values}
+        for name in ("loss_before", "loss_after", "difference", "standard_error", "margin", "step_size"):
+            known[name] = math.nan if known[name] is None else float(known[name])
+        for name in ("losses", "probes", "notes"):
+            known[name] = tuple(known[name])
+        known["status"] = Status[known["status"]]
+        return cls(**known)
+
+    def explain(self) -> str:
+        """Say in sentences what was trained, what the guard saw, and what is served."""
+        lines = []
+        if self.status is Status.PLAIN or self.n_query == 0:
+            lines.append(f"Nothing was trained: {self.status.value}.")
+        else:
+            steps = "one step" if self.n_steps == 1 else f"{self.n_steps} steps"
+            lines.append(
+                f"Trained {_TRAINED.get(self.adapt, self.adapt)} ({self.n_trainable:,} values) for {steps} on "
+                f"{self.n_query:,} rows, in episodes of {self.n_context:,} context rows."
+            )
+        if self.n_guard:
+            folds = "one fold" if self.n_folds == 1 else f"{self.n_folds} cross-fitted folds"
+            change = "fell" if self.loss_after < self.loss_before else "rose"
+            lines.append(
+                f"On {self.n_guard:,} guard rows that were not trained on ({folds}), the log loss {change} from "
+                f"{self.loss_before:.4f} to {self.loss_after:.4f}: paired difference {self.difference:+.4f}, standard "
+                f"error {self.standard_error:.4f}, needed to fall by more than {self.margin:.4f}."
+            )
+            lines.append(f"Decision: {self.status.value}.")
+        elif self.status is Status.UNGUARDED:
+            lines.append(f"{self.status.value.capitalize()}.")
+        members = f", averaged over {self.n_members} members" if self.n_members > 1 else ""
+        trained = " None of them was trained on." if self.kept else ""
+        lines.append(f"Predictions use {self.n_context:,} rows as context{members}.{trained}")
+        size = f"; the adapter takes {self.adapter_bytes / 1000:,.0f} KB" if self.kept else ""
+        lines.append(f"It took {self.seconds:.1f} s{size}.")
+        lines.extend(self.notes)
+        return " ".join(lines)
 
 
 @dataclass(frozen=True)
@@ -135,84 +257,85 @@ class Transition(Result):
 
 
 @dataclass(frozen=True)
-class ScaledStart(Result):
-    """The best start of the form c W*, W* being the pretraining optimum.
+class Assumption(Result):
+    """What an answer rests on.
 
     Attributes
     ----------
-    scale
-        The factor c; 1 is the warm start, 0 the cold one.
-    risk, step
-        Risk after the best step from there, and that step.
-    warm_risk, cold_risk
-        The same for c = 1 and c = 0.
+    statement
+        The assumption, a sentence.
+    holds
+        True or False where the setting tells, None where only the user can know.
     """
 
-    scale: float
-    risk: float
-    step: float
+    statement: str
+    holds: bool | None
+
+
+@dataclass(frozen=True)
+class Plan(Result):
+    """What one test-time step does in a setting; risks include the irreducible noise.
+
+    Attributes
+    ----------
+    risk_now, risk_after
+        Risk of the pretrained weights without a step, and after the best step from the better start.
+    start, best_step, best_length
+        That start ("warm" or "cold"), its best step (on the sum of squared errors) and dimensionless length.
+    warm_risk, cold_risk
+        Risk after the best step from each start.
+    transition
+        The number of training rows at which the better start changes.
+    context_without
+        Context rows with which the pretrained weights reach `risk_after` without any step; ``inf`` when
+        none do.
+    scaled_start, scaled_risk
+        The best factor c of a start c W*, and the risk after its best step.
+    assumptions
+        What the numbers rest on.
+    """
+
+    risk_now: float
+    risk_after: float
+    start: str
+    best_step: float
+    best_length: float
     warm_risk: float
     cold_risk: float
+    transition: Transition
+    context_without: float
+    scaled_start: float
+    scaled_risk: float
+    assumptions: tuple[Assumption, ...]
 
-
-@dataclass(frozen=True)
-class Alignment(Result):
-    """Squared bias and context variance of given weights on a task, in the metrics of the input covariance S.
-
-    Attributes
-    ----------
-    bias1, bias2, bias3
-        A_j: the squared bias in the metric S^j.
-    variance1, variance2, variance3
-        V_j: the variance that the context adds, in the same metrics.
-    noise_var, trace2, n_train
-        Noise variance, tr(S^2) (the dimension when S is the identity) and the training rows k.
-    """
-
-    bias1: Any
-    bias2: Any
-    bias3: Any
-    variance1: Any
-    variance2: Any
-    variance3: Any
-    noise_var: Any
-    trace2: Any
-    n_train: Any
-
-    @property
-    def A(self) -> Any:
-        """Squared bias in the metric of the risk."""
-        return self.bias1
-
-    @property
-    def B(self) -> Any:
-        """Context variance; A + B + noise_var is the risk before the step, in the limit."""
-        return self.variance1
-
-    def gain_limit(self, context: str = "fresh") -> Any:
-        """Gain of the best step in the proportional limit: k G^2 / (k (A_3 + V_3) + tr(S^2) (A_1 + V_1 +
-        noise)).
-
-        G is A_2 for a fresh evaluation context and A_2 + V_2 for the same one.
-        """
-        reached = self.bias2 + (self.variance2 if context == "same" else 0.0)
-        risk = self.bias1 + self.variance1 + self.noise_var
-        return self.n_train * reached**2 / (self.n_train * (self.bias3 + self.variance3) + self.trace2 * risk)
-
-
-@dataclass(frozen=True)
-class ContextReduction(Result):
-    """Context rows needed for a target risk.
-
-    Attributes
-    ----------
-    without, with_step
-        Rows without a step (pretrained weights) and after the best step; ``inf`` when no context is long
-        enough.
-    factor
-        ``without / with_step``.
-    """
-
-    without: float
-    with_step: float
-    factor: float
+    def explain(self) -> list[str]:
+        """Return the plan as sentences."""
+        weights = "the pretrained weights" if self.start == "warm" else "zero weights"
+        saved = self.risk_now - self.risk_after
+        lines = [
+            f"Risk now: {self.risk_now:.4g}.",
+            f"One step of size {self.best_step:.4g} from {weights} brings it to {self.risk_after:.4g}"
+            + (f" ({saved / self.risk_now:.1%} less)." if self.risk_now else "."),
+        ]
+        change = self.transition
+        if not change.crossings:
+            lines.append(f"A {change.below} start is better for every number of training rows.")
+        elif len(change.crossings) == 1:
+            lines.append(
+                f"The better start changes from {change.below} to {change.above} "
+                f"at {change.n_train:.1f} training rows."
+            )
+        else:
+            other = "cold" if change.below == "warm" else "warm"
+            first, last = change.crossings
+            lines.append(f"A {other} start is better from {first:.1f} to {last:.1f} training rows only.")
+        scaled = f"{self.scaled_start:.3g} times the pretrained weights"
+        lines.append(f"A start of {scaled} reaches {self.scaled_risk:.4g}.")
+        needed = self.context_without
+        lines.append(
+            "No context length reaches this risk without a step."
+            if needed == float("inf")
+            else f"Without a step the same risk needs {needed:,} context rows."
+        )
+        words = {True: "holds", False: "does not hold", None: "assumed"}
+        return lines + [f"{words[one.holds]}: {one.statement}" for one in self.assumptions]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -130,11 +131,38 @@ def test_another_setting_or_seed_is_computed_anew(tmp_path):
     assert run(TOY, Config(), tmp_path).n_computed == 0
 
 
+def hash_of_edited(tmp_path, monkeypatch, name, old="", new=""):
+    """Return the hash of a figure whose module is written with one edit."""
+    source = (
+        "from matplotlib.figure import Figure as Drawing\n\n"
+        "def cells(config):\n    return [{'id': 'a'}]\n\n"
+        "def run_cell(config, cell, seed):\n    # a remark\n    return [{'value': 1}]\n\n"
+        "def claims(table, config):\n    return []\n\n"
+        "def draw(table, config):\n    return Drawing()\n"
+    )
+    assert old in source
+    (tmp_path / f"{name}.py").write_text(source.replace(old, new))
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    module = importlib.import_module(name)
+    figure = Figure("toy", "", "", Config, module.cells, module.run_cell, module.claims, module.draw)
+    return config_hash(figure, Config())
+
+
+def test_cells_are_computed_anew_when_their_code_changes_and_not_for_a_better_drawing(tmp_path, monkeypatch):
+    first = hash_of_edited(tmp_path, monkeypatch, "edit_none")
+    for name, old, new in (("draw", "Drawing()", "Drawing(dpi=80)"), ("claim", "return []", "return [1]"),
+                           ("comment", "a remark", "another")):  # fmt: skip
+        assert hash_of_edited(tmp_path, monkeypatch, f"edit_{name}", old, new) == first
+    assert hash_of_edited(tmp_path, monkeypatch, "edit_value", "'value': 1", "'value': 2") != first
+    assert hash_of_edited(tmp_path, monkeypatch, "edit_cells", "'id': 'a'", "'id': 'b'") != first
+
+
 def test_a_killed_run_goes_on_where_it_ended(tmp_path):
     script = (
         "from tests.unit.test_grid import TOY, Config\n"
         "from testtime.experiments.grid import run\n"
-        f"run(TOY, Config(n_cells=40, bound=50.0, pause=0.1), {str(tmp_path)!r})\n"
+        f"run(TOY, Config(n_cells=30, bound=50.0, pause=0.05), {str(tmp_path)!r})\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["src", "."])}
     process = subprocess.Popen([sys.executable, "-c", script], env=environment)
@@ -147,11 +175,11 @@ def test_a_killed_run_goes_on_where_it_ended(tmp_path):
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert not (tmp_path / "toy" / "manifest.json").exists()
-    setting = Config(n_cells=40, bound=50.0, pause=0.1)
+    setting = Config(n_cells=30, bound=50.0, pause=0.05)
     n_finished = len(list(tmp_path.rglob("cells/*/part*.json")))
     assert config_hash(TOY, setting) != config_hash(TOY, Config())
     result = run(TOY, setting, tmp_path)
-    assert result.n_computed == 40 - n_finished
+    assert result.n_computed == 30 - n_finished
     assert n_finished >= 3
     fresh = run(TOY, replace(setting, pause=0.0), tmp_path / "fresh")
     pd.testing.assert_frame_equal(result.table, fresh.table, check_exact=True)
@@ -200,6 +228,20 @@ def test_command_exits_1_and_names_the_claim_that_fails(tmp_path, capsys, monkey
     seen = capsys.readouterr()
     assert "a claim of figure 'toy' does not hold: no scale is above 2.0" in seen.err
     assert "FAILS" in seen.out
+
+
+def test_command_says_that_finished_cells_are_kept_when_interrupted(tmp_path, capsys, monkeypatch, known_toy):
+    def interrupted(config, cell, seed):
+        if cell["scale"] == 3:
+            raise KeyboardInterrupt
+        return run_cell(config, cell, seed)
+
+    monkeypatch.setattr(registry, "find", lambda name: replace(TOY, run_cell=interrupted))
+    with pytest.raises(SystemExit) as stop:
+        main(["figure", "toy", "--jobs", "1", "--out", str(tmp_path)])
+    assert stop.value.code == 1
+    assert "interrupted; finished cells are kept" in capsys.readouterr().err
+    assert len(list(tmp_path.rglob("cells/*/*.json"))) == 2
 
 
 @dataclass(frozen=True)

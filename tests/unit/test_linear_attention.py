@@ -16,6 +16,8 @@ from testtime.models.linear_attention import (
     ttt_steps,
 )
 from testtime.tasks.linear import draw_episodes
+from testtime.theory.linear import Setting, one_step
+from testtime.theory.linear import rank_one_update as rank_one_update_of_arrays
 
 N_TASKS, N_CONTEXT, N_TRAIN, N_QUERY, DIM = 5, 7, 6, 4, 3
 
@@ -155,3 +157,63 @@ def test_other_bad_arguments_are_named(rows, weight):
         LinearAttention(4, weight)
     with pytest.raises(InputError, match="step='adaptive'; expected 'fixed' or 'normalized'"):
         LinearAttention(3, weight).adapt(*training_part(rows), 0.1, "adaptive")
+
+
+# Correlated inputs and a noisy task in two dimensions, where averages over training rows can be exact sums.
+INPUT_COV = np.array([[1.0, 0.4], [0.4, 0.7]])
+TASK = np.array([0.8, -1.1])
+NOISE_VAR = 0.3
+START = np.array([[0.10, 0.03], [-0.02, 0.07]])
+
+
+def training_nodes(n_train):
+    """Return rows, labels and weights of a tensor Gauss-Hermite rule over `n_train` rows and their noise."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(4)  # exact to degree 7; the risk has degree 4
+    axes = 3 * n_train
+    grid = np.stack(np.meshgrid(*[nodes] * axes, indexing="ij"), axis=-1).reshape(-1, n_train, 3)
+    share = np.prod(np.stack(np.meshgrid(*[weights] * axes, indexing="ij"), axis=-1), axis=-1).ravel()
+    rows = grid[..., :2] @ np.linalg.cholesky(INPUT_COV).T
+    return rows, rows @ TASK + np.sqrt(NOISE_VAR) * grid[..., 2], share / (2 * np.pi) ** (axes / 2)
+
+
+@pytest.mark.parametrize("n_train", [1, 2])
+@pytest.mark.parametrize("context", ["same", "fresh"])
+@pytest.mark.parametrize("step", ["fixed", "normalized"])
+def test_the_step_averaged_over_training_rows_is_the_conditional_theory(n_train, context, step):
+    X = np.array([[0.5, -1.0], [1.2, 0.3], [-0.4, 0.9]])
+    y = X @ TASK + np.array([0.2, -0.5, 0.1])
+    setting = Setting(3, n_train, input_cov=INPUT_COV, task=TASK, noise_var=NOISE_VAR)
+    theory = one_step(setting, START, context, step, observed=(X, y))
+    rows, labels, share = training_nodes(n_train)
+    many = len(share)
+    model = LinearAttention(2, torch.from_numpy(START))
+    for step_size in (0.5 * theory.best_step, theory.best_step, 3.0 * theory.best_step):
+        trained = model.adapt(
+            torch.from_numpy(X).expand(many, 3, 2), torch.from_numpy(y).expand(many, 3),
+            torch.from_numpy(rows), torch.from_numpy(labels), step_size, step,
+        ).detach().numpy()  # fmt: skip
+        assert share @ population_risks(trained, X.T @ y, context) == pytest.approx(
+            theory.risk(step_size), rel=1e-11
+        )
+
+
+def population_risks(weights, summary, context):
+    """Return the risk of each weight, on this context or averaged over new contexts of three rows."""
+    if context == "same":
+        first, second = summary, np.outer(summary, summary)
+    else:  # mean and second moment of X'y, from the fourth moments of a Gaussian
+        direction, label = INPUT_COV @ TASK, TASK @ INPUT_COV @ TASK + NOISE_VAR
+        first = 3 * direction
+        second = 12 * np.outer(direction, direction) + 3 * label * INPUT_COV
+    linear = np.einsum("tij,j,ik,k->t", weights, first, INPUT_COV, TASK)
+    square = np.einsum("tij,jk,tlk,il->t", weights, second, weights, INPUT_COV)
+    return NOISE_VAR + TASK @ INPUT_COV @ TASK - 2 * linear + square
+
+
+def test_the_rank_one_update_on_arrays_is_the_step_of_the_module(rows, weight):
+    X, y, X_train, y_train = (part[0] for part in training_part(rows))
+    trained = LinearAttention(DIM, weight).adapt(X, y, X_train, y_train, 0.01).detach().numpy()
+    on_arrays = rank_one_update_of_arrays(
+        weight.numpy(), 0.01, X_train.numpy(), y_train.numpy(), (X.T @ y).numpy()
+    )
+    np.testing.assert_allclose(trained, on_arrays, rtol=0, atol=1e-12 * np.abs(on_arrays).max())

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from testtime.cli import figures, planning
+from testtime.cli import adapting, demo, doctor, figures, planning, reporting
 from testtime.errors import TestTimeError
 
 __all__ = ["app", "main"]
@@ -22,8 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-planning.register(app)
-figures.register(app)
+for group in (demo, adapting, reporting, planning, figures, doctor):
+    group.register(app)
 
 
 def main(argv: list[str] | None = None) -> None:

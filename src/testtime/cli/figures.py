@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from testtime.cli.output import echo_json
 from testtime.errors import InputError, sentence
 
 if TYPE_CHECKING:
@@ -65,12 +65,16 @@ def figure(
         config = one.config.quick() if quick else one.config()
         if seed is not None:
             config = dataclasses.replace(config, seed=seed)
-        results.append(run(one, config, out, n_jobs=jobs if jobs is not None else os.cpu_count() or 1))
+        try:
+            results.append(run(one, config, out, n_jobs=jobs if jobs is not None else os.cpu_count() or 1))
+        except KeyboardInterrupt:
+            sys.stderr.write("testtime: interrupted; finished cells are kept, the same command goes on.\n")
+            raise typer.Exit(1) from None
         if not as_json:
             typer.echo(_summary(results[-1]))
     if as_json:
         told = [result.to_dict() for result in results]
-        typer.echo(json.dumps(told[0] if name is not None else {"figures": told}, indent=2))
+        echo_json(told[0] if name is not None else {"figures": told})
     failed = [
         (result.name, claim.statement) for result in results for claim in result.claims if not claim.holds
     ]
@@ -86,7 +90,7 @@ def _print_list(as_json: bool) -> None:
     known = registry()
     if as_json:
         told = [{"name": key, "title": one.title, "source": one.source} for key, one in known.items()]
-        typer.echo(json.dumps(told, indent=2))
+        echo_json({"figures": told})
         return
     width = max(map(len, known))
     for key, one in known.items():

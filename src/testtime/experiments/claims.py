@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from testtime.results import Claim
@@ -9,7 +11,7 @@ from testtime.results import Claim
 __all__ = ["agreement", "at_least", "at_most"]
 
 
-def at_least(statement: str, value: float, threshold: float) -> Claim:
+def at_least(statement: str, value: Any, threshold: float) -> Claim:
     """Claim that `value` reaches `threshold`; NaN does not.
 
     >>> at_least("the gain is at least 10%", 0.12, 0.1).holds
@@ -19,7 +21,7 @@ def at_least(statement: str, value: float, threshold: float) -> Claim:
     return Claim(statement, value >= threshold, value, threshold)
 
 
-def at_most(statement: str, value: float, threshold: float) -> Claim:
+def at_most(statement: str, value: Any, threshold: float) -> Claim:
     """Claim that `value` does not exceed `threshold`; NaN does.
 
     >>> at_most("the error is at most 1%", float("nan"), 0.01).holds

@@ -12,11 +12,13 @@ import ast
 import hashlib
 import inspect
 import json
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar, Protocol
 
 import joblib
@@ -229,9 +231,9 @@ def cell_seed(root: int, cell_id: str) -> np.random.SeedSequence:
 def config_hash(figure: Figure, config: FigureConfig) -> str:
     """Return 16 hex digits that change when the setting, the version or the code of the cells changes.
 
-    The code counts without comments and without the functions that check claims and draw, so that a better
-    drawing does not ask for the computation again. Changes elsewhere in the library count through the
-    version only.
+    The code is that of the figure's module, without the functions that check claims and draw (a better
+    drawing does not ask for the computation again), and that of the modules of the library it takes names
+    from. Comments do not count.
     """
     described = {
         "name": figure.name,
@@ -243,10 +245,18 @@ def config_hash(figure: Figure, config: FigureConfig) -> str:
 
 
 @cache
-def _code(run_cell: Callable[..., Any], without: tuple[str, ...]) -> str:
+def _code(run_cell: Callable[..., Any], without: tuple[str, ...]) -> list[str]:
     module = inspect.getmodule(run_cell)
     if module is None:
-        return ""
+        return []
+    taken = {getattr(value, "__module__", None) for value in vars(module).values()}
+    library = {name for name in taken if isinstance(name, str) and name.startswith("testtime.")}
+    used = library - {module.__name__, __name__, "testtime.experiments.claims", "testtime.results"}
+    others = [sys.modules[name] for name in used if not name.startswith("testtime.report")]
+    return [_tree_hash(module, without), *sorted(_tree_hash(other, ()) for other in others)]
+
+
+def _tree_hash(module: ModuleType, without: tuple[str, ...]) -> str:
     tree = ast.parse(inspect.getsource(module))
     tree.body = [
         node for node in tree.body if not (isinstance(node, ast.FunctionDef) and node.name in without)

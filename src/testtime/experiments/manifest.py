@@ -55,17 +55,17 @@ def _not_written(path: Path, error: OSError) -> StoreError:
 
 
 def strict_json(value: Any) -> bytes:
-    """Return `value` as strict JSON; numbers that are not finite become ``"inf"``, ``"-inf"``, ``"nan"``.
+    """Return `value` as strict JSON: NaN becomes null, infinity ``"inf"``, as in :meth:`Result.to_dict`.
 
-    >>> strict_json({"n_train": float("inf")})
-    b'{\\n  "n_train": "inf"\\n}\\n'
+    >>> strict_json([float("inf"), float("nan")])
+    b'[\\n  "inf",\\n  null\\n]\\n'
     """
     return (json.dumps(_finite(value), indent=2, allow_nan=False) + "\n").encode()
 
 
 def _finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
+        return None if math.isnan(value) else str(value)
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

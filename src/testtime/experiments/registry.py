@@ -19,6 +19,12 @@ FIGURE_MODULES = (
     "linear_covariance",
     "linear_steps",
     "linear_reduction",
+    "single_index_context",
+    "single_index_dimension",
+    "single_index_stage1",
+    "single_index_fixed_link",
+    "single_index_shift",
+    "single_index_multi",
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import matplotlib.figure
 import numpy as np
@@ -12,13 +13,13 @@ from testtime.experiments.claims import at_least, at_most
 from testtime.experiments.grid import Cell, Figure
 from testtime.experiments.single_index_measures import (
     bench,
-    errors,
+    curves,
+    draw_tasks,
     fit_in_context,
     kernel_ridge,
     medians,
     oracle,
     ridge,
-    task_seeds,
     three_stages,
 )
 from testtime.report import plots
@@ -64,7 +65,7 @@ class Config:
     rank: int = 4
     n_rows: tuple[int, ...] = (32, 64, 128, 256, 512, 1024, 2048, 4096)
     max_kernel_rows: int = 1024
-    n_tasks: int = 48
+    n_tasks: int = 32
     block: int = 8
     n_prompts: int = 8000
     n_context_tasks: int = 400
@@ -99,30 +100,21 @@ def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[d
     n, subspace = cell["n_rows"], setup.pretrained.subspace
     readout_seed, tasks_seed = seed.spawn(2)
     frozen = fit_in_context(setup, n, n_tasks=config.n_context_tasks, seed=readout_seed)
-    rows = []
-    for task_seed, train_seed, test_seed in task_seeds(tasks_seed, config.block):
-        task = setup.family.draw(task_seed)
-        X, y = task.sample(n, train_seed)
-        stages = three_stages(X, y, subspace=subspace)
-        literal = three_stages(X, y, subspace=subspace, strong="sgd", readout="relu")
-        predictors = {
-            "stages": stages.predict,
-            "stages, SGD and ReLU": literal.predict,
-            "in context": lambda queries, X=X, y=y: frozen.predict(X, y, queries),
-            "ridge": ridge(X, y),
-            "oracle direction": oracle(X, y, task.direction),
-        }
-        if n <= config.max_kernel_rows:
-            predictors["rbf"] = kernel_ridge(X, y, "rbf")
-            predictors["poly"] = kernel_ridge(X, y, "poly")
-            predictors["poly, true subspace"] = kernel_ridge(X, y, "poly", setup.family.subspace)
-        overlaps = {"stages": task.overlap(stages.directions_)}
-        overlaps["stages, SGD and ReLU"] = task.overlap(literal.directions_)
-        rows += [
-            {"n_rows": n, "method": name, "overlap": overlaps.get(name, np.nan)} | errors(task, f, test_seed)
-            for name, f in predictors.items()
-        ]
-    return rows
+    drawn = draw_tasks(setup.family, config.block, n, tasks_seed)
+    contexts = list(zip(drawn.tasks, drawn.X, drawn.y, strict=True))
+    predictors = {
+        "stages": three_stages(drawn, subspace=subspace),
+        "stages, SGD and ReLU": three_stages(drawn, subspace=subspace, strong="sgd", readout="relu"),
+        "in context": [partial(frozen.predict, X, y) for _, X, y in contexts],
+        "ridge": [ridge(X, y) for _, X, y in contexts],
+        "oracle direction": [oracle(X, y, task.direction) for task, X, y in contexts],
+    }
+    if n <= config.max_kernel_rows:
+        predictors["rbf"] = [kernel_ridge(X, y, "rbf") for _, X, y in contexts]
+        predictors["poly"] = [kernel_ridge(X, y, "poly") for _, X, y in contexts]
+        inside = [kernel_ridge(X, y, "poly", setup.family.subspace) for _, X, y in contexts]
+        predictors["poly, true subspace"] = inside
+    return [row for name, found in predictors.items() for row in drawn.score(name, found, n_rows=n)]
 
 
 def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
@@ -159,15 +151,10 @@ def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
 
 def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
     """Draw squared error and absolute error against the number of labelled rows."""
-    figure, (left, right) = plots.new_figure(2, height=5.2)
-    shades = dict(zip(METHODS, (*plots.colours(7), plots.GREY), strict=True))
+    figure, (left, right) = plots.new_figure(2, width=11.5)
+    shades = (*plots.colours(7), plots.GREY)
     for axes, value in ((left, "mse"), (right, "l1")):
-        shown = medians(table, "n_rows", "method", value)
-        for (name, label), marker in zip(METHODS.items(), (*plots.MARKERS, "*"), strict=True):
-            curve = shown[name].dropna()
-            plots.draw_measured(
-                axes, curve.index, curve, colour=shades[name], marker=marker, label=label, join=True
-            )
+        curves(axes, medians(table, "n_rows", "method", value), METHODS, shades)
         plots.log_axis(axes, "x", [n for n in config.n_rows if n != 2048])
     plots.log_axis(left, "y", [1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0])
     plots.log_axis(right, "y", [0.1, 0.2, 0.4, 0.8])
@@ -181,8 +168,7 @@ def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
     plots.name_axes(
         right, x="labelled rows, N", y="mean absolute error on noisy labels", title="Down to the noise"
     )
-    handles, labels = left.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower left", ncols=2)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside right upper")
     plots.explain(
         figure,
         [

@@ -7,7 +7,7 @@ on prompts of that family. A worker keeps both, so cells of the same family do n
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,29 +15,32 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.axes import Axes
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GridSearchCV
 
 from testtime.models.softmax_attention import softmax_attention
+from testtime.report import plots
+from testtime.single_index.many import fit_many
 from testtime.single_index.pretrain import Pretrained, pretrain_family
 from testtime.single_index.readout import Readout, fit_readout
-from testtime.single_index.regressor import SingleIndexRegressor
 from testtime.tasks.links import LinkFamily
 from testtime.tasks.single_index import SingleIndexFamily, SingleIndexTask
 
 __all__ = [
     "LINKS",
     "Bench",
+    "Drawn",
     "InContext",
     "bench",
-    "errors",
+    "curves",
+    "draw_tasks",
     "fit_in_context",
     "kernel_ridge",
     "medians",
     "oracle",
     "ridge",
-    "task_seeds",
     "three_stages",
 ]
 
@@ -47,16 +50,18 @@ Predict = Callable[[Array], Array]
 WINSOR = 9.0
 """Squared errors are cut here before they are averaged: labels of cubic links are heavy tailed."""
 
+MARKERS = (*plots.MARKERS, "p")
+
 N_TEST = 2000
 """Test rows per task."""
 
 LINKS = {
     "varying": LinkFamily(),
     "fixed": LinkFamily.fixed({3: 1.0, 4: 0.25}),
-    "odd": LinkFamily.fixed({3: 1.0}),
     "even": LinkFamily.fixed({4: 1.0}),
+    "low": LinkFamily.fixed({1: 0.8, 2: 0.6}),
 }
-"""Link families of the figures: the paper's h3 + c h4 with random c, and three fixed links."""
+"""Link families of the figures: the paper's h3 + c h4 with random c, and fixed links."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,12 +79,16 @@ def bench(
     *,
     seed: int,
     n_prompts: int,
+    n_refine: int = 0,
     link: str = "varying",
     noise: float = 0.1,
     n_directions: int = 1,
     combine: str = "sum",
 ) -> Bench:
-    """Draw a family and pretrain on it; the same arguments give the same result in every process."""
+    """Draw a family and pretrain on it; the same arguments give the same result in every process.
+
+    One gradient step on `n_prompts` prompts; `n_refine` more are solved exactly to sharpen the subspace.
+    """
     family_seed, prompt_seed = np.random.SeedSequence([seed, dim, rank]).spawn(2)
     family = SingleIndexFamily.create(
         dim,
@@ -91,34 +100,73 @@ def bench(
         combine=combine,
     )
     start = int(prompt_seed.generate_state(1)[0])
-    return Bench(family, pretrain_family(family, n_prompts=n_prompts, seed=start))
+    return Bench(family, pretrain_family(family, n_prompts=n_prompts, n_refine=n_refine, seed=start))
 
 
-def task_seeds(seed: np.random.SeedSequence, n_tasks: int) -> list[tuple[np.random.SeedSequence, ...]]:
-    """Return three seeds per task: the task, its training rows, its test rows."""
-    return [tuple(child.spawn(3)) for child in seed.spawn(n_tasks)]
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """Fresh tasks of a family with their training and test rows.
 
-
-def errors(task: SingleIndexTask, predict: Predict, seed: np.random.SeedSequence) -> dict[str, float]:
-    """Errors on fresh rows of a task.
-
-    Returns
-    -------
-    dict
-        ``mse``: mean squared distance to the noise-free function, winsorised at 9; ``l1``: mean absolute
-        distance to noisy labels, at best the size of the noise.
+    Attributes
+    ----------
+    tasks
+        The tasks, with their true directions and links.
+    X, y
+        Labelled rows, shapes `(n_tasks, n_rows, dim)` and `(n_tasks, n_rows)`.
+    X_test, y_test, mean_test
+        Test rows, their noisy labels and their noise-free values.
     """
-    X, y = task.sample(N_TEST, seed)
-    guess = predict(X)
-    squared = np.minimum((guess - task.mean(X)) ** 2, WINSOR)
-    return {"mse": float(squared.mean()), "l1": float(np.abs(guess - y).mean())}
+
+    tasks: list[SingleIndexTask]
+    X: Array
+    y: Array
+    X_test: Array
+    y_test: Array
+    mean_test: Array
+
+    def score(self, method: str, predictors: Sequence[Predict], **columns: Any) -> list[dict[str, Any]]:
+        """Return one row per task with the errors of its predictor on the test rows.
+
+        ``mse`` is the mean squared distance to the noise-free function, winsorised at 9; ``l1`` the mean
+        absolute distance to noisy labels, at best the size of the noise; ``overlap`` that of the
+        directions, if it has any.
+        """
+        rows = []
+        for t, predict in enumerate(predictors):
+            guess = predict(self.X_test[t])
+            squared = np.minimum((guess - self.mean_test[t]) ** 2, WINSOR)
+            model = getattr(predict, "__self__", None)
+            directions = getattr(model, "directions_", None)
+            row = {"method": method, "mse": float(squared.mean())}
+            row["l1"] = float(np.abs(guess - self.y_test[t]).mean())
+            row["overlap"] = np.nan if directions is None else self.tasks[t].overlap(directions)
+            rows.append(columns | row)
+        return rows
 
 
-def three_stages(X: Array, y: Array, **params: Any) -> SingleIndexRegressor:
-    """Fit the three-stage regressor; its advice about few rows is no news inside a figure."""
+def draw_tasks(
+    family: SingleIndexFamily, n_tasks: int, n_rows: int, seed: np.random.SeedSequence, angle: float = 0.0
+) -> Drawn:
+    """Draw tasks with training and test rows; the same seed gives the same tasks and rows at every angle."""
+    tasks, training, test = [], [], []
+    for child in seed.spawn(n_tasks):
+        task_seed, train_seed, test_seed = child.spawn(3)
+        task = family.draw(task_seed, angle=angle)
+        tasks.append(task)
+        training.append(task.sample(n_rows, train_seed))
+        test.append(task.sample(N_TEST, test_seed))
+    X, y = (np.stack(part) for part in zip(*training, strict=True))
+    X_test, y_test = (np.stack(part) for part in zip(*test, strict=True))
+    means = np.stack([task.mean(rows) for task, rows in zip(tasks, X_test, strict=True)])
+    return Drawn(tasks, X, y, X_test, y_test, means)
+
+
+def three_stages(drawn: Drawn, **params: Any) -> list[Predict]:
+    """Fit the three-stage regressor to every task; advice about few rows is no news inside a figure."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        return SingleIndexRegressor(random_state=0, **params).fit(X, y)
+        models = fit_many(drawn.X, drawn.y, random_state=0, **params)
+    return [model.predict for model in models]
 
 
 def ridge(X: Array, y: Array) -> Predict:
@@ -190,6 +238,19 @@ def attended(X: Array, y: Array, queries: Array, gamma: Array) -> Array:
     arrays = (torch.as_tensor(part, dtype=torch.float32) for part in (X, y, queries, gamma))
     with torch.no_grad():
         return softmax_attention(*arrays, temperature=1.0, clip=3.0).label.numpy().astype(float)
+
+
+def curves(
+    axes: Axes, shown: pd.DataFrame, labels: Mapping[str, str], shades: Sequence[Any], errors: Any = None
+) -> None:
+    """Draw one joined line of markers per method: `shown` has a column each, `errors` their half-lengths."""
+    for (name, label), colour, marker in zip(labels.items(), shades, MARKERS, strict=False):
+        if name in shown:
+            curve = shown[name].dropna()
+            bars = None if errors is None else errors[name].loc[curve.index]
+            plots.draw_measured(
+                axes, curve.index, curve, bars, colour=colour, marker=marker, label=label, join=True
+            )
 
 
 def medians(table: pd.DataFrame, index: str, columns: str, values: str = "mse") -> pd.DataFrame:

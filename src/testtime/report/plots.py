@@ -51,7 +51,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 Kind = Literal["exact", "limit", "measured", "reference"]
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.size": 9.5,
     "axes.titlesize": 10.5,
     "axes.titlelocation": "left",
@@ -109,7 +109,7 @@ def new_figure(columns: int = 1, rows: int = 1, *, width: float | None = None, h
     figure = Figure(
         figsize=(width or (6.4 if columns == 1 else 4.6 * columns), height * rows), layout="constrained"
     )
-    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.06, wspace=0.04)  # pyright: ignore
+    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.06, wspace=0.07)  # pyright: ignore
     return figure, tuple(figure.subplots(rows, columns, squeeze=False).ravel())
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from testtime.results import Alignment
+from testtime.theory.answers import Alignment
 from testtime.theory.matrices import multiply, product_trace, transpose
 from testtime.theory.pretraining import frame, is_scalar_start, resolve_start
 from testtime.theory.setting import Setting

@@ -26,7 +26,7 @@ from testtime.theory.pretraining import (
 from testtime.theory.setting import Setting
 from testtime.theory.tasks import FixedTask
 
-__all__ = ["one_step"]
+__all__ = ["assemble", "one_step", "scalar_parts"]
 
 Array = NDArray[np.float64]
 
@@ -104,7 +104,8 @@ def one_step(
         )
     simple = left is None and right is None and observed is None
     if simple and setting.isotropic and is_scalar_start(setting, start):
-        return _scalar_step(setting, resolve_start(setting, start), context, step, rows)
+        before, coefficients = scalar_parts(setting, resolve_start(setting, start), context, step, rows)
+        return assemble(before, coefficients, setting.n_train)
     place = frame(setting)
     eval_rows = float(setting.n_context if rows is None else rows)
     sides = [
@@ -161,8 +162,10 @@ def _coefficients(plan: Step, context: str, step: str, weighted: bool) -> Coeffi
     return normalized.fresh_normalized(plan, task)
 
 
-def _scalar_step(setting: Setting, start: Start, context: str, step: str, rows: Array | None) -> OneStep:
-    """Evaluate an isotropic setting (or an array of them) with the O(1) formulas."""
+def scalar_parts(
+    setting: Setting, start: Start, context: str, step: str, rows: Array | None
+) -> tuple[Any, Coefficients]:
+    """Risk before the step and its coefficients for isotropic settings (one or an array), O(1) each."""
     n, d, noise = (np.asarray(v, dtype=float) for v in (setting.n_context, setting.dim, setting.noise_var))
     power = setting.input_cov  # inputs are divided by its root: the task and the weights are multiplied
     m = n if rows is None else rows
@@ -206,8 +209,7 @@ def _scalar_step(setting: Setting, start: Start, context: str, step: str, rows: 
     )
     scale = power if step == "normalized" else power**2  # back to the caller's input units
     length = length * power if step == "fixed" else length
-    coefficients = Coefficients(linear * scale, square * scale**2, extra * scale**2, length)
-    return assemble(before, coefficients, setting.n_train)
+    return before, Coefficients(linear * scale, square * scale**2, extra * scale**2, length)
 
 
 def assemble(before: Any, parts: Coefficients, n_train: Any) -> OneStep:

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from testtime.errors import InputError, nearest, sentence
 from testtime.theory.checks import as_finite, as_matrix
-from testtime.theory.matrices import apply, multiply, plus_identity, product_trace, transpose
+from testtime.theory.matrices import multiply, plus_identity, product_trace, transpose
 from testtime.theory.setting import Setting
 from testtime.theory.tasks import FixedTask, RandomTask
 
-__all__ = ["Frame", "Start", "frame", "icl_risk", "pretrained_weight", "resolve_start"]
+__all__ = ["Frame", "Start", "frame", "icl_risk", "icl_risk_curve", "pretrained_weight", "resolve_start"]
 
 Array = NDArray[np.float64]
 
@@ -243,6 +243,42 @@ def icl_risk(setting: Setting, weight: Any = "warm") -> Any:
     return matrix_risk(setting, place, resolve_start(setting, weight, place), float(setting.n_context))
 
 
+def icl_risk_curve(setting: Setting, lengths: Any) -> Array:
+    """Risk of in-context learning with pretrained weights for many context lengths, O(d) each.
+
+    Whitening the inputs leaves this risk unchanged and makes W* diagonal for every length at once.
+
+    Parameters
+    ----------
+    setting
+        A single setting with any covariances; its ``n_context`` is not used.
+    lengths
+        Context lengths, ``(m,)``; the weights are those pretrained for each.
+
+    >>> [round(float(risk), 3) for risk in icl_risk_curve(Setting(0, 0, dim=9, task=1.0), [0, 10, 90])]
+    [1.0, 0.5, 0.1]
+    """
+    place = frame(setting)
+    root, noise = np.sqrt(place.spectrum), setting.noise_var
+    prior = multiply(multiply(root, place.task_cov), root)
+    values, vectors = (prior, None) if prior.ndim == 1 else np.linalg.eigh(prior)
+    values = np.maximum(values, 0.0)
+    if isinstance(place.task, FixedTask):
+        turned = root * place.task.beta
+        power = (turned if vectors is None else vectors.T @ turned) ** 2
+    else:
+        turned = multiply(multiply(root, place.task.covariance), root)
+        turned = turned if vectors is None else vectors.T @ multiply(turned, vectors)
+        power = turned if turned.ndim == 1 else np.diagonal(turned)
+    label = float(values.sum()) + noise
+    _check_prior(label)
+    rows = as_finite(lengths, "lengths").reshape(-1, 1)
+    scale = (rows + 1.0) * values + label
+    weights, bias = values / scale, (values + label) / scale
+    spread = (weights**2) @ power + (power.sum() + noise) * np.sum(weights**2, axis=1)
+    return noise + bias**2 @ power + rows[:, 0] * spread
+
+
 def scalar_risk(setting: Setting, start: Start, norm: Any, rows: Any) -> Any:
     """Isotropic risk at scalar weights for a task of squared norm `norm`; linear in `norm`."""
     power, noise = setting.input_cov, np.asarray(setting.noise_var, dtype=float)
@@ -261,12 +297,6 @@ def matrix_risk(setting: Setting, place: Frame, start: Start, rows: float) -> fl
     variance = task.form(transpose(spread), spectrum, spread)
     variance = variance + label * product_trace((transpose(start.weight), spectrum, spread))
     return task.mean(task.form(transpose(bias), spectrum, bias) + variance * rows + setting.noise_var)
-
-
-def rotated_residual(start: Start, place: Frame, summary: Array) -> Array:
-    """Beta - W u for a fixed task, in the eigenbasis."""
-    beta = place.task.beta if isinstance(place.task, FixedTask) else np.zeros_like(summary)
-    return beta - apply(start.weight, summary)
 
 
 def _plain(value: Any) -> Any:

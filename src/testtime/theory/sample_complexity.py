@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testtime.errors import InputError, nearest, sentence
-from testtime.results import ContextReduction
+from testtime.theory.answers import ContextReduction
 from testtime.theory.checks import as_finite
 from testtime.theory.one_step import one_step
+from testtime.theory.pretraining import icl_risk_curve
 from testtime.theory.setting import Setting
 
 __all__ = ["context_reduction", "smallest_context"]
@@ -20,6 +21,7 @@ Array = NDArray[np.float64]
 
 _FIRST_BLOCK, _LARGEST_BLOCK = 256, 65536
 _FAR = 1e12  # rows that stand for an endless context
+_ROUNDING = 1e-13  # a target that is itself a risk of this library counts as reached
 
 
 def smallest_context(
@@ -83,29 +85,53 @@ def smallest_context(
     target = float(as_finite(target_risk, "target_risk"))
     if target <= setting.noise_var:
         return float("inf")
+    target *= 1 + _ROUNDING
     risk = _risk_of_length(setting, start, context, step)
+    if start == "warm" and setting.n_train == 0 and setting.isotropic:
+        return _plain_length(setting, target, risk)
     first = _first_length(setting, context, step)
     reachable = bool(risk(np.array([_FAR]))[0] <= target)
     if start == "cold" and not reachable:
         return float("inf")  # the cold risk falls with every row
-    block = _FIRST_BLOCK if setting.isotropic else 1
+    fast = setting.isotropic or (start == "warm" and setting.n_train == 0)
+    most = _LARGEST_BLOCK if setting.isotropic else max(_LARGEST_BLOCK // setting.dim, 1)
+    block = min(_FIRST_BLOCK, most) if fast else 1
     while first <= largest:
         lengths = np.arange(first, min(first + block, largest + 1), dtype=float)
         reached = risk(lengths) <= target
         if np.any(reached):
             return int(lengths[np.argmax(reached)])
         first += block
-        block = min(2 * block, _LARGEST_BLOCK) if setting.isotropic else 1
+        block = min(2 * block, most) if fast else 1
     if not reachable:
         return float("inf")
     raise InputError(
         sentence(
-            f"target_risk={target:g} is not reached with {largest:,} context rows",
+            f"target_risk={target_risk:g} is not reached with {largest:,} context rows",
             expected="a target that is",
             why="it is only reached by a longer context",
             remedy="Raise largest or the target",
         )
     )
+
+
+def _plain_length(setting: Setting, target: float, risk: Callable[[Array], Array]) -> float:
+    """Solve the isotropic case without a step: risk <= target is a quadratic inequality in n."""
+    power, noise, prior = setting.input_cov, setting.noise_var, setting.input_cov * setting.task_cov
+    norm = setting.task_norm if setting.task is not None else setting.dim * setting.test_task_covariance
+    label, signal = setting.dim * prior + noise, power * norm
+    base = prior + label  # W* = prior / (n prior + base) in units of the input variance
+    square = (target - noise) * prior**2
+    middle = 2.0 * (target - noise) * prior * base - prior**2 * (signal + setting.dim * (signal + noise))
+    constant = (target - noise - signal) * base**2
+    if constant >= 0:
+        return 0
+    if square == 0:  # pretraining tasks without variance leave nothing to read
+        return float("inf")
+    root = np.sqrt(middle**2 - 4.0 * square * constant)
+    length = (root - middle) / (2.0 * square) if middle < 0 else -2.0 * constant / (root + middle)
+    near = np.maximum(np.ceil(length) + np.arange(-1.0, 3.0), 0.0)  # rounding of the root
+    return int(near[np.argmax(risk(near) <= target)])
 
 
 def _first_length(setting: Setting, context: str, step: str) -> int:
@@ -131,6 +157,8 @@ def _risk_of_length(setting: Setting, start: str, context: str, step: str) -> Ca
             ]
         )
 
+    if start == "warm" and setting.n_train == 0 and not setting.isotropic:
+        return lambda lengths: icl_risk_curve(setting, lengths)
     if not setting.isotropic:
         return single
     if setting.task is not None:  # a vector task would be read as an array of squared norms
@@ -151,8 +179,7 @@ def context_reduction(
     """
     plain = smallest_context(setting.replace(n_train=0), target_risk, "warm", **options)
     tuned = smallest_context(setting, target_risk, "best", context, step, **options)
-    if tuned == 0:
-        factor = float("inf") if plain > 0 else 1.0
-    else:
-        factor = 1.0 if plain == tuned else plain / tuned
+    if plain == tuned:
+        return ContextReduction(plain, tuned, 1.0)
+    factor = float("inf") if tuned == 0 else plain / tuned
     return ContextReduction(plain, tuned, factor)

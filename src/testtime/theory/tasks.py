@@ -47,7 +47,7 @@ class RandomTask:
     """Forms of a Gaussian task with covariance `cov` (``(d,)`` or ``(d, d)``), up to products of three."""
 
     def __init__(self, cov: Array) -> None:
-        self._cov = cov
+        self.covariance = cov
         self._weighted: list[Array] = []  # M T for each form
         self._pairs: dict[tuple[int, int], Array] = {}
         self._known: dict[tuple[int, ...], _Polynomial] = {}
@@ -59,7 +59,7 @@ class RandomTask:
         if key not in self._known:
             matrix = reduce(multiply, word)
             symmetric = matrix if matrix.ndim == 1 else (matrix + transpose(matrix)) / 2
-            self._weighted.append(multiply(symmetric, self._cov))
+            self._weighted.append(multiply(symmetric, self.covariance))
             self._alive.append(word)
             self._known[key] = _Polynomial({(len(self._weighted) - 1,): 1.0})
         return self._known[key]

@@ -1,0 +1,110 @@
+"""From a checkpoint to the files the package ships.
+
+``classifier.safetensors`` (weights), ``classifier.json`` (constructor arguments, preprocessing rule, how it
+was trained, sha256), ``training_log.jsonl`` (thinned), ``MODEL_CARD.md`` and ``LICENSE``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+
+from .checkpoint import part, read_checkpoint
+from .prior.columns import CLIP, RANK_WEIGHT
+
+PREPROCESSING = {
+    "rule": "(1 - rank_weight) * clip((x - mean) / std, -clip, clip)"
+    " + rank_weight * sqrt(12) * (mid_rank - 1/2)",
+    "rank_weight": RANK_WEIGHT,
+    "clip": CLIP,
+    "std": "population",
+    "statistics_from": "context rows",
+    "missing": 0.0,
+    "constant_column": 0.0,
+    "categories": "ordinal codes, then the rule",
+}
+LICENCE_NOTE = (
+    "The weights in this folder were trained from random initialisation on synthetic tables by the code in\n"
+    "pretraining/ of this repository. They are licensed, like the code, under the Apache License,\n"
+    "Version 2.0: https://www.apache.org/licenses/LICENSE-2.0\n"
+)
+
+
+def export(checkpoint: Path, folder: Path, *, average: bool = True, half: bool = False) -> dict[str, Any]:
+    """Write the weights and their description.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        A checkpoint or snapshot of the loop; its folder's ``log.jsonl`` is thinned and taken along.
+    folder : Path
+        Where to write; existing files are replaced.
+    average : bool
+        Ship the running average of the weights rather than the last ones.
+    half : bool
+        Store float16.
+
+    Returns
+    -------
+    dict
+        What was written to ``classifier.json``.
+    """
+    tensors, counters, settings = read_checkpoint(checkpoint)
+    weights = part(tensors, "model.")
+    if average:
+        weights |= part(tensors, "ema.")
+    dtype = torch.float16 if half else torch.float32
+    payload = save({name: value.to(dtype).contiguous() for name, value in sorted(weights.items())})
+    log = checkpoint.parent / "log.jsonl"
+    entries = (
+        [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
+    )
+    entries = [entry for entry in entries if entry["step"] <= counters["step"]]
+    validation = [entry for entry in entries if "loss_ema" in entry]
+    description = {
+        "format": 1,
+        "architecture": "tabicl._model.tabicl.TabICL (tabicl >= 2.2, < 3)",
+        "config": settings["model"],
+        "parameters": sum(value.numel() for value in weights.values()),
+        "preprocessing": PREPROCESSING,
+        "training": {
+            **{key: counters[key] for key in ("step", "tables", "seconds", "skipped")},
+            "weights": "running average" if average else "last",
+            "validation_loss": {k: validation[-1][k] for k in ("step", "loss_last", "loss_ema")}
+            if validation
+            else None,
+            "threads": next((entry["threads"] for entry in entries if "threads" in entry), None),
+            "torch": next((entry["torch"] for entry in entries if "torch" in entry), None),
+            "pool_tables": next(
+                (entry["pool_tables"] for entry in reversed(entries) if "pool_tables" in entry), None
+            ),
+            "settings": {"train": settings["train"], "prior": settings["prior"]},
+        },
+        "dtype": str(dtype).removeprefix("torch."),
+        "sha256": hashlib.sha256(payload).hexdigest(),
+        "licence": "Apache-2.0",
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "classifier.safetensors").write_bytes(payload)
+    _write(folder / "classifier.json", json.dumps(description, indent=1) + "\n")
+    _write(folder / "training_log.jsonl", "".join(json.dumps(entry) + "\n" for entry in thin(entries)))
+    _write(folder / "LICENSE", LICENCE_NOTE)
+    return description
+
+
+def thin(entries: list[dict[str, Any]], most: int = 200) -> list[dict[str, Any]]:
+    """Events in full, and evenly spaced progress lines; the settings are in ``classifier.json``."""
+    progress = [entry for entry in entries if "event" not in entry]
+    every = max(1, -(-len(progress) // most))
+    kept = {id(entry) for entry in progress[every - 1 :: every]}
+    chosen = [entry for entry in entries if "event" in entry or id(entry) in kept]
+    return [{k: v for k, v in entry.items() if k != "config"} for entry in chosen]
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

@@ -1,0 +1,162 @@
+"""The prior: batches of synthetic classification tables, standardised as the model will see real ones.
+
+Every batch is a pure function of (config, seed, step): nothing else is remembered between steps, so
+training can stop and resume anywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from pretraining.pool import POOL_FEATURES, POOL_ROWS, Pool
+
+from .columns import remove_values, roughen, standardise
+from .draws import Draws
+from .functions import FUNCTIONS, base_features
+from .labels import MAX_CLASSES, draw_class_counts, flip
+from .selection import select
+from .sources import causal_tables, class_tables
+
+__all__ = ["MAX_CLASSES", "Batch", "PriorConfig", "sample_batch", "standardise"]
+
+
+@dataclass(frozen=True)
+class PriorConfig:
+    """Shares and ranges of the prior; every ingredient is a number here, so that it can be switched off.
+
+    Attributes
+    ----------
+    sources : dict of str to float
+        Relative weight of each kind of table: ``causal``, ``classes``, ``pool`` and the names in
+        ``functions.FUNCTIONS``. ``pool`` is ignored while no pool is loaded.
+    kinds_per_batch : int
+        Number of different sources in one batch.
+    candidates : float
+        Tables drawn per table kept; see ``selection``. 1 switches the selection off.
+    cells : int
+        Rows x columns x tables per batch, about.
+    rows, features, wide_features : tuple of int
+        Ranges, log-uniform.
+    wide_share : float
+        Share of batches with ``wide_features`` columns.
+    context : tuple of float
+        Range of the share of rows that are context, uniform.
+    roughen, missing, plain_scale : float
+        Shares of batches with column defects, with missing values, and standardised without the rank half.
+    """
+
+    sources: dict[str, float] = field(
+        default_factory=lambda: {
+            "causal": 0.26,
+            "classes": 0.11,
+            "pool": 0.25,
+            "oblivious_trees": 0.07,
+            "jagged_trees": 0.07,
+            "rule_lists": 0.05,
+            "interactions": 0.06,
+            "prototypes": 0.04,
+            "experts": 0.05,
+            "smooth_fields": 0.06,
+        }
+    )
+    kinds_per_batch: int = 3
+    candidates: float = 2.0
+    cells: int = 28_000
+    rows: tuple[int, int] = (128, 1280)
+    features: tuple[int, int] = (2, 20)
+    wide_features: tuple[int, int] = (21, 60)
+    wide_share: float = 0.08
+    context: tuple[float, float] = (0.06, 0.86)
+    roughen: float = 0.7
+    missing: float = 0.12
+    plain_scale: float = 0.1
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tables of one shape; the first ``n_context`` rows are context.
+
+    Attributes
+    ----------
+    x : Tensor of shape (B, T, H), float32
+    y : Tensor of shape (B, T), int64
+    n_context : int
+    mask : Tensor of shape (B, T - n_context), bool
+        True where the loss counts: query rows whose class occurs in the context.
+    """
+
+    x: Tensor
+    y: Tensor
+    n_context: int
+    mask: Tensor
+
+
+def sample_batch(config: PriorConfig, seed: int, step: int, pool: Pool | None = None) -> Batch:
+    """The batch of a step.
+
+    Parameters
+    ----------
+    config : PriorConfig
+        What to draw.
+    seed, step : int
+        Together they determine the batch (with the pool's content).
+    pool : Pool, optional
+        Pre-generated tables; without it their share goes to the other sources.
+    """
+    draws = Draws((seed * 1_000_003 + step) * 2_654_435_761 % (1 << 62))
+    wide = draws.coin(config.wide_share)
+    n_features = draws.log_integer(*(config.wide_features if wide else config.features))
+    n_rows = min(draws.log_integer(*config.rows), max(config.rows[0], config.cells // n_features))
+    n_context = max(8, round(n_rows * draws.scalar.uniform(*config.context)))
+    # The four CLS columns cost as much as real ones in the row stage.
+    n_tables = max(1, round(config.cells / (n_rows * (n_features + 2))))
+    usable = dict(config.sources)
+    if pool is None or n_rows > POOL_ROWS or n_features > POOL_FEATURES:
+        usable.pop("pool", None)
+    x, y = _draw_tables(draws, usable, config, n_tables, n_rows, n_features, pool)
+    if draws.coin(config.missing):
+        x = remove_values(draws, x)
+    x = standardise(x, n_context, **({"rank_weight": 0.0} if draws.coin(config.plain_scale) else {}))
+    return Batch(x, y, n_context, countable(y, n_context))
+
+
+def countable(y: Tensor, n_context: int) -> Tensor:
+    """Query rows whose class occurs in the context, in tables whose context has at least two classes."""
+    seen = torch.nn.functional.one_hot(y[:, :n_context], MAX_CLASSES).any(1)
+    known = seen.gather(1, y[:, n_context:])
+    return known & (seen.sum(1, keepdim=True) > 1)
+
+
+def _draw_tables(
+    draws: Draws,
+    usable: dict[str, float],
+    config: PriorConfig,
+    n_tables: int,
+    n_rows: int,
+    n_features: int,
+    pool: Pool | None,
+) -> tuple[Tensor, Tensor]:
+    """Tables of up to ``kinds_per_batch`` sources, shuffled columns, label noise and column defects."""
+    kinds = min(config.kinds_per_batch, n_tables)
+    sizes = [n_tables // kinds + (i < n_tables % kinds) for i in range(kinds)]
+    parts = []
+    for size in sizes:
+        kind = draws.pick(usable)
+        drawn = round(size * config.candidates)
+        n_classes = draw_class_counts(draws, drawn)
+        if kind == "pool" and pool is not None:
+            x, y = pool.draw(drawn, n_rows, n_features, draws.generator)
+        elif kind == "causal":
+            x, y = causal_tables(draws, n_rows, n_features, n_classes)
+        elif kind == "classes":
+            x, y = class_tables(draws, n_rows, n_features, n_classes)
+        else:
+            x = base_features(draws, drawn, n_rows, n_features)
+            y = FUNCTIONS[kind](draws, x, n_classes)
+        rough = config.roughen / 2 if kind == "pool" else config.roughen
+        x = roughen(draws, x) if draws.coin(rough) else x
+        parts.append(select(draws, x, flip(draws, y), size) if drawn > size else (x, flip(draws, y)))
+    return torch.cat([x for x, _ in parts]), torch.cat([y for _, y in parts])

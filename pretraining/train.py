@@ -1,0 +1,203 @@
+"""The training loop: synthetic tables in, weights out; resumable after a kill at any point.
+
+The batch of a step is a function of (prior, seed, step), so a resumed run continues bit for bit (same thread
+count), provided that the schedule is driven by steps alone (``budget_seconds`` unset).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from tabicl._model.tabicl import TabICL
+from tabicl.train._muon import Muon
+from torch import Tensor
+from torch.nn import functional
+
+from .checkpoint import State, restore, save_state
+from .config import Config, TrainConfig
+from .model import build_model, lean_logits
+from .pool import Pool
+from .prior import Batch, sample_batch
+
+VALIDATION_SEED = 987_654
+
+
+def make_state(config: Config) -> State:
+    """Fresh weights and optimiser."""
+    model = build_model(config.model, config.train.seed).train()
+    ema = {name: p.detach().clone() for name, p in model.named_parameters()}
+    return State(model, ema, make_optimiser(model, config.train))
+
+
+def make_optimiser(model: TabICL, config: TrainConfig) -> Muon:
+    """Muon on the matrices of the attention blocks, AdamW on embeddings, norms, biases and the decoder."""
+    matrices, rest = [], []
+    for name, parameter in model.named_parameters():
+        (
+            matrices if ".blocks." in name and parameter.ndim == 2 and "ind_vectors" not in name else rest
+        ).append(parameter)
+    groups = [
+        {"params": matrices, "use_muon": True},
+        {"params": rest, "use_muon": False, "adamw_betas": (0.9, 0.98)},
+    ]
+    return Muon(groups, lr=config.lr, weight_decay=config.weight_decay)
+
+
+def progress(config: TrainConfig, step: int, seconds: float) -> float:
+    """Share of the run that is over, in [0, 1]: by steps, or by time where that is further."""
+    by_time = seconds / config.budget_seconds if config.budget_seconds else 0.0
+    return min(1.0, max(step / config.steps, by_time))
+
+
+def learning_rate(config: TrainConfig, step: int, seconds: float) -> float:
+    """Linear warm-up, then linear decay to zero at the end of the run."""
+    warmup = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
+    return config.lr * warmup * (1.0 - progress(config, step, seconds))
+
+
+def batch_loss(model: TabICL, batch: Batch) -> Tensor:
+    """Mean cross-entropy (nats) over the query rows that count."""
+    logits = lean_logits(model, batch.x, batch.y[:, : batch.n_context].float())
+    target = batch.y[:, batch.n_context :]
+    loss = functional.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none")
+    weight = batch.mask.flatten().to(loss.dtype)
+    return (loss * weight).sum() / weight.sum().clamp_min(1)
+
+
+def train_step(state: State, config: Config, pool: Pool | None) -> float:
+    """One batch, one update; returns the loss. An update that is not finite is skipped and counted."""
+    train = config.train
+    batch = sample_batch(config.prior, train.seed, state.step, pool)
+    lr = learning_rate(train, state.step, state.seconds)
+    state.optimiser.zero_grad(set_to_none=True)
+    loss = batch_loss(state.model, batch)
+    loss.backward()
+    norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), train.clip_norm)
+    if torch.isfinite(loss) and torch.isfinite(norm):
+        for group in state.optimiser.param_groups:
+            group["lr"] = lr
+        state.optimiser.step()
+        # A short memory at first, so that the average forgets the random initial weights.
+        weight = 1 - min(train.ema_decay, (1 + state.step) / (10 + state.step))
+        torch._foreach_lerp_(list(state.ema.values()), [p.detach() for p in state.model.parameters()], weight)
+    else:
+        state.skipped += 1
+    state.step += 1
+    state.tables += len(batch.x)
+    return float(loss.detach())
+
+
+@torch.no_grad()
+def validate(model: TabICL, weights: dict[str, Tensor] | None, config: Config) -> float:
+    """Mean loss on the fixed synthetic validation set, with other weights put in for the moment if given."""
+    kept = {name: p.detach().clone() for name, p in model.named_parameters()}
+    try:
+        if weights is not None:
+            model.load_state_dict(weights, strict=False)
+        batches = range(config.train.validation_batches)
+        losses = [float(batch_loss(model, sample_batch(config.prior, VALIDATION_SEED, i))) for i in batches]
+    finally:
+        model.load_state_dict(kept, strict=False)
+    return sum(losses) / len(losses)
+
+
+def train(
+    config: Config,
+    folder: Path,
+    *,
+    pool: Pool | None = None,
+    stop_after: int | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> State:
+    """Run, or continue, until the learning rate has reached zero.
+
+    Parameters
+    ----------
+    config : Config
+        Settings; a run continues with the settings given here, and the log records a change.
+    folder : Path
+        Gets ``last.safetensors`` (resumable), ``step-N.safetensors`` (snapshots) and ``log.jsonl``.
+    pool : Pool, optional
+        Pre-generated tables.
+    stop_after : int, optional
+        Return, with a checkpoint, after this many steps of this call.
+    clock : callable
+        Seconds; for tests.
+
+    Returns
+    -------
+    State
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    state, last = make_state(config), folder / "last.safetensors"
+    resumed = last.exists()
+    if resumed:
+        restore(state, last)
+        _rewind_log(folder, state.step)
+    plain = config.to_dict()
+    begin = {"event": "resume" if resumed else "start", "step": state.step, "pool_tables": len(pool or ())}
+    begin |= {"threads": torch.get_num_threads(), "torch": torch.__version__, "config": plain}
+    _log(folder, begin)
+    before, saved_at, done = clock() - state.seconds, clock(), 0
+    window: list[tuple[float, int, float]] = [(state.seconds, state.tables, math.nan)]
+    while progress(config.train, state.step, state.seconds) < 1.0 and done != stop_after:
+        loss = train_step(state, config, pool)
+        done += 1
+        state.seconds = clock() - before
+        window.append((state.seconds, state.tables, loss))
+        if state.step % config.train.log_every == 0:
+            _log(folder, _summary(state, config.train, window))
+            window = window[-1:]
+        if state.step % config.train.validate_every == 0:
+            _log(folder, _validation(state, config))
+        if state.step % config.train.keep_every == 0:
+            save_state(folder / f"step-{state.step:06d}.safetensors", state, plain, optimiser=False)
+        if clock() - saved_at > config.train.checkpoint_seconds:
+            save_state(last, state, plain)
+            saved_at = clock()
+    _log(folder, _validation(state, config) | {"event": "stop"})
+    save_state(last, state, plain)
+    return state
+
+
+def _summary(state: State, config: TrainConfig, window: list[tuple[float, int, float]]) -> dict[str, Any]:
+    losses = [loss for _, _, loss in window[1:] if math.isfinite(loss)]
+    seconds = window[-1][0] - window[0][0]
+    return {
+        "step": state.step,
+        "tables": state.tables,
+        "seconds": round(state.seconds, 1),
+        "loss": round(sum(losses) / len(losses), 5) if losses else None,
+        "lr": learning_rate(config, state.step, state.seconds),
+        "tables_per_second": round((window[-1][1] - window[0][1]) / seconds, 2) if seconds > 0 else None,
+        "skipped": state.skipped,
+    }
+
+
+def _validation(state: State, config: Config) -> dict[str, Any]:
+    return {
+        "event": "validation",
+        "step": state.step,
+        "tables": state.tables,
+        "loss_last": round(validate(state.model, None, config), 5),
+        "loss_ema": round(validate(state.model, state.ema, config), 5),
+    }
+
+
+def _rewind_log(folder: Path, step: int) -> None:
+    """Drop what a killed run logged after its last checkpoint: those steps are done again."""
+    path = folder / "log.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    kept = [line for line in lines if json.loads(line)["step"] <= step]
+    path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+
+
+def _log(folder: Path, entry: dict[str, Any]) -> None:
+    with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(entry) + "\n")

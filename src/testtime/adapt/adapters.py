@@ -1,0 +1,239 @@
+"""Small trainable changes to a module's weights: attach, read, write, merge, remove.
+
+An adapter sits on weight *tensors* through ``torch.nn.utils.parametrize``, so it reaches packed projections (the
+``in_proj_weight`` of an attention layer) that wrappers of ``nn.Linear`` cannot, and works in training, evaluation and
+with key-value caches. Two forms exist:
+
+* low rank, :math:`W + \\tfrac{\\alpha}{r} B A` with :math:`B = 0` at the start (LoRA; Hu et al., 2022), on matrices;
+* offset, :math:`W + D` with :math:`D = 0` at the start, on any tensor.
+
+At zero both return the weight unchanged, bit for bit. The weight itself is never written.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from testtime.adapt.learner import Learner
+from testtime.errors import InputError, nearest, sentence
+
+__all__ = ["KINDS", "Adapter", "AdapterSpec", "attached", "choose_targets", "merge", "state_bytes"]
+
+KINDS = ("encoders", "lora", "norms", "head", "all")
+"""What can be trained: the feature encoders, low rank on every matrix, norms and biases, the output head, everything."""
+
+_LOW, _OFFSET = "lora", "offset"
+
+
+class LowRank(nn.Module):
+    """Add a matrix of rank at most ``r`` to a weight."""
+
+    def __init__(self, weight: Tensor, rank: int, alpha: float, generator: torch.Generator) -> None:
+        super().__init__()
+        rows, columns = weight.shape
+        rank = min(rank, rows, columns)
+        bound = 1.0 / math.sqrt(columns)  # the scale of a freshly initialised linear layer
+        down = torch.empty(rank, columns, dtype=weight.dtype).uniform_(-bound, bound, generator=generator)
+        self.lora_a = nn.Parameter(down.to(weight.device))
+        self.lora_b = nn.Parameter(weight.new_zeros(rows, rank))
+        self.scale = alpha / rank
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Return the changed weight."""
+        return weight + self.scale * (self.lora_b @ self.lora_a)
+
+
+class Offset(nn.Module):
+    """Add a full tensor to a weight."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.offset = nn.Parameter(torch.zeros_like(weight))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Return the changed weight."""
+        return weight + self.offset
+
+
+@dataclass(frozen=True)
+class AdapterSpec:
+    """What an adapter trains.
+
+    Attributes
+    ----------
+    kind
+        One of :data:`KINDS`.
+    rank
+        Rank of the low-rank form; ignored by the others.
+    alpha
+        Scale of the low-rank form: the update is ``alpha / rank * B A``. None means ``alpha = rank``, a scale of 1.
+    """
+
+    kind: str = "encoders"
+    rank: int = 8
+    alpha: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise InputError(
+                sentence(
+                    f"adapt={self.kind!r}",
+                    expected="one of " + ", ".join(map(repr, KINDS)),
+                    remedy=nearest(self.kind, KINDS),
+                )
+            )
+        if self.rank < 1:
+            raise InputError(sentence(f"rank={self.rank}", expected="an integer of at least 1"))
+
+
+class Adapter:
+    """Parametrizations attached to one module; made by :func:`attached`."""
+
+    def __init__(self, parts: dict[str, LowRank | Offset]) -> None:
+        self._parts = parts
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Return the trainable tensors, in a fixed order."""
+        return [parameter for part in self._parts.values() for parameter in part.parameters()]
+
+    @property
+    def n_trainable(self) -> int:
+        """Number of trainable values."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def state(self) -> dict[str, Tensor]:
+        """Return copies of the trainable tensors, keyed ``<weight name>:<offset | lora_a | lora_b>``."""
+        return {
+            f"{name}:{key}": value.detach().clone()
+            for name, part in self._parts.items()
+            for key, value in part.named_parameters()
+        }
+
+    @torch.no_grad()
+    def load(self, state: Mapping[str, Tensor], scale: float = 1.0) -> None:
+        """Write `state` into the adapter, moved a fraction `scale` of the way from zero.
+
+        `scale` acts on what is zero at the start (offsets and the ``B`` factors), so 0 is the frozen model exactly.
+        """
+        for name, part in self._parts.items():
+            for key, value in part.named_parameters():
+                new = state[f"{name}:{key}"].to(value)
+                value.copy_(new if key == "lora_a" else scale * new)
+
+
+def choose_targets(learner: Learner, spec: AdapterSpec) -> dict[str, str]:
+    """Return ``{parameter name: form}`` for what `spec` trains, in the module's own order.
+
+    Raises
+    ------
+    InputError
+        When the learner names no such part, or the part holds no trainable tensor.
+    """
+    floating = {
+        name: p for name, p in learner.module.named_parameters() if p.is_floating_point() and p.requires_grad
+    }
+    if spec.kind == "all":
+        chosen = dict.fromkeys(floating, _OFFSET)
+    elif spec.kind == "norms":
+        chosen = {name: _OFFSET for name, p in floating.items() if p.ndim == 1}
+    elif spec.kind == "lora":
+        chosen = {name: _LOW for name, p in floating.items() if p.ndim == 2}
+    else:
+        part = set(learner.parts().get(spec.kind, ()))
+        chosen = {name: _OFFSET for name in floating if name in part}
+    if not chosen:
+        raise InputError(
+            sentence(
+                f"adapt={spec.kind!r} matches no weight of {type(learner.module).__name__}",
+                expected="a part the model has",
+                remedy="Use adapt='all' or adapt='lora'",
+            )
+        )
+    return chosen
+
+
+def _owner(module: nn.Module, name: str) -> tuple[nn.Module, str]:
+    path, _, leaf = name.rpartition(".")
+    return module.get_submodule(path), leaf
+
+
+@contextmanager
+def attached(learner: Learner, spec: AdapterSpec, generator: torch.Generator) -> Iterator[Adapter]:
+    """Attach an adapter for the length of a ``with`` block; everything else is frozen meanwhile.
+
+    On leaving, also through an exception or an interrupt, the module is as it was: same tensors, same
+    ``requires_grad`` flags, no parametrization.
+    """
+    targets = choose_targets(learner, spec)
+    module = learner.module
+    flags = {name: parameter.requires_grad for name, parameter in module.named_parameters()}
+    originals = dict(module.named_parameters())
+    placed: list[tuple[nn.Module, str]] = []
+    try:
+        for parameter in originals.values():
+            parameter.requires_grad_(False)
+        parts: dict[str, LowRank | Offset] = {}
+        for name, form in targets.items():
+            owner, leaf = _owner(module, name)
+            weight = originals[name]
+            alpha = float(spec.rank) if spec.alpha is None else spec.alpha
+            part = LowRank(weight, spec.rank, alpha, generator) if form == _LOW else Offset(weight)
+            parametrize.register_parametrization(owner, leaf, part, unsafe=True)
+            placed.append((owner, leaf))
+            parts[name] = part
+        yield Adapter(parts)
+    finally:
+        for owner, leaf in reversed(placed):
+            parametrize.remove_parametrizations(owner, leaf, leave_parametrized=False)
+        for name, parameter in originals.items():
+            parameter.requires_grad_(flags[name])
+
+
+@torch.no_grad()
+def merge(module: nn.Module, state: Mapping[str, Tensor], spec: AdapterSpec) -> None:
+    """Add a saved adapter state to the weights of `module`, which must be a private copy of the base.
+
+    Raises
+    ------
+    InputError
+        When the state names a weight the module does not have, or its shape differs.
+    """
+    weights = dict(module.named_parameters())
+    for key, value in state.items():
+        name, _, form = key.rpartition(":")
+        if name not in weights:
+            raise InputError(
+                sentence(
+                    f"the adapter changes {name!r}, which the model does not have",
+                    remedy=nearest(name, weights),
+                )
+            )
+        weight = weights[name]
+        if form == _OFFSET:
+            change = value.to(weight)
+        elif form == "lora_b":
+            down = state[f"{name}:lora_a"].to(weight)
+            alpha = float(spec.rank) if spec.alpha is None else spec.alpha
+            change = (alpha / down.shape[0]) * (value.to(weight) @ down)
+        else:
+            continue
+        if change.shape != weight.shape:
+            raise InputError(
+                sentence(
+                    f"the adapter's change of {name!r} has shape {tuple(change.shape)}",
+                    expected=f"{tuple(weight.shape)}",
+                )
+            )
+        weight.add_(change)
+
+
+def state_bytes(state: Mapping[str, Tensor]) -> int:
+    """Return the size of an adapter's tensors in bytes."""
+    return sum(value.numel() * value.element_size() for value in state.values())

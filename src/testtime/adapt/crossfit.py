@@ -1,0 +1,216 @@
+"""Train, then let rows that were never trained on decide: cross-fitted keep-or-revert.
+
+Fold ``k`` guards the adapter that was trained on the other folds. One fold is often enough: when the paired difference
+is many standard errors away from zero, no further fold is trained. When it is close, the next fold is trained and
+guarded as well, and the decision is taken on the differences of all folds together. What is kept is always an adapter
+whose own guard fold has improved.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from testtime.adapt.adapters import attached
+from testtime.adapt.episodes import RowSplit
+from testtime.adapt.guard import Verdict, decide
+from testtime.adapt.learner import Learner, Rows, frozen_row_losses
+from testtime.adapt.step import StepPlan, Steps, train
+from testtime.errors import InputError, sentence
+from testtime.results import Status
+
+__all__ = ["GuardPlan", "Outcome", "fit_guarded", "fit_unguarded"]
+
+
+@dataclass(frozen=True)
+class GuardPlan:
+    """How strict the guard is.
+
+    Attributes
+    ----------
+    n_errors
+        Standard errors by which the pooled improvement must exceed zero.
+    decisive
+        Standard errors beyond which the folds trained so far settle the question.
+    rival_rows
+        If positive, the adapted model must also beat the frozen one with up to this many rows as context, taken from
+        the kept context and the training rows: what a user without test-time training would do.
+    """
+
+    n_errors: float = 1.0
+    decisive: float = 3.0
+    rival_rows: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.n_errors <= self.decisive:
+            got = f"n_errors={self.n_errors}, decisive={self.decisive}"
+            raise InputError(sentence(got, expected="0 <= n_errors <= decisive"))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What :func:`fit_guarded` returns.
+
+    Attributes
+    ----------
+    state
+        The kept adapter's tensors, or None when the frozen model is kept.
+    verdict
+        The pooled verdict on all guarded rows.
+    steps
+        The steps of the adapter in `state`; of the first fold when nothing is kept.
+    n_training
+        Rows it was trained on.
+    fold
+        The fold that guarded it; -1 without a guard.
+    n_folds
+        Folds trained.
+    """
+
+    state: dict[str, Tensor] | None
+    verdict: Verdict
+    steps: Steps
+    n_training: int
+    fold: int
+    n_folds: int
+
+
+@dataclass(frozen=True)
+class _FoldResult:
+    steps: Steps
+    n_training: int
+    frozen: NDArray[np.float64]
+    adapted: NDArray[np.float64]
+    rival: NDArray[np.float64] | None
+
+
+def _losses(learner: Learner, context: Rows, guard: Rows) -> NDArray[np.float64]:
+    return frozen_row_losses(learner, context, guard).double().cpu().numpy()
+
+
+def _run_fold(
+    learner: Learner,
+    rows: Rows,
+    split: RowSplit,
+    fold: int,
+    plan: StepPlan,
+    guard: GuardPlan,
+    seed: np.random.SeedSequence,
+    deadline: float | None,
+    clock: Callable[[], float],
+    on_step: Callable[[int, float], None] | None,
+) -> _FoldResult:
+    context = rows.take(torch.as_tensor(split.context))
+    guard_rows = rows.take(torch.as_tensor(split.folds[fold]))
+    pool = split.training_rows(fold)
+    started = clock()
+    frozen = _losses(learner, context, guard_rows)
+    # The adapted model costs about as much to measure as the frozen one, plus the adapters' own arithmetic.
+    reserve = 2.0 * (clock() - started)
+    rival = None
+    if guard.rival_rows > len(split.context):
+        longer = np.concatenate([split.context, pool])[: guard.rival_rows]
+        rival = _losses(learner, rows.take(torch.as_tensor(longer)), guard_rows)
+    train_deadline = None if deadline is None else deadline - reserve
+    steps = train(learner, rows, pool, plan, seed, deadline=train_deadline, clock=clock, on_step=on_step)
+    adapted = np.full_like(frozen, np.nan)
+    if steps.finite and steps.n_steps:
+        with attached(learner, plan.spec, torch.Generator()) as adapter:
+            adapter.load(steps.state)
+            adapted = _losses(learner, context, guard_rows)
+    return _FoldResult(steps, len(pool), frozen, adapted, rival)
+
+
+def fit_guarded(
+    learner: Learner,
+    rows: Rows,
+    split: RowSplit,
+    plan: StepPlan,
+    guard: GuardPlan,
+    seed: np.random.SeedSequence,
+    *,
+    deadline: float | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    on_step: Callable[[int, float], None] | None = None,
+) -> Outcome:
+    """Train adapters fold by fold until the guard can decide.
+
+    Parameters
+    ----------
+    learner, rows, plan, seed, deadline, clock, on_step
+        As in :func:`testtime.adapt.step.train`. Guard losses are measured within the deadline too.
+    split
+        Kept context and folds; the context is what will be served.
+    guard
+        How strict to be.
+    """
+    results: list[_FoldResult] = []
+    verdict = decide([], [])
+    for fold, fold_seed in enumerate(seed.spawn(len(split.folds))):
+        if results and deadline is not None and clock() + results[0].steps.seconds * 1.2 > deadline:
+            break
+        result = _run_fold(learner, rows, split, fold, plan, guard, fold_seed, deadline, clock, on_step)
+        if fold and not result.steps.n_steps:
+            break
+        results.append(result)
+        frozen = np.concatenate([r.frozen for r in results])
+        adapted = np.concatenate([r.adapted for r in results])
+        verdict = decide(frozen, adapted, guard.n_errors)
+        if not np.isfinite(verdict.difference):
+            ended = result.steps.finite and not result.steps.n_steps
+            status = Status.REVERTED_TIME if ended else Status.REVERTED_NON_FINITE
+            return Outcome(
+                None, replace(verdict, status=status), result.steps, result.n_training, fold, len(results)
+            )
+        if abs(verdict.difference) > guard.decisive * verdict.standard_error:
+            break
+    return _choose(results, verdict)
+
+
+def _choose(results: list[_FoldResult], verdict: Verdict) -> Outcome:
+    """Keep the first adapter whose own fold improved, if the pooled verdict and the rival allow it."""
+    first = results[0]
+    nothing = Outcome(None, verdict, first.steps, first.n_training, 0, len(results))
+    if not verdict.kept:
+        return nothing
+    rivals = [r.rival for r in results if r.rival is not None]
+    if rivals:
+        beaten_by = np.concatenate(rivals).mean() < np.concatenate([r.adapted for r in results]).mean()
+        if beaten_by:
+            return replace(nothing, verdict=replace(verdict, status=Status.REVERTED_ALL_ROWS))
+    for fold, result in enumerate(results):
+        if decide(result.frozen, result.adapted, 0.0).kept:
+            return Outcome(result.steps.state, verdict, result.steps, result.n_training, fold, len(results))
+    return replace(nothing, verdict=replace(verdict, status=Status.REVERTED_NO_GAIN))
+
+
+def fit_unguarded(
+    learner: Learner,
+    rows: Rows,
+    split: RowSplit,
+    plan: StepPlan,
+    seed: np.random.SeedSequence,
+    *,
+    deadline: float | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    on_step: Callable[[int, float], None] | None = None,
+) -> Outcome:
+    """Train one adapter on all rows outside the context and keep it unless its loss became non-finite."""
+    pool = np.concatenate(split.folds)
+    steps = train(learner, rows, pool, plan, seed, deadline=deadline, clock=clock, on_step=on_step)
+    usable = steps.finite and steps.n_steps > 0
+    status = (
+        Status.UNGUARDED
+        if usable
+        else Status.REVERTED_NON_FINITE
+        if not steps.finite
+        else Status.REVERTED_TIME
+    )
+    verdict = replace(decide([], []), status=status)
+    return Outcome(steps.state if usable else None, verdict, steps, len(pool), -1, 0)

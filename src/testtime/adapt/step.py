@@ -1,0 +1,281 @@
+"""The steps themselves: one step with its length from a line search, or several with decay.
+
+Both train an attached adapter on episodes drawn from a pool of rows, at the context length that will be served, and
+both return the adapter's state with a record of the losses. Neither decides whether the result is good; that is the
+guard's job.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from testtime.adapt.adapters import Adapter, AdapterSpec, attached
+from testtime.adapt.episodes import sample_episode, stratified_order
+from testtime.adapt.learner import Learner, Rows, frozen_row_losses
+from testtime.errors import InputError, sentence
+
+__all__ = ["StepPlan", "Steps", "line_search", "train"]
+
+LENGTHS = tuple(2.0**k for k in range(-3, 6))
+"""Multiples of the base step that the line search tries, besides zero."""
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """How to step.
+
+    Attributes
+    ----------
+    n_steps
+        Number of steps; 1 means one step with a line search.
+    n_context, n_query
+        Rows of an episode: context (the length that will be served) and query.
+    learning_rate
+        AdamW's rate at the first step; it decays linearly to zero. For one step, the base length of the line search.
+    clip
+        Largest norm of the gradient.
+    spec
+        What is trained.
+    line_search
+        For one step: choose the length on held-out rows, zero allowed. False takes `learning_rate` as it is.
+    n_gradient_episodes
+        For one step: episodes whose gradients are averaged.
+    """
+
+    n_steps: int
+    n_context: int
+    n_query: int = 256
+    learning_rate: float = 5e-4
+    clip: float = 1.0
+    spec: AdapterSpec = field(default_factory=AdapterSpec)
+    line_search: bool = True
+    n_gradient_episodes: int = 4
+
+    def __post_init__(self) -> None:
+        for name in ("n_steps", "n_context", "n_query", "n_gradient_episodes"):
+            if getattr(self, name) < 1:
+                raise InputError(
+                    sentence(f"{name}={getattr(self, name)}", expected="an integer of at least 1")
+                )
+        if not self.learning_rate > 0 or not np.isfinite(self.learning_rate):
+            raise InputError(
+                sentence(f"step_size={self.learning_rate}", expected="a positive finite number, or 'auto'")
+            )
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What came out of training.
+
+    Attributes
+    ----------
+    state
+        The adapter's tensors, in memory of their own.
+    losses
+        Training loss before each step, in nats for log loss.
+    n_steps
+        Steps taken; fewer than planned when time ran out or the loss became non-finite.
+    finite
+        Whether every loss and gradient was finite.
+    step_length
+        For one step: the chosen multiple of the base length (0: stay). None otherwise.
+    n_trainable
+        Number of trained values.
+    seconds
+        Wall time.
+    """
+
+    state: dict[str, Tensor]
+    losses: tuple[float, ...]
+    n_steps: int
+    finite: bool
+    n_trainable: int
+    seconds: float
+    step_length: float | None = None
+
+
+def _episode_loss(learner: Learner, rows: Rows, context: NDArray, query: NDArray) -> Tensor:
+    context_rows, query_rows = rows.take(torch.as_tensor(context)), rows.take(torch.as_tensor(query))
+    return learner.row_losses(learner.output(context_rows, query_rows.x), query_rows.y).mean()
+
+
+def _stratify(rows: Rows) -> NDArray | None:
+    """Class codes of classification rows; None for real-valued targets."""
+    return None if rows.y.is_floating_point() else rows.y.cpu().numpy()
+
+
+def train(
+    learner: Learner,
+    rows: Rows,
+    pool: NDArray,
+    plan: StepPlan,
+    seed: np.random.SeedSequence,
+    *,
+    deadline: float | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    on_step: Callable[[int, float], None] | None = None,
+) -> Steps:
+    """Train an adapter on rows of `pool`.
+
+    Parameters
+    ----------
+    learner
+        The model; its weights are not written.
+    rows
+        All rows of the table.
+    pool
+        Indices of the rows that may be trained on.
+    plan
+        How to step.
+    seed
+        Seeds episodes and the low-rank factors.
+    deadline
+        Value of `clock` after which no step is begun.
+    clock
+        Monotonic clock in seconds.
+    on_step
+        Called with the number of steps done and the loss.
+    """
+    episode_seed, factor_seed = seed.spawn(2)
+    rng = np.random.default_rng(episode_seed)
+    generator = torch.Generator().manual_seed(int(factor_seed.generate_state(1, np.uint64)[0] >> 1))
+    started = clock()
+    with attached(learner, plan.spec, generator) as adapter:
+        if plan.n_steps == 1:
+            steps = _single_step(learner, adapter, rows, pool, plan, rng, on_step)
+        else:
+            steps = _many_steps(learner, adapter, rows, pool, plan, rng, deadline, clock, on_step)
+    return replace(steps, seconds=clock() - started)
+
+
+def _many_steps(
+    learner: Learner,
+    adapter: Adapter,
+    rows: Rows,
+    pool: NDArray,
+    plan: StepPlan,
+    rng: np.random.Generator,
+    deadline: float | None,
+    clock: Callable[[], float],
+    on_step: Callable[[int, float], None] | None,
+) -> Steps:
+    labels = _stratify(rows)
+    parameters = adapter.parameters()
+    optimizer = torch.optim.AdamW(parameters, lr=plan.learning_rate, weight_decay=0.0)
+    losses: list[float] = []
+    finite = True
+    longest = 0.0
+    for step in range(plan.n_steps):
+        started = clock()
+        if deadline is not None and started + longest > deadline:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = plan.learning_rate * (1.0 - step / plan.n_steps)
+        episode = sample_episode(pool, labels, plan.n_context, plan.n_query, rng)
+        optimizer.zero_grad(set_to_none=True)
+        loss = _episode_loss(learner, rows, episode.context, episode.query)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(parameters, plan.clip)
+        if not (torch.isfinite(loss) and torch.isfinite(norm)):
+            finite = False
+            break
+        optimizer.step()
+        losses.append(float(loss.detach()))
+        longest = max(longest, clock() - started)
+        if on_step is not None:
+            on_step(step + 1, losses[-1])
+    return Steps(adapter.state(), tuple(losses), len(losses), finite, adapter.n_trainable, 0.0)
+
+
+def _descent_direction(parameters: list[torch.nn.Parameter]) -> list[Tensor]:
+    """Negative gradients, each tensor scaled to unit root mean square, so that one length fits matrices and biases."""
+    directions = []
+    for parameter in parameters:
+        gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        size = gradient.square().mean().sqrt()
+        directions.append(-gradient / size if size > 0 else torch.zeros_like(gradient))
+    return directions
+
+
+def _single_step(
+    learner: Learner,
+    adapter: Adapter,
+    rows: Rows,
+    pool: NDArray,
+    plan: StepPlan,
+    rng: np.random.Generator,
+    on_step: Callable[[int, float], None] | None,
+) -> Steps:
+    labels = _stratify(rows)
+    pool_labels = None if labels is None else labels[pool]
+    order = pool[stratified_order(pool_labels, len(pool), rng)]
+    n_held_out = len(pool) // 3 if plan.line_search else 0
+    held_out, training = order[:n_held_out], order[n_held_out:]
+    parameters = adapter.parameters()
+    total = 0.0
+    for _ in range(plan.n_gradient_episodes):
+        episode = sample_episode(training, labels, plan.n_context, plan.n_query, rng)
+        loss = _episode_loss(learner, rows, episode.context, episode.query) / plan.n_gradient_episodes
+        loss.backward()
+        total += float(loss.detach())
+    directions = _descent_direction(parameters)
+    finite = bool(np.isfinite(total)) and all(bool(torch.isfinite(d).all()) for d in directions)
+    length = 1.0
+    if finite:
+        start = {key: value.clone() for key, value in adapter.state().items()}
+        move = dict(zip(start, directions, strict=True))
+
+        def go(multiple: float) -> None:
+            adapter.load({key: start[key] + multiple * plan.learning_rate * move[key] for key in start})
+
+        if plan.line_search:
+            context = sample_episode(training, labels, plan.n_context, 1, rng).context
+            length = line_search(learner, rows, context, held_out, go)
+        go(length)
+    if on_step is not None:
+        on_step(1, total)
+    return Steps(adapter.state(), (total,), 1, finite, adapter.n_trainable, 0.0, length)
+
+
+def line_search(
+    learner: Learner,
+    rows: Rows,
+    context: NDArray,
+    held_out: NDArray,
+    go: Callable[[float], None],
+    lengths: tuple[float, ...] = LENGTHS,
+) -> float:
+    """Return the length with the smallest held-out loss; zero is a candidate.
+
+    The search walks up the lengths and stops after two rises, since the loss along one direction is close to a
+    parabola.
+
+    Parameters
+    ----------
+    go
+        Moves the model to a multiple of the base step.
+    """
+    context_rows = rows.take(torch.as_tensor(context))
+    query_rows = rows.take(torch.as_tensor(held_out))
+
+    def loss_at(length: float) -> float:
+        go(length)
+        return float(frozen_row_losses(learner, context_rows, query_rows).mean())
+
+    best, best_loss, rises = 0.0, loss_at(0.0), 0
+    for length in lengths:
+        loss = loss_at(length)
+        if loss < best_loss:
+            best, best_loss, rises = length, loss, 0
+        else:
+            rises += 1
+            if rises == 2 or not np.isfinite(loss):
+                break
+    return best

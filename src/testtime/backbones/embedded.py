@@ -1,0 +1,131 @@
+"""The small TabICL that ships with the package: weights of our own pretraining, verified on load, used offline."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load as load_safetensors
+from tabicl._model.tabicl import TabICL
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from testtime.adapt.learner import Learner, Rows
+from testtime.backbones.scaling import ColumnScaler
+from testtime.backbones.tabicl_forward import ICL_STAGE, tabicl_logits
+from testtime.errors import BackboneError, sentence
+
+__all__ = ["EmbeddedBackbone", "TabICLClassifierLearner", "load_embedded"]
+
+
+class TabICLClassifierLearner:
+    """A ``TabICL`` module as the adapt engine sees it, for one table with `n_classes` classes."""
+
+    def __init__(self, module: nn.Module, n_classes: int) -> None:
+        self.module = module
+        self.n_classes = n_classes
+
+    def output(self, context: Rows, query_x: Tensor) -> Tensor:
+        """Logits of the table's classes, ``(q, n_classes)``."""
+        logits = tabicl_logits(self.module, context.x[None], context.y[None], query_x[None])
+        return logits[0, :, : self.n_classes]
+
+    def row_losses(self, output: Tensor, target: Tensor) -> Tensor:
+        """Log loss per row in nats."""
+        return F.cross_entropy(output, target, reduction="none")
+
+    def parts(self) -> Mapping[str, Sequence[str]]:
+        """Column and row stages are "encoders", the decoder is "head"."""
+        names = [name for name, _ in self.module.named_parameters()]
+        return {
+            "encoders": [name for name in names if not name.startswith(ICL_STAGE)],
+            "head": [name for name in names if name.startswith(f"{ICL_STAGE}.decoder")],
+        }
+
+
+class EmbeddedBackbone:
+    """The embedded classifier.
+
+    The base module is held once per process and never changed; estimators work on copies (a few MB each).
+    """
+
+    name = "embedded"
+    max_features = 500
+
+    def __init__(self, module: nn.Module, fingerprint: str, max_classes: int) -> None:
+        self._module = module
+        self.fingerprint = fingerprint
+        self.max_classes = max_classes
+
+    def new_module(self) -> nn.Module:
+        """Return a private copy of the base module."""
+        return copy.deepcopy(self._module)
+
+    def learner(self, module: nn.Module, n_classes: int) -> Learner:
+        """Return the adapt engine's view of `module`."""
+        return TabICLClassifierLearner(module, n_classes)
+
+    def fit_scaler(self, x: NDArray[np.float64]) -> ColumnScaler:
+        """Fit the column preprocessing."""
+        return ColumnScaler.fit(x)
+
+    def load_scaler(self, arrays: Mapping[str, NDArray[np.float64]]) -> ColumnScaler:
+        """Rebuild the column preprocessing."""
+        return ColumnScaler.from_arrays(arrays)
+
+
+def _read(name: str) -> bytes:
+    return (files("testtime.backbones") / "weights" / name).read_bytes()
+
+
+@lru_cache(maxsize=1)
+def load_embedded() -> EmbeddedBackbone:
+    """Load the embedded classifier from the package's own files.
+
+    Raises
+    ------
+    BackboneError
+        When the weights are missing or differ from the sha256 beside them, or when the installed tabicl lays out its
+        module differently.
+    """
+    try:
+        card: dict[str, Any] = json.loads(_read("classifier.json"))
+        payload = _read("classifier.safetensors")
+    except OSError as error:
+        raise BackboneError(
+            sentence(f"the embedded weights cannot be read ({error})", remedy="Reinstall testtime")
+        ) from error
+    fingerprint = hashlib.sha256(payload).hexdigest()
+    if fingerprint != card["sha256"]:
+        raise BackboneError(
+            sentence(
+                f"the embedded weights have sha256 {fingerprint[:12]}...",
+                expected=f"{card['sha256'][:12]}...",
+                why="the file was changed or damaged",
+                remedy="Reinstall testtime",
+            )
+        )
+    # Building the module draws random weights, which are overwritten; the caller's random stream must not notice.
+    with torch.random.fork_rng(devices=[]):
+        module = TabICL(**card["config"])
+    state = {name: tensor.float() for name, tensor in load_safetensors(payload).items()}
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        raise BackboneError(
+            sentence(
+                "the embedded weights do not fit the installed tabicl",
+                expected="tabicl >= 2.2, < 3",
+                why=str(error).splitlines()[0],
+                remedy="pip install 'tabicl>=2.2,<3'",
+            )
+        ) from error
+    return EmbeddedBackbone(module.train(), fingerprint, int(card["config"]["max_classes"]))
