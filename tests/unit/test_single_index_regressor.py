@@ -60,6 +60,14 @@ def test_order_of_the_rows_does_not_matter() -> None:
     np.testing.assert_allclose(fit(X, y).predict(X), fit(X[order], y[order]).predict(X), atol=1e-4)
 
 
+def test_far_outside_the_data_predictions_stay_within_the_range_of_the_labels() -> None:
+    X, y, _ = table(2)
+    far = fit(X, y).predict(1e6 * X)
+    span = y.max() - y.min()
+    assert far.min() >= y.min() - span - 1e-9
+    assert far.max() <= y.max() + span + 1e-9
+
+
 def test_the_same_seed_gives_the_same_bytes() -> None:
     X, y, _ = table(3)
     first, second = fit(X, y), fit(X, y)

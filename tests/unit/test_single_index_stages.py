@@ -251,7 +251,7 @@ def test_joint_training_does_not_beat_the_split() -> None:
             X, y, 0.35 * np.eye(4), kind="distill", rng=np.random.default_rng(seed)
         ).direction
         joint, split = (
-            joint_training(X, y, start, width=32, n_steps=150),
+            joint_training(X, y, start, width=24, n_steps=100),
             split_training(X, y, start, width=32),
         )
         assert joint.losses[-1] < joint.losses[0]
