@@ -242,7 +242,7 @@ def test_an_error_while_attaching_leaves_nothing_behind():
 
 
 def test_the_seed_decides_the_low_rank_factors():
-    learner, _ = make("attention")
+    _learner, _ = make("attention")
     states = []
     for seed in (0, 0, 1):
         fresh, _ = make("attention")
