@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 from hypothesis import settings
-from tests.support.models import tiny_backbone
 
 from tests.support.models import tiny_backbone
 from testtime.backbones import embedded

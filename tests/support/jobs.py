@@ -6,8 +6,8 @@ import hashlib
 
 import numpy as np
 import torch
-from tests.support.models import random_rows, tiny_backbone
 
+from tests.support.models import random_rows, tiny_backbone
 from testtime.backbones import embedded
 
 

@@ -156,19 +156,21 @@ def fit_guarded(
     results: list[_FoldResult] = []
     verdict = decide([], [])
     n_folds = min(guard.max_folds or len(split.folds), len(split.folds))
+    longest = 0.0
     for fold, fold_seed in enumerate(seed.spawn(n_folds)):
-        if results and deadline is not None and clock() + results[0].steps.seconds * 1.2 > deadline:
+        started = clock()
+        if results and deadline is not None and started + longest > deadline:
             break
         result = _run_fold(learner, rows, split, fold, plan, guard, fold_seed, deadline, clock, on_step)
-        if fold and not result.steps.n_steps:
+        longest = max(longest, clock() - started)
+        if fold and result.steps.finite and not result.steps.n_steps:
             break
         results.append(result)
         frozen = np.concatenate([r.frozen for r in results])
         adapted = np.concatenate([r.adapted for r in results])
         verdict = decide(frozen, adapted, guard.n_errors)
         if not np.isfinite(verdict.difference):
-            ended = result.steps.finite and not result.steps.n_steps
-            status = Status.REVERTED_TIME if ended else Status.REVERTED_NON_FINITE
+            status = _why_nothing_was_trained(result.steps) or Status.REVERTED_NON_FINITE
             return Outcome(
                 None, replace(verdict, status=status), result.steps, result.n_training, fold, len(results)
             )
@@ -178,6 +180,15 @@ def fit_guarded(
         if _rival_wins(results, guard.n_errors):
             break
     return _choose(results, verdict)
+
+
+def _why_nothing_was_trained(steps: Steps) -> Status | None:
+    """Return the status of steps that trained nothing usable, or None when they did."""
+    if not steps.finite:
+        return Status.REVERTED_NON_FINITE
+    if steps.n_steps == 0:
+        return Status.REVERTED_TIME if steps.out_of_time else Status.REVERTED_TOO_FEW
+    return None
 
 
 def _rival_wins(results: list[_FoldResult], n_errors: float) -> bool:
@@ -217,13 +228,6 @@ def fit_unguarded(
     """Train one adapter on all rows outside the context and keep it unless its loss became non-finite."""
     pool = np.concatenate(split.folds)
     steps = train(learner, rows, pool, plan, seed, deadline=deadline, clock=clock, on_step=on_step)
-    usable = steps.finite and steps.n_steps > 0
-    status = (
-        Status.UNGUARDED
-        if usable
-        else Status.REVERTED_NON_FINITE
-        if not steps.finite
-        else Status.REVERTED_TIME
-    )
-    verdict = replace(decide([], []), status=status)
-    return Outcome(steps.state if usable else None, verdict, steps, len(pool), -1, 0)
+    status = _why_nothing_was_trained(steps)
+    verdict = replace(decide([], []), status=status or Status.UNGUARDED)
+    return Outcome(steps.state if status is None else None, verdict, steps, len(pool), -1, 0)

@@ -140,6 +140,16 @@ class TTTClassifier(ClassifierMixin, TTTBase):
         BackboneError
             When the model cannot be loaded.
         """
+        before = dict(vars(self))
+        try:
+            self._fit(X, y)
+        except BaseException:  # also an interrupt: the estimator stays what it was, not half of another table
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+        return self
+
+    def _fit(self, X: Any, y: Any) -> None:
         settings = check_settings(self.get_params(deep=False))
         backbone = load_backbone(self.backbone)
         frame = self._check_table(X, reset=True)
@@ -157,7 +167,6 @@ class TTTClassifier(ClassifierMixin, TTTBase):
         self._x, self._y = x[fitted.order], codes[fitted.order]
         self._fingerprint = backbone.fingerprint
         self._serve(settings)
-        return self
 
     def _check_target(self, y: Any, n_rows: int, max_classes: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Return class labels and codes, or say why the target cannot be used."""

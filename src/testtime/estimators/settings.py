@@ -60,6 +60,8 @@ def _device(name: Any) -> torch.device:
         raise InputError(
             sentence(f"device={name!r}", expected="'cpu', 'cuda', 'cuda:0', ... or 'auto'")
         ) from error
+    if device.type not in ("cpu", "cuda"):
+        raise InputError(sentence(f"device={name!r}", expected="'cpu', 'cuda', 'cuda:0', ... or 'auto'"))
     if device.type == "cuda" and not torch.cuda.is_available():
         raise InputError(
             sentence(
@@ -91,7 +93,7 @@ def check_settings(params: dict[str, Any]) -> Settings:
     if not isinstance(guard, bool):
         raise InputError(sentence(f"guard={guard!r}", expected="True or False"))
     precision = params["precision"]
-    if precision not in _PRECISIONS:
+    if not isinstance(precision, str) or precision not in _PRECISIONS:
         raise InputError(
             sentence(f"precision={precision!r}", expected="one of " + ", ".join(map(repr, _PRECISIONS)))
         )

@@ -54,6 +54,9 @@ class Readout(Result):
         The chosen one of :data:`RIDGES` or :data:`PENALTIES`.
     held_out_error
         Winsorised leave-one-out mean squared error of the choice.
+    limits
+        Predictions are held between these: the labels seen, widened by their range on either side. A
+        polynomial far outside the data would otherwise predict anything.
     """
 
     kind: str
@@ -64,12 +67,15 @@ class Readout(Result):
     intercept: float
     penalty: float
     held_out_error: float
+    limits: tuple[float, float]
 
     def __call__(self, z: Array) -> Array:
         """Evaluate at projections of shape `(n_rows, n_directions)`; returns `(n_rows,)`."""
         if self.kind == "hermite":
-            return self.intercept + self.coefficients @ hermite_basis(z.shape[1], self.degree).design(z.T)
-        return self.intercept + np.maximum(z @ self.weights.T + self.biases, 0.0) @ self.coefficients
+            features = hermite_basis(z.shape[1], self.degree).design(z.T).T
+        else:
+            features = np.maximum(z @ self.weights.T + self.biases, 0.0)
+        return np.clip(self.intercept + features @ self.coefficients, *self.limits)
 
 
 def fit_readout(z: Array, y: Array, *, rng: np.random.Generator, **options: object) -> Readout:
@@ -163,7 +169,9 @@ def _relu(
         coefficients = vectors[t] @ (shrink[t, :, k] * target[t])
         intercept = float(level[t] - centre[t] @ coefficients)
         mean_error = float(errors[t, :, k].mean())
-        readout = Readout("relu", weights, biases[t], coefficients, 0, intercept, ridges[k], mean_error)
+        readout = Readout(
+            "relu", weights, biases[t], coefficients, 0, intercept, ridges[k], mean_error, _limits(y[t])
+        )
         found.append((readout, errors[t, :, k]))
     return found
 
@@ -184,7 +192,19 @@ def _hermite(z: Array, y: Array, degree: int) -> list[tuple[Readout, Array]]:
         coefficients = fits[k].coefficients[t]
         mean_error = float(errors[k, t].mean())
         readout = Readout(
-            "hermite", *nothing, coefficients, degree, float(level[t]), PENALTIES[k], mean_error
+            "hermite",
+            *nothing,
+            coefficients,
+            degree,
+            float(level[t]),
+            PENALTIES[k],
+            mean_error,
+            _limits(y[t]),
         )
         found.append((readout, errors[k, t]))
     return found
+
+
+def _limits(y: Array) -> tuple[float, float]:
+    low, high = float(y.min()), float(y.max())
+    return 2 * low - high, 2 * high - low

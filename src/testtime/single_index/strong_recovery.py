@@ -269,7 +269,7 @@ def profile_newtons(
         basis = hermite_basis(n_directions, higher)
         if n_rows < ROWS_PER_FEATURE * len(basis.exponents):
             break
-        # the search with a higher degree is worth its time only where the longer link helps along the same direction
+        # search with a higher degree only where the longer link helps along the same direction
         z = directions[active] @ X[active].swapaxes(1, 2)
         longer = held_out_rows(fit_links(basis, z, y[active], penalty))
         active = active[clearly_lower(longer, errors[active], margin=0.0)]

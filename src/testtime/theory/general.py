@@ -242,6 +242,8 @@ def same_normalized(step: Step) -> Coefficients:
     def second_moment(metric: Array) -> float:
         return task.mean(_Residual(step, law, metric).mean(0))
 
+    if not step.rows:  # without a context there is nothing to write along
+        return Coefficients(0.0, 0.0, 0.0, 1.0)
     linear, square, excess = (second_moment(_symmetric(once)), second_moment(twice), second_moment(spectrum))
     return Coefficients(linear, square, trace * (excess + step.noise), 1.0)
 

@@ -87,8 +87,9 @@ def same_fixed(step: ScalarStep) -> Coefficients:
 
 def same_normalized(step: ScalarStep) -> Coefficients:
     """A step divided by |u|^2, evaluated on its own context: the excess risk is all that matters."""
+    reads = np.asarray(step.rows > 0, dtype=float)  # without a context there is nothing to write along
     excess = step.residual(0)
-    return Coefficients(excess, excess, step.dim * (excess + step.noise), np.ones(()))
+    return Coefficients(reads * excess, reads * excess, reads * step.dim * (excess + step.noise), np.ones(()))
 
 
 def _length(step: ScalarStep) -> Any:

@@ -34,7 +34,7 @@ Integers = NDArray[np.int64]
 
 _N_POINTS = 1 << 16
 _N_CELLS = 1024
-_MAX_CROSSINGS = 2_000_000
+_MAX_CROSSINGS = 500_000
 _NOISE = 1e-10  # ups and downs of the link smaller than this, in units of its size, are rounding
 
 
@@ -59,15 +59,13 @@ def level_set_profile(link: PointwiseLink, quadrature: LinkQuadrature, degree: i
             break
         noise *= 10  # a link with numerical noise: merge labels that only the noise tells apart
     crossing, slack, cell_of = _crossings(link, z, values, edges)
-    mass, moments, blur = _cell_integrals(crossing, slack, cell_of, len(edges) + 1, degree)
+    mass, moments, mass_blur, blur = _cell_integrals(crossing, slack, cell_of, len(edges) + 1, degree)
     bounds = [_lower_bound(mass, moments, levels <= depth) for depth in (0, 1, 2)]
     extrapolated = [bounds[1] + (bounds[1] - bounds[0]) / 3, bounds[2] + (bounds[2] - bounds[1]) / 3]
-    errors = np.abs(extrapolated[1] - extrapolated[0]) + _rounding(mass, moments, blur)
+    errors = np.abs(extrapolated[1] - extrapolated[0]) + _rounding(mass, moments, mass_blur, blur)
     profile = np.clip(extrapolated[1], 0.0, 1.0)
-    if np.array_equal(
-        values, link(-z)
-    ):  # an even link hides the sign of z, so odd h_k average to zero exactly
-        profile[::2], errors[::2] = 0.0, 0.0
+    if np.allclose(values, link(-z), rtol=1e-12, atol=noise):
+        profile[::2], errors[::2] = 0.0, 0.0  # an even link hides the sign of z: odd h_k average to zero
     return LevelSetProfile(profile, errors, len(edges) + 1)
 
 
@@ -188,8 +186,8 @@ def _crossings(link: PointwiseLink, z: Array, values: Array, edges: Array) -> tu
 
 def _cell_integrals(
     crossing: Array, slack: Array, cells: Integers, n_cells: int, degree: int
-) -> tuple[Array, Array, Array]:
-    """Gaussian mass, integrals of h_1..h_degree, and their uncertainty, per cell."""
+) -> tuple[Array, Array, Array, Array]:
+    """Gaussian mass and integrals of h_1..h_degree per cell, and the uncertainty of both."""
     ends = np.concatenate([[-np.inf], crossing, [np.inf]])
     low, high = ends[:-1], ends[1:]
     right_half = low > 0  # differences of the upper tail are exact there
@@ -202,6 +200,8 @@ def _cell_integrals(
     uncertain[1:-1] = np.abs(polynomials[:, 1:]) * slack[:, None] + np.finfo(float).eps * np.abs(
         primitive[1:-1]
     )
+    uncertain_mass = np.zeros(len(ends))
+    uncertain_mass[1:-1] = density * slack
     increments, doubts = np.diff(primitive, axis=0), uncertain[:-1] + uncertain[1:]
 
     def gather(column: Array) -> Array:
@@ -209,7 +209,7 @@ def _cell_integrals(
 
     moments = np.stack([gather(column) for column in increments.T], axis=1)
     blur = np.stack([gather(column) for column in doubts.T], axis=1)
-    return gather(mass), moments, blur
+    return gather(mass), moments, gather(uncertain_mass[:-1] + uncertain_mass[1:]), blur
 
 
 def _lower_bound(mass: Array, moments: Array, kept_edges: NDArray[np.bool_]) -> Array:
@@ -220,8 +220,9 @@ def _lower_bound(mass: Array, moments: Array, kept_edges: NDArray[np.bool_]) -> 
     return (M[filled] ** 2 / P[filled, None]).sum(axis=0)
 
 
-def _rounding(mass: Array, moments: Array, blur: Array) -> Array:
-    """What uncertain crossings can add to the bound."""
-    filled = mass > 0
-    M, B, P = np.abs(moments[filled]), blur[filled], mass[filled, None]
+def _rounding(mass: Array, moments: Array, mass_blur: Array, blur: Array) -> Array:
+    """What uncertain crossings can add to the bound; a cell of no certain mass weighs what it may weigh."""
+    weight = np.maximum(mass, mass_blur)
+    filled = weight > 0
+    M, B, P = np.abs(moments[filled]), blur[filled], weight[filled, None]
     return np.minimum((2 * M * B + B**2) / P, 1.0).sum(axis=0)

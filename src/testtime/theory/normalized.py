@@ -31,6 +31,7 @@ Array = NDArray[np.float64]
 
 _LOG_STEP = 0.2
 _LOG_LOW, _LOG_HIGH = -40.0, 90.0
+_NEGLIGIBLE = 45.0  # exp(-45) of the largest value
 
 
 def check_ratio_moments(rows: Any, dim: Any, noise: Any) -> None:
@@ -198,7 +199,10 @@ def _nodes(values: Array, here: Array, n: float) -> tuple[_Tilt, Array]:
     shapes = 1.0 / (1.0 + 2.0 * theta[:, None] * values)
     log_weight = 0.5 * np.log(shapes).sum(axis=1)
     tilt = _Tilt(n, theta, theta * (shapes @ here**2), log_weight)
-    mass = tilt.log_weight + np.log(theta)  # the slowest integrand, 1/q
-    kept = mass > mass.max() - 45.0
+    # the integrands that decay most slowly: 1/q towards theta = 0, |u|^2/q^2 towards infinity
+    size = tilt.base * (shapes @ values) + shapes**2 @ here**2
+    near = tilt.log_weight + np.log(theta)
+    far = near + np.log(theta) + np.log(size)
+    kept = (near > near.max() - _NEGLIGIBLE) | (far > far.max() - _NEGLIGIBLE)
     theta, shapes = theta[kept], shapes[kept]
     return _Tilt(n, theta, theta * (shapes @ here**2), log_weight[kept]), shapes

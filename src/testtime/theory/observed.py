@@ -93,5 +93,7 @@ def observed_coefficients(step: Step, summary: Array, context: str, rule: str) -
         square = m * (m + 1.0) * float(read @ a) ** 2 + m * label * float(read @ (spectrum * read))
     along, noise = square * float(residual @ apply(twice, residual)), square * trace * risk
     if rule == "normalized":
+        if not size:
+            return before, Coefficients(0.0, 0.0, 0.0, 1.0)
         return before, Coefficients(linear / size, along / size**2, noise / size**2, 1.0)
     return before, Coefficients(linear, along, noise, size)
