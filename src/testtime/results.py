@@ -26,11 +26,10 @@ class Status(StrEnum):
     PLAIN = "plain in-context learning; no step was asked for"
     REVERTED_NO_GAIN = "reverted: no gain on guard rows; more rows or a smaller step may help"
     REVERTED_NON_FINITE = "reverted: the loss became non-finite; lower step_size"
-    REVERTED_TOO_FEW = (
-        "not adapted: too few rows to train on and to guard; add rows or pass n_context and n_steps"
-    )
-    REVERTED_TIME = "not adapted: the time limit ended before the first step; raise time_limit"
-    REVERTED_ALL_ROWS = "reverted: plain in-context learning with all rows as context is better on guard rows"
+    REVERTED_TOO_FEW = "too few rows to train on and to guard; add rows"
+    REVERTED_TIME = "the time limit ended before the first step; raise time_limit"
+    REVERTED_ALL_ROWS = "reverted: plain in-context learning with a longer context is better on guard rows"
+    REVERTED_RARE_CLASS = "reverted: classes with few guard rows became worse; add rows of them or merge them"
     UNGUARDED = "adapted weights kept without a guard, as asked"
 
 
@@ -172,6 +171,8 @@ class Adaptation(Result):
         seen = f"On {self.n_guard:,} guard rows that were not trained on ({folds}), the log loss"
         if not math.isfinite(self.loss_after):
             return f"{seen} of {self.loss_before:.4f} became non-finite."
+        if self.loss_after == self.loss_before:
+            return f"{seen} stayed at {self.loss_before:.4f}: the line search chose length zero."
         change = "fell" if self.loss_after < self.loss_before else "rose"
         return (
             f"{seen} {change} from {self.loss_before:.4f} to {self.loss_after:.4f}: paired difference "
@@ -340,7 +341,7 @@ class Plan(Result):
         lines.append(f"A start of {scaled} reaches {self.scaled_risk:.4g}.")
         needed = self.context_without
         lines.append(
-            "No context length reaches this risk without a step."
+            "Without a step, no context length that was searched reaches this risk."
             if needed == float("inf")
             else f"Without a step the same risk needs {needed:,} context rows."
         )

@@ -104,6 +104,7 @@ def test_the_members_of_the_status():
         "REVERTED_TOO_FEW",
         "REVERTED_TIME",
         "REVERTED_ALL_ROWS",
+        "REVERTED_RARE_CLASS",
         "UNGUARDED",
     }
 

@@ -136,7 +136,7 @@ def test_arguments_that_cannot_be_used(case, capsys, tmp_path, monkeypatch):
 def model(tmp_path_factory):
     """A saved plain model of the table above, made by the command."""
     folder = tmp_path_factory.mktemp("model")
-    (folder / "train.csv").write_bytes(csv(table(when="2020-01-01")))
+    (folder / "train.csv").write_bytes(csv(table(when=pd.date_range("2020-01-01", periods=60).astype(str))))
     arguments = [
         "adapt",
         "train.csv",
@@ -251,7 +251,7 @@ def test_models_and_places_that_cannot_be_used(model, capsys, tmp_path, monkeypa
         (("report", model, "--table", "new.csv"), "no column 'label'"),
         (("report", model, "--table", "held.csv"), "held-out label 'maybe'; expected one of 'no', 'yes'"),
         (("report", model, "--table", "unlabelled.csv"), "1 held-out rows have no 'label'"),
-        (("demo", "--out", "taken.csv"), "is not a saved adapter"),
+        (("demo", "--out", "taken.csv"), "'taken.csv' exists"),
     ]:
         assert said in refused(capsys, tmp_path, *argv)
 

@@ -101,7 +101,8 @@ def test_a_time_limit_lowers_the_steps_and_says_so(monkeypatch: pytest.MonkeyPat
     ("n_rows", "n_classes", "params", "texts"),
     [
         (100, 2, {"n_context": 101, "n_steps": 0}, ["n_context=101", "100 rows", "100 or less"]),
-        (100, 2, {"n_context": 93}, ["n_context=93", "8 of them needed", "92 or less"]),
+        (200, 2, {"n_context": 193}, ["n_context=193", "8 of them needed", "192 or less"]),
+        (8, 2, {"n_context": 4, "n_steps": 3}, ["n_context=4", "Add rows, or pass n_steps=0"]),
         (5000, 2, {"n_context": 4997}, ["n_context=4,997", "5,000 rows", "4,992 or less"]),
         (100, 5, {"n_context": 4, "n_steps": 0}, ["n_context=4", "classes, 5", "n_context=5 or more"]),
         (100, 5, {"n_context": 4, "n_steps": 2}, ["n_context=4", "classes, 5"]),

@@ -18,14 +18,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from testtime.adapt.adapters import attached
-from testtime.adapt.episodes import RowSplit
+from testtime.adapt.episodes import RowSplit, stratified_order
 from testtime.adapt.guard import Verdict, decide
 from testtime.adapt.learner import Learner, Rows, frozen_row_losses
-from testtime.adapt.step import StepPlan, Steps, train
+from testtime.adapt.step import StepPlan, Steps, class_codes, train
 from testtime.errors import InputError, sentence
 from testtime.results import Status
 
 __all__ = ["GuardPlan", "Outcome", "fit_guarded", "fit_unguarded"]
+
+
+FEW_GUARD_ROWS = 5
+"""A class with fewer guard rows than this is hardly seen: the mean and its standard error say nothing about it."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,12 @@ def _run_fold(
     reserve = 2.0 * (clock() - started)
     rival = None
     if guard.rival_rows > len(split.context):
-        longer = np.concatenate([split.context, pool])[: guard.rival_rows]
+        # Folds are sorted by row; a table sorted by class would give a lopsided prefix.
+        labels = class_codes(rows)
+        again = stratified_order(
+            None if labels is None else labels[pool], len(pool), np.random.default_rng(guard.rival_rows)
+        )
+        longer = np.concatenate([split.context, pool[again]])[: guard.rival_rows]
         rival = _losses(learner, rows.take(torch.as_tensor(longer)), guard_rows)
     train_deadline = None if deadline is None else deadline - reserve
     steps = train(learner, rows, pool, plan, seed, deadline=train_deadline, clock=clock, on_step=on_step)
@@ -174,12 +183,40 @@ def fit_guarded(
             return Outcome(
                 None, replace(verdict, status=status), result.steps, result.n_training, fold, len(results)
             )
+        seen = np.concatenate(split.folds[: fold + 1])
+        if not _rare_classes_are_safe(rows, seen, adapted - frozen):
+            verdict = replace(verdict, status=Status.REVERTED_RARE_CLASS) if verdict.kept else verdict
         clearly_better = -verdict.difference > guard.decisive * verdict.standard_error
+        clearly_better = clearly_better and not _misses_a_class(rows, seen)
         if clearly_better or verdict.difference > guard.n_errors * verdict.standard_error:
             break
         if _rival_wins(results, guard.n_errors):
             break
     return _choose(results, verdict)
+
+
+def _hardly_seen(rows: Rows, guarded: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Mask of the guard rows whose class has fewer than :data:`FEW_GUARD_ROWS` of them; none for regression."""
+    labels = class_codes(rows)
+    if labels is None:
+        return np.zeros(len(guarded), dtype=bool)
+    codes = labels[guarded]
+    return np.bincount(codes, minlength=codes.max() + 1)[codes] < FEW_GUARD_ROWS
+
+
+def _misses_a_class(rows: Rows, guarded: NDArray[np.int64]) -> bool:
+    """Whether some class of the table has fewer than :data:`FEW_GUARD_ROWS` guard rows, or none."""
+    labels = class_codes(rows)
+    if labels is None:
+        return False
+    there = np.bincount(labels) > 0
+    return bool((np.bincount(labels[guarded], minlength=len(there))[there] < FEW_GUARD_ROWS).any())
+
+
+def _rare_classes_are_safe(rows: Rows, guarded: NDArray[np.int64], delta: NDArray[np.float64]) -> bool:
+    """Whether the rows of hardly seen classes, taken together, have not become worse."""
+    rare = _hardly_seen(rows, guarded)
+    return not rare.any() or float(delta[rare].mean()) <= 0
 
 
 def _why_nothing_was_trained(steps: Steps) -> Status | None:
@@ -227,7 +264,16 @@ def fit_unguarded(
 ) -> Outcome:
     """Train one adapter on all rows outside the context and keep it unless its loss became non-finite."""
     pool = np.concatenate(split.folds)
-    steps = train(learner, rows, pool, plan, seed, deadline=deadline, clock=clock, on_step=on_step)
+    context, some = rows.take(torch.as_tensor(split.context)), rows.take(torch.as_tensor(pool[:64]))
+    started = clock()
+    _losses(learner, context, some)
+    train_deadline = None if deadline is None else deadline - 1.2 * (clock() - started)
+    steps = train(learner, rows, pool, plan, seed, deadline=train_deadline, clock=clock, on_step=on_step)
     status = _why_nothing_was_trained(steps)
+    if status is None:  # losses are taken before each step, so nobody has looked at the last one
+        with attached(learner, plan.spec, torch.Generator()) as adapter:
+            adapter.load(steps.state)
+            if not np.isfinite(_losses(learner, context, some)).all():
+                status = Status.REVERTED_NON_FINITE
     verdict = replace(decide([], []), status=status or Status.UNGUARDED)
     return Outcome(steps.state if status is None else None, verdict, steps, len(pool), -1, 0)

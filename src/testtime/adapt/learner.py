@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Learner", "Rows"]
+__all__ = ["Learner", "Rows", "frozen_row_losses"]
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def probe_contexts(
     longest = sizes[-1]
     query = rows.take(torch.as_tensor(order[longest : longest + n_query]))
     losses = [
-        frozen_row_losses(learner, rows.take(torch.as_tensor(order[:n])), query).double().numpy()
+        frozen_row_losses(learner, rows.take(torch.as_tensor(order[:n])), query).double().cpu().numpy()
         for n in sizes
     ]
     probes = []

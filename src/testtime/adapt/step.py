@@ -21,7 +21,7 @@ from testtime.adapt.episodes import sample_episode, stratified_order
 from testtime.adapt.learner import Learner, Rows, frozen_row_losses
 from testtime.errors import InputError, sentence
 
-__all__ = ["StepPlan", "Steps", "line_search", "train"]
+__all__ = ["StepPlan", "Steps", "class_codes", "line_search", "train"]
 
 LENGTHS = tuple(2.0**k for k in range(-3, 6))
 """Multiples of the base step that the line search tries, besides zero."""
@@ -109,8 +109,8 @@ def _episode_loss(learner: Learner, rows: Rows, context: NDArray, query: NDArray
     return learner.row_losses(learner.output(context_rows, query_rows.x), query_rows.y).mean()
 
 
-def _stratify(rows: Rows) -> NDArray | None:
-    """Class codes of classification rows; None for real-valued targets."""
+def class_codes(rows: Rows) -> NDArray | None:
+    """Return the class codes of classification rows, ``(N,)``; None for real-valued targets."""
     return None if rows.y.is_floating_point() else rows.y.cpu().numpy()
 
 
@@ -169,7 +169,7 @@ def _many_steps(
     clock: Callable[[], float],
     on_step: Callable[[int, float], None] | None,
 ) -> Steps:
-    labels = _stratify(rows)
+    labels = class_codes(rows)
     parameters = adapter.parameters()
     optimizer = torch.optim.AdamW(parameters, lr=plan.learning_rate, weight_decay=0.0)
     losses: list[float] = []
@@ -224,7 +224,7 @@ def _single_step(
     clock: Callable[[], float],
     on_step: Callable[[int, float], None] | None,
 ) -> Steps:
-    labels = _stratify(rows)
+    labels = class_codes(rows)
     pool_labels = None if labels is None else labels[pool]
     order = pool[stratified_order(pool_labels, len(pool), rng)]
     n_held_out = len(pool) // 3 if plan.line_search else 0

@@ -14,6 +14,8 @@ from testtime.errors import TestTimeError
 
 __all__ = ["app", "main"]
 
+_INTERRUPTED = 130  # typer's exit code for Ctrl-C
+
 app = typer.Typer(
     name="testtime",
     help="Test-time training of in-context learners: adapt a table, see that it is better, know why.",
@@ -33,6 +35,8 @@ def main(argv: list[str] | None = None) -> None:
     except TestTimeError as error:
         sys.stderr.write(f"testtime: {error}\n")
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("testtime: interrupted; nothing was written.\n")
+    except SystemExit as stop:
+        if stop.code != _INTERRUPTED:
+            raise
+        sys.stderr.write("testtime: interrupted; what was not reported as written was not.\n")
         sys.exit(1)

@@ -38,7 +38,13 @@ def adapt(
         str, typer.Option(help="Gradient steps, or auto; 0 is plain in-context learning.")
     ] = "auto",
     what: Annotated[str, typer.Option("--adapt", help="auto, encoders, lora, norms, head or all.")] = "auto",
+    step_size: Annotated[str, typer.Option(help="First rate of the optimiser, or auto.")] = "auto",
+    rank: Annotated[int, typer.Option(help="Rank of --adapt lora.")] = 8,
+    guard: Annotated[
+        bool, typer.Option("--guard/--no-guard", help="Keep the adapted weights only if guard rows agree.")
+    ] = True,
     n_members: Annotated[int, typer.Option(help="Members that are averaged.")] = 1,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ... or auto.")] = "cpu",
     time_limit: Annotated[float | None, typer.Option(help="Seconds for the fit.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     max_rows: Annotated[
@@ -68,6 +74,10 @@ def adapt(
     arguments = {
         "n_context": _number_or_auto("--n-context", n_context),
         "n_steps": _number_or_auto("--n-steps", n_steps),
+        "step_size": _number_or_auto("--step-size", step_size, float),
+        "rank": rank,
+        "guard": guard,
+        "device": device,
         "adapt": what,
         "n_members": n_members,
         "time_limit": time_limit,
@@ -179,13 +189,14 @@ def predict(
         typer.echo(f"{rows[0]:,} {'row' if rows[0] == 1 else 'rows'} predicted, written to {out}")
 
 
-def _number_or_auto(option: str, text: str) -> int | str:
+def _number_or_auto(option: str, text: str, kind: type[int] | type[float] = int) -> float | str:
     if text == "auto":
         return text
     try:
-        return int(text)
+        return kind(text)
     except ValueError as error:
-        raise InputError(sentence(f"{option} {text}", expected="an integer or auto")) from error
+        expected = "an integer or auto" if kind is int else "a number or auto"
+        raise InputError(sentence(f"{option} {text}", expected=expected)) from error
 
 
 def _split_sentence(n_rows: int, n_scored: int, share: float) -> str:

@@ -35,9 +35,9 @@ def demo(
     4,000 rows of a census table with mixed columns are fitted; others are scored, plain and adapted, at
     several context lengths. Needs no network. A demo that was there before is replaced.
     """
-    from testtime.store import add_document, refuse_existing
+    from testtime.store import add_document
 
-    refuse_existing(out, overwrite=True)
+    _refuse_models_of_the_user(out)
     check_seed(seed)
     started = time.perf_counter()
 
@@ -78,7 +78,9 @@ def demo(
     estimator.save(out, overwrite=True)
     summary = summarise(table.X.iloc[train], table.target.iloc[train]).to_dict()
     types = {name: "text" if kind == "category" else "number" for name, kind in table.X.dtypes.items()}
-    add_document(out, "training", {"types": types, "table": summary, "notes": [described, *notes]})
+    add_document(
+        out, "training", {"types": types, "table": summary, "notes": [described, *notes], "demo": True}
+    )
     add_document(out, "evaluation", evaluation)
     page = out / REPORT
     write_report(report_data(out), page)
@@ -99,3 +101,11 @@ def demo(
     if pays is not None:
         echo_wrapped(pays.explain())
     typer.echo(f"\n{seconds:.0f} s in all. Model: {out}  Report: {page}")
+
+
+def _refuse_models_of_the_user(out: Path) -> None:
+    """Let the command replace what an earlier demo made, and nothing else."""
+    from testtime.store import read_document, refuse_existing
+
+    is_demo = (out / "manifest.json").is_file() and (read_document(out, "training") or {}).get("demo", False)
+    refuse_existing(out, overwrite=bool(is_demo))

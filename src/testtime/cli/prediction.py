@@ -58,7 +58,8 @@ def feature_types(model: Path) -> tuple[dict[str, str], dict[str, dict[str, Any]
     }
     training = read_document(model, "training")
     if training is not None:
-        return dict(training["types"]), levels
+        unused = {column["name"] for column in columns if column["kind"] == "unused"}
+        return {name: "text" if name in unused else kind for name, kind in training["types"].items()}, levels
     return {column["name"]: "number" if column["kind"] == "number" else "text" for column in columns}, levels
 
 

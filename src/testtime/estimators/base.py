@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,11 @@ def load_backbone(name: Any) -> Backbone:
     )
 
 
+def _has_text(rows: Any) -> bool:
+    """Whether a list of rows holds a text anywhere."""
+    return any(isinstance(value, str) for row in rows if isinstance(row, (list, tuple)) for value in row)
+
+
 class TTTBase(BaseEstimator):
     """Checks inputs and turns tables into numbers; subclasses fit and predict."""
 
@@ -67,6 +73,8 @@ class TTTBase(BaseEstimator):
                 if len(frame) == 0:
                     raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
             else:
+                if isinstance(X, (list, tuple)):  # NumPy would turn numbers beside text into text
+                    X = np.asarray(X, dtype=object) if _has_text(X) else X
                 array = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
                 frame = as_frame(array)
         except InputError:
@@ -79,8 +87,10 @@ class TTTBase(BaseEstimator):
         """Return the root seed: reproducible for an integer or a RandomState, fresh for None."""
         if self.random_state is None:
             return np.random.SeedSequence()
-        if isinstance(self.random_state, (int, np.integer)) and self.random_state >= 0:
+        if isinstance(self.random_state, numbers.Integral):
             return np.random.SeedSequence(int(self.random_state))
+        if isinstance(self.random_state, np.random.Generator):
+            return np.random.SeedSequence(int(self.random_state.integers(2**31)))
         return np.random.SeedSequence(int(check_random_state(self.random_state).randint(2**31 - 1)))
 
     def _encode_fit(self, frame: pd.DataFrame, backbone: Backbone) -> NDArray[np.float64]:

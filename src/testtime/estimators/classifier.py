@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
@@ -177,17 +178,19 @@ class TTTClassifier(ClassifierMixin, TTTBase):
         if hasattr(y, "to_pandas") and not hasattr(y, "iloc"):
             y = y.to_pandas()
         try:
-            y = column_or_1d(y, warn=True)
-            missing = _missing(y)
+            missing = pd.isna(np.asarray(y, dtype=object)).ravel() if np.ndim(y) else np.zeros(0, dtype=bool)
             if missing.any():
                 raise InputError(
                     sentence(
-                        f"the target is missing in {int(missing.sum()):,} of {len(y):,} rows (the first is row "
+                        f"the target is missing in {int(missing.sum()):,} of {len(missing):,} rows (the first is row "
                         f"{int(np.flatnonzero(missing)[0])})",
                         expected="a class in every row",
                         remedy="Drop these rows",
                     )
                 )
+            if isinstance(y, pd.Series) and pd.api.types.is_extension_array_dtype(y.dtype):
+                y = y.to_numpy(dtype=object)  # NumPy would make floats of nullable integers and truth values
+            y = _plain_labels(column_or_1d(y, warn=True))
             if len(y) != n_rows:
                 raise InputError(
                     sentence(f"X has {n_rows:,} rows and y has {len(y):,}", expected="one label per row")
@@ -336,10 +339,17 @@ class TTTClassifier(ClassifierMixin, TTTBase):
             self._serve(check_settings(self.get_params(deep=False)))
 
 
-def _missing(y: NDArray[Any]) -> NDArray[np.bool_]:
-    """Mask of None, NaN and NaT."""
-    if y.dtype.kind in "fc":
-        return np.isnan(y)
-    if y.dtype.kind == "O":
-        return np.array([value is None or value != value for value in y], dtype=bool)
-    return np.zeros(len(y), dtype=bool)
+def _plain_labels(y: NDArray[Any]) -> NDArray[Any]:
+    """Return labels as truth values, numbers or text: what object and nullable columns hold, in a dtype of its own.
+
+    Raises
+    ------
+    InputError
+        For times, which are hardly meant as classes.
+    """
+    if y.dtype == object:
+        y = pd.Series(y).infer_objects().to_numpy()
+    if y.dtype.kind in "mM":
+        got = f"the target holds times ({y.dtype})"
+        raise InputError(sentence(got, expected="classes", remedy="Convert them to text, or bin them first"))
+    return y

@@ -187,6 +187,8 @@ class ColumnEncoder:
                 _refuse_infinite(numbers, name)
             else:
                 _refuse_structures(values, name)
+                if _as_numbers(values) is not None and all(isinstance(level, str) for level in column.levels):
+                    values = values.map(str, na_action="ignore")  # digits that were text at fit
                 numbers = _codes(values, column.levels)
                 n_unseen = int((np.isnan(numbers) & values.notna().to_numpy()).sum())
                 if n_unseen:

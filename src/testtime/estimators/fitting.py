@@ -98,17 +98,28 @@ def fit_members(
         rival_rows=MAX_CONTEXT if settings.n_context is None else 0,
     )
     outcomes: list[Outcome] = []
+    member_deadline = deadline
     for index, (member, member_seed) in enumerate(zip(members, member_seeds, strict=True)):
         own_rows = rows if index == 0 else member.rows(x, y, torch.float32, settings.device)
+        if deadline is not None:  # every member gets its share of the time that is left
+            now = time.monotonic()
+            member_deadline = now + (deadline - now) / (len(members) - index)
         first = index % N_FOLDS  # members leave out different folds, which makes their average better
         turned = RowSplit(split.context, split.folds[first:] + split.folds[:first])
         if settings.guard:
             outcome = fit_guarded(
-                learner, own_rows, turned, steps, guard, member_seed, deadline=deadline, on_step=on_step
+                learner,
+                own_rows,
+                turned,
+                steps,
+                guard,
+                member_seed,
+                deadline=member_deadline,
+                on_step=on_step,
             )
         else:
             outcome = fit_unguarded(
-                learner, own_rows, turned, steps, member_seed, deadline=deadline, on_step=on_step
+                learner, own_rows, turned, steps, member_seed, deadline=member_deadline, on_step=on_step
             )
         outcomes.append(outcome)
         if outcome.state is None and index == 0:
@@ -121,7 +132,9 @@ def fit_members(
         members = [member for member, _ in kept]
         guarded = split.folds[outcomes[0].fold]
         trained = np.setdiff1d(np.concatenate(split.folds), guarded)
-        order = np.concatenate([split.context, guarded, trained])
+        # Longer contexts than the served one are prefixes too, so each part is put in a stratified order again.
+        parts = [part[stratified_order(y[part], len(part), rng)] for part in (guarded, trained)]
+        order = np.concatenate([split.context, *parts])
     status = outcomes[0].verdict.status
     record = _record(settings, plan, outcomes, status, len(members), time.monotonic() - started)
     return Fitted(tuple(members), order, record)
@@ -136,8 +149,11 @@ def _record(
     verdict = outcome.verdict if outcome else decide([], [])
     notes = list(plan.notes)
     if states and len(states) < settings.n_members:
-        notes.append(f"{len(states)} of {settings.n_members} members passed the guard and are averaged.")
-    if outcome and 0 < outcome.steps.n_steps < plan.n_steps:
+        lost = {o.verdict.status.value for o in outcomes if o.state is None}
+        notes.append(
+            f"{len(states)} of {settings.n_members} members are averaged; others: {'; '.join(sorted(lost))}."
+        )
+    if outcome and outcome.steps.out_of_time and outcome.steps.n_steps:
         notes.append(f"The time limit ended training after {outcome.steps.n_steps} of {plan.n_steps} steps.")
     length = outcome.steps.step_length if outcome else None
     rate = settings.step_size or AUTO_RATES[settings.adapt]

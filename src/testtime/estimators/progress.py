@@ -21,13 +21,16 @@ def progress(
     from tqdm import tqdm
 
     with tqdm(desc="adapting", unit="step") as bar:
+        planned = 0
 
         def on_plan(plan: RowPlan) -> None:
-            bar.reset(total=plan.n_steps)
+            nonlocal planned
+            planned = plan.n_steps
+            bar.reset(total=planned)
 
         def on_step(done: int, loss: float) -> None:
-            if done == 1 and bar.n:  # a further fold or member begins
-                bar.total = (bar.total or 0) + bar.n
+            if done == 1:  # a fold or a member begins; the one before may have ended early
+                bar.total = bar.n + planned
             bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
             bar.update(1)
 

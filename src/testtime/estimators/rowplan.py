@@ -61,10 +61,14 @@ class RowPlan:
 def _check_context(n_context: int, n_rows: int, n_classes: int, n_reserved: int) -> None:
     if n_context > n_rows - n_reserved:
         held = f", {n_reserved:,} of them needed for training and guard" if n_reserved else ""
+        most = n_rows - n_reserved
+        remedy = f"Lower n_context to {most:,} or less, or add rows"
+        if most < n_classes:
+            remedy = "Add rows, or pass n_steps=0 for plain in-context learning"
         raise InputError(
             sentence(
                 f"n_context={n_context:,} is more than the rows there are ({n_rows:,} rows{held})",
-                remedy=f"Lower n_context to {max(n_rows - n_reserved, 0):,} or less, or add rows",
+                remedy=remedy,
             )
         )
     if n_context < n_classes:
@@ -98,11 +102,10 @@ def plan_rows(
         return plan
 
     least = 2 * N_FOLDS
-    if settings.n_context is not None:
-        _check_context(settings.n_context, n_rows, n_classes, least)
     too_few = n_rows - max(n_classes, n_rows // 4) < least
     if (settings.n_steps is None and n_rows < MIN_ROWS) or (settings.n_context is None and too_few):
         n_context = everything if settings.n_context is None else settings.n_context
+        _check_context(n_context, n_rows, n_classes, 0)
         plan = RowPlan(n_context, n_context, 0)
         plan.notes.append(
             f"There are only {n_rows:,} rows, and rows are worth more as context than as training rows."
@@ -115,6 +118,7 @@ def plan_rows(
     sizes = probe_sizes(n_rows, n_classes)
     if settings.n_context is not None:
         n_context = settings.n_context
+        _check_context(n_context, n_rows, n_classes, least)
     elif not sizes:
         n_context = max(n_classes, n_rows // 4)
     else:
@@ -134,7 +138,8 @@ def plan_rows(
         n_steps = int(np.clip(n_pool // _ROWS_PER_STEP, MIN_STEPS, MAX_STEPS))
         if settings.time_limit is not None and seconds_per_row > 0:
             # A training step costs about three forward passes; the guard and one more fold need time as well.
-            affordable = int(0.5 * settings.time_limit / (3.0 * seconds_per_row * (n_context + N_QUERY)))
+            share = 0.5 * settings.time_limit / settings.n_members
+            affordable = int(share / (3.0 * seconds_per_row * (n_context + N_QUERY)))
             if affordable < n_steps:
                 n_steps = max(affordable, MIN_STEPS)
                 notes.append(f"The time limit of {settings.time_limit:g} s allows about {n_steps} steps.")

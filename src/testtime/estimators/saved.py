@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,8 +40,9 @@ def save(estimator: TTTClassifier, directory: str | os.PathLike[str], *, overwri
         for name, tensor in (member.state or {}).items():
             tensors[f"{m}/{name}"] = tensor.contiguous().cpu()
     params = estimator.get_params(deep=False)
-    if not isinstance(params["random_state"], (int, type(None))):
-        params["random_state"] = None  # a generator has no value that could be written down
+    seed = params["random_state"]  # a generator has no value that could be written down
+    params["random_state"] = int(seed) if isinstance(seed, numbers.Integral) else None
+    params["guard"] = bool(params["guard"])
     meta = {
         "estimator": type(estimator).__name__,
         "params": params,
@@ -56,7 +58,7 @@ def save(estimator: TTTClassifier, directory: str | os.PathLike[str], *, overwri
     return Path(directory)
 
 
-def load(directory: str | os.PathLike[str]) -> TTTClassifier:
+def load(directory: str | os.PathLike[str], *, device: str | None = None) -> TTTClassifier:
     """Read an estimator that was saved with ``save``.
 
     It predicts what the saved one predicted, bit for bit on the same machine. It holds the served context only, so
@@ -66,6 +68,8 @@ def load(directory: str | os.PathLike[str]) -> TTTClassifier:
     ----------
     directory
         Folder written by ``save``.
+    device
+        Where to predict; None takes the device it was fitted on.
 
     Raises
     ------
@@ -82,7 +86,7 @@ def load(directory: str | os.PathLike[str]) -> TTTClassifier:
                 expected="a folder written by TTTClassifier.save",
             )
         )
-    params = meta["params"]
+    params = {**meta["params"], **({} if device is None else {"device": device})}
     backbone = load_backbone(params["backbone"])
     tensors, arrays, meta = load_adapter(directory, base_fingerprint=backbone.fingerprint)
     estimator = TTTClassifier(**params)

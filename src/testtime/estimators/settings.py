@@ -6,6 +6,7 @@ import numbers
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from testtime.adapt.adapters import KINDS
@@ -72,6 +73,18 @@ def _device(name: Any) -> torch.device:
     return device
 
 
+def _check_random_state(seed: Any) -> None:
+    generators = (np.random.RandomState, np.random.Generator)
+    integer = isinstance(seed, numbers.Integral) and not isinstance(seed, bool) and seed >= 0
+    if seed is not None and not integer and not isinstance(seed, generators):
+        raise InputError(
+            sentence(
+                f"random_state={seed!r}",
+                expected="a non-negative integer, None, a RandomState or a Generator",
+            )
+        )
+
+
 def check_settings(params: dict[str, Any]) -> Settings:
     """Check the constructor arguments `params` of an estimator.
 
@@ -90,7 +103,7 @@ def check_settings(params: dict[str, Any]) -> Settings:
             )
         )
     guard = params["guard"]
-    if not isinstance(guard, bool):
+    if not isinstance(guard, (bool, np.bool_)):
         raise InputError(sentence(f"guard={guard!r}", expected="True or False"))
     precision = params["precision"]
     if not isinstance(precision, str) or precision not in _PRECISIONS:
@@ -98,6 +111,7 @@ def check_settings(params: dict[str, Any]) -> Settings:
             sentence(f"precision={precision!r}", expected="one of " + ", ".join(map(repr, _PRECISIONS)))
         )
     device = _device(params["device"])
+    _check_random_state(params["random_state"])
     default_dtype = torch.float64 if device.type == "cpu" else torch.float32
     return Settings(
         n_context=_integer("n_context", params["n_context"], 1, auto=True),
@@ -105,7 +119,7 @@ def check_settings(params: dict[str, Any]) -> Settings:
         step_size=_positive("step_size", params["step_size"], AUTO),
         adapt="encoders" if adapt == AUTO else adapt,
         rank=_integer("rank", params["rank"], 1) or 1,
-        guard=guard,
+        guard=bool(guard),
         n_members=_integer("n_members", params["n_members"], 1) or 1,
         device=device,
         predict_dtype=_PRECISIONS[precision] or default_dtype,

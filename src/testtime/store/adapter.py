@@ -41,6 +41,16 @@ def refuse_existing(directory: str | os.PathLike[str], *, overwrite: bool) -> No
     """
     target = Path(directory)
     if not os.path.lexists(target):
+        above = next(path for path in target.absolute().parents if os.path.lexists(path))
+        if not above.is_dir() or not os.access(above, os.W_OK):
+            raise StoreError(
+                sentence(
+                    f"{str(target)!r} cannot be made",
+                    expected="a place in a folder that can be written",
+                    why=f"{str(above)!r} is {'not writable' if above.is_dir() else 'not a folder'}",
+                    remedy="Choose another place",
+                )
+            )
         return
     if not overwrite:
         raise StoreError(
