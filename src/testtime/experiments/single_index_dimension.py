@@ -149,7 +149,7 @@ def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
         plots.name_axes(axes, x="labelled rows, N", title=title)
     panels[0].set_ylabel("squared error to the noise-free function")
     labels = [f"{dim}" for dim in config.dims]
-    plots.parameter_legend(panels[0], "inputs, d", labels, shades, loc="lower left")
+    plots.parameter_legend(panels[0], "inputs, d", labels, shades, loc="upper right")
     text = f"experiment: median over {config.n_tasks} fresh tasks, hidden dimension r = {config.rank}"
     plots.explain(figure, [("measured", text + "; squared errors winsorised at 9")])
     return figure

@@ -201,7 +201,7 @@ def _cell_integrals(
         primitive[1:-1]
     )
     uncertain_mass = np.zeros(len(ends))
-    uncertain_mass[1:-1] = density * slack
+    uncertain_mass[1:-1] = density * slack + np.finfo(float).eps
     increments, doubts = np.diff(primitive, axis=0), uncertain[:-1] + uncertain[1:]
 
     def gather(column: Array) -> Array:
