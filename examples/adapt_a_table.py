@@ -1,6 +1,6 @@
 """Adapt the embedded model to a real table, read why, and compare with the frozen model at the same context.
 
-    python examples/adapt_a_table.py
+python examples/adapt_a_table.py
 """
 
 from sklearn.metrics import log_loss

@@ -1,6 +1,6 @@
 """Recover a hidden direction and its link, and compare with kernel ridge regression.
 
-    python examples/single_index.py
+python examples/single_index.py
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """When does training from zero beat training from the pretrained weights? Exact theory, no data.
 
-    python examples/when_to_start_cold.py
+python examples/when_to_start_cold.py
 """
 
 from testtime.theory.linear import Setting, one_step, start_transition
