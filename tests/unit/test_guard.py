@@ -90,6 +90,13 @@ def test_one_non_finite_row_reverts(bad: float):
     assert verdict.loss_before == 1.0
 
 
+def test_a_gain_that_vanishes_in_rounding_is_none():
+    """The difference of the second row is exact, but next to 1e16 the two means are the same number."""
+    verdict = decide([1e16, 1.0], [1e16, 0.5], n_errors=0.0)
+    assert verdict.loss_after == verdict.loss_before
+    assert not verdict.kept
+
+
 @pytest.mark.parametrize("n_errors", [0.0, 1.0])
 def test_one_row_is_never_enough(n_errors: float):
     verdict = decide([9.0], [0.0], n_errors)
