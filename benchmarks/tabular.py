@@ -2,7 +2,7 @@
 
     python -m benchmarks.tabular [--tables NAME ...] [--seeds 3] [--jobs 2] [--out benchmarks/results/tabular]
 
-One JSON file per (table, seed) is written under ``--out/cells``; a rerun skips those that are there. The summary is
+One JSON file per (table, seed, part) is written under ``--out/cells``; a rerun skips those that are there. The summary is
 printed and written to ``--out/summary.json``. ``--fast`` runs two small tables and one seed.
 
 Protocol: 1,000 training rows and up to 1,000 test rows per seed, drawn at random. "plain" is the embedded model with
@@ -20,9 +20,11 @@ import argparse
 import json
 import time
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from joblib import Parallel, delayed
 
 from benchmarks.scores import area_under_curve, log_loss, ordinal_frame
@@ -51,80 +53,121 @@ SERVED = 128
 N_TRAIN = 1000
 
 
-def run_cell(name: str, seed: int, n_test: int = 1000) -> dict:
-    """Measure one table with one draw of rows; returns scores by context length and a few facts."""
-    import torch
+@dataclass(frozen=True)
+class Draw:
+    """Training and test rows of one table and seed."""
+
+    X: pd.DataFrame
+    y: np.ndarray
+    X_test: pd.DataFrame
+    y_test: np.ndarray
+    seed: int
+
+    @classmethod
+    def of(cls, name: str, seed: int, n_test: int = 1000) -> Draw:
+        """Draw rows at random; the same for every method."""
+        from testtime.tasks.tables import load_table
+
+        table = load_table(name)
+        rows = np.random.default_rng([seed, *name.encode()]).permutation(len(table.X))
+        train, test = rows[:N_TRAIN], rows[N_TRAIN : N_TRAIN + n_test]
+        target = table.target.to_numpy()
+        return cls(table.X.iloc[train], target[train], table.X.iloc[test], target[test], seed)
+
+    @property
+    def contexts(self) -> tuple[int, ...]:
+        """Context lengths that can show every class."""
+        return tuple(n for n in CONTEXTS if n >= len(np.unique(self.y)))
+
+    def scores(self, classes: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+        """Scores of probabilities of the test rows."""
+        return {
+            "auc": area_under_curve(self.y_test, classes, probabilities),
+            "log_loss": log_loss(self.y_test, classes, probabilities),
+            "accuracy": float((classes[probabilities.argmax(1)] == self.y_test).mean()),
+        }
+
+
+def adapted(draw: Draw, **arguments: object) -> dict:
+    """Fit with a served context of 128 rows; scores as served, frozen at the same context, and at other contexts."""
+    from testtime import TTTClassifier
+
+    model = TTTClassifier(n_context=SERVED, random_state=draw.seed, precision="float32", **arguments)
+    model.fit(draw.X, draw.y)
+    kept = model.adaptation_.kept
+
+    def at(n: int, use: bool) -> dict[str, float]:
+        return draw.scores(model.classes_, model.predict_proba_at(draw.X_test, n, adapted=use))
+
+    return {
+        "record": model.adaptation_.to_dict(),
+        "served": draw.scores(model.classes_, model.predict_proba(draw.X_test)),
+        "frozen": at(SERVED, False),
+        "curve": {} if arguments else {str(n): at(n, kept) for n in draw.contexts},
+    }
+
+
+def plain(draw: Draw) -> dict:
+    """Fit the frozen model on nested, stratified sets of n rows: it sees n labels and no other row."""
+    from testtime import TTTClassifier
+
+    ordering = (
+        TTTClassifier(n_steps=0, n_context=N_TRAIN, random_state=draw.seed)
+        .fit(draw.X, draw.y)
+        .context_indices_
+    )
+    curves: dict[str, dict] = {"1": {}, "4": {}}
+    for members, sizes in ((1, draw.contexts), (4, (SERVED, N_TRAIN))):
+        for n in sizes:
+            rows = ordering[:n]
+            model = TTTClassifier(
+                n_steps=0, n_context=n, n_members=members, random_state=draw.seed, precision="float32"
+            ).fit(draw.X.iloc[rows], draw.y[rows])
+            curves[str(members)][str(n)] = draw.scores(model.classes_, model.predict_proba(draw.X_test))
+    return curves
+
+
+def baselines(draw: Draw) -> dict:
+    """Trees and logistic regression on all 1,000 rows."""
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    from testtime import TTTClassifier
-    from testtime.tasks.tables import load_table
+    numbers, numbers_test = ordinal_frame(draw.X, draw.X_test)
+    models = {
+        "random_forest": RandomForestClassifier(300, random_state=draw.seed, n_jobs=1),
+        "hist_gradient_boosting": HistGradientBoostingClassifier(random_state=draw.seed),
+        "logistic_regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
+    }
+    result = {}
+    for name, model in models.items():
+        model.fit(numbers, draw.y)
+        result[name] = draw.scores(model.classes_, model.predict_proba(numbers_test))
+    return result
+
+
+PARTS = {
+    "adapted": adapted,
+    "one_step": lambda draw: adapted(draw, n_steps=1),
+    "lora": lambda draw: adapted(draw, adapt="lora"),
+    "plain": plain,
+    "baselines": baselines,
+}
+
+
+def run_part(name: str, seed: int, part: str) -> dict:
+    """Measure one part on one table with one draw of rows."""
+    import torch
 
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    table = load_table(name)
-    rng = np.random.default_rng([seed, *name.encode()])
-    rows = rng.permutation(len(table.X))
-    train, test = rows[:N_TRAIN], rows[N_TRAIN : N_TRAIN + n_test]
-    X, y = table.X.iloc[train], table.target.iloc[train].to_numpy()
-    X_test, y_test = table.X.iloc[test], table.target.iloc[test].to_numpy()
-
-    def scores(classes: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-        return {
-            "auc": area_under_curve(y_test, classes, probabilities),
-            "log_loss": log_loss(y_test, classes, probabilities),
-            "accuracy": float((classes[probabilities.argmax(1)] == y_test).mean()),
-        }
-
-    cell: dict = {"table": name, "seed": seed, "n_features": X.shape[1], "n_classes": len(np.unique(y))}
-    for label, extra in (("adapted", {}), ("one_step", {"n_steps": 1}), ("lora", {"adapt": "lora"})):
-        if label == "lora" and seed:
-            continue  # one seed is enough for the ratio of gains
-        model = TTTClassifier(n_context=SERVED, random_state=seed, precision="float32", **extra).fit(X, y)
-        kept = model.adaptation_.kept
-        cell[label] = {
-            "record": model.adaptation_.to_dict(),
-            "served": scores(model.classes_, model.predict_proba(X_test)),
-            "frozen": scores(model.classes_, model.predict_proba_at(X_test, SERVED, adapted=False)),
-        }
-        if label == "adapted":
-            cell["adapted"]["curve"] = {
-                n: scores(model.classes_, model.predict_proba_at(X_test, n, adapted=kept))
-                for n in CONTEXTS
-                if n >= cell["n_classes"]
-            }
-    ordering = TTTClassifier(n_steps=0, n_context=N_TRAIN, random_state=seed).fit(X, y).context_indices_
-    for members, sizes in ((1, CONTEXTS), (4, (128, 1000))):
-        curve = {}
-        for n in sizes:
-            if n < cell["n_classes"]:
-                continue
-            # The plain model is fitted on n rows, nested and stratified: it sees n labels and no other row.
-            rows = ordering[:n]
-            plain = TTTClassifier(
-                n_steps=0, n_context=n, n_members=members, random_state=seed, precision="float32"
-            )
-            plain.fit(X.iloc[rows], y[rows])
-            curve[n] = scores(plain.classes_, plain.predict_proba(X_test))
-        cell[f"plain_{members}"] = curve
-    numbers, numbers_test = ordinal_frame(X, X_test)
-    for label, model in (
-        ("random_forest", RandomForestClassifier(300, random_state=seed, n_jobs=1)),
-        ("hist_gradient_boosting", HistGradientBoostingClassifier(random_state=seed)),
-        ("logistic_regression", make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))),
-    ):
-        started = time.perf_counter()
-        model.fit(numbers, y)
-        cell[label] = scores(model.classes_, model.predict_proba(numbers_test))
-        cell[label]["seconds"] = time.perf_counter() - started
-    return cell
+    return PARTS[part](Draw.of(name, seed))
 
 
-def context_reduction(plain: dict, adapted: dict, n_plain: int = 1000) -> float:
+def context_reduction(frozen: dict, adapted: dict, n_plain: int = 1000) -> float:
     """Plain context rows over the adapted context rows that reach the same AUC, interpolated in log n; 0: never."""
-    target = plain[str(n_plain)]["auc"]
+    target = frozen[str(n_plain)]["auc"]
     sizes = sorted(map(int, adapted))
     previous = None
     for n in sizes:
@@ -157,8 +200,8 @@ def summarise(cells: list[dict]) -> dict:
     by_table = {table: [cell for cell in cells if cell["table"] == table] for table in tables}
     summary: dict = {"tables": len(tables), "runs": len(cells)}
     for label, pick in (
-        ("plain", lambda c: c["plain_1"]),
-        ("plain, 4 permutations", lambda c: c["plain_4"]),
+        ("plain", lambda c: c["plain"]["1"]),
+        ("plain, 4 permutations", lambda c: c["plain"]["4"]),
         ("adapted", lambda c: c["adapted"]["curve"]),
     ):
         curves = [_mean_curve(by_table[t], pick) for t in tables]
@@ -169,21 +212,19 @@ def summarise(cells: list[dict]) -> dict:
         }
     for label in ("random_forest", "hist_gradient_boosting", "logistic_regression"):
         summary[label] = {
-            k: float(np.mean([np.mean([c[label][k] for c in by_table[t]]) for t in tables]))
+            k: float(np.mean([np.mean([c["baselines"][label][k] for c in by_table[t]]) for t in tables]))
             for k in ("auc", "log_loss", "accuracy")
         }
     per_table = {}
     for table in tables:
         group = by_table[table]
-        plain, adapted = (
-            _mean_curve(group, lambda c: c["plain_1"]),
-            _mean_curve(group, lambda c: c["adapted"]["curve"]),
-        )
+        frozen = _mean_curve(group, lambda c: c["plain"]["1"])
+        tuned = _mean_curve(group, lambda c: c["adapted"]["curve"])
         per_table[table] = {
-            "plain_128": plain["128"]["auc"],
-            "plain_1000": plain["1000"]["auc"],
+            "plain_128": frozen["128"]["auc"],
+            "plain_1000": frozen["1000"]["auc"],
             "adapted_128": float(np.mean([c["adapted"]["served"]["auc"] for c in group])),
-            "reduction": context_reduction(plain, adapted),
+            "reduction": context_reduction(frozen, tuned),
             "kept": float(np.mean([c["adapted"]["record"]["kept"] for c in group])),
             "seconds": float(np.median([c["adapted"]["record"]["seconds"] for c in group])),
         }
@@ -234,19 +275,25 @@ def main() -> None:
     folder = arguments.out / "cells"
     folder.mkdir(parents=True, exist_ok=True)
 
-    def run(table: str, seed: int) -> None:
-        path = folder / f"{table.replace(':', '-').replace('/', '-')}-{seed}.json"
-        if path.exists():
-            return
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(run_cell(table, seed), indent=1))
-        part.replace(path)
-        print(f"{time.strftime('%H:%M:%S')} {table} seed {seed}", flush=True)
+    def path_of(table: str, seed: int, part: str) -> Path:
+        return folder / f"{table.replace(':', '-').replace('/', '-')}-{seed}-{part}.json"
 
-    work = [(table, seed) for seed in range(seeds) for table in tables]
+    def run(table: str, seed: int, part: str) -> None:
+        path = path_of(table, seed, part)
+        if not path.exists():
+            partial = path.with_suffix(".part")
+            partial.write_text(json.dumps(run_part(table, seed, part), indent=1))
+            partial.replace(path)
+            print(f"{time.strftime('%H:%M:%S')} {table} seed {seed} {part}", flush=True)
+
+    # One seed is enough for the ratio of gains of the low-rank form.
+    work = [(t, s, p) for s in range(seeds) for t in tables for p in PARTS if p != "lora" or s == 0]
     Parallel(n_jobs=arguments.jobs)(delayed(run)(*item) for item in work)
-    cells = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-    summary = summarise([cell for cell in cells if cell["table"] in tables and cell["seed"] < seeds])
+    cells: dict[tuple[str, int], dict] = {}
+    for table, seed, part in work:
+        cell = cells.setdefault((table, seed), {"table": table, "seed": seed})
+        cell[part] = json.loads(path_of(table, seed, part).read_text())
+    summary = summarise(list(cells.values()))
     (arguments.out / "summary.json").write_text(json.dumps(summary, indent=1))
     print(json.dumps(summary, indent=1))
 

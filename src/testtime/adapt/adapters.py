@@ -152,7 +152,8 @@ def choose_targets(learner: Learner, spec: AdapterSpec) -> dict[str, str]:
     elif spec.kind == "norms":
         chosen = {name: _OFFSET for name, p in floating.items() if p.ndim == 1}
     elif spec.kind == "lora":
-        chosen = {name: _LOW for name, p in floating.items() if p.ndim == 2}
+        # Matrices of linear maps; tables of learned vectors (inducing points, CLS tokens) are not.
+        chosen = {name: _LOW for name, p in floating.items() if p.ndim == 2 and name.endswith("weight")}
     else:
         part = set(parts.get(spec.kind, ()))
         chosen = {name: _OFFSET for name in floating if name in part}
