@@ -2,8 +2,8 @@
 
     python -m benchmarks.tabular [--tables NAME ...] [--seeds 3] [--jobs 2] [--out benchmarks/results/tabular]
 
-One JSON file per (table, seed, part) is written under ``--out/cells``; a rerun skips those that are there. The summary is
-printed and written to ``--out/summary.json``. ``--fast`` runs two small tables and one seed.
+One JSON file per (table, seed, part) is written under ``--out/cells``; a rerun skips those that are there. The
+summary is printed and written to ``--out/summary.json``. ``--fast`` runs two small tables and one seed.
 
 Protocol: 1,000 training rows and up to 1,000 test rows per seed, drawn at random. "plain" is the embedded model with
 n context rows and nothing else. "adapted" is fitted on the 1,000 rows with ``n_context=128`` and otherwise default

@@ -42,6 +42,12 @@ def load_backbone(name: Any) -> Backbone:
     )
 
 
+def one_line(error: Exception, most: int = 300) -> str:
+    """Return the text of another library's error as one line; long ones lose their middle."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 2 :]}"
+
+
 def _has_text(rows: Any) -> bool:
     """Whether a list of rows holds a text anywhere."""
     return any(isinstance(value, str) for row in rows if isinstance(row, (list, tuple)) for value in row)
@@ -79,8 +85,8 @@ class TTTBase(BaseEstimator):
                 frame = as_frame(array)
         except InputError:
             raise
-        except ValueError as error:
-            raise InputError(str(error)) from error
+        except (TypeError, ValueError) as error:
+            raise InputError(one_line(error)) from error
         return frame
 
     def _seed(self) -> np.random.SeedSequence:

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from testtime.adapt.adapters import AdapterSpec, merge
 from testtime.errors import InputError, sentence
-from testtime.estimators.base import TTTBase, load_backbone
+from testtime.estimators.base import TTTBase, load_backbone, one_line
 from testtime.estimators.columns import DataWarning
 from testtime.estimators.fitting import fit_members
 from testtime.estimators.members import Member, member_probabilities
@@ -178,7 +178,8 @@ class TTTClassifier(ClassifierMixin, TTTBase):
         if hasattr(y, "to_pandas") and not hasattr(y, "iloc"):
             y = y.to_pandas()
         try:
-            missing = pd.isna(np.asarray(y, dtype=object)).ravel() if np.ndim(y) else np.zeros(0, dtype=bool)
+            given = np.asarray(y, dtype=object)
+            missing = pd.isna(given.ravel()) if given.ndim else np.zeros(0, dtype=bool)
             if missing.any():
                 raise InputError(
                     sentence(
@@ -195,12 +196,21 @@ class TTTClassifier(ClassifierMixin, TTTBase):
                 raise InputError(
                     sentence(f"X has {n_rows:,} rows and y has {len(y):,}", expected="one label per row")
                 )
+            texts = [label for label in y.tolist() if isinstance(label, str)] if y.dtype == object else []
+            if 0 < len(texts) < len(y):
+                raise InputError(
+                    sentence(
+                        f"the target mixes text such as {texts[0]!r} with labels of other types",
+                        expected="labels of one type",
+                        remedy="Convert them to text",
+                    )
+                )
             check_classification_targets(y)
             classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
         except InputError:
             raise
         except (TypeError, ValueError) as error:
-            raise InputError(str(error)) from error
+            raise InputError(one_line(error)) from error
         if len(classes) < 2:
             raise InputError(
                 sentence(

@@ -112,6 +112,9 @@ def check_settings(params: dict[str, Any]) -> Settings:
         )
     device = _device(params["device"])
     _check_random_state(params["random_state"])
+    _integer(
+        "verbose", int(params["verbose"]) if isinstance(params["verbose"], bool) else params["verbose"], 0
+    )
     default_dtype = torch.float64 if device.type == "cpu" else torch.float32
     return Settings(
         n_context=_integer("n_context", params["n_context"], 1, auto=True),
