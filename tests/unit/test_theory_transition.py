@@ -364,3 +364,9 @@ def test_equal_budget_in_the_limit(noise):
             cold = 1 + noise - gain_limit(alpha, gamma, noise, "cold")
             assert min(warm, cold) >= more - 1e-12
             assert plain - gain_limit(alpha, gamma, noise, context="same") <= more + 1e-12
+
+
+def test_ties_keep_the_pretrained_weights():
+    """Without a context every scale predicts zero; the answer is then not to rescale."""
+    found = best_scaled_start(Setting(0, 9, dim=4, task=1.0, noise_var=0.2))
+    assert (found.scale, found.risk, found.step) == (1.0, 1.2, 0.0)

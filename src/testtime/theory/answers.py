@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from testtime.results import Result
+from testtime.theory.checks import check_word
 
 __all__ = ["Alignment", "BestFilter", "ContextReduction", "LineSearch", "ScaledStart", "SeveralSteps"]
 
@@ -71,6 +72,7 @@ class Alignment(Result):
 
         G is A_2 for a fresh evaluation context and A_2 + V_2 for the same one.
         """
+        check_word(context, "context", ("fresh", "same"))
         reached = self.bias2 + (self.variance2 if context == "same" else 0.0)
         risk = self.bias1 + self.variance1 + self.noise_var
         return self.n_train * reached**2 / (self.n_train * (self.bias3 + self.variance3) + self.trace2 * risk)

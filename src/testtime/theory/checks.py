@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from testtime.errors import InputError, sentence
+from testtime.errors import InputError, nearest, sentence
 
-__all__ = ["as_count", "as_covariance", "as_finite", "as_matrix", "as_variance"]
+__all__ = ["as_count", "as_covariance", "as_finite", "as_matrix", "as_number", "as_variance", "check_word"]
 
 Array = NDArray[np.float64]
 
@@ -23,6 +23,8 @@ def as_finite(value: Any, name: str) -> Array:
     array([1., 2.])
     """
     try:
+        if np.asarray(value).dtype.kind in "SUc":  # NumPy would read digits and drop imaginary parts
+            raise TypeError
         array = np.array(value, dtype=np.float64)
     except (TypeError, ValueError):
         raise InputError(
@@ -51,11 +53,11 @@ def as_count(value: Any, name: str, minimum: int = 0) -> Array:
     >>> float(as_count(40, "n_context"))
     40.0
     """
-    if isinstance(value, (bool, np.bool_)) or np.asarray(value).dtype == bool:
+    array = as_finite(value, name)
+    if np.asarray(value).dtype == bool:
         raise InputError(
             sentence(f"{name}={value!r:.60}", expected="a whole number", remedy=f"Pass {name}=40, say")
         )
-    array = as_finite(value, name)
     wrong = array[(array != np.floor(array)) | (array < minimum)]
     if wrong.size:
         raise InputError(
@@ -67,6 +69,35 @@ def as_count(value: Any, name: str, minimum: int = 0) -> Array:
             )
         )
     return array
+
+
+def as_number(value: Any, name: str) -> float:
+    """Return a single finite number as a float, refusing arrays.
+
+    >>> as_number(np.array(0.5), "target_risk")
+    0.5
+    """
+    array = as_finite(value, name)
+    if array.ndim:
+        raise InputError(
+            sentence(
+                f"{name} has shape {array.shape}",
+                expected="one number",
+                why="this function answers for one setting at a time",
+                remedy=f"Loop over {name}",
+            )
+        )
+    return float(array)
+
+
+def check_word(value: Any, name: str, words: tuple[str, ...]) -> None:
+    """Refuse a word that is not one of `words`."""
+    if value not in words:
+        raise InputError(
+            sentence(
+                f"{name}={value!r}", expected=" or ".join(map(repr, words)), remedy=nearest(value, words)
+            )
+        )
 
 
 def as_variance(value: Any, name: str) -> Array:

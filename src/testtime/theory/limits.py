@@ -15,7 +15,7 @@ import numpy as np
 from testtime.errors import InputError, nearest, sentence
 from testtime.results import OneStep, Transition
 from testtime.theory.alignment import alignment
-from testtime.theory.checks import as_finite
+from testtime.theory.checks import as_finite, check_word
 from testtime.theory.crossing import cross
 from testtime.theory.general import Coefficients
 from testtime.theory.one_step import assemble
@@ -80,6 +80,7 @@ def gain_limit(
             (noise_ratio, "noise_ratio"),
         )
     )
+    check_word(context, "context", ("fresh", "same"))
     if start == "cold":
         return gamma / (gamma + 1 + v)
     if start != "warm":
@@ -147,6 +148,7 @@ def smallest_context_limit(target_ratio: float, train_ratio: float, context: str
                 f"target_ratio={t:g}", expected="a number > 0", remedy="No finite context reaches risk 0"
             )
         )
+    check_word(context, "context", ("fresh", "same"))
     needed = 1 / t - 1
     if gamma >= needed:
         return 0.0
@@ -173,6 +175,7 @@ def one_step_limit(setting: Setting, start: Any = "warm", context: str = "fresh"
     >>> round(one_step_limit(setting).gain, 4)
     0.0626
     """
+    check_word(context, "context", ("fresh", "same"))
     fit = alignment(setting, start)
     n, noise = np.asarray(setting.n_context, dtype=float), np.asarray(setting.noise_var, dtype=float)
     strong, wide = _summary_size(setting, n, noise)

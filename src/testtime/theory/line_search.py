@@ -13,7 +13,7 @@ import numpy as np
 from testtime.errors import InputError, sentence
 from testtime.theory.alignment import alignment
 from testtime.theory.answers import LineSearch
-from testtime.theory.checks import as_count, as_finite, as_matrix, as_variance
+from testtime.theory.checks import as_count, as_finite, as_matrix, as_number, as_variance
 from testtime.theory.matrices import apply
 from testtime.theory.setting import Setting
 
@@ -86,7 +86,8 @@ def practical_length(residuals: Any, dim: int, noise_var: float = 0.0) -> float:
     0.1
     """
     errors = as_finite(residuals, "residuals").ravel()
-    d, noise = float(as_count(dim, "dim", minimum=1)), float(as_variance(noise_var, "noise_var"))
+    d = as_number(as_count(dim, "dim", minimum=1), "dim")
+    noise = as_number(as_variance(noise_var, "noise_var"), "noise_var")
     if not errors.size:
         return 0.0
     excess = max(float(errors @ errors) / errors.size - noise, 0.0)
@@ -132,7 +133,8 @@ def line_search_means(
         raise InputError(
             sentence(f"residual has shape {r.shape}", expected="(d,)", remedy="Pass beta - W u, one vector")
         )
-    k, noise = float(as_count(n_train, "n_train")), float(as_variance(noise_var, "noise_var"))
+    k = as_number(as_count(n_train, "n_train"), "n_train")
+    noise = as_number(as_variance(noise_var, "noise_var"), "noise_var")
     cov = as_matrix(input_cov, "input_cov", len(r))
     once = apply(cov, r)
     twice = apply(cov, once)
@@ -180,6 +182,15 @@ def fresh_length_factor(setting: Setting, start: Any = "warm") -> Any:
                 expected="an isotropic setting",
                 why="the factor is known for white inputs",
                 remedy="Whiten the inputs",
+            )
+        )
+    if np.any(np.asarray(setting.n_context) == 0):
+        raise InputError(
+            sentence(
+                "n_context=0",
+                expected="at least 1 row",
+                why="without a context a step changes nothing, whatever its length",
+                remedy="Pass a longer context",
             )
         )
     fit = alignment(setting, start)

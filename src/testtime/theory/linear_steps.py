@@ -18,7 +18,7 @@ from numpy.polynomial import Polynomial
 
 from testtime.errors import InputError, sentence
 from testtime.theory.answers import BestFilter, SeveralSteps
-from testtime.theory.checks import as_finite
+from testtime.theory.checks import as_count, as_finite, as_number
 from testtime.theory.pretraining import icl_risk
 from testtime.theory.setting import Setting
 from testtime.theory.wishart import wishart_moments
@@ -27,6 +27,7 @@ __all__ = [
     "best_filter",
     "best_first_length",
     "convolved",
+    "count_steps",
     "decayed",
     "filter_coefficients",
     "filtered_risk",
@@ -42,7 +43,12 @@ def decayed(first: Any, decay: Any, n_steps: int) -> list[Any]:
     >>> decayed(0.1, 0.5, 3)
     [0.1, 0.05, 0.025]
     """
-    return [first * decay**t for t in range(n_steps)]
+    return [first * decay**t for t in range(count_steps(n_steps))]
+
+
+def count_steps(n_steps: Any) -> int:
+    """Return the number of steps, refusing fractions and negative numbers."""
+    return int(as_number(as_count(n_steps, "n_steps"), "n_steps"))
 
 
 def filter_coefficients(lengths: Sequence[Any]) -> list[Any]:
@@ -156,6 +162,7 @@ def best_filter(setting: Setting, n_steps: int, start: Any = "warm") -> BestFilt
     >>> round(found.risk, 4), [round(length, 5) for length in found.lengths]
     (0.1421, [0.00596, 0.01777])
     """
+    n_steps = count_steps(n_steps)
     moments, excess, noise = _moments(setting, n_steps), _excess(setting, start), Fraction(setting.noise_var)
     if not excess or not setting.n_train or not n_steps:
         return BestFilter(float(noise + excess), (), (0.0,) * n_steps)
@@ -199,6 +206,7 @@ def best_first_length(
     >>> [round(best_first_length(setting, t, decay=0.6).best_risk, 4) for t in (1, 2, 3)]
     [0.232, 0.1562, 0.1144]
     """
+    n_steps, decay = count_steps(n_steps), as_number(decay, "decay")
     if not n_steps or not setting.n_train:
         return several_steps(setting, [0.0] * n_steps, start)
     excess, noise, moments = _excess(setting, start), Fraction(setting.noise_var), _moments(setting, n_steps)

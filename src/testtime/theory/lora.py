@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from testtime.errors import InputError, nearest, sentence
 from testtime.results import OneStep
-from testtime.theory.checks import as_count, as_finite
+from testtime.theory.checks import as_count, as_finite, as_number, check_word
 from testtime.theory.general import Coefficients
 from testtime.theory.matrices import multiply, product_trace, transpose
 from testtime.theory.one_step import assemble, one_step, scalar_parts
@@ -41,7 +41,7 @@ def lora_step(
     up
         Frozen :math:`B`, shape ``(d, r)``; A, which starts at zero, is trained. Give exactly one of the two.
 
-    >>> setting = Setting(n_context=20, n_train=30, dim=4, task=1.0)
+    >>> setting = Setting(n_context=20, n_train=30, task=np.full(4, 0.5))
     >>> full, half = (lora_step(setting, down=np.eye(4)[:rank]).gain for rank in (4, 2))
     >>> bool(np.isclose(full, one_step(setting).gain)), half < full
     (True, True)
@@ -92,7 +92,8 @@ def random_lora_step(
         raise InputError(
             sentence(f"train={train!r}", expected="'up' or 'down'", remedy=nearest(train, words))
         )
-    r = float(as_count(rank, "rank", minimum=1))
+    check_word(context, "context", ("fresh", "same"))
+    r = as_number(as_count(rank, "rank", minimum=1), "rank")
     if not setting.isotropic or not is_scalar_start(setting, start):
         raise InputError(
             sentence(

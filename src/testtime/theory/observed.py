@@ -41,6 +41,7 @@ def read_summary(observed: Any, setting: Setting, place: Frame) -> Array:
                     remedy="Pass the rows the setting counts",
                 )
             )
+        _check_direction_known(setting)
         return place.vector(labels @ inputs)
     summary = as_finite(observed, "observed u")
     if summary.shape != (setting.dim,):
@@ -52,7 +53,20 @@ def read_summary(observed: Any, setting: Setting, place: Frame) -> Array:
                 remedy="Pass observed=(X, y) or observed=X.T @ y",
             )
         )
+    _check_direction_known(setting)
     return place.vector(summary)
+
+
+def _check_direction_known(setting: Setting) -> None:
+    if setting.task is not None and not np.ndim(setting.task) and setting.dim > 1:
+        raise InputError(
+            sentence(
+                f"an observed context with task={setting.task:g}, a squared norm",
+                expected="the task vector",
+                why="the risk given a context depends on the task that made it",
+                remedy="Pass Setting(..., task=beta)",
+            )
+        )
 
 
 def observed_coefficients(step: Step, summary: Array, context: str, rule: str) -> tuple[float, Coefficients]:

@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from testtime.errors import InputError, nearest, sentence
+from testtime.errors import InputError, sentence
 from testtime.results import OneStep
 from testtime.theory import general, isotropic, normalized
-from testtime.theory.checks import as_count, as_matrix
+from testtime.theory.checks import as_count, as_matrix, as_number, check_word
 from testtime.theory.general import Coefficients, Step
 from testtime.theory.isotropic import ScalarStep
 from testtime.theory.moments import norm_nodes
 from testtime.theory.observed import observed_coefficients, read_summary
 from testtime.theory.pretraining import (
     Start,
+    check_direction,
     frame,
     is_scalar_start,
     matrix_risk,
@@ -90,8 +91,8 @@ def one_step(
     >>> round(one_step(Setting(100, 100, dim=100, task=1.0), context="same", step="normalized").best_risk, 4)
     0.2525
     """
-    _check_word(context, "context", ("fresh", "same"))
-    _check_word(step, "step", ("fixed", "normalized"))
+    check_word(context, "context", ("fresh", "same"))
+    check_word(step, "step", ("fixed", "normalized"))
     rows = None if eval_context is None else as_count(eval_context, "eval_context")
     if rows is not None and context == "same":
         raise InputError(
@@ -107,12 +108,14 @@ def one_step(
         before, coefficients = scalar_parts(setting, resolve_start(setting, start), context, step, rows)
         return assemble(before, coefficients, setting.n_train)
     place = frame(setting)
-    eval_rows = float(setting.n_context if rows is None else rows)
+    eval_rows = float(setting.n_context) if rows is None else as_number(rows, "eval_context")
     sides = [
         np.ones(setting.dim) if matrix is None else place.inward(as_matrix(matrix, name, setting.dim))
         for matrix, name in ((left, "left"), (right, "right"))
     ]
     weights = resolve_start(setting, start, place)
+    for matrix, name in zip(sides, ("left", "right"), strict=True):
+        check_direction(setting, matrix, name)
     plan = Step(place, weights, sides[0], sides[1], float(setting.n_context), eval_rows, setting.noise_var)
     if observed is not None:
         before, coefficients = observed_coefficients(
@@ -121,15 +124,6 @@ def one_step(
         return assemble(before, coefficients, setting.n_train)
     before = matrix_risk(setting, place, plan.start, eval_rows)
     return assemble(before, _coefficients(plan, context, step, right is not None), setting.n_train)
-
-
-def _check_word(value: str, name: str, words: tuple[str, ...]) -> None:
-    if value not in words:
-        raise InputError(
-            sentence(
-                f"{name}={value!r}", expected=" or ".join(map(repr, words)), remedy=nearest(value, words)
-            )
-        )
 
 
 def _coefficients(plan: Step, context: str, step: str, weighted: bool) -> Coefficients:

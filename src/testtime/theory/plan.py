@@ -8,7 +8,7 @@ import numpy as np
 
 from testtime.errors import InputError, sentence
 from testtime.results import Assumption, Plan
-from testtime.theory.checks import as_count, as_finite
+from testtime.theory.checks import as_count, as_finite, as_number
 from testtime.theory.limits import start_transition_limit
 from testtime.theory.one_step import one_step
 from testtime.theory.pretraining import frame
@@ -56,7 +56,7 @@ def unit_setting(
     >>> round(float(setting.task @ setting.task), 12), round(float(setting.task[0] ** 2 * 60), 12)
     (1.0, 1.8)
     """
-    d = int(as_count(dim, "dim", minimum=1))
+    d = int(as_number(as_count(dim, "dim", minimum=1), "dim"))
     if alignment is None:
         return Setting(n_context, n_train, dim=d, task_cov=1.0 / d, task=1.0, noise_var=noise_var)
     given = as_finite(alignment, "alignment")

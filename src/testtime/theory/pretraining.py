@@ -9,12 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testtime.errors import InputError, nearest, sentence
-from testtime.theory.checks import as_finite, as_matrix
+from testtime.theory.checks import as_count, as_finite, as_matrix
 from testtime.theory.matrices import multiply, plus_identity, product_trace, transpose
 from testtime.theory.setting import Setting
 from testtime.theory.tasks import FixedTask, RandomTask
 
-__all__ = ["Frame", "Start", "frame", "icl_risk", "icl_risk_curve", "pretrained_weight", "resolve_start"]
+__all__ = [
+    "Frame",
+    "Start",
+    "check_direction",
+    "frame",
+    "icl_risk",
+    "icl_risk_curve",
+    "pretrained_weight",
+    "resolve_start",
+]
 
 Array = NDArray[np.float64]
 
@@ -74,6 +83,27 @@ def frame(setting: Setting) -> Frame:
     else:  # only the squared norm matters: spread it evenly
         task = FixedTask(np.full(dim, np.sqrt(setting.task / dim)))
     return Frame(spectrum, basis, task_cov, task)
+
+
+def check_direction(setting: Setting, matrix: Array, name: str) -> None:
+    """Refuse a matrix that treats directions differently when only the length of the task is known."""
+    if setting.task is None or np.ndim(setting.task) or setting.dim == 1:
+        return
+    if matrix.ndim == 1:
+        even = _is_constant(matrix)
+    else:
+        even = np.allclose(
+            matrix, matrix[0, 0] * np.eye(len(matrix)), rtol=1e-12, atol=1e-12 * abs(matrix[0, 0])
+        )
+    if not even:
+        raise InputError(
+            sentence(
+                f"{name} is not a multiple of the identity and task={setting.task:g} is a squared norm",
+                expected="a task vector or a random task",
+                why=f"what {name} does depends on the direction of the task",
+                remedy=f"Pass the vector, or a number as {name}",
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -176,6 +206,7 @@ def resolve_start(setting: Setting, start: Any, place: Frame | None = None) -> S
         rows = np.asarray(setting.n_context, dtype=float)
         return Start(weight, 1.0 - (rows + 1.0) * weight * setting.input_cov, rows)
     weight = place.inward(as_matrix(start, "start", setting.dim))
+    check_direction(setting, weight, "start")
     shrinkage = plus_identity(multiply(weight, place.spectrum), -(setting.n_context + 1.0))
     return Start(weight, shrinkage, setting.n_context)
 
@@ -272,7 +303,7 @@ def icl_risk_curve(setting: Setting, lengths: Any) -> Array:
         power = turned if turned.ndim == 1 else np.diagonal(turned)
     label = float(values.sum()) + noise
     _check_prior(label)
-    rows = as_finite(lengths, "lengths").reshape(-1, 1)
+    rows = as_count(lengths, "lengths").reshape(-1, 1)
     scale = (rows + 1.0) * values + label
     weights, bias = values / scale, (values + label) / scale
     spread = (weights**2) @ power + (power.sum() + noise) * np.sum(weights**2, axis=1)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from testtime.errors import InputError, nearest, sentence
 from testtime.theory.answers import ContextReduction
-from testtime.theory.checks import as_finite
+from testtime.theory.checks import as_number
 from testtime.theory.one_step import one_step
 from testtime.theory.pretraining import icl_risk_curve
 from testtime.theory.setting import Setting
@@ -82,7 +82,7 @@ def smallest_context(
                 remedy="Loop over them",
             )
         )
-    target = float(as_finite(target_risk, "target_risk"))
+    target = as_number(target_risk, "target_risk")
     if target <= setting.noise_var:
         return float("inf")
     target *= 1 + _ROUNDING

@@ -10,8 +10,8 @@ import numpy as np
 from testtime.errors import InputError, sentence
 from testtime.theory.alignment import alignment
 from testtime.theory.answers import SeveralSteps
-from testtime.theory.checks import as_count, as_finite
-from testtime.theory.linear_steps import convolved, filter_coefficients, filtered_risk
+from testtime.theory.checks import as_count, as_finite, check_word
+from testtime.theory.linear_steps import convolved, count_steps, filter_coefficients, filtered_risk
 from testtime.theory.pretraining import icl_risk
 from testtime.theory.setting import Setting
 from testtime.theory.wishart import narayana
@@ -122,8 +122,9 @@ def best_filter_limit(setting: Setting, n_steps: int, start: Any = "warm", conte
                 remedy="Use best_filter, which is exact",
             )
         )
+    check_word(context, "context", ("fresh", "same"))
     gamma = setting.n_train / setting.dim
-    powers = sum(gamma**t for t in range(1, n_steps + 1))
+    powers = sum(gamma**t for t in range(1, count_steps(n_steps) + 1))
     fit = alignment(setting, start)
     risk = fit.A + fit.B
     return risk / (1 + powers) if context == "same" else risk - fit.A**2 / risk * powers / (1 + powers)
@@ -228,5 +229,14 @@ def one_pass_limit(train_ratio: Any) -> Any:
     >>> round(one_pass_limit(1.0), 4)
     0.3679
     """
-    value = np.exp(-as_finite(train_ratio, "train_ratio"))
+    ratio = as_finite(train_ratio, "train_ratio")
+    if np.any(ratio < 0):
+        raise InputError(
+            sentence(
+                "train_ratio has a negative entry",
+                expected="numbers >= 0",
+                remedy="train_ratio is a ratio of counts",
+            )
+        )
+    value = np.exp(-ratio)
     return value if value.ndim else float(value)

@@ -117,7 +117,8 @@ def best_scaled_start(
         change = change * curvature**2 - pull * (size_slope**2 / size_curvature / 2)
     zeros = change.roots()
     inside = [float(z.real) for z in zeros if abs(z.imag) < 1e-6 and 0 < z.real < largest]
-    candidates = [(at(scale), scale) for scale in (*inside, largest)] + [(known[0], 0.0), (known[2], 1.0)]
+    candidates = [(known[2], 1.0), (known[0], 0.0)]  # first, so that they win ties
+    candidates += [(at(scale), scale) for scale in (*inside, largest)]
     winner, scale = min(candidates, key=lambda candidate: candidate[0].best_risk)
     return ScaledStart(scale, winner.best_risk, winner.best_step, known[2].best_risk, known[0].best_risk)
 

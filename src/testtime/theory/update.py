@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testtime.errors import InputError, sentence
-from testtime.theory.checks import as_finite, as_matrix
+from testtime.theory.checks import as_finite, as_matrix, as_number
 from testtime.theory.matrices import apply, transpose
 
 __all__ = ["rank_one_update"]
@@ -65,4 +65,4 @@ def rank_one_update(
     if right is not None:
         read = apply(transpose(as_matrix(right, "right", dim)), u)
     full = np.diag(start) if start.ndim == 1 else start
-    return full + 2.0 * float(as_finite(step, "step")) * np.outer(change, read)
+    return full + 2.0 * as_number(step, "step") * np.outer(change, read)
