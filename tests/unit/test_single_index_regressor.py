@@ -289,3 +289,32 @@ def test_matplotlib_is_loaded_only_to_draw() -> None:
         "sys.exit('matplotlib' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_units_whose_squares_leave_the_range_change_nothing(unit: float) -> None:
+    X, y, _ = table(12)
+    plain = fit(X, y).predict(X)
+    np.testing.assert_allclose(fit(X, y * unit).predict(X) / unit, plain, atol=1e-6)
+    np.testing.assert_allclose(fit(X * unit, y).predict(X * unit), plain, atol=1e-6)
+
+
+@pytest.mark.parametrize("params", [{"clip": "3"}, {"clip": None}, {"subspace": "columns"}])
+def test_parameters_of_the_wrong_type_are_refused(params: dict) -> None:
+    X, y, _ = table(13)
+    with pytest.raises(InputError):
+        fit(X, y, **params)
+
+
+def test_labels_that_are_words_are_refused() -> None:
+    X, y, _ = table(13)
+    with pytest.raises(InputError, match="could not convert"):
+        fit(X, np.where(y > 0, "high", "low"))
+
+
+def test_the_package_offers_its_entry_points_lazily() -> None:
+    code = (
+        "import sys, testtime.single_index as s; assert 'numpy' not in sys.modules\n"
+        "assert callable(s.fit_many) and callable(s.pretrain_family) and s.SingleIndexRegressor().clip == 3"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -23,9 +23,9 @@ CHUNK_ROWS = 2048
 def fit_many(X: Array, Y: Array, **params: Any) -> list[SingleIndexRegressor]:
     """Fit one :class:`SingleIndexRegressor` per task, in batched matrix products.
 
-    With an integer `random_state` each regressor is, up to rounding, what
-    ``SingleIndexRegressor(**params).fit(X[t], Y[t])`` gives; the work per task is the same, but the Python
-    steps are shared.
+    With an integer `random_state` each regressor is what ``SingleIndexRegressor(**params).fit(X[t], Y[t])``
+    gives, up to the tolerance of the search: all tasks iterate until the last one has converged. The work per
+    task is the same, but the Python steps are shared.
 
     Parameters
     ----------

@@ -79,7 +79,12 @@ def checked_subspace(subspace: Any, dim: int, n_directions: int) -> Array | None
                 )
             )
         return None
-    basis = np.asarray(subspace, dtype=float)
+    try:
+        basis = np.asarray(subspace, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            sentence(f"subspace of type {type(subspace).__name__}", expected="a matrix of numbers")
+        ) from error
     if basis.ndim != 2 or basis.shape[0] != dim or not 1 <= basis.shape[1] <= dim:
         raise InputError(
             sentence(
@@ -142,7 +147,7 @@ def prepare(X: Array, y: Array, subspace: Array | None, settings: Settings) -> P
             f"deviations from the median and were pulled in to {limit[0]:.4g} or {limit[1]:.4g}. "
             "Transform y (for example its logarithm or rank) if they carry signal."
         )
-    label_mean, label_scale = float(y.mean()), float(y.std())
+    label_mean, label_scale = float(y.mean()), float(_deviation(y))
     if label_scale <= 1e-12 * abs(label_mean):
         raise InputError(
             sentence(
@@ -151,7 +156,7 @@ def prepare(X: Array, y: Array, subspace: Array | None, settings: Settings) -> P
                 why="a constant label has no direction",
             )
         )
-    mean, scale = X.mean(axis=0), X.std(axis=0)
+    mean, scale = X.mean(axis=0), _deviation(X)
     # a constant column is left as it is
     scale = np.where(scale > 1e-12 * np.abs(mean), scale, 1.0)
     basis = None
@@ -189,6 +194,13 @@ def run_prepared(prepared: list[Prepared], settings: Settings, seed: int) -> lis
             if _median_residual(again, item) < best:
                 found[t], best = again, _median_residual(again, item)
     return found
+
+
+def _deviation(values: Array) -> Array:
+    """Standard deviation along the first axis; units so small or large that squares leave the range do no harm."""
+    centred = values - values.mean(axis=0)
+    size = np.abs(centred).max(axis=0)
+    return size * (centred / np.where(size > 0, size, 1.0)).std(axis=0)
 
 
 def _median_residual(found: ThreeStages, item: Prepared) -> float:

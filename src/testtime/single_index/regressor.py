@@ -162,10 +162,11 @@ class SingleIndexRegressor(RegressorMixin, BaseEstimator):
         settings = self.settings()
         try:
             X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2)
+            y = np.asarray(y, dtype=float)
         except ValueError as error:
             raise InputError(str(error)) from error
         subspace = checked_subspace(self.subspace, X.shape[1], settings.n_directions)
-        prepared = prepare(X, np.asarray(y, dtype=float), subspace, settings)
+        prepared = prepare(X, y, subspace, settings)
         for message in prepared.warnings:
             warnings.warn(message, UserWarning, stacklevel=2)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
