@@ -286,3 +286,8 @@ def test_segments_reach_the_error_they_were_made_for():
 def test_bad_orders_get_a_sentence(call, words):
     with pytest.raises(InputError, match=words):
         call()
+
+
+def test_complex_links_are_refused():
+    with pytest.raises(InputError, match="complex"):
+        information_exponent(lambda z: np.exp(1j * z))

@@ -289,3 +289,60 @@ def test_matplotlib_is_loaded_only_to_draw() -> None:
         "sys.exit('matplotlib' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_units_whose_squares_leave_the_range_change_nothing(unit: float) -> None:
+    X, y, _ = table(12)
+    plain = fit(X, y).predict(X)
+    np.testing.assert_allclose(fit(X, y * unit).predict(X) / unit, plain, atol=1e-6)
+    np.testing.assert_allclose(fit(X * unit, y).predict(X * unit), plain, atol=1e-6)
+
+
+@pytest.mark.parametrize("params", [{"clip": "3"}, {"clip": None}, {"subspace": "columns"}])
+def test_parameters_of_the_wrong_type_are_refused(params: dict) -> None:
+    X, y, _ = table(13)
+    with pytest.raises(InputError):
+        fit(X, y, **params)
+
+
+def test_labels_that_are_words_are_refused() -> None:
+    X, y, _ = table(13)
+    with pytest.raises(InputError, match="could not convert"):
+        fit(X, np.where(y > 0, "high", "low"))
+
+
+def test_the_package_offers_its_entry_points_lazily() -> None:
+    code = (
+        "import sys, testtime.single_index as s; assert 'numpy' not in sys.modules\n"
+        "assert callable(s.fit_many) and callable(s.pretrain_family) and s.SingleIndexRegressor().clip == 3"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("link", [lambda z: z**5, lambda z: cubic(2.4 * z) + z**4, lambda z: np.exp(2 * z)])
+def test_far_labels_that_the_link_predicts_are_kept_and_said_so(link) -> None:
+    X, _, beta = table(1, n_rows=300)
+    noise = 0.1 * np.random.default_rng(0).choice([-1.0, 1.0], len(X))
+    with pytest.warns(UserWarning, match=r"heavy-tailed labels: \d+ of 300 .* kept"):
+        model = fit(X, link(X @ beta) + noise)
+    assert model.n_winsorized_ == 0
+    inside = np.random.default_rng(1).uniform(-1.5, 1.5, (200, 6))
+    truth = link(inside @ beta)
+    within = np.abs(inside @ beta) < np.abs(X @ beta).max()
+    assert np.mean((model.predict(inside) - truth)[within] ** 2) < 0.05 * truth[within].var()
+
+
+def test_tasks_fitted_together_treat_far_labels_as_alone() -> None:
+    X, y, beta = table(10, n_rows=200)
+    spikes = y.copy()
+    spikes[::50] = 1e6
+    labels = np.stack([y, spikes, (X @ beta) ** 5])
+    with pytest.warns(UserWarning, match="2 of 3 tasks"):
+        models = fit_many(np.stack([X] * 3), labels, random_state=0)
+    assert [model.n_winsorized_ for model in models] == [0, 4, 0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        for model, one in zip(models, labels, strict=True):
+            alone = fit(X, one)
+            assert np.abs(model.predict(X) - alone.predict(X)).max() < 1e-3 * alone.predict(X).std()

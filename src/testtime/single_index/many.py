@@ -23,9 +23,9 @@ CHUNK_ROWS = 2048
 def fit_many(X: Array, Y: Array, **params: Any) -> list[SingleIndexRegressor]:
     """Fit one :class:`SingleIndexRegressor` per task, in batched matrix products.
 
-    With an integer `random_state` each regressor is, up to rounding, what
-    ``SingleIndexRegressor(**params).fit(X[t], Y[t])`` gives; the work per task is the same, but the Python
-    steps are shared.
+    With an integer `random_state` each regressor is what ``SingleIndexRegressor(**params).fit(X[t], Y[t])``
+    gives, up to the tolerance of the search: all tasks iterate until the last one has converged. The work per
+    task is the same, but the Python steps are shared.
 
     Parameters
     ----------
@@ -83,16 +83,12 @@ def fit_many(X: Array, Y: Array, **params: Any) -> list[SingleIndexRegressor]:
             prepared.append(prepare(rows, labels, subspace, settings))
         except InputError as error:
             raise InputError(f"task {t}: {error}") from error
-    noted = [item.warnings[0] for item in prepared if item.warnings]
-    if noted:
-        warnings.warn(f"{len(noted)} of {len(X)} tasks, the first: {noted[0]}", UserWarning, stacklevel=2)
     seed = check_random_state(template.random_state).randint(np.iinfo(np.int32).max)
     chunk = max(1, CHUNK_ROWS // X.shape[1])
-    models = []
+    ends = []
     for begin in range(0, len(X), chunk):
-        part = prepared[begin : begin + chunk]
-        found = run_prepared(part, settings, seed)
-        for item, result in zip(part, found, strict=True):
-            model = SingleIndexRegressor(**params)
-            models.append(model._accept(item, result))
-    return models
+        ends += run_prepared(prepared[begin : begin + chunk], settings, seed)
+    noted = [item.warnings[0] for item, _ in ends if item.warnings]
+    if noted:
+        warnings.warn(f"{len(noted)} of {len(X)} tasks, the first: {noted[0]}", UserWarning, stacklevel=2)
+    return [SingleIndexRegressor(**params)._accept(item, result) for item, result in ends]

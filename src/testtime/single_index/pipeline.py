@@ -84,7 +84,7 @@ class Settings:
             raise InputError(
                 sentence(f"n_restarts={self.n_restarts!r}", expected="None or an integer of 0 or more")
             )
-        if not self.clip > 0:
+        if not (isinstance(self.clip, (int, float, np.number)) and self.clip > 0):
             raise InputError(
                 sentence(
                     f"clip={self.clip!r}",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from testtime.errors import InputError, sentence
+from testtime.single_index.hermite_ridge import fit_links, held_out_rows, hermite_basis
 from testtime.single_index.pipeline import PAPER_SEGMENTS, Settings, ThreeStages, rows_needed, run_stages
 
 __all__ = ["Prepared", "Scaling", "checked_subspace", "prepare", "run_prepared"]
@@ -24,6 +25,9 @@ Gaussian inputs stay below the trigger up to thousands of rows; a label with inf
 
 ROBUST_ROUNDS, RESIDUAL_LIMIT = 4, 4.0
 """In these further rounds residuals beyond `RESIDUAL_LIMIT` robust deviations are pulled in."""
+
+UNEXPLAINED = 0.5
+"""Far labels count as signal when leaving one out leaves less than this share of their power unexplained."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +56,11 @@ class Scaling:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """Standardised rows, the subspace in their coordinates, and what the user should be told."""
+    """Standardised rows, the subspace in their coordinates, and what the user should be told.
+
+    Labels that were winsorised come with `raw_y`, all of them in the same standard units, and `kept`, the same
+    rows prepared as if no label had been pulled in; both are None when none was.
+    """
 
     X: Array
     y: Array
@@ -60,6 +68,8 @@ class Prepared:
     scaling: Scaling
     n_winsorized: int
     warnings: tuple[str, ...]
+    raw_y: Array | None = None
+    kept: Prepared | None = None
 
 
 def checked_subspace(subspace: Any, dim: int, n_directions: int) -> Array | None:
@@ -79,7 +89,12 @@ def checked_subspace(subspace: Any, dim: int, n_directions: int) -> Array | None
                 )
             )
         return None
-    basis = np.asarray(subspace, dtype=float)
+    try:
+        basis = np.asarray(subspace, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            sentence(f"subspace of type {type(subspace).__name__}", expected="a matrix of numbers")
+        ) from error
     if basis.ndim != 2 or basis.shape[0] != dim or not 1 <= basis.shape[1] <= dim:
         raise InputError(
             sentence(
@@ -135,14 +150,20 @@ def prepare(X: Array, y: Array, subspace: Array | None, settings: Settings) -> P
             f"{n_rows} rows for {needed} free parameters of direction and link: "
             f"the direction is uncertain below about {2 * needed} rows."
         )
+    raw = y
     y, n_winsorized, limit = _winsorise(y)
+    tails = f"heavy-tailed labels: {n_winsorized} of {n_rows} lay more than {TAIL_LIMIT:.0f} robust standard "
+    tails += "deviations from the median and were "
+    pulled = [*messages]
     if n_winsorized:
-        messages.append(
-            f"heavy-tailed labels: {n_winsorized} of {n_rows} lay more than {TAIL_LIMIT:.0f} robust standard "
-            f"deviations from the median and were pulled in to {limit[0]:.4g} or {limit[1]:.4g}. "
+        pulled.append(
+            f"{tails}pulled in to {limit[0]:.4g} or {limit[1]:.4g}. "
             "Transform y (for example its logarithm or rank) if they carry signal."
         )
-    label_mean, label_scale = float(y.mean()), float(y.std())
+        messages.append(
+            f"{tails}kept: the link found without them predicts them. Their errors dominate the fit."
+        )
+    label_mean, label_scale = float(y.mean()), float(_deviation(y))
     if label_scale <= 1e-12 * abs(label_mean):
         raise InputError(
             sentence(
@@ -151,44 +172,85 @@ def prepare(X: Array, y: Array, subspace: Array | None, settings: Settings) -> P
                 why="a constant label has no direction",
             )
         )
-    mean, scale = X.mean(axis=0), X.std(axis=0)
+    mean, scale = X.mean(axis=0), _deviation(X)
     # a constant column is left as it is
     scale = np.where(scale > 1e-12 * np.abs(mean), scale, 1.0)
     basis = None
     if subspace is not None:  # <b, x> = <scale * b, standardised x> + constant
         basis = np.linalg.qr(scale[:, None] * subspace)[0]
+    standard = (X - mean) / scale
+    kept, raw_y = None, None
+    if n_winsorized:
+        raw_y = (raw - label_mean) / label_scale
+        raw_scaling = Scaling(mean, scale, float(raw.mean()), float(_deviation(raw)))
+        labels = (raw - raw_scaling.label_mean) / raw_scaling.label_scale
+        kept = Prepared(standard, labels, basis, raw_scaling, 0, tuple(messages))
     scaling = Scaling(mean, scale, label_mean, label_scale)
-    return Prepared(
-        (X - mean) / scale, (y - label_mean) / label_scale, basis, scaling, n_winsorized, tuple(messages)
-    )
+    labels = (y - label_mean) / label_scale
+    return Prepared(standard, labels, basis, scaling, n_winsorized, tuple(pulled), raw_y, kept)
 
 
-def run_prepared(prepared: list[Prepared], settings: Settings, seed: int) -> list[ThreeStages]:
-    """Run the stages on prepared tasks of the same size.
+def run_prepared(
+    prepared: list[Prepared], settings: Settings, seed: int
+) -> list[tuple[Prepared, ThreeStages]]:
+    """Run the stages on prepared tasks of the same size; each result comes with the preparation it is for.
 
     Winsorised labels can still outweigh the rest in a least-squares fit. Tasks that have some are fitted
     again from labels cut off close to the rest, then with labels replaced by fitted value plus clipped
     residual (Huber's pseudo-values): a label that the link explains stays, one that it does not loses its
-    weight. The result replaces the first fit if its median absolute residual is lower.
+    weight. The result replaces the first fit if its median absolute residual is lower. If far labels can be
+    predicted along the direction found so, they are signal, and the task is fitted with all labels as they are.
     """
     X, y = np.stack([item.X for item in prepared]), np.stack([item.y for item in prepared])
     bases = [item.subspace for item in prepared if item.subspace is not None]
     subspace = np.stack(bases) if bases else None
     found = run_stages(X, y, settings, subspace=subspace, seed=seed)
-    for t, item in enumerate(prepared):
-        if not item.n_winsorized:
-            continue
+    ends = []
+    for t, (item, result) in enumerate(zip(prepared, found, strict=True)):
         basis = None if subspace is None else subspace[[t]]
-        fitted, best = np.full(len(item.y), np.median(item.y)), _median_residual(found[t], item)
-        for _ in range(ROBUST_ROUNDS):
-            residual = item.y - fitted
-            limit = RESIDUAL_LIMIT * 1.4826 * float(np.median(np.abs(residual)))
-            labels = fitted + np.clip(residual, -limit, limit)
-            again = run_stages(item.X[None], labels[None], settings, subspace=basis, seed=seed)[0]
-            fitted = again.predict(item.X)
-            if _median_residual(again, item) < best:
-                found[t], best = again, _median_residual(again, item)
+        ends.append((item, result if item.kept is None else _robust(item, result, settings, basis, seed)))
+        if item.kept is not None and _tails_are_signal(item, ends[t][1].directions, settings.degree):
+            again = run_stages(item.X[None], item.kept.y[None], settings, subspace=basis, seed=seed)[0]
+            ends[t] = item.kept, again
+    return ends
+
+
+def _robust(
+    item: Prepared, first: ThreeStages, settings: Settings, basis: Array | None, seed: int
+) -> ThreeStages:
+    """Refit with Huber's pseudo-values and keep the fit with the lowest median absolute residual."""
+    found, best = first, _median_residual(first, item)
+    fitted = np.full(len(item.y), np.median(item.y))
+    for _ in range(ROBUST_ROUNDS):
+        residual = item.y - fitted
+        limit = RESIDUAL_LIMIT * 1.4826 * float(np.median(np.abs(residual)))
+        labels = fitted + np.clip(residual, -limit, limit)
+        again = run_stages(item.X[None], labels[None], settings, subspace=basis, seed=seed)[0]
+        fitted = again.predict(item.X)
+        if _median_residual(again, item) < best:
+            found, best = again, _median_residual(again, item)
     return found
+
+
+def _tails_are_signal(item: Prepared, directions: Array, degree: int) -> bool:
+    """Whether a Hermite link of all other labels predicts most of what the far ones are.
+
+    The directions come from labels without their tails, so a far label that is noise cannot have turned them.
+    """
+    if item.raw_y is None:
+        return False
+    far = item.raw_y != item.y
+    fit = fit_links(hermite_basis(len(directions), degree), directions @ item.X.T, item.raw_y, 1e-2)
+    errors = held_out_rows(fit, np.inf)
+    power = (item.raw_y - np.median(item.raw_y)) ** 2
+    return bool(errors[far].sum() < UNEXPLAINED * power[far].sum())
+
+
+def _deviation(values: Array) -> Array:
+    """Standard deviation along the first axis; units so small or large that squares leave the range do no harm."""
+    centred = values - values.mean(axis=0)
+    size = np.abs(centred).max(axis=0)
+    return size * (centred / np.where(size > 0, size, 1.0)).std(axis=0)
 
 
 def _median_residual(found: ThreeStages, item: Prepared) -> float:

@@ -80,7 +80,7 @@ class SingleIndexRegressor(RegressorMixin, BaseEstimator):
     readout_
         The fitted :class:`~testtime.single_index.readout.Readout`.
     n_winsorized_
-        Labels that were pulled in because they were far outside the rest.
+        Labels that were pulled in because they were far outside the rest and the link does not predict them.
     n_features_in_, feature_names_in_
         As everywhere in scikit-learn.
 
@@ -162,14 +162,15 @@ class SingleIndexRegressor(RegressorMixin, BaseEstimator):
         settings = self.settings()
         try:
             X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2)
+            y = np.asarray(y, dtype=float)
         except ValueError as error:
             raise InputError(str(error)) from error
         subspace = checked_subspace(self.subspace, X.shape[1], settings.n_directions)
-        prepared = prepare(X, np.asarray(y, dtype=float), subspace, settings)
+        prepared = prepare(X, y, subspace, settings)
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        prepared, found = run_prepared([prepared], settings, seed)[0]
         for message in prepared.warnings:
             warnings.warn(message, UserWarning, stacklevel=2)
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        found = run_prepared([prepared], settings, seed)[0]
         return self._accept(prepared, found)
 
     def _accept(self, prepared: Prepared, found: ThreeStages) -> SingleIndexRegressor:

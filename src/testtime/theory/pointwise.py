@@ -74,7 +74,10 @@ class PointwiseLink:
         out = np.empty(z.shape)
         for i, point in enumerate(z.tolist()):
             try:
-                out[i] = self._link(point)
+                value = self._link(point)
+                if np.iscomplexobj(value):
+                    raise TypeError(f"{value} is complex")
+                out[i] = value
             except (TypeError, ValueError, AttributeError, IndexError, ArithmeticError) as error:
                 raise InputError(
                     sentence(
