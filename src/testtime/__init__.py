@@ -21,7 +21,20 @@ _LAZY = {
     "MissingExtra": "testtime.errors",
 }
 
-__all__ = ["__version__", *sorted(_LAZY)]  # noqa: PLE0604 - the names are strings
+__all__ = [
+    "Adaptation",
+    "BackboneError",
+    "InputError",
+    "MissingExtra",
+    "SingleIndexRegressor",
+    "Status",
+    "StoreError",
+    "TTTClassifier",
+    "TestTimeError",
+    "__version__",
+    "load",
+    "theory",
+]
 
 
 def __getattr__(name: str) -> Any:

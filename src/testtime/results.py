@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Any
 
-__all__ = ["Adaptation", "Claim", "Result", "Status"]
+__all__ = [
+    "Adaptation",
+    "Assumption",
+    "Claim",
+    "OneStep",
+    "Plan",
+    "Result",
+    "Status",
+    "Transition",
+]
 
 
-class Status(str, Enum):
+class Status(StrEnum):
     """How an adaptation ended; the value is advice a user can act on."""
 
     KEPT = "adapted weights kept"
     PLAIN = "plain in-context learning; no step was asked for"
     REVERTED_NO_GAIN = "reverted: no gain on guard rows; more rows or a smaller step may help"
     REVERTED_NON_FINITE = "reverted: the loss became non-finite; lower step_size"
-    REVERTED_TOO_FEW = "not adapted: too few rows to train on and to guard; add rows or pass n_context and n_steps"
-    REVERTED_TIME = "not adapted: the time limit ended before the first step; raise time_limit"
+    REVERTED_TOO_FEW = "too few rows to train on and to guard; add rows"
+    REVERTED_TIME = "the time limit ended before the first step; raise time_limit"
+    REVERTED_ALL_ROWS = "reverted: plain in-context learning with a longer context is better on guard rows"
+    REVERTED_RARE_CLASS = "reverted: classes with few guard rows became worse; add rows of them or merge them"
     UNGUARDED = "adapted weights kept without a guard, as asked"
 
 
@@ -32,7 +44,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if hasattr(value, "tolist"):  # NumPy scalars and arrays, without importing NumPy
-        return value.tolist()
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):  # JSON has no word for these
+        return None if math.isnan(value) else str(value)
     return value
 
 
@@ -41,7 +55,7 @@ class Result:
     """Base of all results."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain Python values, ready for ``json.dumps``."""
+        """Return the fields as plain Python values, ready for strict JSON: NaN is None, infinity "inf"."""
         return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
 
 
@@ -94,6 +108,8 @@ class Adaptation(Result):
         Steps of the adapter that is (or would have been) kept; 0 for plain in-context learning.
     n_context
         Rows served as context.
+    n_context_trained
+        Context rows of a training episode, which is what is served when the adapter is kept; 0 if nothing was trained.
     n_query
         Rows that adapter was trained on; none of them is in the context.
     n_guard
@@ -134,32 +150,50 @@ class Adaptation(Result):
     adapt: str
     step_size: float
     seconds: float
+    n_context_trained: int = 0
     losses: tuple[float, ...] = ()
     probes: tuple[dict[str, float], ...] = ()
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Adaptation:
+        """Rebuild the record from :meth:`to_dict`."""
+        known: dict[str, Any] = {f.name: values[f.name] for f in fields(cls) if f.name in values}
+        for name in ("loss_before", "loss_after", "difference", "standard_error", "margin", "step_size"):
+            known[name] = math.nan if known[name] is None else float(known[name])
+        for name in ("losses", "probes", "notes"):
+            known[name] = tuple(known[name])
+        known["status"] = Status[known["status"]]
+        return cls(**known)
+
+    def _what_the_guard_saw(self) -> str:
+        folds = "one fold" if self.n_folds == 1 else f"{self.n_folds} cross-fitted folds"
+        seen = f"On {self.n_guard:,} guard rows that were not trained on ({folds}), the log loss"
+        if not math.isfinite(self.loss_after):
+            return f"{seen} of {self.loss_before:.4f} became non-finite."
+        if self.loss_after == self.loss_before:
+            return f"{seen} stayed at {self.loss_before:.4f}: the line search chose length zero."
+        change = "fell" if self.loss_after < self.loss_before else "rose"
+        return (
+            f"{seen} {change} from {self.loss_before:.4f} to {self.loss_after:.4f}: paired difference "
+            f"{self.difference:+.4f}, standard error {self.standard_error:.4f}, needed to fall by more than "
+            f"{self.margin:.4f}."
+        )
+
     def explain(self) -> str:
         """Say in sentences what was trained, what the guard saw, and what is served."""
         lines = []
-        if self.status is Status.PLAIN or self.n_query == 0:
+        if self.n_steps == 0:
             lines.append(f"Nothing was trained: {self.status.value}.")
         else:
             steps = "one step" if self.n_steps == 1 else f"{self.n_steps} steps"
             lines.append(
                 f"Trained {_TRAINED.get(self.adapt, self.adapt)} ({self.n_trainable:,} values) for {steps} on "
-                f"{self.n_query:,} rows, in episodes of {self.n_context:,} context rows."
+                f"{self.n_query:,} rows, in episodes of {self.n_context_trained or self.n_context:,} context rows."
             )
-        if self.n_guard:
-            folds = "one fold" if self.n_folds == 1 else f"{self.n_folds} cross-fitted folds"
-            change = "fell" if self.loss_after < self.loss_before else "rose"
-            lines.append(
-                f"On {self.n_guard:,} guard rows that were not trained on ({folds}), the log loss {change} from "
-                f"{self.loss_before:.4f} to {self.loss_after:.4f}: paired difference {self.difference:+.4f}, standard "
-                f"error {self.standard_error:.4f}, needed to fall by more than {self.margin:.4f}."
-            )
+            if self.n_guard:
+                lines.append(self._what_the_guard_saw())
             lines.append(f"Decision: {self.status.value}.")
-        elif self.status is Status.UNGUARDED:
-            lines.append(f"{self.status.value.capitalize()}.")
         members = f", averaged over {self.n_members} members" if self.n_members > 1 else ""
         trained = " None of them was trained on." if self.kept else ""
         lines.append(f"Predictions use {self.n_context:,} rows as context{members}.{trained}")
@@ -167,3 +201,149 @@ class Adaptation(Result):
         lines.append(f"It took {self.seconds:.1f} s{size}.")
         lines.extend(self.notes)
         return " ".join(lines)
+
+
+@dataclass(frozen=True)
+class OneStep(Result):
+    """The risk after one test-time training step, an exact quadratic in the step size.
+
+    ``risk(step) = risk_before + slope * step + curvature * step**2 / 2``. All risks include the irreducible
+    noise and are in units of y squared. For an array of settings every field is an array.
+
+    Attributes
+    ----------
+    risk_before
+        Risk of plain in-context learning, at step 0.
+    slope, curvature
+        First derivative of the risk at step 0, and its (constant) second derivative.
+    best_step
+        The step that minimises the risk; a gradient step on the SUM of squared errors. Negative when the
+        gradient points the wrong way; 0 when there is nothing to train on.
+    best_risk, gain
+        Risk at the best step, and ``risk_before - best_risk`` (never negative).
+    best_length
+        The best step made dimensionless: 2 step E[u'u] for a fixed step, 2 step for a normalised one.
+    limit_gain, half_train
+        The gain for endless training rows, and the number of rows that reach half of it:
+        ``gain = limit_gain * k / (k + half_train)``.
+    """
+
+    risk_before: Any
+    slope: Any
+    curvature: Any
+    best_step: Any
+    best_risk: Any
+    gain: Any
+    best_length: Any
+    limit_gain: Any
+    half_train: Any
+
+    def risk(self, step: Any) -> Any:
+        """Return the risk after a step of this size."""
+        return self.risk_before + (self.slope + self.curvature / 2 * step) * step
+
+
+@dataclass(frozen=True)
+class Transition(Result):
+    """Where the better start changes between the pretrained weights (warm) and zero weights (cold).
+
+    Attributes
+    ----------
+    n_train
+        The first number of training rows (real-valued) at which the better start changes; ``inf`` when warm
+        wins for every number of rows, 0 when cold does.
+    below, above
+        Which start wins below the first crossing and beyond the last one: "warm" or "cold".
+    crossings
+        All crossings, ascending; two of them mean that the start which wins for few rows wins for many again.
+    """
+
+    n_train: float
+    below: str
+    above: str
+    crossings: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Assumption(Result):
+    """What an answer rests on.
+
+    Attributes
+    ----------
+    statement
+        The assumption, a sentence.
+    holds
+        True or False where the setting tells, None where only the user can know.
+    """
+
+    statement: str
+    holds: bool | None
+
+
+@dataclass(frozen=True)
+class Plan(Result):
+    """What one test-time step does in a setting; risks include the irreducible noise.
+
+    Attributes
+    ----------
+    risk_now, risk_after
+        Risk of the pretrained weights without a step, and after the best step from the better start.
+    start, best_step, best_length
+        That start ("warm" or "cold"), its best step (on the sum of squared errors) and dimensionless length.
+    warm_risk, cold_risk
+        Risk after the best step from each start.
+    transition
+        The number of training rows at which the better start changes.
+    context_without
+        Context rows with which the pretrained weights reach `risk_after` without any step; ``inf`` when
+        none do.
+    scaled_start, scaled_risk
+        The best factor c of a start c W*, and the risk after its best step.
+    assumptions
+        What the numbers rest on.
+    """
+
+    risk_now: float
+    risk_after: float
+    start: str
+    best_step: float
+    best_length: float
+    warm_risk: float
+    cold_risk: float
+    transition: Transition
+    context_without: float
+    scaled_start: float
+    scaled_risk: float
+    assumptions: tuple[Assumption, ...]
+
+    def explain(self) -> list[str]:
+        """Return the plan as sentences."""
+        weights = "the pretrained weights" if self.start == "warm" else "zero weights"
+        saved = self.risk_now - self.risk_after
+        lines = [
+            f"Risk now: {self.risk_now:.4g}.",
+            f"One step of size {self.best_step:.4g} from {weights} brings it to {self.risk_after:.4g}"
+            + (f" ({saved / self.risk_now:.1%} less)." if self.risk_now else "."),
+        ]
+        change = self.transition
+        if not change.crossings:
+            lines.append(f"A {change.below} start is better for every number of training rows.")
+        elif len(change.crossings) == 1:
+            lines.append(
+                f"The better start changes from {change.below} to {change.above} "
+                f"at {change.n_train:.1f} training rows."
+            )
+        else:
+            other = "cold" if change.below == "warm" else "warm"
+            first, last = change.crossings
+            lines.append(f"A {other} start is better from {first:.1f} to {last:.1f} training rows only.")
+        scaled = f"{self.scaled_start:.3g} times the pretrained weights"
+        lines.append(f"A start of {scaled} reaches {self.scaled_risk:.4g}.")
+        needed = self.context_without
+        lines.append(
+            "Without a step, no context length that was searched reaches this risk."
+            if needed == float("inf")
+            else f"Without a step the same risk needs {needed:,} context rows."
+        )
+        words = {True: "holds", False: "does not hold", None: "assumed"}
+        return lines + [f"{words[one.holds]}: {one.statement}" for one in self.assumptions]

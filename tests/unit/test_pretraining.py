@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pretraining
 import pytest
 import torch
+from safetensors.torch import load_file
+
+import pretraining
 from pretraining.ablation import variants
 from pretraining.card import write_card
 from pretraining.checkpoint import read_checkpoint
@@ -30,7 +32,6 @@ from pretraining.pool import POOL_FEATURES, POOL_ROWS, Pool
 from pretraining.prior import MAX_CLASSES, PriorConfig, sample_batch
 from pretraining.tables import RealTable, split
 from pretraining.train import learning_rate, make_state, progress, train, train_step
-from safetensors.torch import load_file
 
 TINY = {
     **SMALL,

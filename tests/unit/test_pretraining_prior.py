@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+
 from pretraining.pool import POOL_FEATURES, POOL_ROWS, Pool, load_pool
 from pretraining.prior import MAX_CLASSES, PriorConfig, countable, sample_batch, standardise
 from pretraining.prior.draws import Draws
@@ -12,7 +13,6 @@ from pretraining.prior.functions import FUNCTIONS, base_features
 from pretraining.prior.labels import draw_class_counts
 from pretraining.prior.selection import skill
 from pretraining.prior.sources import causal_tables, class_tables
-
 from testtime.backbones.scaling import ColumnScaler
 
 SMALL_PRIOR = PriorConfig(cells=1500, rows=(32, 64), features=(2, 6), wide_share=0.0, kinds_per_batch=2)

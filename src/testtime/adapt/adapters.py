@@ -27,7 +27,7 @@ from testtime.errors import InputError, nearest, sentence
 __all__ = ["KINDS", "Adapter", "AdapterSpec", "attached", "choose_targets", "merge", "state_bytes"]
 
 KINDS = ("encoders", "lora", "norms", "head", "all")
-"""What can be trained: the feature encoders, low rank on every matrix, norms and biases, the output head, everything."""
+"""What can be trained: feature encoders, low rank on every matrix, norms and biases, output head, everything."""
 
 _LOW, _OFFSET = "lora", "offset"
 
@@ -35,15 +35,15 @@ _LOW, _OFFSET = "lora", "offset"
 class LowRank(nn.Module):
     """Add a matrix of rank at most ``r`` to a weight."""
 
-    def __init__(self, weight: Tensor, rank: int, alpha: float, generator: torch.Generator) -> None:
+    def __init__(self, weight: Tensor, spec: AdapterSpec, generator: torch.Generator) -> None:
         super().__init__()
         rows, columns = weight.shape
-        rank = min(rank, rows, columns)
+        rank = min(spec.rank, rows, columns)
         bound = 1.0 / math.sqrt(columns)  # the scale of a freshly initialised linear layer
         down = torch.empty(rank, columns, dtype=weight.dtype).uniform_(-bound, bound, generator=generator)
         self.lora_a = nn.Parameter(down.to(weight.device))
         self.lora_b = nn.Parameter(weight.new_zeros(rows, rank))
-        self.scale = alpha / rank
+        self.scale = spec.scale(rank)
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return the changed weight."""
@@ -73,7 +73,7 @@ class AdapterSpec:
     rank
         Rank of the low-rank form; ignored by the others.
     alpha
-        Scale of the low-rank form: the update is ``alpha / rank * B A``. None means ``alpha = rank``, a scale of 1.
+        Scale of the low-rank form: the update is ``alpha / rank * B A``. None means a scale of 1 at any rank.
     """
 
     kind: str = "encoders"
@@ -91,6 +91,10 @@ class AdapterSpec:
             )
         if self.rank < 1:
             raise InputError(sentence(f"rank={self.rank}", expected="an integer of at least 1"))
+
+    def scale(self, rank: int) -> float:
+        """Return the factor of ``B A`` at a rank that may have been capped by the matrix."""
+        return 1.0 if self.alpha is None else self.alpha / rank
 
 
 class Adapter:
@@ -136,17 +140,22 @@ def choose_targets(learner: Learner, spec: AdapterSpec) -> dict[str, str]:
     InputError
         When the learner names no such part, or the part holds no trainable tensor.
     """
+    parts = learner.parts()
+    trainable = set(parts.get("all", ()))
     floating = {
-        name: p for name, p in learner.module.named_parameters() if p.is_floating_point() and p.requires_grad
+        name: p
+        for name, p in learner.module.named_parameters()
+        if p.is_floating_point() and (name in trainable or p.requires_grad)
     }
     if spec.kind == "all":
-        chosen = {name: _OFFSET for name in floating}
+        chosen = dict.fromkeys(floating, _OFFSET)
     elif spec.kind == "norms":
         chosen = {name: _OFFSET for name, p in floating.items() if p.ndim == 1}
     elif spec.kind == "lora":
-        chosen = {name: _LOW for name, p in floating.items() if p.ndim == 2}
+        # Matrices of linear maps; tables of learned vectors (inducing points, CLS tokens) are not.
+        chosen = {name: _LOW for name, p in floating.items() if p.ndim == 2 and name.endswith("weight")}
     else:
-        part = set(learner.parts().get(spec.kind, ()))
+        part = set(parts.get(spec.kind, ()))
         chosen = {name: _OFFSET for name in floating if name in part}
     if not chosen:
         raise InputError(
@@ -176,6 +185,8 @@ def attached(learner: Learner, spec: AdapterSpec, generator: torch.Generator) ->
     flags = {name: parameter.requires_grad for name, parameter in module.named_parameters()}
     originals = dict(module.named_parameters())
     placed: list[tuple[nn.Module, str]] = []
+    orders = {_owner(module, name)[0]: None for name in targets}
+    orders = {owner: tuple(owner._parameters) for owner in orders}
     try:
         for parameter in originals.values():
             parameter.requires_grad_(False)
@@ -183,8 +194,7 @@ def attached(learner: Learner, spec: AdapterSpec, generator: torch.Generator) ->
         for name, form in targets.items():
             owner, leaf = _owner(module, name)
             weight = originals[name]
-            alpha = float(spec.rank) if spec.alpha is None else spec.alpha
-            part = LowRank(weight, spec.rank, alpha, generator) if form == _LOW else Offset(weight)
+            part = LowRank(weight, spec, generator) if form == _LOW else Offset(weight)
             parametrize.register_parametrization(owner, leaf, part, unsafe=True)
             placed.append((owner, leaf))
             parts[name] = part
@@ -192,6 +202,13 @@ def attached(learner: Learner, spec: AdapterSpec, generator: torch.Generator) ->
     finally:
         for owner, leaf in reversed(placed):
             parametrize.remove_parametrizations(owner, leaf, leave_parametrized=False)
+        for (
+            owner,
+            order,
+        ) in orders.items():  # removal puts a tensor last; the order decides random draws and sums
+            registered = owner._parameters
+            for leaf in order:
+                registered[leaf] = registered.pop(leaf)
         for name, parameter in originals.items():
             parameter.requires_grad_(flags[name])
 
@@ -210,20 +227,25 @@ def merge(module: nn.Module, state: Mapping[str, Tensor], spec: AdapterSpec) -> 
         name, _, form = key.rpartition(":")
         if name not in weights:
             raise InputError(
-                sentence(f"the adapter changes {name!r}, which the model does not have", remedy=nearest(name, weights))
+                sentence(
+                    f"the adapter changes {name!r}, which the model does not have",
+                    remedy=nearest(name, weights),
+                )
             )
         weight = weights[name]
         if form == _OFFSET:
             change = value.to(weight)
         elif form == "lora_b":
             down = state[f"{name}:lora_a"].to(weight)
-            alpha = float(spec.rank) if spec.alpha is None else spec.alpha
-            change = (alpha / down.shape[0]) * (value.to(weight) @ down)
+            change = spec.scale(down.shape[0]) * (value.to(weight) @ down)
         else:
             continue
         if change.shape != weight.shape:
             raise InputError(
-                sentence(f"the adapter's change of {name!r} has shape {tuple(change.shape)}", expected=f"{tuple(weight.shape)}")
+                sentence(
+                    f"the adapter's change of {name!r} has shape {tuple(change.shape)}",
+                    expected=f"{tuple(weight.shape)}",
+                )
             )
         weight.add_(change)
 

@@ -2,8 +2,7 @@
 
 Everything rests on one ordering. :func:`stratified_order` arranges rows so that *every prefix* holds the classes in
 their proportions, each class at least once as soon as the prefix is as long as the number of classes. Contexts of
-growing size are then prefixes of each other, an episode is two neighbouring slices of a fresh ordering, and folds are
-strides of one.
+growing size are then prefixes of each other, and an episode is two neighbouring slices of a fresh ordering.
 """
 
 from __future__ import annotations
@@ -74,28 +73,37 @@ class RowSplit:
 
 
 def split_rows(
-    labels: NDArray | None, n_rows: int, n_context: int, n_folds: int, rng: np.random.Generator
+    order: Indices, labels: NDArray | None, n_context: int, n_folds: int, rng: np.random.Generator
 ) -> RowSplit:
     """Split rows into a kept context and `n_folds` folds.
+
+    Parameters
+    ----------
+    order
+        A stratified ordering of all rows; its first `n_context` become the context.
+    labels
+        Class codes ``(N,)``, or None.
 
     Raises
     ------
     InputError
         When fewer than `n_folds` rows are left after the context is taken.
     """
-    order = stratified_order(labels, n_rows, rng)
     rest = order[n_context:]
     if len(rest) < n_folds:
         raise InputError(
             sentence(
-                f"n_context={n_context} leaves {len(rest)} of {n_rows} rows",
+                f"n_context={n_context} leaves {len(rest)} of {len(order)} rows",
                 expected=f"at least {n_folds} rows for training and guard",
                 remedy="Lower n_context or add rows",
             )
         )
-    # The order is stratified for prefixes; a second stratified order of the rest makes strides stratified as well.
-    again = stratified_order(None if labels is None else np.asarray(labels)[rest], len(rest), rng)
-    return RowSplit(order[:n_context], tuple(np.sort(rest[again[k::n_folds]]) for k in range(n_folds)))
+    shuffled = rng.permutation(rest)
+    if (
+        labels is not None
+    ):  # dealing rows out class by class gives every fold its share of each, to within one row
+        shuffled = shuffled[np.argsort(np.asarray(labels)[shuffled], kind="stable")]
+    return RowSplit(order[:n_context], tuple(np.sort(shuffled[k::n_folds]) for k in range(n_folds)))
 
 
 @dataclass(frozen=True)

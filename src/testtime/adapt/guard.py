@@ -83,7 +83,9 @@ def decide(frozen: ArrayLike, adapted: ArrayLike, n_errors: float = 1.0) -> Verd
     after = np.asarray(adapted, dtype=np.float64)
     if before.shape != after.shape or before.ndim != 1:
         raise InputError(
-            sentence(f"losses of shapes {before.shape} and {after.shape}", expected="two vectors of equal length")
+            sentence(
+                f"losses of shapes {before.shape} and {after.shape}", expected="two vectors of equal length"
+            )
         )
     if n_errors < 0:
         raise InputError(sentence(f"n_errors={n_errors}", expected="a number of at least 0"))
@@ -92,7 +94,9 @@ def decide(frozen: ArrayLike, adapted: ArrayLike, n_errors: float = 1.0) -> Verd
     if n_rows == 0:
         return Verdict(Status.REVERTED_TOO_FEW, loss_before, math.nan, math.nan, math.inf, math.inf, 0)
     if not np.isfinite(after).all():
-        return Verdict(Status.REVERTED_NON_FINITE, loss_before, math.nan, math.nan, math.inf, math.inf, n_rows)
+        return Verdict(
+            Status.REVERTED_NON_FINITE, loss_before, math.nan, math.nan, math.inf, math.inf, n_rows
+        )
     delta = after - before
     difference = float(delta.mean())
     # One row says nothing about the spread, so no improvement on it is enough.

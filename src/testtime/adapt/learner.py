@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Learner", "Rows"]
+__all__ = ["Learner", "Rows", "frozen_row_losses"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,11 @@ class Learner(Protocol):
         ...
 
     def parts(self) -> Mapping[str, Sequence[str]]:
-        """Return the parameter names of each named part; "encoders" and "head" should be among them."""
+        """Return the parameter names of each named part.
+
+        "encoders" and "head" should be among them. "all" lists what may be trained where that is not what requires
+        gradients.
+        """
         ...
 
 

@@ -56,7 +56,8 @@ def probe_contexts(
     longest = sizes[-1]
     query = rows.take(torch.as_tensor(order[longest : longest + n_query]))
     losses = [
-        frozen_row_losses(learner, rows.take(torch.as_tensor(order[:n])), query).double().numpy() for n in sizes
+        frozen_row_losses(learner, rows.take(torch.as_tensor(order[:n])), query).double().cpu().numpy()
+        for n in sizes
     ]
     probes = []
     for n, loss in zip(sizes, losses, strict=True):

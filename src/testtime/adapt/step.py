@@ -8,8 +8,8 @@ guard's job.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from testtime.adapt.episodes import sample_episode, stratified_order
 from testtime.adapt.learner import Learner, Rows, frozen_row_losses
 from testtime.errors import InputError, sentence
 
-__all__ = ["StepPlan", "Steps", "line_search", "train"]
+__all__ = ["StepPlan", "Steps", "class_codes", "line_search", "train"]
 
 LENGTHS = tuple(2.0**k for k in range(-3, 6))
 """Multiples of the base step that the line search tries, besides zero."""
@@ -61,7 +61,9 @@ class StepPlan:
     def __post_init__(self) -> None:
         for name in ("n_steps", "n_context", "n_query", "n_gradient_episodes"):
             if getattr(self, name) < 1:
-                raise InputError(sentence(f"{name}={getattr(self, name)}", expected="an integer of at least 1"))
+                raise InputError(
+                    sentence(f"{name}={getattr(self, name)}", expected="an integer of at least 1")
+                )
         if not self.learning_rate > 0 or not np.isfinite(self.learning_rate):
             raise InputError(
                 sentence(f"step_size={self.learning_rate}", expected="a positive finite number, or 'auto'")
@@ -86,8 +88,10 @@ class Steps:
         For one step: the chosen multiple of the base length (0: stay). None otherwise.
     n_trainable
         Number of trained values.
-    n_held_out
-        For one step: rows the line search was measured on; the gradient never saw them.
+    seconds
+        Wall time.
+    out_of_time
+        Whether the deadline ended training early.
     """
 
     state: dict[str, Tensor]
@@ -95,8 +99,9 @@ class Steps:
     n_steps: int
     finite: bool
     n_trainable: int
+    seconds: float = 0.0
+    out_of_time: bool = False
     step_length: float | None = None
-    n_held_out: int = 0
 
 
 def _episode_loss(learner: Learner, rows: Rows, context: NDArray, query: NDArray) -> Tensor:
@@ -104,9 +109,9 @@ def _episode_loss(learner: Learner, rows: Rows, context: NDArray, query: NDArray
     return learner.row_losses(learner.output(context_rows, query_rows.x), query_rows.y).mean()
 
 
-def _stratify(rows: Rows) -> NDArray | None:
-    """Class codes of classification rows; None for real-valued targets."""
-    return None if rows.y.is_floating_point() else rows.y.numpy()
+def class_codes(rows: Rows) -> NDArray | None:
+    """Return the class codes of classification rows, ``(N,)``; None for real-valued targets."""
+    return None if rows.y.is_floating_point() else rows.y.cpu().numpy()
 
 
 def train(
@@ -144,10 +149,13 @@ def train(
     episode_seed, factor_seed = seed.spawn(2)
     rng = np.random.default_rng(episode_seed)
     generator = torch.Generator().manual_seed(int(factor_seed.generate_state(1, np.uint64)[0] >> 1))
+    started = clock()
     with attached(learner, plan.spec, generator) as adapter:
         if plan.n_steps == 1:
-            return _single_step(learner, adapter, rows, pool, plan, rng, on_step)
-        return _many_steps(learner, adapter, rows, pool, plan, rng, deadline, clock, on_step)
+            steps = _single_step(learner, adapter, rows, pool, plan, rng, deadline, clock, on_step)
+        else:
+            steps = _many_steps(learner, adapter, rows, pool, plan, rng, deadline, clock, on_step)
+    return replace(steps, seconds=clock() - started)
 
 
 def _many_steps(
@@ -161,19 +169,23 @@ def _many_steps(
     clock: Callable[[], float],
     on_step: Callable[[int, float], None] | None,
 ) -> Steps:
-    labels = _stratify(rows)
+    labels = class_codes(rows)
     parameters = adapter.parameters()
     optimizer = torch.optim.AdamW(parameters, lr=plan.learning_rate, weight_decay=0.0)
     losses: list[float] = []
-    finite = True
-    longest = 0.0
+    finite, out_of_time, longest = True, False, 0.0
     for step in range(plan.n_steps):
         started = clock()
         if deadline is not None and started + longest > deadline:
+            out_of_time = True
             break
         for group in optimizer.param_groups:
             group["lr"] = plan.learning_rate * (1.0 - step / plan.n_steps)
         episode = sample_episode(pool, labels, plan.n_context, plan.n_query, rng)
+        if (
+            len(episode.query) == 0
+        ):  # every query class was absent from the context: there is nothing to learn from
+            continue
         optimizer.zero_grad(set_to_none=True)
         loss = _episode_loss(learner, rows, episode.context, episode.query)
         loss.backward()
@@ -186,7 +198,9 @@ def _many_steps(
         longest = max(longest, clock() - started)
         if on_step is not None:
             on_step(step + 1, losses[-1])
-    return Steps(adapter.state(), tuple(losses), len(losses), finite, adapter.n_trainable)
+    return Steps(
+        adapter.state(), tuple(losses), len(losses), finite, adapter.n_trainable, out_of_time=out_of_time
+    )
 
 
 def _descent_direction(parameters: list[torch.nn.Parameter]) -> list[Tensor]:
@@ -206,37 +220,59 @@ def _single_step(
     pool: NDArray,
     plan: StepPlan,
     rng: np.random.Generator,
+    deadline: float | None,
+    clock: Callable[[], float],
     on_step: Callable[[int, float], None] | None,
 ) -> Steps:
-    labels = _stratify(rows)
+    labels = class_codes(rows)
     pool_labels = None if labels is None else labels[pool]
     order = pool[stratified_order(pool_labels, len(pool), rng)]
     n_held_out = len(pool) // 3 if plan.line_search else 0
     held_out, training = order[:n_held_out], order[n_held_out:]
     parameters = adapter.parameters()
-    total = 0.0
+    losses: list[float] = []
+    out_of_time, longest = False, 0.0
     for _ in range(plan.n_gradient_episodes):
+        started = clock()
+        # The line search needs the time of several episodes: half of what is left must stay for it.
+        if deadline is not None and started + 2.0 * longest > deadline:
+            out_of_time = True
+            break
         episode = sample_episode(training, labels, plan.n_context, plan.n_query, rng)
-        loss = _episode_loss(learner, rows, episode.context, episode.query) / plan.n_gradient_episodes
+        if len(episode.query) == 0:
+            continue
+        loss = _episode_loss(learner, rows, episode.context, episode.query)
         loss.backward()
-        total += float(loss.detach())
-    directions = _descent_direction(parameters)
-    finite = bool(np.isfinite(total)) and all(bool(torch.isfinite(d).all()) for d in directions)
+        losses.append(float(loss.detach()))
+        longest = max(longest, clock() - started)
+    zero = {key: value.clone() for key, value in adapter.state().items()}
+    if not losses:
+        return Steps(zero, (), 0, True, adapter.n_trainable, out_of_time=out_of_time)
+    mean_loss = float(np.mean(losses))
+    gradients_finite = all(p.grad is None or bool(torch.isfinite(p.grad).all()) for p in parameters)
+    if not (np.isfinite(mean_loss) and gradients_finite):
+        return Steps(zero, (mean_loss,), 0, False, adapter.n_trainable)
+    move = dict(zip(zero, _descent_direction(parameters), strict=True))
+
+    def go(multiple: float) -> None:
+        adapter.load({key: zero[key] + multiple * plan.learning_rate * move[key] for key in zero})
+
     length = 1.0
-    if finite:
-        start = {key: value.clone() for key, value in adapter.state().items()}
-        move = dict(zip(start, directions, strict=True))
-
-        def go(multiple: float) -> None:
-            adapter.load({key: start[key] + multiple * plan.learning_rate * move[key] for key in start})
-
-        if plan.line_search:
-            context = sample_episode(training, labels, plan.n_context, 1, rng).context
-            length = line_search(learner, rows, context, held_out, go)
-        go(length)
+    if plan.line_search:
+        context = sample_episode(training, labels, plan.n_context, 1, rng).context
+        length = line_search(learner, rows, context, held_out, go, deadline=deadline, clock=clock)
+    go(length)
     if on_step is not None:
-        on_step(1, total)
-    return Steps(adapter.state(), (total,), 1, finite, adapter.n_trainable, length, n_held_out)
+        on_step(1, mean_loss)
+    return Steps(
+        adapter.state(),
+        (mean_loss,),
+        1,
+        True,
+        adapter.n_trainable,
+        out_of_time=out_of_time,
+        step_length=length,
+    )
 
 
 def line_search(
@@ -246,16 +282,25 @@ def line_search(
     held_out: NDArray,
     go: Callable[[float], None],
     lengths: tuple[float, ...] = LENGTHS,
+    *,
+    deadline: float | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> float:
     """Return the length with the smallest held-out loss; zero is a candidate.
 
     The search walks up the lengths and stops after two rises, since the loss along one direction is close to a
-    parabola.
+    parabola, or when the next length would not be measured before the deadline.
 
     Parameters
     ----------
+    context, held_out
+        Indices of the context rows and of the rows the loss is measured on.
     go
         Moves the model to a multiple of the base step.
+    lengths
+        Multiples to try, increasing.
+    deadline, clock
+        As in :func:`train`.
     """
     context_rows = rows.take(torch.as_tensor(context))
     query_rows = rows.take(torch.as_tensor(held_out))
@@ -264,9 +309,14 @@ def line_search(
         go(length)
         return float(frozen_row_losses(learner, context_rows, query_rows).mean())
 
-    best, best_loss, rises = 0.0, loss_at(0.0), 0
-    for length in lengths:
+    best, best_loss, rises = 0.0, np.inf, 0
+    longest = 0.0
+    for length in (0.0, *lengths):
+        started = clock()
+        if deadline is not None and started + longest > deadline:
+            break
         loss = loss_at(length)
+        longest = max(longest, clock() - started)
         if loss < best_loss:
             best, best_loss, rises = length, loss, 0
         else:
@@ -274,8 +324,3 @@ def line_search(
             if rises == 2 or not np.isfinite(loss):
                 break
     return best
-
-
-def scaled_state(state: Mapping[str, Tensor], scale: float) -> dict[str, Tensor]:
-    """Return an adapter state moved a fraction `scale` of the way from the frozen model."""
-    return {key: value if key.endswith(":lora_a") else scale * value for key, value in state.items()}

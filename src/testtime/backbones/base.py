@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +19,10 @@ class Scaler(Protocol):
 
     def transform(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Prepare rows ``(N, D)``; NaN is missing."""
+        ...
+
+    def to_arrays(self) -> dict[str, NDArray[np.float64]]:
+        """Return the statistics as arrays, for the store."""
         ...
 
 
@@ -49,4 +54,8 @@ class Backbone(Protocol):
 
     def fit_scaler(self, x: NDArray[np.float64]) -> Scaler:
         """Fit the preprocessing on rows ``(N, D)``."""
+        ...
+
+    def load_scaler(self, arrays: Mapping[str, NDArray[np.float64]]) -> Scaler:
+        """Rebuild the preprocessing from :meth:`Scaler.to_arrays`."""
         ...

@@ -27,10 +27,15 @@ __all__ = ["EmbeddedBackbone", "TabICLClassifierLearner", "load_embedded"]
 
 
 class TabICLClassifierLearner:
-    """A ``TabICL`` module as the adapt engine sees it, for one table with `n_classes` classes."""
+    """A ``TabICL`` module as the adapt engine sees it, for one table with `n_classes` classes.
+
+    The module's weights are marked as not requiring gradients: PyTorch chooses kernels by that mark even where no
+    gradient is taken, and the frozen model must give the same bits with and without an adapter at zero.
+    """
 
     def __init__(self, module: nn.Module, n_classes: int) -> None:
-        self.module = module
+        self._names = [name for name, _ in module.named_parameters() if not name.endswith("rope.freqs")]
+        self.module = module.requires_grad_(False)
         self.n_classes = n_classes
 
     def output(self, context: Rows, query_x: Tensor) -> Tensor:
@@ -43,11 +48,11 @@ class TabICLClassifierLearner:
         return F.cross_entropy(output, target, reduction="none")
 
     def parts(self) -> Mapping[str, Sequence[str]]:
-        """Column and row stages are "encoders", the decoder is "head"."""
-        names = [name for name, _ in self.module.named_parameters()]
+        """Column and row stages are "encoders", the decoder is "head"; "all" leaves out the fixed frequencies."""
         return {
-            "encoders": [name for name in names if not name.startswith(ICL_STAGE)],
-            "head": [name for name in names if name.startswith(f"{ICL_STAGE}.decoder")],
+            "all": self._names,
+            "encoders": [name for name in self._names if not name.startswith(ICL_STAGE)],
+            "head": [name for name in self._names if name.startswith(f"{ICL_STAGE}.decoder")],
         }
 
 
@@ -76,6 +81,10 @@ class EmbeddedBackbone:
     def fit_scaler(self, x: NDArray[np.float64]) -> ColumnScaler:
         """Fit the column preprocessing."""
         return ColumnScaler.fit(x)
+
+    def load_scaler(self, arrays: Mapping[str, NDArray[np.float64]]) -> ColumnScaler:
+        """Rebuild the column preprocessing."""
+        return ColumnScaler.from_arrays(arrays)
 
 
 def _read(name: str) -> bytes:

@@ -10,6 +10,7 @@ The model was pretrained on columns prepared this way, so changing the rule here
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +54,8 @@ class ColumnScaler:
             # Dividing by the range first keeps the squares of huge values from overflowing.
             centred = (present - origin) / size if size > 0 else present - origin
             mean, scale = centred.mean(), centred.std()
-            constant = size <= 1e-6 * max(abs(origin), 1e-6) or not np.isfinite(size)
+            # Rounding noise is no information; times of one hour are, though they differ by 1e-6 of their size only.
+            constant = size <= 1e-12 * max(abs(origin), 1e-6) or not np.isfinite(size)
             means.append(origin + mean * size)
             scales.append(0.0 if constant else scale * size)
             if len(present) > _MOST_REFERENCE:
@@ -77,3 +79,16 @@ class ColumnScaler:
             rank = np.sqrt(12.0) * ((below + up_to) / (2 * len(reference)) - 0.5)
             out[present, j] = (1 - RANK_WEIGHT) * z + RANK_WEIGHT * rank
         return out
+
+    def to_arrays(self) -> dict[str, NDArray[np.float64]]:
+        """Return the statistics as three flat arrays, for the store."""
+        lengths = np.array([len(values) for values in self.reference], dtype=np.float64)
+        moments = np.stack([self.mean, self.scale, lengths])
+        return {"scaler_moments": moments, "scaler_reference": np.concatenate(self.reference)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.float64]]) -> ColumnScaler:
+        """Rebuild a scaler from :meth:`to_arrays`."""
+        mean, scale, lengths = arrays["scaler_moments"]
+        ends = np.cumsum(lengths.astype(np.int64))
+        return cls(mean, scale, tuple(np.split(arrays["scaler_reference"], ends[:-1])))

@@ -9,10 +9,12 @@ import sys
 
 import typer
 
-from testtime.cli import figures, planning
+from testtime.cli import adapting, demo, doctor, figures, planning, reporting
 from testtime.errors import TestTimeError
 
 __all__ = ["app", "main"]
+
+_INTERRUPTED = 130  # typer's exit code for Ctrl-C
 
 app = typer.Typer(
     name="testtime",
@@ -22,8 +24,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-planning.register(app)
-figures.register(app)
+for group in (demo, adapting, reporting, planning, figures, doctor):
+    group.register(app)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -33,6 +35,8 @@ def main(argv: list[str] | None = None) -> None:
     except TestTimeError as error:
         sys.stderr.write(f"testtime: {error}\n")
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("testtime: interrupted; nothing was written.\n")
+    except SystemExit as stop:
+        if stop.code != _INTERRUPTED:
+            raise
+        sys.stderr.write("testtime: interrupted; what was not reported as written was not.\n")
         sys.exit(1)

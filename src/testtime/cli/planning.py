@@ -2,8 +2,121 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
+
+from testtime.cli.output import echo_json
+from testtime.errors import InputError, nearest, sentence
+
+if TYPE_CHECKING:
+    from testtime.results import Plan
+    from testtime.theory.linear import Setting
+
+_ALIGNMENTS = {"aligned": 1.0, "even": 0.0, "opposed": -1.0}
 
 
 def register(app: typer.Typer) -> None:
     """Add the subcommands of this file to `app`."""
+    app.command("plan")(plan_linear)
+
+
+def plan_linear(
+    n: Annotated[int, typer.Option("--n", help="Rows in the context.")],
+    k: Annotated[int, typer.Option("--k", help="Labelled rows to train on.")],
+    dim: Annotated[int, typer.Option("--dim", help="Inputs.")],
+    noise: Annotated[float, typer.Option("--noise", help="Noise variance over signal variance.")] = 0.0,
+    alignment: Annotated[
+        str | None,
+        typer.Option(
+            help="Test task against uneven pretraining tasks: aligned, even, opposed, or a number from "
+            "-1 to 1. Without it all tasks are isotropic."
+        ),
+    ] = None,
+    spread: Annotated[
+        float, typer.Option(help="With --alignment: pretraining variances from 1 - spread to 1 + spread.")
+    ] = 0.8,
+    context: Annotated[
+        str, typer.Option(help="fresh: judged on new contexts; same: on the one trained with.")
+    ] = "fresh",
+    step: Annotated[
+        str, typer.Option(help="fixed: one rate for all contexts; normalized: divided by |X'y|^2.")
+    ] = "fixed",
+    plot: Annotated[Path | None, typer.Option(help="Draw risk against k to this .png or .svg file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say what one step of test-time training is worth for linear attention, from exact theory.
+
+    Risks are mean squared errors relative to the variance of the noise-free label, which is 1. Steps are
+    rates on the sum of squared errors. In JSON "inf" says that the better start never changes, or
+    that no context is long enough.
+    """
+    if plot is not None and plot.suffix.lower() not in (".png", ".svg"):
+        raise InputError(sentence(f"--plot {plot}", expected="a name that ends in .png or .svg"))
+
+    from testtime.theory.plan import plan, unit_setting
+
+    setting = unit_setting(n, k, dim, noise, _alignment(alignment), spread)
+    answer = plan(setting, context, step)
+    if plot is not None:
+        _draw(setting, answer, context, step, plot)
+    if as_json:
+        given = {"n_context": n, "n_train": k, "dim": dim, "noise_var": noise}
+        given |= {"alignment": alignment, "spread": spread, "context": context, "step": step}
+        echo_json({"setting": given, **answer.to_dict()})
+        return
+    typer.echo(f"{n:,} context rows, {k:,} training rows, {dim:,} inputs, noise {noise:g} of the signal")
+    for line in answer.explain():
+        typer.echo(f"  {line}")
+
+
+def _alignment(given: str | None) -> float | None:
+    if given is None or given in _ALIGNMENTS:
+        return None if given is None else _ALIGNMENTS[given]
+    try:
+        return float(given)
+    except ValueError:
+        raise InputError(
+            sentence(
+                f"--alignment {given}",
+                expected="aligned, even, opposed, or a number from -1 to 1",
+                remedy=nearest(given, _ALIGNMENTS),
+            )
+        ) from None
+
+
+def _draw(setting: Setting, answer: Plan, context: str, step: str, path: Path) -> None:
+    """Draw the best risk against the number of training rows from both starts."""
+    import numpy as np
+
+    from testtime.experiments.manifest import write_atomic
+    from testtime.report import plots
+    from testtime.theory.linear import one_step
+
+    flip = answer.transition.n_train
+    marks = [value for value in (setting.n_train, flip, setting.dim) if 0 < value < math.inf]
+    trains = np.geomspace(max(1.0, min(marks) / 10), 10 * max(marks), 200)
+    with plots.house_style():
+        figure, (axes,) = plots.new_figure(width=6.0, height=4.2)
+        starts = {"warm": "W* (warm)", "cold": "0 (cold)"}
+        shades = plots.colours(len(starts))
+        for start, colour in zip(starts, shades, strict=True):
+            probe = one_step(setting.replace(n_train=1), start, context, step)
+            risks = probe.risk_before - probe.limit_gain * trains / (trains + probe.half_train)
+            plots.draw_exact(axes, trains, risks, colour=colour)
+        plots.level(axes, answer.risk_now)
+        if setting.n_train > 0:
+            plots.mark(axes, setting.n_train, f"k = {setting.n_train:,}")
+        if 0 < flip < math.inf:
+            side = "left" if flip < setting.n_train else "right"
+            plots.mark(axes, flip, f"flips at {flip:.0f}", dashed=True, side=side)
+        axes.set_xscale("log")
+        axes.set_ylim(bottom=0)
+        plots.parameter_legend(axes, "start", list(starts.values()), shades, loc="lower left")
+        title = f"n = {setting.n_context:,}, d = {setting.dim:,}, noise {setting.noise_var:g}"
+        plots.name_axes(axes, x="training rows, k", y="risk after one step / signal", title=title)
+        source = f"theory, exact: best {step} step, {context} context; one_step in docs/theory/linear"
+        plots.explain(figure, [("exact", source), ("reference", "in-context learning, no training")])
+        write_atomic(path, plots.figure_bytes(figure, title)[path.suffix.lower().lstrip(".")])

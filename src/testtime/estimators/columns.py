@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import asdict, dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 from testtime.errors import InputError, sentence
 
 __all__ = ["ColumnEncoder", "DataWarning", "as_frame"]
+
+_TICKS_PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
+_NUMBER_TYPES = (bool, int, float, Decimal, np.integer, np.floating, np.bool_)
 
 
 class DataWarning(UserWarning):
@@ -62,13 +66,16 @@ def _as_numbers(values: pd.Series) -> NDArray[np.float64] | None:
     if isinstance(dtype, pd.CategoricalDtype):
         return None
     if pd.api.types.is_datetime64_any_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
-        as_integers = values.astype("int64").to_numpy(np.float64)
-        return np.where(values.isna(), np.nan, as_integers)
+        # In seconds whatever the unit: the same file read by another library may come in another one.
+        ticks = values.astype("int64").to_numpy(np.float64) / _TICKS_PER_SECOND[values.dt.unit]
+        return np.where(values.isna(), np.nan, ticks)
+    if pd.api.types.is_complex_dtype(dtype):
+        return None
     if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_numeric_dtype(dtype):
         return values.to_numpy(dtype=np.float64, na_value=np.nan)
-    if dtype == object:
+    if pd.api.types.is_object_dtype(dtype):
         present = values.dropna()
-        if len(present) and all(isinstance(v, (bool, int, float, np.number, np.bool_)) for v in present):
+        if len(present) and all(isinstance(v, _NUMBER_TYPES) for v in present):
             return pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64)
         if len(present) == 0:
             return np.full(len(values), np.nan)
@@ -116,7 +123,7 @@ class ColumnEncoder:
         Raises
         ------
         InputError
-            For infinite values, or when no column carries information.
+            For infinite values, cells that hold lists or complex numbers, or when no column carries information.
         """
         self._columns, encoded = [], []
         for name in frame.columns:
@@ -126,6 +133,7 @@ class ColumnEncoder:
                 column = _Column(str(name), "number")
                 _refuse_infinite(numbers, name)
             else:
+                _refuse_structures(values, name)
                 column = _Column(str(name), "category", _levels(values))
                 numbers = _codes(values, column.levels)
             present = numbers[~np.isnan(numbers)]
@@ -178,6 +186,9 @@ class ColumnEncoder:
                     numbers = pd.to_numeric(values.astype(object), errors="coerce").to_numpy(dtype=np.float64)
                 _refuse_infinite(numbers, name)
             else:
+                _refuse_structures(values, name)
+                if _as_numbers(values) is not None and all(isinstance(level, str) for level in column.levels):
+                    values = values.map(str, na_action="ignore")  # digits that were text at fit
                 numbers = _codes(values, column.levels)
                 n_unseen = int((np.isnan(numbers) & values.notna().to_numpy()).sum())
                 if n_unseen:
@@ -220,13 +231,30 @@ def _levels(values: pd.Series) -> list[Any]:
     if isinstance(values.dtype, pd.CategoricalDtype) and values.dtype.ordered:
         return list(dict.fromkeys(_level(level) for level in values.dtype.categories))
     # bool < number < text, so that mixed columns sort as well
-    return sorted({_level(value) for value in values.dropna().unique()}, key=lambda v: (isinstance(v, str), v))
+    return sorted(
+        {_level(value) for value in values.dropna().unique()}, key=lambda v: (isinstance(v, str), v)
+    )
 
 
 def _codes(values: pd.Series, levels: list[Any]) -> NDArray[np.float64]:
     lookup = {level: float(code) for code, level in enumerate(levels)}
     unique = {value: lookup.get(_level(value), np.nan) for value in values.dropna().unique()}
     return values.map(unique).to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _refuse_structures(values: pd.Series, name: object) -> None:
+    """Refuse complex numbers, lists, dicts, arrays: what is neither a number nor a category."""
+    if values.dtype != object and not pd.api.types.is_complex_dtype(values.dtype):
+        return
+    for value in values:
+        if isinstance(value, (complex, np.complexfloating, list, dict, set, tuple, np.ndarray)):
+            raise InputError(
+                sentence(
+                    f"column {str(name)!r} holds {value!r}, a {type(value).__name__}",
+                    expected="a number, a text or a missing value in each cell",
+                    remedy="Split it into columns of its own",
+                )
+            )
 
 
 def _refuse_infinite(numbers: NDArray[np.float64], name: object) -> None:

@@ -1,0 +1,1 @@
+"""Benchmarks: scripts that print the tables README and docs quote, and write them as JSON."""

@@ -1,0 +1,126 @@
+"""Predict a file in pieces with a saved model, and write what was predicted as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+
+from testtime.errors import InputError, sentence
+from testtime.estimators.saved import load
+from testtime.store import read_document, read_meta
+from testtime.tasks.files import iterate_table
+
+if TYPE_CHECKING:
+    from testtime.estimators.classifier import TTTClassifier
+
+__all__ = ["labelled_table", "typed_pieces", "write_predictions"]
+
+
+def write_predictions(model: Path, table: Path, out: Path, *, parquet: bool, labels_only: bool) -> int:
+    """Write a row of predictions for each row of `table` and return their number.
+
+    Columns are ``prediction`` and, unless `labels_only`, ``probability_CLASS`` for each class.
+
+    Raises
+    ------
+    InputError
+        If the table has no rows or other columns or types than the training table.
+    StoreError
+        If the model is damaged.
+    """
+    estimator = load(model)
+    pieces = (
+        _predicted(estimator, piece, labels_only) for piece in typed_pieces(table, *feature_types(model))
+    )
+    rows = _write_parquet(pieces, out) if parquet else _write_csv(pieces, out)
+    if rows == 0:
+        raise InputError(sentence(f"{str(table)!r} has a header and no rows", remedy="Add rows"))
+    return rows
+
+
+def feature_types(model: Path) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+    """Return the type of each column of the training table, and the levels that are not text.
+
+    A model that was saved from Python knows which columns were numbers; the file types of a model that
+    `testtime adapt` made are saved with it.
+    """
+    meta, _ = read_meta(model)
+    columns = meta["columns"]
+    levels = {
+        column["name"]: {str(level): level for level in column["levels"]}
+        for column in columns
+        if any(not isinstance(level, str) for level in column["levels"])
+    }
+    training = read_document(model, "training")
+    if training is not None:
+        unused = {column["name"] for column in columns if column["kind"] == "unused"}
+        return {name: "text" if name in unused else kind for name, kind in training["types"].items()}, levels
+    return {column["name"]: "number" if column["kind"] == "number" else "text" for column in columns}, levels
+
+
+def typed_pieces(
+    table: Path, types: Mapping[str, str], levels: Mapping[str, Mapping[str, Any]]
+) -> Iterator[pd.DataFrame]:
+    """Yield the rows of a file as the estimator saw them at fit."""
+    for piece in iterate_table(table, types):
+        for name, known in levels.items():
+            piece[name] = piece[name].map(lambda text, known=known: known.get(text, text), na_action="ignore")
+        yield piece
+
+
+def labelled_table(model: Path, table: Path, target: str, classes: Any) -> tuple[pd.DataFrame, pd.Series]:
+    """Read a table with its target, the labels in the type of `classes`.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, the target among them.
+    """
+    types, levels = feature_types(model)
+    whole = pd.concat(typed_pieces(table, {**types, target: "text"}, levels), ignore_index=True)
+    labels = whole.pop(target)
+    if labels.isna().any():
+        raise InputError(
+            sentence(
+                f"{int(labels.isna().sum()):,} held-out rows have no {target!r}", remedy="Leave them out"
+            )
+        )
+    known = {str(label): label for label in classes.tolist()}
+    return whole, labels.map(lambda text: known.get(text, text)).astype(object)
+
+
+def _predicted(estimator: TTTClassifier, piece: pd.DataFrame, labels_only: bool) -> pd.DataFrame:
+    probabilities = estimator.predict_proba(piece)
+    columns: dict[str, Any] = {"prediction": estimator.classes_[probabilities.argmax(axis=1)]}
+    if not labels_only:
+        for label, column in zip(estimator.classes_.tolist(), probabilities.T, strict=True):
+            columns[f"probability_{label}"] = column
+    return pd.DataFrame(columns)
+
+
+def _write_csv(pieces: Iterator[pd.DataFrame], out: Path) -> int:
+    rows = 0
+    with open(out, "w", encoding="utf-8", newline="") as stream:
+        for piece in pieces:
+            piece.to_csv(stream, index=False, header=rows == 0, lineterminator="\n")
+            rows += len(piece)
+    return rows
+
+
+def _write_parquet(pieces: Iterator[pd.DataFrame], out: Path) -> int:
+    rows, writer = 0, None
+    try:
+        for piece in pieces:
+            batch = pa.Table.from_pandas(piece, preserve_index=False)
+            writer = writer or pa.parquet.ParquetWriter(out, batch.schema)
+            writer.write_table(batch)
+            rows += len(piece)
+    finally:
+        if writer is not None:
+            writer.close()
+    return rows

@@ -1,0 +1,131 @@
+"""``testtime report``: a saved model as one HTML page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from testtime.cli.output import echo_json, echo_wrapped, notes_on_stderr
+from testtime.errors import InputError, StoreError, sentence
+
+if TYPE_CHECKING:
+    from testtime.report.html import ReportData
+
+__all__ = ["REPORT", "register", "report_data", "write_report"]
+
+REPORT = "report.html"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the subcommands of this file to `app`."""
+    app.command()(report)
+
+
+def report(
+    model: Annotated[Path, typer.Argument(help="Folder that `testtime adapt` made.")],
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; default report.html in the folder.")
+    ] = None,
+    table: Annotated[Path | None, typer.Option(help="Labelled rows of your own to score instead.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --out if it is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Write one self-contained HTML page about a saved model.
+
+    It shows the scores on held-out rows that `testtime adapt` measured. With --table, rows of your own are
+    scored instead, at context lengths up to the served one: a saved model holds no more context rows.
+    """
+    if out is not None and out.exists() and not overwrite:
+        raise StoreError(
+            sentence(f"the output file {str(out)!r} exists", remedy="Choose another, or --overwrite")
+        )
+    notes: list[str] = []
+    with notes_on_stderr(notes):
+        evaluation = _score(model, table) if table is not None else None
+    data = report_data(model, evaluation)
+    path = out or model / REPORT
+    write_report(data, path)
+
+    from testtime.report.findings import comparison, headline
+
+    says = headline(data.adaptation.to_dict(), data.evaluation)
+    if as_json:
+        content = {"out": str(path), "headline": says, "adaptation": data.adaptation.to_dict()}
+        echo_json(content | {"evaluation": data.evaluation, "notes": notes})
+        return
+    echo_wrapped(says)
+    if data.evaluation is not None:
+        echo_wrapped(comparison(data.evaluation))
+    typer.echo(f"Written to {path}")
+
+
+def report_data(model: Path, evaluation: dict[str, Any] | None = None) -> ReportData:
+    """Collect what a saved model and the documents beside it say.
+
+    Parameters
+    ----------
+    model
+        Folder of the model.
+    evaluation
+        Scores to show instead of the saved ones.
+
+    Raises
+    ------
+    StoreError
+        If the folder holds no model or a file was changed.
+    """
+    from testtime.report.html import ReportData
+    from testtime.results import Adaptation
+    from testtime.store import read_document, read_meta
+
+    meta, versions = read_meta(model)
+    training = read_document(model, "training") or {}
+    return ReportData(
+        title=f"testtime: {training['table']['target'] if training else model.name}",
+        adaptation=Adaptation.from_dict(meta["adaptation"]),
+        settings=meta["params"],
+        versions=versions,
+        evaluation=evaluation or read_document(model, "evaluation"),
+        table=training.get("table"),
+        notes=tuple(training.get("notes", ())),
+    )
+
+
+def write_report(data: ReportData, path: Path) -> None:
+    """Draw the page and put it in place whole."""
+    from testtime.report.html import render_report
+    from testtime.store.atomic import replace_file
+
+    page = render_report(data)
+    replace_file(path, lambda staged: staged.write_text(page, encoding="utf-8"))
+
+
+def _score(model: Path, table: Path) -> dict[str, Any]:
+    """Score labelled rows of the user with a saved model."""
+    from testtime.cli.prediction import labelled_table
+    from testtime.estimators.saved import load
+    from testtime.experiments.context_curve import curve_sizes, evaluate
+    from testtime.store import read_document
+
+    training = read_document(model, "training")
+    if training is None:
+        raise InputError(
+            sentence(
+                f"{str(model)!r} does not say which column was the target",
+                why="it was not made by `testtime adapt`",
+                remedy="Score it in Python with testtime.experiments.context_curve.evaluate",
+            )
+        )
+    estimator = load(model)
+    frame, labels = labelled_table(model, table, training["table"]["target"], estimator.classes_)
+    n_context = estimator.adaptation_.n_context
+    sizes = curve_sizes(n_context, len(estimator.classes_), n_context)
+    return evaluate(
+        estimator,
+        frame,
+        labels,
+        sizes=sizes,
+        source=f"the file {table.name}; were some of them fitted, the scores would be too good",
+    ).to_dict()

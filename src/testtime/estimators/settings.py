@@ -1,0 +1,130 @@
+"""Constructor arguments, checked once at ``fit`` and turned into what the engine takes."""
+
+from __future__ import annotations
+
+import numbers
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from testtime.adapt.adapters import KINDS
+from testtime.errors import InputError, nearest, sentence
+
+__all__ = ["AUTO", "Settings", "check_settings"]
+
+AUTO = "auto"
+_PRECISIONS = {"auto": None, "float32": torch.float32, "float64": torch.float64}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Checked arguments; None stands for "auto"."""
+
+    n_context: int | None
+    n_steps: int | None
+    step_size: float | None
+    adapt: str
+    rank: int
+    guard: bool
+    n_members: int
+    device: torch.device
+    predict_dtype: torch.dtype
+    time_limit: float | None
+
+
+def _integer(name: str, value: Any, least: int, *, auto: bool = False) -> int | None:
+    if auto and isinstance(value, str) and value == AUTO:
+        return None
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        choices = f"an integer of at least {least}" + (", or 'auto'" if auto else "")
+        raise InputError(sentence(f"{name}={value!r}", expected=choices))
+    return int(value)
+
+
+def _positive(name: str, value: Any, none: Any) -> float | None:
+    if value is none or (isinstance(value, str) and value == none):
+        return None
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not number or not 0 < float(value) < float("inf"):
+        raise InputError(sentence(f"{name}={value!r}", expected=f"a positive finite number, or {none!r}"))
+    return float(value)
+
+
+def _device(name: Any) -> torch.device:
+    if name == AUTO:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(
+            sentence(f"device={name!r}", expected="'cpu', 'cuda', 'cuda:0', ... or 'auto'")
+        ) from error
+    if device.type not in ("cpu", "cuda"):
+        raise InputError(sentence(f"device={name!r}", expected="'cpu', 'cuda', 'cuda:0', ... or 'auto'"))
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            sentence(
+                f"device={name!r}, but PyTorch finds no CUDA device",
+                remedy="Use device='cpu' or device='auto'",
+            )
+        )
+    return device
+
+
+def _check_random_state(seed: Any) -> None:
+    generators = (np.random.RandomState, np.random.Generator)
+    integer = isinstance(seed, numbers.Integral) and not isinstance(seed, bool) and seed >= 0
+    if seed is not None and not integer and not isinstance(seed, generators):
+        raise InputError(
+            sentence(
+                f"random_state={seed!r}",
+                expected="a non-negative integer, None, a RandomState or a Generator",
+            )
+        )
+
+
+def check_settings(params: dict[str, Any]) -> Settings:
+    """Check the constructor arguments `params` of an estimator.
+
+    Raises
+    ------
+    InputError
+        Naming the first argument that cannot be used, what was expected and what to do.
+    """
+    adapt = params["adapt"]
+    if adapt != AUTO and adapt not in KINDS:
+        raise InputError(
+            sentence(
+                f"adapt={adapt!r}",
+                expected="'auto' or one of " + ", ".join(map(repr, KINDS)),
+                remedy=nearest(str(adapt), KINDS),
+            )
+        )
+    guard = params["guard"]
+    if not isinstance(guard, (bool, np.bool_)):
+        raise InputError(sentence(f"guard={guard!r}", expected="True or False"))
+    precision = params["precision"]
+    if not isinstance(precision, str) or precision not in _PRECISIONS:
+        raise InputError(
+            sentence(f"precision={precision!r}", expected="one of " + ", ".join(map(repr, _PRECISIONS)))
+        )
+    device = _device(params["device"])
+    _check_random_state(params["random_state"])
+    _integer(
+        "verbose", int(params["verbose"]) if isinstance(params["verbose"], bool) else params["verbose"], 0
+    )
+    default_dtype = torch.float64 if device.type == "cpu" else torch.float32
+    return Settings(
+        n_context=_integer("n_context", params["n_context"], 1, auto=True),
+        n_steps=_integer("n_steps", params["n_steps"], 0, auto=True),
+        step_size=_positive("step_size", params["step_size"], AUTO),
+        adapt="encoders" if adapt == AUTO else adapt,
+        rank=_integer("rank", params["rank"], 1) or 1,
+        guard=bool(guard),
+        n_members=_integer("n_members", params["n_members"], 1) or 1,
+        device=device,
+        predict_dtype=_PRECISIONS[precision] or default_dtype,
+        time_limit=_positive("time_limit", params["time_limit"], None),
+    )

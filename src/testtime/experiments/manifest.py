@@ -1,0 +1,89 @@
+"""What a run leaves behind: atomic files, their hashes, and the versions they were made with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import platform
+import tempfile
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from testtime.errors import StoreError, sentence
+
+__all__ = ["file_hash", "strict_json", "versions", "write_atomic"]
+
+_PACKAGES = ("testtime", "numpy", "scipy", "pandas", "matplotlib", "joblib", "torch")
+
+
+def write_atomic(path: Path, content: bytes) -> Path:
+    """Write `content` to `path` so that a reader sees the old file or the whole new one, never a part.
+
+    Raises
+    ------
+    StoreError
+        If the folder cannot be written, for example because the disk is full.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    except OSError as error:
+        raise _not_written(path, error) from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)  # mkstemp makes the file private; results are meant to be shared
+        os.replace(name, path)
+    except OSError as error:
+        raise _not_written(path, error) from error
+    finally:
+        Path(name).unlink(missing_ok=True)
+    return path
+
+
+def _not_written(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        sentence(
+            f"{path} could not be written: {error.strerror or error}", remedy="Choose another --out folder"
+        )
+    )
+
+
+def strict_json(value: Any) -> bytes:
+    """Return `value` as strict JSON: NaN becomes null, infinity ``"inf"``, as in :meth:`Result.to_dict`.
+
+    >>> strict_json([float("inf"), float("nan")])
+    b'[\\n  "inf",\\n  null\\n]\\n'
+    """
+    return (json.dumps(_finite(value), indent=2, allow_nan=False) + "\n").encode()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
+
+
+def file_hash(path: Path) -> str:
+    """Return the sha256 of a file, as 64 hex digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions a result may depend on; a package that is not installed is left out."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,199 @@
+"""An exponent as an answer: a number that knows how sure it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from testtime.errors import InputError, sentence
+from testtime.results import Result
+
+__all__ = ["Exponent", "decide", "infinite"]
+
+_SIGMAS = 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class Exponent(Result):
+    r"""The first degree k with a non-zero profile entry, usable wherever an integer is.
+
+    It compares, hashes and calculates like its value and can be an index or a ``range`` bound. Formatting
+    without a format code gives the sentence, ``f"{exponent:d}"`` the number.
+
+    Attributes
+    ----------
+    name
+        ``"information"`` or ``"generative"``.
+    symbol
+        ``"c"`` for coefficients in units of the label's standard deviation, ``"U"`` for the generative
+        profile.
+    value
+        The first degree that is certainly non-zero: an integer, ``math.inf`` for a constant label. When no
+        degree up to the highest one is, the value is one more than the highest and `decided` is false.
+    decided
+        Whether every smaller degree is certainly zero.
+    candidates
+        Degrees the exponent can still be, in order; one entry when decided.
+    profile, errors
+        Entries for k = 1, 2, ... and their uncertainty (an error estimate for a link, a standard error for
+        samples).
+    tolerance
+        An entry is non-zero when it exceeds this by three errors, and zero when it lies within three errors
+        of zero and the errors are small against this.
+
+    >>> exponent = decide("generative", "U", [3e-4, 0.2], [4e-4, 1e-3], tolerance=1e-4)
+    >>> print(exponent)
+    undecided between 1 and 2; U_1 = 3e-04 +- 4e-04
+    >>> exponent == 2, exponent.decided, 4**exponent
+    (True, False, 16)
+    """
+
+    name: str
+    symbol: str
+    value: float
+    decided: bool
+    candidates: tuple[float, ...]
+    profile: tuple[float, ...]
+    errors: tuple[float, ...]
+    tolerance: float
+
+    def __str__(self) -> str:
+        if math.isinf(self.value):
+            return "infinite; the label is constant and says nothing about z"
+        n = len(self.profile)
+        if self.decided:
+            return f"{self.value} ({self._entry(int(self.value))})"
+        doubtful = [k for k in self.candidates if k <= n and k != self.value]
+        entries = "; ".join(self._entry(int(k)) for k in doubtful[:3])
+        if self.value > n:
+            zero = f"no {self.symbol}_k up to k = {n} is certainly non-zero"
+            return f"at least {int(self.candidates[0])}; {zero}" + (f"; {entries}" if entries else "")
+        *first, last = (str(int(k)) for k in self.candidates)
+        return f"undecided between {', '.join(first)} and {last}; {entries}"
+
+    def _entry(self, k: int) -> str:
+        value, error = self.profile[k - 1], self.errors[k - 1]
+        shown = f"{value:.3g}" if abs(value) >= 0.01 else f"{value:.0e}"
+        return f"{self.symbol}_{k} = {shown} +- {error:.0e}"
+
+    def __format__(self, code: str) -> str:
+        return format(self.value, code) if code else str(self)
+
+    def __int__(self) -> int:
+        if math.isinf(self.value):
+            raise InputError(
+                sentence(
+                    f"the {self.name} exponent is infinite",
+                    expected="a finite one where an integer is needed",
+                    why="a constant label says nothing about z",
+                )
+            )
+        return int(self.value)
+
+    __index__ = __int__
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return self.value == _plain(other)
+
+    def __lt__(self, other: Any) -> bool:
+        return self.value < _plain(other)
+
+    def __le__(self, other: Any) -> bool:
+        return self.value <= _plain(other)
+
+    def __gt__(self, other: Any) -> bool:
+        return self.value > _plain(other)
+
+    def __ge__(self, other: Any) -> bool:
+        return self.value >= _plain(other)
+
+    def __add__(self, other: Any) -> Any:
+        return self.value + _plain(other)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Any:
+        return self.value - _plain(other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return _plain(other) - self.value
+
+    def __mul__(self, other: Any) -> Any:
+        return self.value * _plain(other)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: Any) -> Any:
+        return self.value / _plain(other)
+
+    def __pow__(self, other: Any) -> Any:
+        return self.value ** _plain(other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return _plain(other) ** self.value
+
+
+def _plain(other: Any) -> Any:
+    return other.value if isinstance(other, Exponent) else other
+
+
+def decide(
+    name: str,
+    symbol: str,
+    profile: Sequence[float],
+    errors: Sequence[float],
+    tolerance: float,
+    floor: float = 0.0,
+    open_degrees: Collection[int] = (),
+) -> Exponent:
+    """Find the first non-zero entry of a profile, and say when noise or tolerance leaves it open.
+
+    Parameters
+    ----------
+    name, symbol
+        As in :class:`Exponent`.
+    profile, errors
+        Entries for k = 1, 2, ... and their uncertainties.
+    tolerance
+        Size below which an entry is not called non-zero.
+    floor
+        Size of rounding that `errors` does not contain.
+    open_degrees
+        Degrees that something else shows to be non-zero; they are never called zero.
+    """
+    if not tolerance >= 0:
+        raise InputError(sentence(f"tolerance={tolerance}", expected="a number of 0 or more"))
+    doubtful: list[float] = []
+    value: float = len(profile) + 1
+    for k, (entry, error) in enumerate(zip(profile, errors, strict=True), start=1):
+        size, slack = abs(entry), _SIGMAS * error
+        if size - slack > max(tolerance, floor):
+            value = k
+            break
+        if size > slack + floor or error > tolerance or k in open_degrees:
+            doubtful.append(k)
+    found = value <= len(profile)
+    return Exponent(
+        name,
+        symbol,
+        value,
+        decided=found and not doubtful,
+        candidates=(*doubtful, value),
+        profile=tuple(float(entry) for entry in profile),
+        errors=tuple(float(error) for error in errors),
+        tolerance=float(tolerance),
+    )
+
+
+def infinite(name: str, symbol: str, degree: int, tolerance: float) -> Exponent:
+    """Return the exponent of a constant label."""
+    zeros = (0.0,) * degree
+    return Exponent(name, symbol, math.inf, True, (math.inf,), zeros, zeros, float(tolerance))

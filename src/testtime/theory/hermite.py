@@ -1,0 +1,248 @@
+r"""Hermite coefficients of a link, and the two exponents that set how many rows a single-index model needs.
+
+For a standard Gaussian z and :math:`h_k = He_k/\sqrt{k!}`:
+
+* Hermite coefficients :math:`c_k = E[s(z) h_k(z)]`;
+* information exponent: the least :math:`k \ge 1` with :math:`c_k \ne 0` (Ben Arous, Gheissari and
+Jagannath, 2021).
+  Gradient methods on the raw labels need about :math:`r^{\Theta(ie)}` rows;
+* generative exponent: the least :math:`k \ge 1` with :math:`U_k = E[E[h_k(z)|y]^2] > 0` (Damian,
+Pillaud-Vivien, Lee and
+  Bruna, 2024). It is never larger, a transformation of the labels reaches it, and noise does not change it.
+
+Kuwataka and Suzuki (2026) show that self-distillation at test time moves the cost from the first to the
+second.
+
+>>> def third(z): return (z**3 - 3 * z) / 6**0.5
+>>> information_exponent(third) == 3, generative_exponent(third) == 1
+(True, True)
+>>> print(generative_exponent(lambda z: z**2 * np.exp(-(z**2))))
+4 (U_4 = 0.23 +- ...)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testtime.errors import InputError, sentence
+from testtime.theory.exponents import Exponent, decide, infinite
+from testtime.theory.level_sets import LevelSetProfile, level_set_profile
+from testtime.theory.link_quadrature import LinkQuadrature, link_quadrature
+from testtime.theory.pointwise import PointwiseLink
+
+__all__ = [
+    "Exponent",
+    "generative_exponent",
+    "generative_profile",
+    "hermite_coefficients",
+    "information_exponent",
+    "power_profile",
+]
+
+Array = NDArray[np.float64]
+Link = Callable[[Any], Any]
+
+_MAX_DEGREE = 100
+_CONSTANT = 1e-12  # a standard deviation below this share of the link's size is rounding
+_ROUNDING_C, _ROUNDING_U = 1e-13, 1e-15
+
+
+def hermite_coefficients(link: Link, degree: int, kinks: Iterable[float] | None = None) -> Array:
+    r"""Coefficients :math:`c_k = E[s(z) h_k(z)]`, k = 0..`degree`, of a link.
+
+    Parameters
+    ----------
+    link
+        :math:`s`: a deterministic function of one number. Vectorised callables are fast, others are looped
+        over.
+    degree
+        Highest degree, at most 100.
+    kinks
+        Points where the link has a kink or a jump. They are found without being given, except inside features
+        narrower than about 0.01.
+
+    Returns
+    -------
+    Array
+        Shape ``(degree + 1,)``, in units of the link; the error is near 1e-14 of the link's norm, also at
+        kinks.
+
+    Raises
+    ------
+    InputError
+        If the link is not callable, not finite, not deterministic, or not square integrable.
+
+    >>> hermite_coefficients(lambda z: np.maximum(z, 0.0), 2).round(6)
+    array([0.398942, 0.5     , 0.282095])
+    """
+    return link_quadrature(PointwiseLink(link), _checked(degree, 0), kinks).coefficients
+
+
+def information_exponent(
+    link: Link, *, max_degree: int = 16, tolerance: float = 1e-6, kinks: Iterable[float] | None = None
+) -> Exponent:
+    r"""Information exponent: the least :math:`k \ge 1` with :math:`c_k \ne 0`.
+
+    Parameters
+    ----------
+    link, kinks
+        As in :func:`hermite_coefficients`.
+    max_degree
+        Highest degree looked at.
+    tolerance
+        A coefficient, in units of the link's standard deviation, counts as non-zero above this. One that is
+        measurably non-zero but smaller leaves the exponent undecided: constants typed with six digits do
+        that.
+
+    Returns
+    -------
+    Exponent
+        Behaves like an integer; infinite for a constant link. Its profile holds :math:`c_k` in units of the
+        link's standard deviation.
+
+    >>> print(information_exponent(lambda z: z**3 - 3 * z))
+    3 (c_3 = 1 +- ...)
+    >>> information_exponent(np.tanh) == 1
+    True
+    """
+    quadrature = link_quadrature(PointwiseLink(link), _checked(max_degree, 1), kinks)
+    deviation = sqrt(quadrature.variance)
+    if _is_constant(quadrature):
+        return infinite("information", "c", max_degree, tolerance)
+    return decide(
+        "information",
+        "c",
+        (quadrature.coefficients[1:] / deviation).tolist(),
+        (quadrature.errors[1:] / deviation).tolist(),
+        tolerance,
+        floor=_ROUNDING_C * sqrt(quadrature.second_moment) / deviation,
+    )
+
+
+def generative_exponent(
+    link: Link, *, max_degree: int = 8, tolerance: float = 1e-12, kinks: Iterable[float] | None = None
+) -> Exponent:
+    r"""Generative exponent: the least :math:`k \ge 1` with :math:`U_k = E[E[h_k(z) \mid s(z)]^2] > 0`.
+
+    Parameters
+    ----------
+    link, kinks
+        As in :func:`hermite_coefficients`.
+    max_degree
+        Highest degree looked at.
+    tolerance
+        An entry of the profile, between 0 and 1, counts as non-zero above this. The default is the square
+        of the tolerance of :func:`information_exponent`, because :math:`U_k \ge c_k^2/\mathrm{Var}\,s`.
+
+    Returns
+    -------
+    Exponent
+        Behaves like an integer; infinite for a constant link.
+
+    Notes
+    -----
+    The link is taken as it is computed in floating point: where it saturates (tanh(30 z) for z > 0.7), its
+    value is an atom and the profile is smaller than the one of the exact function.
+
+    >>> generative_exponent(np.abs) == 2
+    True
+    >>> print(generative_exponent(lambda z: np.sin(3 * z)))
+    1 (U_1 = 2e-03 +- ...)
+    >>> print(generative_exponent(lambda z: 1.0))
+    infinite; the label is constant and says nothing about z
+    """
+    pointwise = PointwiseLink(link)
+    quadrature = link_quadrature(pointwise, _checked(max_degree, 1), kinks)
+    if _is_constant(quadrature):
+        return infinite("generative", "U", max_degree, tolerance)
+    profile = level_set_profile(pointwise, quadrature, max_degree)
+    rounding = 3 * quadrature.errors + _ROUNDING_C * sqrt(quadrature.second_moment)
+    correlated = np.flatnonzero(np.abs(quadrature.coefficients) > rounding)  # there U_k > 0 by Cauchy-Schwarz
+    return decide(
+        "generative",
+        "U",
+        profile.values.tolist(),
+        profile.errors.tolist(),
+        tolerance,
+        floor=_ROUNDING_U,
+        open_degrees=correlated.tolist(),
+    )
+
+
+def generative_profile(link: Link, degree: int = 8, kinks: Iterable[float] | None = None) -> LevelSetProfile:
+    r"""Profile :math:`U_k = E[E[h_k(z) \mid s(z)]^2]`, k = 1..`degree`, with error estimates.
+
+    An invertible link has :math:`U_k = 1` for every k; an even link has :math:`U_k = 0` for odd k.
+
+    Returns
+    -------
+    LevelSetProfile
+        ``values`` and ``errors`` of shape ``(degree,)``; entry 0 is k = 1.
+
+    >>> profile = generative_profile(np.sign, 3)
+    >>> profile.values.round(6), bool((profile.errors < 1e-14).all())
+    (array([0.63662 , 0.      , 0.106103]), True)
+    """
+    pointwise = PointwiseLink(link)
+    quadrature = link_quadrature(pointwise, _checked(degree, 1), kinks)
+    if _is_constant(quadrature):
+        return LevelSetProfile(np.zeros(degree), np.zeros(degree), 1)
+    return level_set_profile(pointwise, quadrature, degree)
+
+
+def power_profile(
+    link: Link, degree: int = 4, max_power: int = 3, kinks: Iterable[float] | None = None
+) -> Array:
+    r"""How well powers of the label show each Hermite degree: :math:`|E[s^j h_k]| / \sqrt{E[s^{2j}]}`.
+
+    The generative exponent says that some transformation of the label works, this says how simple it is. For
+    :math:`h_3` degree 1 needs the cube of the label and is weak there, while the square shows degree 2
+    strongly: in practice the covariance weighted by :math:`y^2` is the handle on cubic links.
+
+    Parameters
+    ----------
+    link, kinks
+        As in :func:`hermite_coefficients`; all powers up to `max_power` have to be square integrable.
+    degree, max_power
+        Highest Hermite degree and label power.
+
+    Returns
+    -------
+    Array
+        Shape ``(degree, max_power)``; entry ``[k - 1, j - 1]`` is in [0, 1].
+
+    >>> power_profile(lambda z: (z**3 - 3 * z) / 6**0.5, degree=2).round(3)
+    array([[0.   , 0.   , 0.095],
+           [0.   , 0.44 , 0.   ]])
+    """
+    if max_power < 1:
+        raise InputError(sentence(f"max_power={max_power}", expected="at least 1"))
+    pointwise, places = PointwiseLink(link), None if kinks is None else list(kinks)
+    columns = []
+    for power in range(1, max_power + 1):
+        powered = PointwiseLink(lambda z, power=power: pointwise(np.atleast_1d(z)) ** power)
+        quadrature = link_quadrature(powered, _checked(degree, 1), places)
+        norm = sqrt(quadrature.second_moment)
+        columns.append(np.abs(quadrature.coefficients[1:]) / norm if norm > 0 else np.zeros(degree))
+    return np.stack(columns, axis=1)
+
+
+def _is_constant(quadrature: LinkQuadrature) -> bool:
+    return quadrature.variance <= _CONSTANT**2 * quadrature.second_moment
+
+
+def _checked(degree: int, least: int) -> int:
+    if not least <= degree <= _MAX_DEGREE or degree != int(degree):
+        raise InputError(
+            sentence(
+                f"degree={degree}",
+                expected=f"an integer from {least} to {_MAX_DEGREE}",
+                why="normalised Hermite polynomials of higher degree lose their precision",
+            )
+        )
+    return int(degree)

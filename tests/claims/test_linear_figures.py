@@ -1,0 +1,91 @@
+"""Every linear figure in its quick setting: its claims hold, can fail, and its drawing says what it is."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from testtime.experiments.grid import run
+from testtime.experiments.registry import find, names
+
+LINEAR = tuple(name for name in names() if name.startswith("linear-"))
+
+
+@functools.cache
+def quick(name, folder):
+    """Run a figure once for all tests."""
+    figure = find(name)
+    return run(figure, figure.config.quick(), folder)
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("figures")
+
+
+def test_all_six_figures_are_there():
+    assert set(LINEAR) == {
+        f"linear-{one}" for one in ("context", "start", "alignment", "covariance", "steps", "reduction")
+    }
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_every_claim_holds(name, folder):
+    result = quick(name, folder)
+    failed = [(claim.statement, claim.value, claim.threshold) for claim in result.claims if not claim.holds]
+    assert failed == []
+    assert len(result.claims) >= 4
+    assert result.seconds < 60
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_a_theory_that_is_5_percent_off_breaks_a_claim(name, folder):
+    figure, result = find(name), quick(name, folder)
+    wrong = result.table.copy()
+    simulated = wrong["kind"] == "simulated"
+    wrong.loc[simulated, "exact"] *= 1.05
+    claims = figure.claims(wrong, figure.config.quick())
+    assert not all(claim.holds for claim in claims)
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_missing_numbers_break_a_claim(name, folder):
+    figure, result = find(name), quick(name, folder)
+    wrong = result.table.copy()
+    wrong.loc[wrong["kind"] == "simulated", "risk"] = np.nan
+    assert not all(claim.holds for claim in figure.claims(wrong, figure.config.quick()))
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_the_drawing_tells_theory_from_simulation_and_names_the_formula(name, folder):
+    figure, result = find(name), quick(name, folder)
+    drawing = figure.draw(result.table, figure.config.quick())
+    said = " ".join(text.get_text() for legend in drawing.legends for text in legend.get_texts())
+    assert "theory, exact" in said
+    assert "simulation: mean ± 2 standard errors" in said
+    assert "docs/theory/linear" in said or "one_step" in said
+    for axes in drawing.axes:
+        assert axes.get_xlabel()
+        assert axes.get_title()
+    points = result.table[result.table["kind"].str.startswith("simulated")]
+    drawn = sum(len(bars.lines[0].get_xdata()) for axes in drawing.axes for bars in axes.containers)
+    assert drawn == len(points)
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_full_and_quick_settings_share_their_cells_and_differ_in_their_hash(name):
+    figure = find(name)
+    full, quick_setting = figure.config(), figure.config.quick()
+    assert full != quick_setting
+    for setting in (full, quick_setting):
+        ids = [cell["id"] for cell in figure.cells(setting)]
+        assert len(ids) == len(set(ids))
+        assert isinstance(setting.seed, int)
+
+
+def test_the_table_on_disk_is_the_table(folder):
+    result = quick("linear-alignment", folder)
+    pd.testing.assert_frame_equal(pd.read_csv(result.paths["table"]), result.table, check_dtype=False)

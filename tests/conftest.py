@@ -1,0 +1,29 @@
+"""What all tests share: one thread, so that sums have one order, and a tiny stand-in for the embedded model."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import settings
+
+from tests.support.models import tiny_backbone
+from testtime.backbones import embedded
+from testtime.backbones.embedded import EmbeddedBackbone
+
+torch.set_num_threads(1)
+
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session")
+def tiny() -> EmbeddedBackbone:
+    """A TabICL of 9,000 random weights behind the interface of the embedded backbone."""
+    return tiny_backbone()
+
+
+@pytest.fixture
+def tiny_embedded(tiny: EmbeddedBackbone, monkeypatch: pytest.MonkeyPatch) -> EmbeddedBackbone:
+    """Let ``backbone="embedded"`` mean the tiny model, so that what is tested is the code around the model."""
+    monkeypatch.setattr(embedded, "load_embedded", lambda: tiny)
+    return tiny

@@ -1,0 +1,284 @@
+"""Bad input to the commands: one sentence with the value and what to do, exit code 2, and nothing written."""
+
+import gzip
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import testtime
+from testtime.cli import main
+
+
+def run(capsys, *argv):
+    with pytest.raises(SystemExit) as stopped:
+        main([str(word) for word in argv])
+    said = capsys.readouterr()
+    return stopped.value.code or 0, said.out, said.err
+
+
+def tree(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def refused(capsys, folder, *argv):
+    """Run a command that must be refused; return its one line."""
+    before = tree(folder)
+    code, out, err = run(capsys, *argv)
+    assert code == 2, (out, err)
+    lines = [line for line in err.splitlines() if not line.startswith("note: ")]
+    assert len(lines) == 1, err
+    assert lines[0].startswith("testtime: ")
+    assert "Traceback" not in err
+    assert tree(folder) == before
+    return lines[0]
+
+
+def table(rows=60, **columns):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"size": rng.normal(size=rows), "colour": rng.choice(["red", "green"], rows)})
+    frame["label"] = np.where(frame["size"] > 0, "yes", "no")
+    for name, values in columns.items():
+        frame[name] = values
+    return frame
+
+
+def csv(frame):
+    return frame.to_csv(index=False).encode()
+
+
+def with_value(column, row, value):
+    frame = table()
+    frame[column] = frame[column].astype(object)
+    frame.loc[row, column] = value
+    return csv(frame)
+
+
+FILES = {
+    "missing target": (lambda: csv(table().rename(columns={"label": "Label"})), "Did you mean 'Label'"),
+    "one class": (lambda: csv(table(label="yes")), "1 class, 'yes'"),
+    "too many classes": (lambda: csv(table(label=np.arange(60) % 20)), "20 classes; expected at most 10"),
+    "a continuous target": (lambda: csv(table(label=np.linspace(0.1, 7.7, 60))), "continuous"),
+    "nothing but missing values": (lambda: csv(table(size=np.nan, colour="")), "none of the 2 columns"),
+    "nothing but constants": (lambda: csv(table(size=1.5, colour="red")), "none of the 2 columns"),
+    "no features": (lambda: csv(table()[["label"]]), "no column besides 'label'"),
+    "repeated names": (lambda: csv(table()).replace(b"colour", b"size", 1), "2 columns called 'size'"),
+    "no rows": (lambda: b"size,colour,label\n", "no rows"),
+    "an empty file": (lambda: b"", "it is empty"),
+    "prose": (lambda: b"Dear all,\nthe table, as promised, is attached, in full.\nBest\n", "cannot be read as a table"),
+    "JSON": (lambda: json.dumps({"label": [1, 2]}).encode(), "like JSON or HTML"),
+    "binary": (lambda: bytes(range(256)) * 9, "zero bytes"),
+    "a workbook": (lambda: b"PK\x03\x04" + bytes(200), "Excel workbook"),
+    "infinity": (lambda: with_value("size", 5, "inf"), "column 'size' holds infinity"),
+    "negative infinity": (lambda: with_value("size", 5, "-Infinity"), "column 'size' holds infinity"),
+    "target with missing values": (lambda: with_value("label", 3, ""), "the target 'label' is missing in 1 of 60"),
+    "a short row": (lambda: csv(table()).replace(b",yes\n", b"\n", 1), "Expected 3 columns, got 2"),
+    "a half-written row": (lambda: csv(table()) + b'0.5,"re', "its last quoted value is not closed"),
+    "a half-written quote": (lambda: csv(table()) + b'0.5,red,"ye\n', "its last quoted value is not closed"),
+    "half of a gzip file": (lambda: gzip.compress(csv(table(2000)))[:-500], "gzip data is incomplete"),
+    "half of a Parquet file": (lambda: b"PAR1" + bytes(500), "Copy the file again"),
+    "10,000 columns": (lambda: wide(10_000), "10,000 columns; expected at most"),
+}  # fmt: skip
+
+
+def wide(n_columns):
+    header = ",".join(f"c{i}" for i in range(n_columns)) + ",label\n"
+    rows = (",".join(str((i * j) % 7) for j in range(n_columns)) + f",{'ab'[i % 2]}\n" for i in range(12))
+    return (header + "".join(rows)).encode()
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_a_file_that_cannot_be_adapted(case, capsys, tmp_path):
+    content, said = FILES[case]
+    (tmp_path / "train.csv").write_bytes(content())
+    line = refused(
+        capsys, tmp_path, "adapt", tmp_path / "train.csv", "--target", "label", "--out", tmp_path / "model",
+        "--n-steps", 1,
+    )  # fmt: skip
+    assert said in line
+
+
+ARGUMENTS = {
+    "n_context above the rows": (["--n-context", 4000], "n_context=4,000 is more than the rows there are"),
+    "n_context of zero": (["--n-context", 0], "n_context=0"),
+    "n_context of text": (["--n-context", "many"], "--n-context many; expected an integer or auto"),
+    "n_steps of text": (["--n-steps", 1.5], "--n-steps 1.5; expected an integer or auto"),
+    "negative n_steps": (["--n-steps", -1], "n_steps=-1"),
+    "unknown adapter": (["--adapt", "Lora"], "adapt='Lora'"),
+    "no members": (["--n-members", 0], "n_members=0"),
+    "negative time": (["--time-limit", -3], "time_limit=-3"),
+    "negative seed": (["--seed", -1], "--seed -1"),
+    "all rows held out": (["--held-out", 1.0], "--held-out 1.0"),
+    "no rows used": (["--max-rows", 0], "--max-rows 0"),
+    "mistyped target": (["--target", "lable"], "no column 'lable'. Did you mean 'label'?"),
+    "missing file": ([], "no file"),
+    "a folder": ([], "it is a folder"),
+    "an output folder that exists": (["--out", "taken"], "exists"),
+    "an output that is no model": (["--out", "taken", "--overwrite"], "is not a saved adapter"),
+    "an output that is a file": (["--out", "taken/thesis.txt", "--overwrite"], "is not a saved adapter"),
+}
+
+
+@pytest.mark.parametrize("case", ARGUMENTS)
+def test_arguments_that_cannot_be_used(case, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.csv").write_bytes(csv(table()))
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.txt").write_text("years of work")
+    train = {"missing file": "trian.csv", "a folder": "taken"}.get(case, "train.csv")
+    options, said = ARGUMENTS[case]
+    line = refused(capsys, tmp_path, "adapt", train, "--target", "label", "--out", "model", *options)
+    assert said in line
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A saved plain model of the table above, made by the command."""
+    folder = tmp_path_factory.mktemp("model")
+    (folder / "train.csv").write_bytes(csv(table(when=pd.date_range("2020-01-01", periods=60).astype(str))))
+    arguments = [
+        "adapt",
+        "train.csv",
+        "--target",
+        "label",
+        "--out",
+        "model",
+        "--n-steps",
+        "0",
+        "--json",
+        "--lenient",
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+    assert not stopped.value.code
+    return folder / "model"
+
+
+ROWS = {
+    "a missing column": (b"size\n1\n", "no column 'colour'"),
+    "a renamed column": (b"Size,colour,when\n1,red,\n", "columns of the training table. Did you mean 'Size'?"),
+    "text where numbers were": (b"size,colour,when\n1,red,\nbig,red,\n", "'new.csv' holds 'big'; expected a number"),
+    "no date where dates were": (b"size,colour,when\n1,red,soon\n", "holds 'soon'; expected a date"),
+    "infinity": (b"size,colour,when\ninf,red,\n", "infinity"),
+    "no rows": (b"size,colour,when\n", "no rows"),
+    "an empty file": (b"", "it is empty"),
+    "a short row": (b"size,colour,when\n1,red,\n2,red\n", "Expected 3 columns, got 2"),
+    "repeated names": (b"size,colour,when,size\n1,red,,2\n", "2 columns called 'size'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ROWS)
+def test_rows_that_cannot_be_predicted(case, model, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    content, said = ROWS[case]
+    (tmp_path / "new.csv").write_bytes(content)
+    assert said in refused(capsys, tmp_path, "predict", model, "new.csv", "--out", "predictions.csv")
+
+
+def test_rows_of_categories_never_seen_are_predicted_and_it_is_said(model, capsys, tmp_path):
+    (tmp_path / "new.csv").write_text("size,colour,when\n1,purple,\n")
+    code, out, err = run(
+        capsys, "predict", model, tmp_path / "new.csv", "--out", tmp_path / "predictions.csv"
+    )
+    assert code == 0
+    assert "1 row predicted" in out
+    assert "'colour' (1 rows)" in err
+    assert len(pd.read_csv(tmp_path / "predictions.csv")) == 1
+
+
+def _doubtful(kind: str):
+    frame = table()
+    if kind == "class of one row":
+        frame.loc[7, "label"] = "perhaps"
+        return frame, "'perhaps' has a single row"
+    if kind == "column of missing values":
+        return table(empty=""), "'empty' holds nothing but missing values"
+    return table(same=3, also="x"), "'same', 'also' hold the same value"
+
+
+@pytest.mark.parametrize("kind", ["class of one row", "column of missing values", "constant columns"])
+def test_doubtful_tables_are_refused_unless_told_otherwise(kind, capsys, tmp_path):
+    frame, said = _doubtful(kind)
+    (tmp_path / "train.csv").write_bytes(csv(frame))
+    arguments = (
+        "adapt",
+        tmp_path / "train.csv",
+        "--target",
+        "label",
+        "--out",
+        tmp_path / "model",
+        "--n-steps",
+        1,
+    )
+    code, _, err = run(capsys, *arguments)
+    assert code == 2
+    assert said in err
+    assert "--lenient" in err
+    assert not (tmp_path / "model").exists()
+    code, _, err = run(capsys, *arguments, "--lenient", "--n-context", 16)
+    assert code == 0
+    assert said.split("'")[1] in err, "what was left out or kept is said"
+    assert (tmp_path / "model").is_dir()
+
+
+def test_models_and_places_that_cannot_be_used(model, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "new.csv").write_text("size,colour,when\n1,red,\n")
+    (tmp_path / "held.csv").write_text("size,colour,when,label\n1,red,,maybe\n")
+    (tmp_path / "unlabelled.csv").write_text("size,colour,when,label\n1,red,,\n")
+    (tmp_path / "taken.csv").write_text("older predictions")
+    (tmp_path / "empty").mkdir()
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    for path in model.iterdir():
+        (damaged / path.name).write_bytes(path.read_bytes())
+    manifest = damaged / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes().replace(b"label", b"lebal", 1))
+    predict = ("predict", model, "new.csv", "--out")
+    for argv, said in [
+        ((*predict, "taken.csv"), "the output file 'taken.csv' exists"),
+        ((*predict, "nowhere/out.csv"), "the folder 'nowhere' does not exist"),
+        (("predict", "nothing", "new.csv", "--out", "out.csv"), "'nothing' holds no saved adapter"),
+        (("predict", "empty", "new.csv", "--out", "out.csv"), "'empty' holds no saved adapter"),
+        (("predict", damaged, "new.csv", "--out", "out.csv"), "is damaged"),
+        (("predict", model, "newer.csv", "--out", "out.csv"), "no file 'newer.csv'. Did you mean 'new.csv'?"),
+        (("report", damaged), "is damaged"),
+        (("report", "empty"), "'empty' holds no saved adapter"),
+        (("report", model, "--out", "taken.csv"), "the output file 'taken.csv' exists"),
+        (("report", model, "--table", "new.csv"), "no column 'label'"),
+        (("report", model, "--table", "held.csv"), "held-out label 'maybe'; expected one of 'no', 'yes'"),
+        (("report", model, "--table", "unlabelled.csv"), "1 held-out rows have no 'label'"),
+        (("demo", "--out", "taken.csv"), "'taken.csv' exists"),
+    ]:
+        assert said in refused(capsys, tmp_path, *argv)
+
+
+def test_an_option_that_is_missing_or_unknown_is_a_usage_error(capsys, tmp_path):
+    (tmp_path / "train.csv").write_bytes(csv(table()))
+    assert run(capsys, "adapt", tmp_path / "train.csv", "--out", tmp_path / "m")[0] == 2
+    assert (
+        run(capsys, "adapt", tmp_path / "train.csv", "--target", "label", "--out", "m", "--epochs", 3)[0] == 2
+    )
+    assert run(capsys, "adopt")[0] == 2
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_full_disk_leaves_no_predictions(model, capsys, tmp_path, monkeypatch):
+    from testtime.cli import prediction
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(prediction, "_write_csv", full)
+    (tmp_path / "new.csv").write_text("size,colour,when\n1,red,\n")
+    line = refused(capsys, tmp_path, "predict", model, tmp_path / "new.csv", "--out", tmp_path / "out.csv")
+    assert "No space left on device" in line
+
+
+def test_every_refusal_is_of_the_family():
+    assert {error.__mro__[1] for error in (testtime.InputError, testtime.StoreError)} == {
+        testtime.TestTimeError
+    }

@@ -1,0 +1,178 @@
+"""Which folds are trained, which rows each sees, and what is kept: on losses that can be computed in the head."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tests.support.models import Clock, LineLearner, line_rows
+from testtime.adapt.adapters import AdapterSpec
+from testtime.adapt.crossfit import GuardPlan, fit_guarded, fit_unguarded
+from testtime.adapt.episodes import RowSplit
+from testtime.adapt.step import StepPlan
+from testtime.errors import InputError
+from testtime.results import Status
+
+N_CONTEXT, FOLD = 6, 10
+PLAN = StepPlan(4, n_context=N_CONTEXT, learning_rate=0.04, spec=AdapterSpec("head"))
+MOVE = 0.04 * 5 / 2  # how far four decaying steps go along a gradient that keeps its sign
+
+
+def table(*fold_slopes: list[float]):
+    """Rows of a kept context, then of each fold; every fold's rows cycle through its slopes."""
+    slopes = [0.0] * N_CONTEXT + [s for cycle in fold_slopes for s in (cycle * FOLD)[:FOLD]]
+    starts = [N_CONTEXT + FOLD * k for k in range(len(fold_slopes))]
+    folds = tuple(np.arange(start, start + FOLD) for start in starts)
+    return line_rows(slopes), RowSplit(np.arange(N_CONTEXT), folds)
+
+
+def fit(learner: LineLearner, rows, split: RowSplit, guard: GuardPlan | None = None, **options):
+    return fit_guarded(learner, rows, split, PLAN, guard or GuardPlan(), np.random.SeedSequence(0), **options)
+
+
+def test_a_decisive_gain_trains_one_fold():
+    """Every row gains 1 to 1.2 times the move; the other folds need not be asked."""
+    learner = LineLearner()
+    rows, split = table([1.0, 1.2], [1.0, 1.2], [1.0, 1.2], [1.0, 1.2])
+    outcome = fit(learner, rows, split)
+    assert outcome.verdict.status is Status.KEPT
+    assert (outcome.n_folds, outcome.fold) == (1, 0)
+    assert outcome.n_training == 3 * FOLD
+    assert outcome.verdict.n_rows == FOLD
+    assert outcome.verdict.loss_before == 1.0
+    assert outcome.verdict.loss_after == pytest.approx(1.0 - 1.1 * MOVE, rel=1e-6)
+    assert float(outcome.state["weight:offset"]) == pytest.approx(-MOVE, rel=1e-6)
+    assert sum(trains for trains, *_ in learner.calls) == PLAN.n_steps
+
+
+def test_a_decisive_loss_trains_one_fold():
+    """What helps the training folds hurts every row of the guard fold."""
+    learner = LineLearner()
+    rows, split = table([-1.0, -1.2], [1.0], [1.0], [1.0])
+    outcome = fit(learner, rows, split)
+    assert outcome.state is None
+    assert outcome.verdict.status is Status.REVERTED_NO_GAIN
+    assert outcome.n_folds == 1
+    assert outcome.verdict.difference == pytest.approx(1.1 * MOVE, rel=1e-6)
+
+
+def test_an_open_question_asks_every_fold():
+    """Rows that gain 2.3 and lose 1.7: less than one standard error after ten rows, and after forty."""
+    seen: list[tuple[np.ndarray, float]] = []
+
+    class Recording(LineLearner):
+        def output(self, context, query_x):
+            if not torch.is_grad_enabled():
+                seen.append((query_x[:, 0].numpy(), float(self.module.weight)))
+            return super().output(context, query_x)
+
+    rows, split = table(*[[2.3, -1.7]] * 4)
+    outcome = fit(Recording(), rows, split)
+    assert outcome.n_folds == 4
+    assert outcome.verdict.n_rows == 4 * FOLD
+    differences = np.concatenate([slopes * weight for slopes, weight in seen if weight])
+    assert len(differences) == 4 * FOLD
+    assert outcome.verdict.difference == pytest.approx(differences.mean(), rel=1e-9)
+    spread = np.sqrt(((differences - differences.mean()) ** 2).sum() / 39 / 40)
+    assert outcome.verdict.standard_error == pytest.approx(spread, rel=1e-9)
+    assert outcome.state is None
+
+
+def test_the_margin_is_taken_on_all_folds_together():
+    """The same table passes a guard of half a standard error, and not one of a whole one."""
+    rows, split = table(*[[2.3, -1.7]] * 4)
+    assert fit(LineLearner(), rows, split, GuardPlan(n_errors=0.5)).verdict.kept
+    assert not fit(LineLearner(), rows, split, GuardPlan(n_errors=1.0)).verdict.kept
+
+
+def test_what_is_kept_has_improved_its_own_fold():
+    """Together the folds gain, but the first fold's own rows lose: the second fold's adapter is the one to keep."""
+    rows, split = table([1.9, -2.1], [3.0, 2.0], [3.0, 2.0], [3.0, 2.0])
+    outcome = fit(LineLearner(), rows, split)
+    assert outcome.verdict.kept
+    assert outcome.n_folds > 1
+    assert outcome.fold == 1
+
+
+def test_guard_rows_are_never_trained_on_and_the_context_neither():
+    learner = LineLearner()
+    rows, split = table(*[[2.3, -1.7]] * 4)
+    fit(learner, rows, split)
+    guarding = None
+    trained: set[int] = set()
+    n_guarded = 0
+    for trains, context, query in learner.calls:
+        if trains:
+            trained |= set(context + query)
+            continue
+        assert context == tuple(split.context), "the guard looks at the context that will be served"
+        if guarding != query:
+            guarding, trained = query, set()
+            n_guarded += 1
+        assert trained.isdisjoint(query)
+        assert trained.isdisjoint(context)
+    assert n_guarded == 4
+
+
+def test_the_rival_with_all_rows_can_win():
+    """The adapted model gains .11 per row; the frozen one gains .5 from a longer context."""
+    rows, split = table([1.0, 1.2], [1.0, 1.2], [1.0, 1.2], [1.0, 1.2])
+    learner = LineLearner(bonus=0.5, n_served=N_CONTEXT)
+    outcome = fit(learner, rows, split, GuardPlan(rival_rows=1000))
+    assert outcome.state is None
+    assert outcome.verdict.status is Status.REVERTED_ALL_ROWS
+    assert not outcome.verdict.kept
+    longest = max((context for trains, context, _ in learner.calls if not trains), key=len)
+    assert sorted(longest) == sorted([*split.context, *split.training_rows(0)])
+    assert set(longest).isdisjoint(split.folds[0]), "the rival may not see the answers"
+
+
+@pytest.mark.parametrize(("bonus", "rival_rows"), [(0.05, 1000), (0.5, 0), (0.5, N_CONTEXT)])
+def test_the_rival_loses_when_worse_or_not_asked(bonus: float, rival_rows: int):
+    rows, split = table([1.0, 1.2], [1.0, 1.2], [1.0, 1.2], [1.0, 1.2])
+    learner = LineLearner(bonus=bonus, n_served=N_CONTEXT)
+    assert fit(learner, rows, split, GuardPlan(rival_rows=rival_rows)).verdict.kept
+
+
+def test_the_rival_has_no_more_rows_than_allowed():
+    rows, split = table([1.0, 1.2], [1.0, 1.2], [1.0, 1.2], [1.0, 1.2])
+    learner = LineLearner()
+    fit(learner, rows, split, GuardPlan(rival_rows=N_CONTEXT + 7))
+    assert max(len(context) for trains, context, _ in learner.calls if not trains) == N_CONTEXT + 7
+
+
+def test_without_a_guard_all_other_rows_are_trained_on():
+    learner = LineLearner()
+    rows, split = table([-1.0], [1.0], [1.0], [1.0])
+    outcome = fit_unguarded(learner, rows, split, PLAN, np.random.SeedSequence(0))
+    assert outcome.verdict.status is Status.UNGUARDED
+    assert outcome.state is not None
+    assert (outcome.n_training, outcome.fold, outcome.n_folds) == (4 * FOLD, -1, 0)
+    assert learner.trained_on == set(range(N_CONTEXT, N_CONTEXT + 4 * FOLD))
+
+
+def test_without_a_guard_and_without_time_nothing_is_kept():
+    clock = Clock()
+    rows, split = table([1.0], [1.0])
+    outcome = fit_unguarded(
+        LineLearner(), rows, split, PLAN, np.random.SeedSequence(0), deadline=clock.now - 1, clock=clock
+    )
+    assert outcome.state is None
+    assert outcome.verdict.status is Status.REVERTED_TIME
+
+
+def test_a_step_of_length_zero_is_not_kept():
+    """When the line search stays where it is there is no adapter, whatever rounding says."""
+    rows, split = table([1.0, -1.0], [1.0, -1.0], [1.0, -1.0], [1.0, -1.0])
+    learner = LineLearner(curvature=1e6)
+    plan = StepPlan(1, n_context=N_CONTEXT, learning_rate=0.1, spec=AdapterSpec("head"))
+    outcome = fit_guarded(learner, rows, split, plan, GuardPlan(), np.random.SeedSequence(0))
+    assert outcome.steps.step_length == 0.0
+    assert outcome.state is None
+
+
+@pytest.mark.parametrize(("n_errors", "decisive"), [(-1.0, 3.0), (4.0, 3.0), (float("nan"), 3.0)])
+def test_a_guard_that_contradicts_itself_is_refused(n_errors: float, decisive: float):
+    with pytest.raises(InputError, match=r"n_errors=.*decisive=.*0 <= n_errors <= decisive"):
+        GuardPlan(n_errors, decisive)
