@@ -158,7 +158,8 @@ def _curve(options: argparse.Namespace) -> None:
     names = DEVELOPMENT if options.development else REPORTED
     points = curve(options.run, names, sizes=options.sizes, seeds=options.seeds, n_test=options.test_rows)
     options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "curve.json").write_text(json.dumps(points, indent=1) + "\n", encoding="utf-8")
+    data = {"seeds": options.seeds, "n_test": options.test_rows, "tables": list(names), "points": points}
+    (options.out / "curve.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     for point in points:
         print(point["step"], point["tables"], "AUC", point["auc"], "log loss", point["log_loss"])
 

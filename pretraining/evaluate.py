@@ -112,6 +112,28 @@ def per_table(records: list[Record], n: int, measure_name: str = "auc") -> str:
     return "\n".join(lines)
 
 
+def paired_table(records: list[Record], method: str, measure_name: str) -> str:
+    """Difference to each other method, table by table: mean, its standard error over tables, tables won."""
+    sizes = sorted({r.n for r in records})
+    means: dict[tuple[str, str, int], float] = {}
+    for key in {(r.table, r.method, r.n) for r in records}:
+        means[key] = np.mean([getattr(r, measure_name) for r in records if (r.table, r.method, r.n) == key])
+    sign = 1 if measure_name in ("auc", "accuracy") else -1
+    title = f"{measure_name.replace('_', ' ')}, {method} minus"
+    lines = [f"| {title} | " + " | ".join(f"n={n}" for n in sizes) + " |", "|---|" + "---|" * len(sizes)]
+    for other in dict.fromkeys(r.method for r in records):
+        if other == method:
+            continue
+        cells = []
+        for n in sizes:
+            tables = [t for t, m, size in means if m == method and size == n]
+            gap = np.array([means[t, method, n] - means[t, other, n] for t in tables])
+            error = gap.std(ddof=1) / len(gap) ** 0.5 if len(gap) > 1 else np.nan
+            cells.append(f"{gap.mean():+.3f} ± {error:.3f}, {int((sign * gap > 0).sum())}/{len(gap)}")
+        lines.append(f"| {other} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def evaluate(
     weights: Path,
     names: Iterable[str],

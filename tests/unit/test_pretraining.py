@@ -15,7 +15,15 @@ from pretraining.ablation import variants
 from pretraining.card import write_card
 from pretraining.checkpoint import read_checkpoint
 from pretraining.config import Config, TrainConfig, load_config
-from pretraining.evaluate import Record, baselines_of, measure, summary, summary_table, write_results
+from pretraining.evaluate import (
+    Record,
+    baselines_of,
+    measure,
+    paired_table,
+    summary,
+    summary_table,
+    write_results,
+)
 from pretraining.export import export
 from pretraining.methods import in_context, load_model, predict
 from pretraining.metrics import scores
@@ -253,3 +261,12 @@ def test_measure_gives_every_method_the_same_rows(monkeypatch):
     assert means["auc"]["oracle"] == {32: 1.0, 128: 1.0}
     assert means["accuracy"]["again"][128] == 1.0
     assert "**1.000**" in summary_table(records)
+
+
+def test_paired_differences_are_taken_table_by_table():
+    def record(table, method, auc):
+        return Record(table, 128, 0, method, auc, 0.8, 0.4, 0.05, 0.1)
+
+    records = [record("a", "model", 0.9), record("b", "model", 0.6), record("a", "trees", 0.8)]
+    records.append(record("b", "trees", 0.7 - 0.04))
+    assert "| trees | +0.020 ± 0.080, 1/2 |" in paired_table(records, "model", "auc")
