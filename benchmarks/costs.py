@@ -70,23 +70,29 @@ def main() -> None:
             command = [sys.executable, "-c", _CHILD, json.dumps({**BASE, **changes})]
             done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
             runs[name].append(json.loads(done.stdout))
-    table = {}
+            _write(arguments, runs)
     print("| case | fit s | predict 1,000 rows s | peak MB | steps | folds | context | adapter KB |")
     print("|---|---|---|---|---|---|---|---|")
-    for name, results in runs.items():
-        row = {key: median(r[key] for r in results) for key in results[0] if key != "kept"}
-        seconds = [r["fit_seconds"] for r in results]
-        row["fit_range"] = [min(seconds), max(seconds)]
-        table[name] = row
+    for name, row in _write(arguments, runs).items():
         print(
-            f"| {name} | {row['fit_seconds']:.1f} ({min(seconds):.1f}-{max(seconds):.1f}) "
+            f"| {name} | {row['fit_seconds']:.1f} ({row['fit_range'][0]:.1f}-{row['fit_range'][1]:.1f}) "
             f"| {row['predict_1000_seconds']:.2f} | {row['peak_mb']:,.0f} | {row['n_steps']:.0f} "
             f"| {row['n_folds']:.0f} | {row['n_context']:.0f} | {row['adapter_kb']:.0f} |"
         )
+
+
+def _write(arguments: argparse.Namespace, runs: dict[str, list[dict]]) -> dict[str, dict]:
+    """Write the medians of the runs so far, so that a stopped benchmark is not lost; return them."""
+    table = {}
+    for name, results in runs.items():
+        if results:
+            table[name] = {key: median(r[key] for r in results) for key in results[0] if key != "kept"}
+            seconds = [r["fit_seconds"] for r in results]
+            table[name]["fit_range"] = [min(seconds), max(seconds)]
+    content = {"base": BASE, "repeats": arguments.repeats, "threads": arguments.threads, "cases": table}
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(
-        json.dumps({"base": BASE, "repeats": arguments.repeats, "threads": arguments.threads, "cases": table}, indent=1)
-    )
+    arguments.out.write_text(json.dumps(content, indent=1))
+    return table
 
 
 if __name__ == "__main__":
