@@ -71,7 +71,7 @@ def test_the_drawing_says_that_markers_are_an_experiment(name, folder):
     assert "experiment" in said
     for axes in drawing.axes:
         assert axes.get_xlabel()
-        assert axes.get_title(loc="left")
+        assert axes.get_title()
 
 
 @pytest.mark.parametrize("name", FIGURES)

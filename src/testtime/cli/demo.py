@@ -63,7 +63,7 @@ def demo(
     with notes_on_stderr(notes):
         estimator = TTTClassifier(
             n_context=_CONTEXT,
-            n_steps=20 if quick else "auto",
+            n_steps=60 if quick else "auto",
             random_state=seed,
             verbose=int(not as_json and sys.stderr.isatty()),
         ).fit(table.X.iloc[train], table.target.iloc[train])

@@ -255,4 +255,4 @@ def curves(
 
 def medians(table: pd.DataFrame, index: str, columns: str, values: str = "mse") -> pd.DataFrame:
     """Return the median over tasks, one row per `index` value and one column per `columns` value."""
-    return table.pivot_table(index=index, columns=columns, values=values, aggfunc="median")
+    return table.pivot_table(index=index, columns=columns, values=values, aggfunc="median", dropna=False)
