@@ -55,7 +55,7 @@ class Config:
     @classmethod
     def quick(cls) -> Config:
         """Return a smaller dimension and fewer designs."""
-        return cls(dim=60, train_ratios=(0.25, 0.5, 1.0, 2.0, 4.0, 8.0), n_designs=60, n_tasks=256)
+        return cls(dim=60, train_ratios=(0.25, 0.5, 1.0, 2.0, 4.0, 8.0), n_designs=100, n_tasks=256)
 
 
 def cells(config: Config) -> list[Cell]:
