@@ -79,6 +79,7 @@ def test_everything_comes_back_exactly(tmp_path):
 
 def test_torch_tensors_come_back_as_numpy(tmp_path):
     import torch
+
     tensors = {
         "float": torch.arange(6.0).reshape(2, 3).T,  # not contiguous
         "brain": torch.tensor([1.0, 3.140625], dtype=torch.bfloat16),
