@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     pool.add_argument("--tables", type=int, default=8192)
     pool.add_argument("--seconds", type=float, default=1800.0, help="stop after this time")
     pool.add_argument("--seed", type=int, default=1)
+    pool.add_argument("--regression", action="store_true", help="tables with a numeric target")
     for name, text in [
         ("train", "train, or continue, a run"),
         ("ablation", "equal steps without each ingredient"),
@@ -88,7 +89,14 @@ def _parser() -> argparse.ArgumentParser:
 def _pool(options: argparse.Namespace) -> None:
     from .pool import generate_pool
 
-    print(generate_pool(options.out, options.tables, seed=options.seed, seconds=options.seconds), "tables")
+    done = generate_pool(
+        options.out,
+        options.tables,
+        seed=options.seed,
+        seconds=options.seconds,
+        regression=options.regression,
+    )
+    print(done, "tables")
 
 
 def _train(options: argparse.Namespace) -> None:

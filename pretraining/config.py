@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .meta import MetaConfig
 from .model import SMALL
 from .prior import PriorConfig
 
@@ -20,11 +21,16 @@ class TrainConfig:
     ----------
     seed : int
         Determines initial weights and every batch.
+    start_from : str or None
+        Exported weights to begin with. Tensors that another task shapes differently (target encoders and the
+        last layer, between classifier and regressor) stay at their random initial values.
     steps : int
         Optimiser steps over which the learning rate falls linearly to zero.
     budget_seconds : float or None
         Training time, summed over resumed runs, after which the learning rate is zero as well: progress is
         the larger of the two shares. ``None`` makes the run a function of the seed alone.
+    clock : "wall" or "cpu"
+        What the budget counts. CPU seconds make runs comparable that shared a machine.
     lr, warmup_steps, weight_decay, clip_norm : float
         Muon for the matrices of the attention blocks, AdamW for the rest, same rate.
     ema_decay : float
@@ -39,7 +45,9 @@ class TrainConfig:
 
     seed: int = 1
     steps: int = 10_000
+    start_from: str | None = None
     budget_seconds: float | None = None
+    clock: str = "wall"
     lr: float = 2e-3
     warmup_steps: int = 200
     weight_decay: float = 0.02
@@ -59,6 +67,7 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     prior: PriorConfig = field(default_factory=PriorConfig)
     model: dict[str, Any] = field(default_factory=lambda: dict(SMALL))
+    meta: MetaConfig = field(default_factory=MetaConfig)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -73,16 +82,25 @@ class Config:
         ValueError
             For a section or a setting that does not exist.
         """
-        unknown = set(data) - {"train", "prior", "model"}
+        unknown = set(data) - {"train", "prior", "meta", "model"}
         if unknown:
             raise ValueError(
-                f"unknown section {sorted(unknown)} in the configuration; expected train, prior, model."
+                f"unknown section {sorted(unknown)} in the configuration; expected train, prior, meta, model."
             )
-        return cls(
+        config = cls(
             train=_fill(TrainConfig, data.get("train", {})),
             prior=_fill(PriorConfig, data.get("prior", {})),
+            meta=_fill(MetaConfig, data.get("meta", {})),
             model={**SMALL, **data.get("model", {})},
         )
+        if config.prior.regression != (config.model["max_classes"] == 0):
+            raise ValueError(
+                f"prior.regression is {config.prior.regression} and model.max_classes is "
+                f"{config.model['max_classes']}; expected 0 classes for regression and only for it."
+            )
+        if config.train.clock not in ("wall", "cpu"):
+            raise ValueError(f"unknown clock {config.train.clock!r}; expected 'wall' or 'cpu'.")
+        return config
 
 
 def load_config(path: Path) -> Config:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
+from safetensors.torch import load_file
 from tabicl._model.tabicl import TabICL
 from torch import Tensor
 
@@ -38,6 +41,11 @@ def build_model(config: dict[str, object], seed: int) -> TabICL:
         return TabICL(**config)
 
 
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Exported weights as float32."""
+    return {name: value.float() for name, value in load_file(path).items()}
+
+
 def lean_logits(model: TabICL, x: Tensor, y: Tensor) -> Tensor:
     """``model.train()(x, y)``, equal bit for bit and cheaper; see :mod:`testtime.backbones.tabicl_forward`.
 
@@ -48,11 +56,11 @@ def lean_logits(model: TabICL, x: Tensor, y: Tensor) -> Tensor:
     x : Tensor of shape (B, T, H)
         Context rows first.
     y : Tensor of shape (B, n_context)
-        Class codes of the context rows.
+        Class codes, or targets, of the context rows.
 
     Returns
     -------
-    Tensor of shape (B, T - n_context, max_classes)
+    Tensor of shape (B, T - n_context, max_classes) or (B, T - n_context, num_quantiles)
     """
     n_context = y.shape[1]
     return tabicl_logits(model, x[:, :n_context], y, x[:, n_context:])

@@ -28,8 +28,8 @@ class Pool:
     ----------
     x : Tensor of shape (tables, POOL_ROWS, POOL_FEATURES), float16
         Features, standardised over all rows; columns from ``n_features`` on are zero.
-    y : Tensor of shape (tables, POOL_ROWS), uint8
-        Class codes, contiguous from 0.
+    y : Tensor of shape (tables, POOL_ROWS), uint8 or float16
+        Class codes, contiguous from 0, or standardised regression targets.
     n_features : Tensor of shape (tables,), int64
         Number of real columns.
     """
@@ -59,14 +59,16 @@ class Pool:
         Returns
         -------
         x : Tensor of shape (n_tables, n_rows, n_features), float32
-        y : Tensor of shape (n_tables, n_rows), int64
+        y : Tensor of shape (n_tables, n_rows), int64 or float32
+            Randomly renamed class codes, or targets with a random sign.
         """
         # Of six random tables the one whose width fits best: dropping many columns drops the signal.
         several = torch.randint(len(self), (n_tables, 6), generator=rng)
         misfit = (self.n_features[several] - n_features).abs()
         table = several.gather(1, misfit.argmin(1, keepdim=True)).squeeze(1)
         x = torch.empty(n_tables, n_rows, n_features)
-        y = torch.empty(n_tables, n_rows, dtype=torch.int64)
+        classes = self.y.dtype == torch.uint8
+        y = torch.empty(n_tables, n_rows, dtype=torch.int64 if classes else torch.float32)
         for i, t in enumerate(table.tolist()):
             rows = torch.randperm(POOL_ROWS, generator=rng)[:n_rows]
             have = int(self.n_features[t])
@@ -79,7 +81,10 @@ class Pool:
                 block = torch.cat([block, shuffled], 1)[:, torch.randperm(n_features, generator=rng)]
             sign = torch.randint(0, 2, (n_features,), generator=rng).float() * 2 - 1
             x[i] = block * sign
-            y[i] = torch.randperm(10, generator=rng)[self.y[t, rows].long()]
+            if classes:
+                y[i] = torch.randperm(10, generator=rng)[self.y[t, rows].long()]
+            else:
+                y[i] = self.y[t, rows].float() * (1 if torch.rand(1, generator=rng) < 0.5 else -1)
         return x, y
 
 
@@ -96,7 +101,15 @@ def load_pool(folder: Path, max_tables: int | None = None) -> Pool | None:
     return Pool(torch.from_numpy(x), torch.from_numpy(y), torch.from_numpy(n_features))
 
 
-def generate_pool(folder: Path, n_tables: int, *, seed: int, seconds: float, shard_size: int = 256) -> int:
+def generate_pool(
+    folder: Path,
+    n_tables: int,
+    *,
+    seed: int,
+    seconds: float,
+    regression: bool = False,
+    shard_size: int = 256,
+) -> int:
     """Fill a folder with shards until ``n_tables`` are there or ``seconds`` have passed; returns the count.
 
     ``tabicl.prior`` draws from the global generators of ``random``, NumPy and torch, so this function seeds
@@ -112,6 +125,7 @@ def generate_pool(folder: Path, n_tables: int, *, seed: int, seconds: float, sha
     torch.manual_seed(seed)
     sources = [
         PriorDataset(
+            regression=regression,
             batch_size=16,
             batch_size_per_gp=2,
             min_features=2,
@@ -134,12 +148,12 @@ def generate_pool(folder: Path, n_tables: int, *, seed: int, seconds: float, sha
         batch += 1
         for i in range(len(d)):
             table, label, width = x[i], y[i], int(d[i])
-            _, label = torch.unique(label, return_inverse=True)
-            if width < 2 or label.max() < 1 or label.max() > 9 or not torch.isfinite(table[:, :width]).all():
+            target = _standard_target(label) if regression else _class_codes(label)
+            if target is None or width < 2 or not torch.isfinite(table[:, :width]).all():
                 continue
             table = (table - table.mean(0)) / table.std(0).clamp_min(1e-6)
             table[:, width:] = 0
-            held.append((table.clamp(-60, 60).half().numpy(), label.to(torch.uint8).numpy(), width))
+            held.append((table.clamp(-60, 60).half().numpy(), target.numpy(), width))
             done += 1
         if len(held) >= shard_size:
             _write_shard(folder / f"shard-{shard:04d}.npz", held)
@@ -147,6 +161,20 @@ def generate_pool(folder: Path, n_tables: int, *, seed: int, seconds: float, sha
     if held:
         _write_shard(folder / f"shard-{shard:04d}.npz", held)
     return done
+
+
+def _class_codes(label: Tensor) -> Tensor | None:
+    """Contiguous codes, or ``None`` unless there are 2 to 10 classes."""
+    _, code = torch.unique(label, return_inverse=True)
+    return code.to(torch.uint8) if 1 <= code.max() <= 9 else None
+
+
+def _standard_target(label: Tensor) -> Tensor | None:
+    """Zero mean, unit variance, or ``None`` for targets that are constant or not finite."""
+    scale = label.double().std()
+    if not torch.isfinite(scale) or scale < 1e-6:
+        return None
+    return ((label.double() - label.double().mean()) / scale).clamp(-60, 60).half()
 
 
 def _write_shard(path: Path, held: list[tuple[np.ndarray, np.ndarray, int]]) -> None:

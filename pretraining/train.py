@@ -17,20 +17,25 @@ import torch
 from tabicl._model.tabicl import TabICL
 from tabicl.train._muon import Muon
 from torch import Tensor
-from torch.nn import functional
 
 from .checkpoint import State, restore, save_state
 from .config import Config, TrainConfig
-from .model import build_model, lean_logits
+from .loss import batch_loss
+from .meta import accumulate_meta_gradients
+from .model import build_model, read_weights
 from .pool import Pool
-from .prior import Batch, sample_batch
+from .prior import sample_batch
 
 VALIDATION_SEED = 987_654
 
 
 def make_state(config: Config) -> State:
-    """Fresh weights and optimiser."""
+    """Fresh weights, or those to start from, and a fresh optimiser."""
     model = build_model(config.model, config.train.seed).train()
+    if config.train.start_from:
+        given, own = read_weights(Path(config.train.start_from)), model.state_dict()
+        fitting = {name: value for name, value in given.items() if own[name].shape == value.shape}
+        model.load_state_dict(own | fitting)
     ema = {name: p.detach().clone() for name, p in model.named_parameters()}
     return State(model, ema, make_optimiser(model, config.train))
 
@@ -61,25 +66,22 @@ def learning_rate(config: TrainConfig, step: int, seconds: float) -> float:
     return config.lr * warmup * (1.0 - progress(config, step, seconds))
 
 
-def batch_loss(model: TabICL, batch: Batch) -> Tensor:
-    """Mean cross-entropy (nats) over the query rows that count."""
-    logits = lean_logits(model, batch.x, batch.y[:, : batch.n_context].float())
-    target = batch.y[:, batch.n_context :]
-    loss = functional.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none")
-    weight = batch.mask.flatten().to(loss.dtype)
-    return (loss * weight).sum() / weight.sum().clamp_min(1)
-
-
 def train_step(state: State, config: Config, pool: Pool | None) -> float:
     """One batch, one update; returns the loss. An update that is not finite is skipped and counted."""
     train = config.train
-    batch = sample_batch(config.prior, train.seed, state.step, pool)
     lr = learning_rate(train, state.step, state.seconds)
     state.optimiser.zero_grad(set_to_none=True)
-    loss = batch_loss(state.model, batch)
-    loss.backward()
+    if config.meta.inner_steps:
+        loss, n_tables = accumulate_meta_gradients(
+            state.model, config.meta, config.prior, train.seed, state.step, pool
+        )
+    else:
+        batch = sample_batch(config.prior, train.seed, state.step, pool)
+        n_tables, mean = len(batch.x), batch_loss(state.model, batch)
+        mean.backward()
+        loss = float(mean.detach())
     norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), train.clip_norm)
-    if torch.isfinite(loss) and torch.isfinite(norm):
+    if math.isfinite(loss) and torch.isfinite(norm):
         for group in state.optimiser.param_groups:
             group["lr"] = lr
         state.optimiser.step()
@@ -89,8 +91,8 @@ def train_step(state: State, config: Config, pool: Pool | None) -> float:
     else:
         state.skipped += 1
     state.step += 1
-    state.tables += len(batch.x)
-    return float(loss.detach())
+    state.tables += n_tables
+    return loss
 
 
 @torch.no_grad()
@@ -113,7 +115,7 @@ def train(
     *,
     pool: Pool | None = None,
     stop_after: int | None = None,
-    clock: Callable[[], float] = time.monotonic,
+    clock: Callable[[], float] | None = None,
 ) -> State:
     """Run, or continue, until the learning rate has reached zero.
 
@@ -127,14 +129,15 @@ def train(
         Pre-generated tables.
     stop_after : int, optional
         Return, with a checkpoint, after this many steps of this call.
-    clock : callable
-        Seconds; for tests.
+    clock : callable, optional
+        Seconds; by default what ``config.train.clock`` names.
 
     Returns
     -------
     State
     """
     folder.mkdir(parents=True, exist_ok=True)
+    clock = clock or (time.process_time if config.train.clock == "cpu" else time.monotonic)
     state, last = make_state(config), folder / "last.safetensors"
     resumed = last.exists()
     if resumed:

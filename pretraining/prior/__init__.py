@@ -1,4 +1,4 @@
-"""The prior: batches of synthetic classification tables, standardised as the model will see real ones.
+"""The prior: batches of synthetic tables, standardised as the model will see real ones.
 
 Every batch is a pure function of (config, seed, step): nothing else is remembered between steps, so
 training can stop and resume anywhere.
@@ -15,10 +15,12 @@ from pretraining.pool import POOL_FEATURES, POOL_ROWS, Pool
 
 from .columns import remove_values, roughen, standardise
 from .draws import Draws
+from .drift import drift
 from .functions import FUNCTIONS, base_features
 from .labels import MAX_CLASSES, draw_class_counts, flip
 from .selection import select
 from .sources import causal_tables, class_tables
+from .targets import finish_target, standardise_target
 
 __all__ = ["MAX_CLASSES", "Batch", "PriorConfig", "sample_batch", "standardise"]
 
@@ -29,6 +31,8 @@ class PriorConfig:
 
     Attributes
     ----------
+    regression : bool
+        Numeric targets instead of classes. The source ``classes`` is then left out.
     sources : dict of str to float
         Relative weight of each kind of table: ``causal``, ``classes``, ``pool`` and the names in
         ``functions.FUNCTIONS``. ``pool`` is ignored while no pool is loaded.
@@ -44,10 +48,12 @@ class PriorConfig:
         Share of batches with ``wide_features`` columns.
     context : tuple of float
         Range of the share of rows that are context, uniform.
-    roughen, missing, plain_scale : float
-        Shares of batches with column defects, with missing values, and standardised without the rank half.
+    roughen, missing, drift, plain_scale : float
+        Shares of batches with column defects, with missing values, with temporal drift, and standardised
+        without the rank half.
     """
 
+    regression: bool = False
     sources: dict[str, float] = field(
         default_factory=lambda: {
             "causal": 0.26,
@@ -73,6 +79,7 @@ class PriorConfig:
     context: tuple[float, float] = (0.06, 0.86)
     roughen: float = 0.7
     missing: float = 0.12
+    drift: float = 0.0
     plain_scale: float = 0.1
 
 
@@ -83,10 +90,11 @@ class Batch:
     Attributes
     ----------
     x : Tensor of shape (B, T, H), float32
-    y : Tensor of shape (B, T), int64
+    y : Tensor of shape (B, T), int64 or float32
+        Class codes, or targets with zero mean and unit variance over the context.
     n_context : int
     mask : Tensor of shape (B, T - n_context), bool
-        True where the loss counts: query rows whose class occurs in the context.
+        True where the loss counts: query rows whose class occurs in the context; all for regression.
     """
 
     x: Tensor
@@ -117,10 +125,17 @@ def sample_batch(config: PriorConfig, seed: int, step: int, pool: Pool | None = 
     usable = dict(config.sources)
     if pool is None or n_rows > POOL_ROWS or n_features > POOL_FEATURES:
         usable.pop("pool", None)
+    if config.regression:
+        usable.pop("classes", None)
     x, y = _draw_tables(draws, usable, config, n_tables, n_rows, n_features, pool)
+    if config.drift and draws.coin(config.drift):
+        x, y = drift(draws, x, y)
     if draws.coin(config.missing):
         x = remove_values(draws, x)
     x = standardise(x, n_context, **({"rank_weight": 0.0} if draws.coin(config.plain_scale) else {}))
+    if config.regression:
+        y = standardise_target(y, n_context)
+        return Batch(x, y, n_context, torch.ones_like(y[:, n_context:], dtype=torch.bool))
     return Batch(x, y, n_context, countable(y, n_context))
 
 
@@ -140,19 +155,19 @@ def _draw_tables(
     n_features: int,
     pool: Pool | None,
 ) -> tuple[Tensor, Tensor]:
-    """Tables of up to ``kinds_per_batch`` sources, shuffled columns, label noise and column defects."""
+    """Tables of up to ``kinds_per_batch`` sources, with noisy targets and column defects."""
     kinds = min(config.kinds_per_batch, n_tables)
     sizes = [n_tables // kinds + (i < n_tables % kinds) for i in range(kinds)]
     parts = []
     for size in sizes:
         kind = draws.pick(usable)
         drawn = round(size * config.candidates)
-        n_classes = draw_class_counts(draws, drawn)
+        n_classes = None if config.regression else draw_class_counts(draws, drawn)
         if kind == "pool" and pool is not None:
             x, y = pool.draw(drawn, n_rows, n_features, draws.generator)
         elif kind == "causal":
-            x, y = causal_tables(draws, n_rows, n_features, n_classes)
-        elif kind == "classes":
+            x, y = causal_tables(draws, drawn, n_rows, n_features, n_classes)
+        elif kind == "classes" and n_classes is not None:
             x, y = class_tables(draws, n_rows, n_features, n_classes)
         else:
             coded = kind == "additive" and draws.coin(0.6)
@@ -160,5 +175,9 @@ def _draw_tables(
             y = FUNCTIONS[kind](draws, x, n_classes)
         rough = config.roughen / 2 if kind == "pool" else config.roughen
         x = roughen(draws, x) if draws.coin(rough) else x
-        parts.append(select(draws, x, flip(draws, y), size) if drawn > size else (x, flip(draws, y)))
+        if n_classes is not None:
+            y = flip(draws, y)
+        elif kind != "pool":
+            y = finish_target(draws, y)
+        parts.append(select(draws, x, y, size) if drawn > size else (x, y))
     return torch.cat([x for x, _ in parts]), torch.cat([y for _, y in parts])

@@ -110,7 +110,7 @@ def roughen(draws: Draws, x: Tensor) -> Tensor:
     if draws.coin(0.4):
         x = torch.where(some(0.6, 1.2), to_levels(draws, x, 2), x)
     if draws.coin(0.4):
-        x = torch.where(some(0.6, 1.2), to_levels(draws, x, draws.log_integer(3, 20)), x)
+        x = torch.where(some(0.6, 1.2), to_levels(draws, x, draws.log_integer(3, 32)), x)
     if draws.coin(0.2):
         step = draws.log_uniform(n_tables, 1, n_features, low=0.1, high=1.0)
         x = torch.where(some(0.6, 1.2), torch.round(x / step) * step, x)

@@ -69,7 +69,7 @@ def conditions(draws: Draws, x: Tensor, *shape: int) -> Tensor:
     return above.reshape(n_tables, n_rows, *shape)
 
 
-def oblivious_trees(draws: Draws, x: Tensor, n_classes: Tensor) -> Tensor:
+def oblivious_trees(draws: Draws, x: Tensor, n_classes: Tensor | None) -> Tensor:
     """Sums of oblivious trees (every level asks one question), depth 1-6."""
     n_tables, n_rows, _ = x.shape
     n_trees, depth = draws.log_integer(1, 24), draws.integer(1, 6)
@@ -84,7 +84,7 @@ def oblivious_trees(draws: Draws, x: Tensor, n_classes: Tensor) -> Tensor:
     return _label(draws, total, n_classes)
 
 
-def jagged_trees(draws: Draws, x: Tensor, n_classes: Tensor) -> Tensor:
+def jagged_trees(draws: Draws, x: Tensor, n_classes: Tensor | None) -> Tensor:
     """Sums of ordinary trees: every node has its own column and threshold, depth 2-7."""
     n_tables, n_rows, n_features = x.shape
     n_trees, depth = draws.log_integer(1, 12), draws.integer(2, 7)
@@ -109,7 +109,7 @@ def jagged_trees(draws: Draws, x: Tensor, n_classes: Tensor) -> Tensor:
     return _label(draws, total[:, :, None], n_classes)
 
 
-def rule_lists(draws: Draws, x: Tensor, n_classes: Tensor) -> Tensor:
+def rule_lists(draws: Draws, x: Tensor, n_classes: Tensor | None) -> Tensor:
     """First matching rule decides; a rule is a conjunction of one to four conditions."""
     n_tables, n_rows, _ = x.shape
     n_rules = draws.log_integer(4, 24)
@@ -120,7 +120,7 @@ def rule_lists(draws: Draws, x: Tensor, n_classes: Tensor) -> Tensor:
     return from_cells(draws, fires.int().argmax(2), max(n_rules + 1, MAX_CLASSES), n_classes)
 
 
-def interactions(draws: Draws, x: Tensor, n_classes: Tensor) -> Tensor:
+def interactions(draws: Draws, x: Tensor, n_classes: Tensor | None) -> Tensor:
     """Products of columns, parities and counts of conditions, next to linear terms."""
     n_tables, n_rows, n_features = x.shape
     n_terms = draws.log_integer(1, 8)
@@ -143,7 +143,7 @@ def interactions(draws: Draws, x: Tensor, n_classes: Tensor) -> Tensor:
     return _label(draws, mixed, n_classes)
 
 
-def additive(draws: Draws, x: Tensor, n_classes: Tensor) -> Tensor:
+def additive(draws: Draws, x: Tensor, n_classes: Tensor | None) -> Tensor:
     """Every column has a step function of its own, and the effects add up.
 
     On columns with few levels this is an arbitrary effect per level, whatever the order of the codes, as in
@@ -161,13 +161,13 @@ def additive(draws: Draws, x: Tensor, n_classes: Tensor) -> Tensor:
     return _label(draws, chosen.reshape(n_tables, n_rows, n_features, outputs).sum(2), n_classes)
 
 
-def prototypes(draws: Draws, x: Tensor, n_classes: Tensor) -> Tensor:
+def prototypes(draws: Draws, x: Tensor, n_classes: Tensor | None) -> Tensor:
     """Class of the nearest prototype (a random row) in a random metric: a partition of up to 80 cells."""
     cell, n_cells = _nearest_row(draws, x, draws.log_integer(10, 80))
     return from_cells(draws, cell, n_cells, n_classes)
 
 
-def experts(draws: Draws, x: Tensor, n_classes: Tensor) -> Tensor:
+def experts(draws: Draws, x: Tensor, n_classes: Tensor | None) -> Tensor:
     """Each cell of a coarse partition has its own linear model; one cell gives plain linear tables."""
     n_tables, n_rows, n_features = x.shape
     cell, n_cells = _nearest_row(draws, x, draws.log_integer(1, 8))
@@ -182,7 +182,7 @@ def experts(draws: Draws, x: Tensor, n_classes: Tensor) -> Tensor:
     return _label(draws, chosen, n_classes)
 
 
-def smooth_fields(draws: Draws, x: Tensor, n_classes: Tensor) -> Tensor:
+def smooth_fields(draws: Draws, x: Tensor, n_classes: Tensor | None) -> Tensor:
     """Random Fourier features: draws of a Gaussian process with length scales from rough to smooth."""
     n_tables, _, n_features = x.shape
     relevance = (draws.normal(n_tables, n_features, 1) * draws.uniform(n_tables, 1, 1, high=1.5)).exp()
@@ -223,7 +223,7 @@ def _nearest_row(draws: Draws, x: Tensor, n_cells: int) -> tuple[Tensor, int]:
     return distance.argmin(2), n_cells
 
 
-def _label(draws: Draws, value: Tensor, n_classes: Tensor) -> Tensor:
+def _label(draws: Draws, value: Tensor, n_classes: Tensor | None) -> Tensor:
     """Labels from (B, T, 1) scores or (B, T, MAX_CLASSES) logits; scores get a little noise against ties."""
     if value.shape[2] > 1:
         return from_logits(draws, value, n_classes)

@@ -1,6 +1,7 @@
-"""From scores, logits or cells of a partition to class codes.
+"""From scores, logits or cells of a partition to the target: class codes, or numbers.
 
-Shapes: B tables, T rows; at most ``MAX_CLASSES`` classes. ``n_classes`` has shape (B,).
+Shapes: B tables, T rows; at most ``MAX_CLASSES`` classes. ``n_classes`` has shape (B,); ``None`` asks for a
+numeric target of shape (B, T), float32, which ``targets`` finishes.
 """
 
 from __future__ import annotations
@@ -35,12 +36,14 @@ def shuffle_codes(draws: Draws, y: Tensor, n_classes: Tensor) -> Tensor:
     return key.argsort(1).gather(1, y)
 
 
-def from_score(draws: Draws, score: Tensor, n_classes: Tensor) -> Tensor:
-    """Cut a score (B, T) into classes.
+def from_score(draws: Draws, score: Tensor, n_classes: Tensor | None) -> Tensor:
+    """Cut a score (B, T) into classes; a numeric target is the score itself.
 
     Either one interval per class, with random shares, or more intervals than classes, dealt to the classes at
     random, so that a class may lie on both sides of another.
     """
+    if n_classes is None:
+        return score
     shares = draw_shares(draws, n_classes)
     if draws.coin(0.3):
         n_cuts = (n_classes - 1) + draws.integers(5, len(score))
@@ -59,8 +62,13 @@ def from_score(draws: Draws, score: Tensor, n_classes: Tensor) -> Tensor:
     return shuffle_codes(draws, y, n_classes)
 
 
-def from_logits(draws: Draws, logits: Tensor, n_classes: Tensor) -> Tensor:
-    """Largest of the first ``n_classes`` logits (B, T, MAX_CLASSES), with class biases and some noise."""
+def from_logits(draws: Draws, logits: Tensor, n_classes: Tensor | None) -> Tensor:
+    """Largest of the first ``n_classes`` logits (B, T, MAX_CLASSES), with class biases and some noise.
+
+    A numeric target is the first logit, or the larger of the first two, which has a kink.
+    """
+    if n_classes is None:
+        return logits[:, :, 0] if draws.coin(0.6) else unit(logits[:, :, :2]).max(2).values
     bias = draws.normal(len(logits), 1, MAX_CLASSES) * draws.uniform(len(logits), 1, 1, high=0.8)
     noise = draws.uniform(len(logits), 1, 1, low=-0.3, high=0.4).clamp_min(0)
     logits = unit(logits) + bias
@@ -70,8 +78,10 @@ def from_logits(draws: Draws, logits: Tensor, n_classes: Tensor) -> Tensor:
     return logits.masked_fill(~allowed[:, None, :], -1e9).argmax(2)
 
 
-def from_cells(draws: Draws, cell: Tensor, n_cells: int, n_classes: Tensor) -> Tensor:
-    """Deal the cells (B, T) of a partition to the classes, at least one cell to each."""
+def from_cells(draws: Draws, cell: Tensor, n_cells: int, n_classes: Tensor | None) -> Tensor:
+    """Deal the cells (B, T) of a partition to the classes, at least one cell to each, or give each a value."""
+    if n_classes is None:
+        return draws.normal(len(cell), n_cells).gather(1, cell)
     deal = draws.integers(1 << 30, len(cell), n_cells) % n_classes[:, None]
     first = torch.arange(n_cells) < n_classes[:, None]
     deal = torch.where(first, torch.arange(n_cells), deal)

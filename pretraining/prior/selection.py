@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .columns import standardise
-from .draws import Draws
+from .draws import Draws, ranks, unit
 from .labels import MAX_CLASSES
 
 RIDGE = 0.02
@@ -21,6 +21,8 @@ UNTESTED_SHARE = 0.12
 
 def skill(draws: Draws, x: Tensor, y: Tensor, n_random: int = 48) -> Tensor:
     """Held-out accuracy above the majority share, scaled so that 1 is perfect and 0 is no better than it.
+
+    For numeric targets: held-out R2 of the ranks, so that tails do not decide.
 
     Ridge regression of the one-hot labels on the columns, random cosines and random conjunctions of two
     thresholds; first half of the rows to fit, second half to test.
@@ -41,10 +43,13 @@ def skill(draws: Draws, x: Tensor, y: Tensor, n_random: int = 48) -> Tensor:
     bits = value > value.gather(1, draws.integers(n_rows, n_tables, 1, 2 * n_random)) - 1e-6
     both = (bits[:, :, :n_random] & bits[:, :, n_random:]).float()
     design = torch.cat([x, waves, both, torch.ones(n_tables, n_rows, 1)], dim=2)
-    target = functional.one_hot(y, MAX_CLASSES).float()
+    numeric = y.is_floating_point()
+    target = unit(ranks(y)[:, :, None]) if numeric else functional.one_hot(y, MAX_CLASSES).float()
     fit = design[:, :half]
     gram = fit.transpose(1, 2) @ fit / half + RIDGE * torch.eye(design.shape[2])
     weight = torch.linalg.solve(gram, fit.transpose(1, 2) @ target[:, :half] / half)
+    if numeric:
+        return 1 - (design[:, half:] @ weight - target[:, half:]).square().mean((1, 2))
     hit = ((design[:, half:] @ weight).argmax(2) == y[:, half:]).float().mean(1)
     majority = target[:, half:].mean(1).max(1).values
     return (hit - majority) / (1 - majority).clamp_min(0.02)

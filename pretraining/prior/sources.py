@@ -72,13 +72,14 @@ def network_nodes(draws: Draws, n_tables: int, n_rows: int, n_nodes: int) -> tup
     return torch.cat(layers, dim=2), [layer.shape[2] for layer in layers]
 
 
-def causal_tables(draws: Draws, n_rows: int, n_features: int, n_classes: Tensor) -> tuple[Tensor, Tensor]:
+def causal_tables(
+    draws: Draws, n_tables: int, n_rows: int, n_features: int, n_classes: Tensor | None
+) -> tuple[Tensor, Tensor]:
     """Features and target picked among the nodes of a random network (a structural causal model).
 
     In a third of the batches the features are early nodes and the target is a late one (prediction along the
     arrows); else both are picked anywhere, so that features can be effects of the target.
     """
-    n_tables = len(n_classes)
     nodes, _ = network_nodes(draws, n_tables, n_rows, n_features + draws.integer(2, n_features + 4))
     n_nodes = nodes.shape[2]
     order = draws.permutations(n_tables, n_nodes)

@@ -1,6 +1,7 @@
 """The synthetic prior and the preprocessing contract."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -121,11 +122,11 @@ def test_label_functions_use_every_class_code_below_the_count(name):
     assert (distinct >= 2).float().mean() > 0.8
 
 
-@pytest.mark.parametrize("make", [causal_tables, class_tables])
+@pytest.mark.parametrize("make", [partial(causal_tables, n_tables=4), class_tables])
 def test_table_processes_give_labelled_tables(make):
     draws = Draws(2)
     n_classes = torch.tensor([2, 3, 10, 5])
-    x, y = make(draws, 100, 4, n_classes)
+    x, y = make(draws, n_rows=100, n_features=4, n_classes=n_classes)
     assert x.shape == (4, 100, 4)
     assert torch.isfinite(x).all()
     assert (y.max(1).values < n_classes).all()

@@ -14,6 +14,7 @@ tabicl's module layout is private; this file and :mod:`testtime.backbones.embedd
 from __future__ import annotations
 
 import torch
+from tabicl._model.layers import OneHotAndLinear
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -23,9 +24,11 @@ ICL_STAGE = "icl_predictor"
 """Prefix of the parameters of the in-context stage; everything before it encodes columns and rows."""
 
 
-def _one_hot_linear(labels: Tensor, encoder: nn.Linear) -> Tensor:
-    """Embed integer labels with a linear layer over their one-hot code: ``(B, n) -> (B, n, E)``."""
-    one_hot = F.one_hot(labels.long(), encoder.in_features).to(encoder.weight.dtype)
+def _embed_targets(targets: Tensor, encoder: nn.Linear) -> Tensor:
+    """Embed class codes, one-hot, or target values with a linear layer: ``(B, n) -> (B, n, E)``."""
+    if not isinstance(encoder, OneHotAndLinear):
+        return F.linear(targets.to(encoder.weight.dtype).unsqueeze(-1), encoder.weight, encoder.bias)
+    one_hot = F.one_hot(targets.long(), encoder.in_features).to(encoder.weight.dtype)
     return F.linear(one_hot, encoder.weight, encoder.bias)
 
 
@@ -35,9 +38,10 @@ def encode_rows(model: nn.Module, x_context: Tensor, y_context: Tensor, x_query:
     Parameters
     ----------
     model
-        A ``TabICL`` module with feature grouping "same", label-aware columns and at most ``max_classes`` classes.
+        A ``TabICL`` module with feature grouping "same" and label-aware columns, for at most ``max_classes`` classes
+        or for regression.
     x_context, y_context, x_query
-        Shapes ``(B, n, D)``, ``(B, n)`` (class codes) and ``(B, q, D)``.
+        Shapes ``(B, n, D)``, ``(B, n)`` (class codes, or target values for regression) and ``(B, q, D)``.
 
     Returns
     -------
@@ -52,7 +56,7 @@ def encode_rows(model: nn.Module, x_context: Tensor, y_context: Tensor, x_query:
     groups = [x_BTD[:, :, (positions + 2**i) % n_features] for i in range(embedder.feature_group_size)]
     x_BDTg = torch.stack(groups, dim=-1).transpose(1, 2)
     cells_BDTE = F.linear(x_BDTg, embedder.in_linear.weight, embedder.in_linear.bias)
-    labels_B1NE = _one_hot_linear(y_context, embedder.y_encoder).unsqueeze(1)
+    labels_B1NE = _embed_targets(y_context, embedder.y_encoder).unsqueeze(1)
     cells_BDTE = torch.cat([cells_BDTE[:, :, :n_context] + labels_B1NE, cells_BDTE[:, :, n_context:]], dim=2)
     cells_BDTE = embedder.tf_col(cells_BDTE, train_size=n_context)
 
@@ -77,19 +81,19 @@ def predict_rows(model: nn.Module, rows: Tensor, y_context: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        Logits of the query rows, ``(B, q, max_classes)``.
+        Logits of the query rows, ``(B, q, max_classes)``, or quantiles of their targets, ``(B, q, num_quantiles)``.
     """
     stage = model.icl_predictor
     n_context = y_context.shape[1]
-    context_BNW = rows[:, :n_context] + _one_hot_linear(y_context, stage.y_encoder)
+    context_BNW = rows[:, :n_context] + _embed_targets(y_context, stage.y_encoder)
     rows_BTW = torch.cat([context_BNW, rows[:, n_context:]], dim=1)
     for block in stage.tf_icl.blocks[:-1]:
         rows_BTW = block(q=rows_BTW, train_size=n_context)
     context_BNW, query_BQW = rows_BTW[:, :n_context], rows_BTW[:, n_context:]
     query_BQW = stage.tf_icl.blocks[-1](q=query_BQW, k=context_BNW, v=context_BNW)
-    return stage.decoder(stage.ln(query_BQW))  # (B, q, max_classes)
+    return stage.decoder(stage.ln(query_BQW))  # (B, q, K)
 
 
 def tabicl_logits(model: nn.Module, x_context: Tensor, y_context: Tensor, x_query: Tensor) -> Tensor:
-    """Logits of query rows given labelled context rows, ``(B, q, max_classes)``; see :func:`encode_rows`."""
+    """Logits, or quantiles, of query rows given labelled context rows, ``(B, q, K)``; see :func:`encode_rows`."""
     return predict_rows(model, encode_rows(model, x_context, y_context, x_query), y_context)
