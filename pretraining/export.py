@@ -1,7 +1,7 @@
 """From a checkpoint to the files the package ships.
 
-``classifier.safetensors`` (weights), ``classifier.json`` (constructor arguments, preprocessing rule, how it
-was trained, sha256), ``training_log.jsonl`` (thinned), ``MODEL_CARD.md`` and ``LICENSE``.
+For the task ``classifier`` or ``regressor``: ``TASK.safetensors`` (weights), ``TASK.json`` (constructor arguments,
+preprocessing rule, how it was trained, sha256), ``TASK_log.jsonl`` (thinned); and ``LICENSE``.
 """
 
 from __future__ import annotations
@@ -52,13 +52,14 @@ def export(checkpoint: Path, folder: Path, *, average: bool = True, half: bool =
     Returns
     -------
     dict
-        What was written to ``classifier.json``.
+        What was written to ``TASK.json``.
     """
     tensors, counters, settings = read_checkpoint(checkpoint)
     weights = part(tensors, "model.")
     if average:
         weights |= part(tensors, "ema.")
     dtype = torch.float16 if half else torch.float32
+    task = "classifier" if settings["model"]["max_classes"] else "regressor"
     payload = save({name: value.to(dtype).contiguous() for name, value in sorted(weights.items())})
     log = checkpoint.parent / "log.jsonl"
     entries = (
@@ -66,9 +67,11 @@ def export(checkpoint: Path, folder: Path, *, average: bool = True, half: bool =
     )
     entries = [entry for entry in entries if entry["step"] <= counters["step"]]
     validation = [entry for entry in entries if "loss_ema" in entry]
+    started_from = _started_from(settings["train"])
     description = {
         "format": 1,
         "architecture": "tabicl._model.tabicl.TabICL (tabicl >= 2.2, < 3)",
+        "task": task,
         "config": settings["model"],
         "parameters": sum(value.numel() for value in weights.values()),
         "preprocessing": PREPROCESSING,
@@ -84,18 +87,29 @@ def export(checkpoint: Path, folder: Path, *, average: bool = True, half: bool =
                 (entry["pool_tables"] for entry in reversed(entries) if "pool_tables" in entry), None
             ),
             "changes": changes(entries),
-            "settings": {"train": settings["train"], "prior": settings["prior"]},
+            "settings": {name: settings[name] for name in ("train", "prior", "meta")},
+            "started_from": started_from,
         },
         "dtype": str(dtype).removeprefix("torch."),
         "sha256": hashlib.sha256(payload).hexdigest(),
         "licence": "Apache-2.0",
     }
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "classifier.safetensors").write_bytes(payload)
-    _write(folder / "classifier.json", json.dumps(description, indent=1) + "\n")
-    _write(folder / "training_log.jsonl", "".join(json.dumps(entry) + "\n" for entry in thin(entries)))
+    (folder / f"{task}.safetensors").write_bytes(payload)
+    _write(folder / f"{task}.json", json.dumps(description, indent=1) + "\n")
+    _write(folder / f"{task}_log.jsonl", "".join(json.dumps(entry) + "\n" for entry in thin(entries)))
     _write(folder / "LICENSE", LICENCE_NOTE)
     return description
+
+
+def _started_from(train: dict[str, Any]) -> dict[str, Any] | None:
+    """What the run began with; the path itself says nothing elsewhere, so only the file name stays in the settings."""
+    if train.get("start_from") is None:
+        return None
+    weights = Path(train["start_from"])
+    train["start_from"] = weights.name
+    earlier = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
+    return {"sha256": earlier["sha256"], "training": earlier["training"]}
 
 
 def changes(entries: list[dict[str, Any]]) -> list[str]:
@@ -126,7 +140,7 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def thin(entries: list[dict[str, Any]], most: int = 200) -> list[dict[str, Any]]:
-    """Events in full, and evenly spaced progress lines; the settings are in ``classifier.json``."""
+    """Events in full, and evenly spaced progress lines; the settings are in ``TASK.json``."""
     progress = [entry for entry in entries if "event" not in entry]
     every = max(1, -(-len(progress) // most))
     kept = {id(entry) for entry in progress[every - 1 :: every]}
