@@ -12,28 +12,17 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from benchmarks.timing import best_seconds
 from testtime.experiments.linear_simulation import Population, simulate_one_step
 
 # dim, context rows, training rows, tasks of a design: what the figures run, quick and full
 SHAPES = ((60, 60, 240, 256), (60, 120, 240, 256), (200, 200, 400, 512), (200, 800, 800, 512))
 PROMISED_SHARE = 0.5
-
-
-def best_seconds(call: Callable[[], object], repeats: int) -> float:
-    """Return the shortest of several timings, in seconds."""
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
 
 
 def measure(dim: int, n_context: int, n_train: int, n_tasks: int, repeats: int) -> dict[str, float | int]:

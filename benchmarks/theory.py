@@ -22,26 +22,16 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from benchmarks.timing import best_seconds
 from testtime.theory.linear import Setting, one_step
 
 PROMISED = {"million settings": 2.0, "d = 1,000": 5.0, "ratio": 1e4}
 ACCURACY = 0.01
-
-
-def best_seconds(call: Callable[[], object], repeats: int) -> float:
-    """Return the shortest of several timings, in seconds."""
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
 
 
 def million_settings(context: str, repeats: int) -> float:

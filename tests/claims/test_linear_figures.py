@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from testtime.experiments.grid import run
 from testtime.experiments.registry import find, names
 
 LINEAR = tuple(name for name in names() if name.startswith("linear-"))
-
-
-@functools.cache
-def quick(name, folder):
-    """Run a figure once for all tests."""
-    figure = find(name)
-    return run(figure, figure.config.quick(), folder)
-
-
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("figures")
 
 
 def test_all_six_figures_are_there():
@@ -33,8 +18,8 @@ def test_all_six_figures_are_there():
 
 
 @pytest.mark.parametrize("name", LINEAR)
-def test_every_claim_holds(name, folder):
-    result = quick(name, folder)
+def test_every_claim_holds(name, quick):
+    result = quick(name)
     failed = [(claim.statement, claim.value, claim.threshold) for claim in result.claims if not claim.holds]
     assert failed == []
     assert len(result.claims) >= 4
@@ -42,8 +27,8 @@ def test_every_claim_holds(name, folder):
 
 
 @pytest.mark.parametrize("name", LINEAR)
-def test_a_theory_that_is_5_percent_off_breaks_a_claim(name, folder):
-    figure, result = find(name), quick(name, folder)
+def test_a_theory_that_is_5_percent_off_breaks_a_claim(name, quick):
+    figure, result = find(name), quick(name)
     wrong = result.table.copy()
     simulated = wrong["kind"] == "simulated"
     wrong.loc[simulated, "exact"] *= 1.05
@@ -52,16 +37,16 @@ def test_a_theory_that_is_5_percent_off_breaks_a_claim(name, folder):
 
 
 @pytest.mark.parametrize("name", LINEAR)
-def test_missing_numbers_break_a_claim(name, folder):
-    figure, result = find(name), quick(name, folder)
+def test_missing_numbers_break_a_claim(name, quick):
+    figure, result = find(name), quick(name)
     wrong = result.table.copy()
     wrong.loc[wrong["kind"] == "simulated", "risk"] = np.nan
     assert not all(claim.holds for claim in figure.claims(wrong, figure.config.quick()))
 
 
 @pytest.mark.parametrize("name", LINEAR)
-def test_the_drawing_tells_theory_from_simulation_and_names_the_formula(name, folder):
-    figure, result = find(name), quick(name, folder)
+def test_the_drawing_tells_theory_from_simulation_and_names_the_formula(name, quick):
+    figure, result = find(name), quick(name)
     drawing = figure.draw(result.table, figure.config.quick())
     said = " ".join(text.get_text() for legend in drawing.legends for text in legend.get_texts())
     assert "theory, exact" in said
@@ -86,6 +71,6 @@ def test_full_and_quick_settings_share_their_cells_and_differ_in_their_hash(name
         assert isinstance(setting.seed, int)
 
 
-def test_the_table_on_disk_is_the_table(folder):
-    result = quick("linear-alignment", folder)
+def test_the_table_on_disk_is_the_table(quick):
+    result = quick("linear-alignment")
     pd.testing.assert_frame_equal(pd.read_csv(result.paths["table"]), result.table, check_dtype=False)

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 import pytest
 
-from testtime.experiments.grid import run
 from testtime.experiments.registry import find, names
 from testtime.experiments.single_index_measures import bench, draw_tasks, kernel_ridge, three_stages
 
 FIGURES = tuple(name for name in names() if name.startswith("single-index-"))
-
-
-@functools.cache
-def quick(name, folder):
-    """Run a figure once for all tests."""
-    figure = find(name)
-    return run(figure, figure.config.quick(), folder)
-
-
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("figures")
 
 
 def test_all_six_figures_are_there():
@@ -33,8 +18,8 @@ def test_all_six_figures_are_there():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
-def test_every_claim_holds(name, folder):
-    result = quick(name, folder)
+def test_every_claim_holds(name, quick):
+    result = quick(name)
     failed = [(claim.statement, claim.value, claim.threshold) for claim in result.claims if not claim.holds]
     assert failed == []
     assert len(result.claims) >= 4
@@ -42,8 +27,8 @@ def test_every_claim_holds(name, folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
-def test_worse_stages_break_a_claim(name, folder):
-    figure, result = find(name), quick(name, folder)
+def test_worse_stages_break_a_claim(name, quick):
+    figure, result = find(name), quick(name)
     wrong = result.table.copy()
     ours = wrong["method"].isin(
         ["stages", "refined", "polish", "two directions", "newton, default", "distill"]
@@ -55,8 +40,8 @@ def test_worse_stages_break_a_claim(name, folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
-def test_missing_numbers_break_a_claim(name, folder):
-    figure, result = find(name), quick(name, folder)
+def test_missing_numbers_break_a_claim(name, quick):
+    figure, result = find(name), quick(name)
     wrong = result.table.copy()
     wrong[["overlap"] + ["mse"] * ("mse" in wrong)] = np.nan
     assert not all(claim.holds for claim in figure.claims(wrong, figure.config.quick()))
@@ -64,8 +49,8 @@ def test_missing_numbers_break_a_claim(name, folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
-def test_the_drawing_says_that_markers_are_an_experiment(name, folder):
-    figure, result = find(name), quick(name, folder)
+def test_the_drawing_says_that_markers_are_an_experiment(name, quick):
+    figure, result = find(name), quick(name)
     drawing = figure.draw(result.table, figure.config.quick())
     said = " ".join(text.get_text() for legend in drawing.legends for text in legend.get_texts())
     assert "experiment" in said

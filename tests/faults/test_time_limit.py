@@ -8,7 +8,7 @@ import pytest
 from tests.support.models import Clock, LineLearner, line_rows, random_rows
 from testtime import Status, TTTClassifier
 from testtime.adapt.adapters import AdapterSpec
-from testtime.adapt.crossfit import GuardPlan, fit_guarded, fit_unguarded
+from testtime.adapt.crossfit import GuardPlan, Outcome, fit_guarded, fit_unguarded
 from testtime.adapt.episodes import RowSplit
 from testtime.adapt.step import StepPlan
 
@@ -38,25 +38,27 @@ def plan(n_steps: int) -> StepPlan:
     return StepPlan(n_steps, n_context=N_CONTEXT, n_query=20, learning_rate=0.01, spec=AdapterSpec("head"))
 
 
+def guarded(
+    clock: Clock, learner: LineLearner, n_steps: int, limit: float, rival_rows: int = 0
+) -> tuple[Outcome, float]:
+    """Fit under a limit; return the outcome and the seconds it took on the clock."""
+    rows, split = table()
+    started = clock.now
+    guard, seed = GuardPlan(rival_rows=rival_rows), np.random.SeedSequence(0)
+    outcome = fit_guarded(
+        learner, rows, split, plan(n_steps), guard, seed, deadline=started + limit, clock=clock
+    )
+    return outcome, clock.now - started
+
+
 @pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("n_steps", [1, 3, 30, 300])
 @pytest.mark.parametrize("rival_rows", [0, 1000])
 def test_a_guarded_fit_ends_in_time(limit: float, n_steps: int, rival_rows: int):
     """A row costs 2 ms here, a training step 80 ms, a guard 120 ms: far less than any of the limits."""
     clock, learner = slow(0.002)
-    rows, split = table()
-    started = clock.now
-    fit_guarded(
-        learner,
-        rows,
-        split,
-        plan(n_steps),
-        GuardPlan(rival_rows=rival_rows),
-        np.random.SeedSequence(0),
-        deadline=started + limit,
-        clock=clock,
-    )
-    assert clock.now - started <= 1.1 * limit
+    _, seconds = guarded(clock, learner, n_steps, limit, rival_rows=rival_rows)
+    assert seconds <= 1.1 * limit
 
 
 @pytest.mark.parametrize("limit", LIMITS)
@@ -64,38 +66,16 @@ def test_a_guarded_fit_ends_in_time(limit: float, n_steps: int, rival_rows: int)
 def test_a_guard_that_costs_more_than_the_steps_ends_in_time(limit: float, n_steps: int):
     """Measuring the rival takes 1.4 s and a fold's other measurements .24 s; two steps take .16 s."""
     clock, learner = slow(0.002, seconds_per_long_row=0.0078)
-    rows, split = table()
-    started = clock.now
-    fit_guarded(
-        learner,
-        rows,
-        split,
-        plan(n_steps),
-        GuardPlan(rival_rows=1000),
-        np.random.SeedSequence(0),
-        deadline=started + limit,
-        clock=clock,
-    )
-    assert clock.now - started <= 1.1 * limit
+    _, seconds = guarded(clock, learner, n_steps, limit, rival_rows=1000)
+    assert seconds <= 1.1 * limit
 
 
 @pytest.mark.parametrize("limit", LIMITS)
 def test_one_step_ends_in_time(limit: float):
     """Four gradients and a line search of up to ten lengths are more than a short limit allows."""
     clock, learner = slow(0.01)
-    rows, split = table()
-    started = clock.now
-    fit_guarded(
-        learner,
-        rows,
-        split,
-        plan(1),
-        GuardPlan(),
-        np.random.SeedSequence(0),
-        deadline=started + limit,
-        clock=clock,
-    )
-    assert clock.now - started <= 1.1 * limit
+    _, seconds = guarded(clock, learner, 1, limit)
+    assert seconds <= 1.1 * limit
 
 
 @pytest.mark.parametrize("limit", LIMITS)
@@ -118,34 +98,14 @@ def test_an_unguarded_fit_ends_in_time_and_uses_it(limit: float):
 
 def test_time_that_is_left_is_used_for_steps():
     clock, learner = slow(0.002)
-    rows, split = table()
-    outcome = fit_guarded(
-        learner,
-        rows,
-        split,
-        plan(300),
-        GuardPlan(),
-        np.random.SeedSequence(0),
-        deadline=clock.now + 10.0,
-        clock=clock,
-    )
+    outcome, _ = guarded(clock, learner, 300, 10.0)
     assert outcome.steps.n_steps > 80
     assert outcome.n_folds == 1
 
 
 def test_without_time_for_a_step_the_frozen_model_is_served():
     clock, learner = slow(1.0)
-    rows, split = table()
-    outcome = fit_guarded(
-        learner,
-        rows,
-        split,
-        plan(5),
-        GuardPlan(),
-        np.random.SeedSequence(0),
-        deadline=clock.now + 1.0,
-        clock=clock,
-    )
+    outcome, _ = guarded(clock, learner, 5, 1.0)
     assert outcome.state is None
     assert outcome.verdict.status is Status.REVERTED_TIME
 

@@ -3,19 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from testtime.experiments.grid import Cell
 from testtime.experiments.linear_simulation import Population, simulate_one_step
 from testtime.theory.linear import Setting, one_step, one_step_limit, pretrained_weight
 
-__all__ = ["ALIGNMENTS", "aligned_task", "curve_rows", "even_spectrum", "simulated_rows"]
+__all__ = ["ALIGNMENTS", "AlignmentConfig", "aligned_task", "curve_rows", "even_spectrum", "simulated_rows"]
 
 Array = NDArray[np.float64]
 
 ALIGNMENTS = ("aligned", "even", "opposed")
 """The squared coefficients of the test task: like the spectrum, even, or like the reversed spectrum."""
+
+
+@dataclass(frozen=True)
+class AlignmentConfig:
+    """Sizes of both figures.
+
+    Attributes
+    ----------
+    dim, context_ratio
+        Inputs d, and n/d.
+    train_ratios
+        The simulated k/d.
+    n_designs, n_tasks
+        Simulated designs, and tasks run on each.
+    """
+
+    dim: int = 200
+    context_ratio: float = 2 / 3
+    train_ratios: tuple[float, ...] = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0)
+    n_designs: int = 100
+    n_tasks: int = 256
+
+    @property
+    def trains(self) -> list[int]:
+        """The simulated numbers of training rows k."""
+        return [round(ratio * self.dim) for ratio in self.train_ratios]
+
+    @property
+    def dense_trains(self) -> list[int]:
+        """The numbers of training rows of the exact curves, which run a little further on both sides."""
+        low, high = 0.5 * self.trains[0], 1.2 * self.trains[-1]
+        return np.unique(np.geomspace(low, high, 80).round().astype(int)).tolist()
 
 
 def even_spectrum(dim: int, spread: float) -> Array:
@@ -53,30 +87,24 @@ def curve_rows(setting: Setting, starts: Sequence[str], trains: Sequence[int], *
 
 
 def simulated_rows(
-    setting: Setting,
-    start: str,
-    trains: Sequence[int],
-    *,
-    n_designs: int,
-    n_tasks: int,
-    seed: np.random.SeedSequence,
-    **where: object,
+    config: AlignmentConfig, setting: Setting, cell: Cell, seed: np.random.SeedSequence
 ) -> list[dict]:
     """Return the simulated risks of one diagonal setting, at the exact best step of each number of rows."""
-    ones = np.ones(setting.dim)
+    start, ones = cell["start"], np.ones(setting.dim)
     measured = simulate_one_step(
         Population(setting.task, setting.input_cov * ones, setting.noise_var),
         pretrained_weight(setting) if start == "warm" else 0.0,
         setting.n_context,
-        trains,
-        n_designs=n_designs,
-        n_tasks=n_tasks,
+        config.trains,
+        n_designs=config.n_designs,
+        n_tasks=config.n_tasks,
         seed=seed,
     )
     rows = []
-    for train in trains:
+    for train in config.trains:
         answer = one_step(setting.replace(n_train=train), start)
         risk, error = measured[train].risk(answer.best_step)
-        found = {"kind": "simulated", "start": start, "k_ratio": train / setting.dim, **where}
+        found = {"kind": "simulated", "start": start, "k_ratio": train / setting.dim}
+        found["alignment"] = cell["alignment"]
         rows.append(found | {"risk": risk, "error": error, "exact": answer.best_risk})
     return rows

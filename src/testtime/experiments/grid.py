@@ -33,6 +33,8 @@ from testtime.results import Claim, Result
 
 __all__ = ["Cell", "Figure", "FigureConfig", "FigureResult", "cell_seed", "config_hash", "run"]
 
+_AFTER_THE_CELLS = ("testtime.experiments.claims", "testtime.experiments.drawing", "testtime.results")
+
 Cell = dict[str, Any]
 Rows = list[dict[str, Any]]
 
@@ -251,7 +253,7 @@ def _code(run_cell: Callable[..., Any], without: tuple[str, ...]) -> list[str]:
         return []
     taken = {getattr(value, "__module__", None) for value in vars(module).values()}
     library = {name for name in taken if isinstance(name, str) and name.startswith("testtime.")}
-    used = library - {module.__name__, __name__, "testtime.experiments.claims", "testtime.results"}
+    used = library - {module.__name__, __name__, *_AFTER_THE_CELLS}
     others = [sys.modules[name] for name in used if not name.startswith("testtime.report")]
     return [_tree_hash(module, without), *sorted(_tree_hash(other, ()) for other in others)]
 

@@ -10,12 +10,14 @@ import pandas as pd
 
 from testtime.experiments.alignments import (
     ALIGNMENTS,
+    AlignmentConfig,
     aligned_task,
     curve_rows,
     even_spectrum,
     simulated_rows,
 )
 from testtime.experiments.claims import agreement, at_least, at_most
+from testtime.experiments.drawing import draw_comparison, simulation_note
 from testtime.experiments.grid import Cell, Figure
 from testtime.report import plots
 from testtime.results import Claim
@@ -25,32 +27,21 @@ __all__ = ["FIGURE", "Config"]
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(AlignmentConfig):
     """White inputs; pretraining tasks with an even spectrum of variances; test tasks of unit signal.
 
     Attributes
     ----------
-    dim, context_ratio
-        Inputs d, and n/d.
     spread
         The variances of the pretraining tasks run from ``1 - spread`` to ``1 + spread``, over d.
-    train_ratios
-        The simulated k/d.
     transition_ratios
         The range of n/d of the right panel.
-    n_designs, n_tasks
-        Simulated designs, and tasks run on each.
     seed
         Root seed.
     """
 
-    dim: int = 200
-    context_ratio: float = 2 / 3
     spread: float = 0.8
-    train_ratios: tuple[float, ...] = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0)
     transition_ratios: tuple[float, float] = (0.3, 3.0)
-    n_designs: int = 100
-    n_tasks: int = 256
     seed: int = 20250303
 
     @classmethod
@@ -70,23 +61,12 @@ def cells(config: Config) -> list[Cell]:
 
 def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[dict]:
     """Return the exact curves and transitions, or the simulated points of one start and alignment."""
-    trains = [round(ratio * config.dim) for ratio in config.train_ratios]
     if cell["id"] != "theory":
-        return simulated_rows(
-            _setting(config, cell["alignment"], config.context_ratio),
-            cell["start"],
-            trains,
-            n_designs=config.n_designs,
-            n_tasks=config.n_tasks,
-            seed=seed,
-            alignment=cell["alignment"],
-        )
-    low, high = 0.5 * trains[0], 1.2 * trains[-1]
-    dense = np.unique(np.geomspace(low, high, 80).round().astype(int)).tolist()
+        return simulated_rows(config, _setting(config, cell["alignment"], config.context_ratio), cell, seed)
     rows = []
     for alignment in ALIGNMENTS:
         setting = _setting(config, alignment, config.context_ratio)
-        rows += curve_rows(setting, ("warm", "cold"), dense, alignment=alignment)
+        rows += curve_rows(setting, ("warm", "cold"), config.dense_trains, alignment=alignment)
         for ratio in [config.context_ratio, *np.linspace(*config.transition_ratios, 28).tolist()]:
             found = start_transition(_setting(config, alignment, ratio)).n_train / config.dim
             rows.append({"kind": "transition", "alignment": alignment, "n_ratio": ratio, "k_ratio": found})
@@ -144,10 +124,7 @@ def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
     ]
     for ((start, alignment), colour), marker in zip(drawn, plots.MARKERS, strict=False):
         rows = table[(table["start"] == start) & (table["alignment"] == alignment)]
-        exact, points = rows[rows["kind"] == "exact"], rows[rows["kind"] == "simulated"]
-        plots.draw_exact(left, exact["k_ratio"], exact["risk"], colour=colour)
-        errors = 2 * points["error"]
-        plots.draw_measured(left, points["k_ratio"], points["risk"], errors, colour=colour, marker=marker)
+        draw_comparison(left, rows, "k_ratio", colour=colour, marker=marker)
     plots.log_axis(left, "x", [0.25, 0.5, 1, 2, 4])
     left.set_ylim(bottom=0)
     plots.parameter_legend(
@@ -172,7 +149,7 @@ def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
         figure,
         [
             ("exact", "theory, exact: best fixed step, fresh context; one_step in docs/theory/linear"),
-            ("measured", f"simulation: mean ± 2 standard errors over {config.n_designs} designs"),
+            simulation_note(config.n_designs),
         ],
     )
     return figure

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from testtime.experiments.claims import agreement, at_least, at_most
+from testtime.experiments.drawing import draw_comparison, simulation_note
 from testtime.experiments.grid import Cell, Figure
 from testtime.experiments.linear_simulation import Population, simulate_one_step
 from testtime.report import plots
@@ -160,9 +161,7 @@ def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
     shades = plots.ordered_colours(len(config.train_ratios))
     for ratio, colour in zip(config.train_ratios, shades, strict=True):
         rows = table[table["k_ratio"] == ratio]
-        exact, points = rows[rows["kind"] == "exact"], rows[rows["kind"] == "simulated"]
-        plots.draw_exact(left, exact["n_ratio"], exact["risk"], colour=colour)
-        plots.draw_measured(left, points["n_ratio"], points["risk"], 2 * points["error"], colour=colour)
+        draw_comparison(left, rows, "n_ratio", colour=colour)
     labels = [f"{ratio:g}" if ratio else "0 (no training)" for ratio in config.train_ratios]
     plots.parameter_legend(left, "training rows, k/d", labels, shades, loc="upper right")
     dims = plots.ordered_colours(len(config.large_dims), "plasma")
@@ -193,7 +192,7 @@ def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
                 "theory, exact: best fixed step from W*, fresh context; one_step in docs/theory/linear",
             ),
             ("limit", "limit of large n, k, d: 1/(1 + n/d) − k/(k + d) · d³/(n + d)³"),
-            ("measured", f"simulation: mean ± 2 standard errors over {config.n_designs} designs"),
+            simulation_note(config.n_designs),
         ],
     )
     return figure

@@ -10,12 +10,14 @@ import pandas as pd
 
 from testtime.experiments.alignments import (
     ALIGNMENTS,
+    AlignmentConfig,
     aligned_task,
     curve_rows,
     even_spectrum,
     simulated_rows,
 )
 from testtime.experiments.claims import agreement, at_least, at_most
+from testtime.experiments.drawing import draw_comparison, simulation_note
 from testtime.experiments.grid import Cell, Figure
 from testtime.report import plots
 from testtime.results import Claim
@@ -25,32 +27,21 @@ __all__ = ["FIGURE", "Config"]
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(AlignmentConfig):
     """Inputs with an even spectrum of variances; isotropic pretraining tasks; test tasks of unit signal.
 
     Attributes
     ----------
-    dim, context_ratio
-        Inputs d, and n/d.
     spread
         The variances of the inputs run from ``1 - spread`` to ``1 + spread``.
     noise_var
         Label noise, relative to the signal.
-    train_ratios
-        The simulated k/d.
-    n_designs, n_tasks
-        Simulated designs, and tasks run on each.
     seed
         Root seed.
     """
 
-    dim: int = 200
-    context_ratio: float = 2 / 3
     spread: float = 0.7
     noise_var: float = 0.1
-    train_ratios: tuple[float, ...] = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0)
-    n_designs: int = 100
-    n_tasks: int = 256
     seed: int = 20250304
 
     @classmethod
@@ -71,23 +62,12 @@ def cells(config: Config) -> list[Cell]:
 
 def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[dict]:
     """Return the exact curves and transitions, or the simulated points of one start and alignment."""
-    trains = [round(ratio * config.dim) for ratio in config.train_ratios]
     if cell["id"] != "theory":
-        return simulated_rows(
-            _setting(config, cell["alignment"]),
-            cell["start"],
-            trains,
-            n_designs=config.n_designs,
-            n_tasks=config.n_tasks,
-            seed=seed,
-            alignment=cell["alignment"],
-        )
-    low, high = 0.5 * trains[0], 1.2 * trains[-1]
-    dense = np.unique(np.geomspace(low, high, 80).round().astype(int)).tolist()
+        return simulated_rows(config, _setting(config, cell["alignment"]), cell, seed)
     rows = []
     for alignment in ALIGNMENTS:
         setting = _setting(config, alignment)
-        rows += curve_rows(setting, ("warm", "cold"), dense, alignment=alignment)
+        rows += curve_rows(setting, ("warm", "cold"), config.dense_trains, alignment=alignment)
         found = start_transition(setting).n_train / config.dim
         rows.append({"kind": "transition", "alignment": alignment, "k_ratio": found})
     return rows
@@ -147,13 +127,9 @@ def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
     for axes, start, title in zip(panels, ("warm", "cold"), ("from W* (warm)", "from 0 (cold)"), strict=True):
         for alignment, colour, marker in zip(ALIGNMENTS, shades, plots.MARKERS, strict=False):
             rows = table[(table["start"] == start) & (table["alignment"] == alignment)]
-            exact, points = rows[rows["kind"] == "exact"], rows[rows["kind"] == "simulated"]
             limit = rows[rows["kind"] == "limit"]
-            plots.draw_exact(axes, exact["k_ratio"], exact["risk"], colour=colour)
+            draw_comparison(axes, rows, "k_ratio", colour=colour, marker=marker)
             plots.draw_limit(axes, limit["k_ratio"], limit["risk"], colour=colour)
-            plots.draw_measured(
-                axes, points["k_ratio"], points["risk"], 2 * points["error"], colour=colour, marker=marker
-            )
         plots.level(axes, config.noise_var)
         plots.log_axis(axes, "x", [0.25, 0.5, 1, 2, 4])
         axes.set_ylim(0, top)
@@ -166,7 +142,7 @@ def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
         [
             ("exact", "theory, exact: best fixed step, fresh context; one_step in docs/theory/linear"),
             ("limit", "limit of large n, k, d; one_step_limit in docs/theory/linear"),
-            ("measured", f"simulation: mean ± 2 standard errors over {config.n_designs} designs"),
+            simulation_note(config.n_designs),
             ("reference", "label noise"),
         ],
     )

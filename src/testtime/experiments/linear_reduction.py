@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from testtime.experiments.claims import agreement, at_least, at_most
+from testtime.experiments.drawing import simulation_note
 from testtime.experiments.grid import Cell, Figure
 from testtime.experiments.linear_simulation import Population, simulate_one_step
 from testtime.report import plots
@@ -225,7 +226,7 @@ def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
                 "limit",
                 "limit of large n, k, d: smallest_context_limit (it diverges where n = o(d) is enough)",
             ),
-            ("measured", f"simulation: mean ± 2 standard errors over {config.n_designs} designs"),
+            simulation_note(config.n_designs),
             ("reference", "exact = limit: k/(k + d) · d³/(n + d)³"),
         ],
     )

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from testtime.experiments.claims import agreement, at_least, at_most
+from testtime.experiments.drawing import draw_comparison, simulation_note
 from testtime.experiments.grid import Cell, Figure
 from testtime.experiments.linear_simulation import Population, simulate_one_step
 from testtime.report import plots
@@ -171,10 +172,7 @@ def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
     shades = plots.colours(len(names))
     for (start, _), colour, marker in zip(names.items(), shades, plots.MARKERS, strict=False):
         rows = table[table["start"] == start]
-        exact, points = rows[rows["kind"] == "exact"], rows[rows["kind"] == "simulated"]
-        plots.draw_exact(left, exact["k_ratio"], exact["risk"], colour=colour)
-        errors = 2 * points["error"]
-        plots.draw_measured(left, points["k_ratio"], points["risk"], errors, colour=colour, marker=marker)
+        draw_comparison(left, rows, "k_ratio", colour=colour, marker=marker)
     exact_k = float(table.loc[table["kind"] == "transition", "k_ratio"].iloc[0])
     limit_k = float(table.loc[table["kind"] == "transition limit", "k_ratio"].iloc[0])
     plots.mark(left, exact_k, f"exact {exact_k:.2f}", height=0.99)
@@ -207,7 +205,7 @@ def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
                 "theory, exact: best fixed step, fresh context; start_transition in docs/theory/linear",
             ),
             ("limit", "limit of large n, k, d: k*/d = (1 + n/d)² / (2 + n/d)"),
-            ("measured", f"simulation: mean ± 2 standard errors over {config.n_designs} designs"),
+            simulation_note(config.n_designs),
         ],
     )
     return figure

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from testtime.experiments.claims import agreement, at_least, at_most
+from testtime.experiments.drawing import simulation_note
 from testtime.experiments.grid import Cell, Figure
 from testtime.experiments.linear_simulation import Population, simulate_steps
 from testtime.report import plots
@@ -204,7 +205,7 @@ def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
                 "theory, exact: several_steps in docs/theory/linear; the first step is the best single one",
             ),
             ("limit", "limit of large n, k, d: several_steps_fresh_limit in docs/theory/linear"),
-            ("measured", f"simulation: mean ± 2 standard errors over {config.n_designs} designs"),
+            simulation_note(config.n_designs),
             ("reference", "exact: the least any path of as many steps can reach (best_filter)"),
         ],
     )

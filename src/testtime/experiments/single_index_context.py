@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 
 from testtime.experiments.claims import at_least, at_most
+from testtime.experiments.drawing import curves, medians
 from testtime.experiments.grid import Cell, Figure
 from testtime.experiments.single_index_measures import (
+    TaskBlocks,
     bench,
-    curves,
     draw_tasks,
     fit_in_context,
     kernel_ridge,
-    medians,
     oracle,
     ridge,
     three_stages,
@@ -40,21 +40,19 @@ METHODS = {
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TaskBlocks):
     """Cubic-quartic links that vary over tasks, in an r-dimensional subspace of d dimensions.
 
     Attributes
     ----------
-    dim, rank
-        Inputs d and hidden dimensions r.
+    dim
+        Inputs d.
     n_rows
         Labelled rows N.
     max_kernel_rows
         Kernels are run up to this many rows.
-    n_tasks, block
-        Fresh test tasks for each N, and tasks per cell.
-    n_prompts, n_context_tasks
-        Prompts of pretraining, and tasks on which the read-out of the frozen transformer is fitted.
+    n_context_tasks
+        Tasks on which the read-out of the frozen transformer is fitted.
     noise
         Size of the two-point noise.
     seed
@@ -62,12 +60,10 @@ class Config:
     """
 
     dim: int = 8
-    rank: int = 4
     n_rows: tuple[int, ...] = (32, 64, 128, 256, 512, 1024, 2048, 4096)
     max_kernel_rows: int = 1024
     n_tasks: int = 32
     block: int = 8
-    n_prompts: int = 8000
     n_context_tasks: int = 400
     noise: float = 0.1
     seed: int = 20250925
@@ -87,11 +83,7 @@ class Config:
 
 def cells(config: Config) -> list[Cell]:
     """One cell for each N and block of tasks."""
-    return [
-        {"id": f"N={n} block={block}", "n_rows": n}
-        for n in config.n_rows
-        for block in range(config.n_tasks // config.block)
-    ]
+    return [{"id": f"N={n} block={block}", "n_rows": n} for n in config.n_rows for block in config.blocks]
 
 
 def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[dict]:
@@ -114,7 +106,7 @@ def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[d
         predictors["poly"] = [kernel_ridge(X, y, "poly") for _, X, y in contexts]
         inside = [kernel_ridge(X, y, "poly", setup.family.subspace) for _, X, y in contexts]
         predictors["poly, true subspace"] = inside
-    return [row for name, found in predictors.items() for row in drawn.score(name, found, n_rows=n)]
+    return drawn.score_each(predictors, n_rows=n)
 
 
 def claims(table: pd.DataFrame, config: Config) -> list[Claim]:

@@ -10,7 +10,13 @@ import pandas as pd
 
 from testtime.experiments.claims import at_least, at_most
 from testtime.experiments.grid import Cell, Figure
-from testtime.experiments.single_index_measures import bench, draw_tasks, kernel_ridge, three_stages
+from testtime.experiments.single_index_measures import (
+    TaskBlocks,
+    bench,
+    draw_tasks,
+    kernel_ridge,
+    three_stages,
+)
 from testtime.report import plots
 from testtime.results import Claim
 
@@ -25,32 +31,26 @@ METHODS = {
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TaskBlocks):
     """One hidden dimension in more and more inputs.
 
     Attributes
     ----------
-    rank, dims
-        Hidden dimensions r, and inputs d.
+    dims
+        Inputs d.
     n_rows
         Labelled rows N.
     max_kernel_rows
         The kernel is run up to this many rows.
-    n_tasks, block
-        Fresh test tasks for each d and N, and tasks per cell.
-    n_prompts, n_refine
-        Prompts of the pretraining step, and prompts solved exactly to refine its subspace.
+    n_refine
+        Prompts solved exactly to refine the subspace of the pretraining step.
     seed
         Root seed.
     """
 
-    rank: int = 4
     dims: tuple[int, ...] = (4, 8, 16, 32)
     n_rows: tuple[int, ...] = (32, 64, 128, 256, 512, 1024)
     max_kernel_rows: int = 1024
-    n_tasks: int = 48
-    block: int = 16
-    n_prompts: int = 8000
     n_refine: int = 200
     seed: int = 20250926
 
@@ -74,7 +74,7 @@ def cells(config: Config) -> list[Cell]:
         {"id": f"d={dim} N={n} block={block}", "dim": dim, "n_rows": n}
         for dim in config.dims
         for n in config.n_rows
-        for block in range(config.n_tasks // config.block)
+        for block in config.blocks
     ]
 
 

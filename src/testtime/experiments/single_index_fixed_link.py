@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 
 from testtime.experiments.claims import at_least, at_most
+from testtime.experiments.drawing import error_panels, medians
 from testtime.experiments.grid import Cell, Figure
 from testtime.experiments.single_index_measures import (
+    TaskBlocks,
     bench,
-    curves,
     draw_tasks,
+    family_cells,
     fit_in_context,
-    medians,
     oracle,
     three_stages,
 )
@@ -34,29 +35,23 @@ METHODS = {
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TaskBlocks):
     """The frozen transformer and the three stages on varying links and on one fixed link.
 
     Attributes
     ----------
-    dim, rank
-        Inputs d and hidden dimensions r.
+    dim
+        Inputs d.
     n_rows
         Labelled rows N.
-    n_tasks, block
-        Fresh test tasks for each N, and tasks per cell.
-    n_prompts, n_context_tasks
-        Prompts of pretraining, and tasks on which the read-out of the frozen transformer is fitted.
+    n_context_tasks
+        Tasks on which the read-out of the frozen transformer is fitted.
     seed
         Root seed.
     """
 
     dim: int = 8
-    rank: int = 4
     n_rows: tuple[int, ...] = (32, 64, 128, 256, 512, 1024, 2048)
-    n_tasks: int = 48
-    block: int = 16
-    n_prompts: int = 8000
     n_context_tasks: int = 400
     seed: int = 20250928
 
@@ -68,12 +63,7 @@ class Config:
 
 def cells(config: Config) -> list[Cell]:
     """One cell for each link family, N and block of tasks."""
-    return [
-        {"id": f"{link} N={n} block={block}", "link": link, "n_rows": n}
-        for link in FAMILIES
-        for n in config.n_rows
-        for block in range(config.n_tasks // config.block)
-    ]
+    return family_cells(config, "link", FAMILIES, config.n_rows)
 
 
 def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[dict]:
@@ -89,7 +79,7 @@ def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[d
         "oracle direction": [oracle(X, y, task.direction) for task, X, y in contexts],
     }
     where = {"link": cell["link"], "n_rows": cell["n_rows"]}
-    return [row for name, found in predictors.items() for row in drawn.score(name, found, **where)]
+    return drawn.score_each(predictors, **where)
 
 
 def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
@@ -123,14 +113,11 @@ def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
 def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
     """Draw error against N for varying links and for one fixed link."""
     figure, panels = plots.new_figure(2, height=4.8)
-    for axes, (link, title) in zip(panels, FAMILIES.items(), strict=True):
-        curves(axes, medians(table[table["link"] == link], "n_rows", "method"), METHODS, plots.colours(3))
-        plots.log_axis(axes, "x", config.n_rows)
-        plots.log_axis(axes, "y", [1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0])
-        axes.set_ylim(1e-5, 2.0)
-        plots.name_axes(axes, x="labelled rows, N", title=title)
-    panels[0].set_ylabel("squared error to the noise-free function")
-    panels[0].legend(loc="lower left")
+    shown = [
+        (axes, table[table["link"] == link], title)
+        for axes, (link, title) in zip(panels, FAMILIES.items(), strict=True)
+    ]
+    error_panels(shown, METHODS, config.n_rows, [1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0], bottom=1e-5)
     text = f"experiment: median over {config.n_tasks} fresh tasks, r = {config.rank} of d = {config.dim}"
     plots.explain(figure, [("measured", text + "; squared errors winsorised at 9")])
     return figure

@@ -7,21 +7,19 @@ on prompts of that family. A worker keeps both, so cells of the same family do n
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
-from matplotlib.axes import Axes
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GridSearchCV
 
+from testtime.experiments.grid import Cell
 from testtime.models.softmax_attention import softmax_attention
-from testtime.report import plots
 from testtime.single_index.many import fit_many
 from testtime.single_index.pretrain import Pretrained, pretrain_family
 from testtime.single_index.readout import Readout, fit_readout
@@ -33,12 +31,12 @@ __all__ = [
     "Bench",
     "Drawn",
     "InContext",
+    "TaskBlocks",
     "bench",
-    "curves",
     "draw_tasks",
+    "family_cells",
     "fit_in_context",
     "kernel_ridge",
-    "medians",
     "oracle",
     "ridge",
     "three_stages",
@@ -50,8 +48,6 @@ Predict = Callable[[Array], Array]
 WINSOR = 9.0
 """Squared errors are cut here before they are averaged: labels of cubic links are heavy tailed."""
 
-MARKERS = (*plots.MARKERS, "p")
-
 N_TEST = 2000
 """Test rows per task."""
 
@@ -62,6 +58,42 @@ LINKS = {
     "low": LinkFamily.fixed({1: 0.8, 2: 0.6}),
 }
 """Link families of the figures: the paper's h3 + c h4 with random c, and fixed links."""
+
+
+@dataclass(frozen=True)
+class TaskBlocks:
+    """Tasks of one family, in cells of a block of tasks each.
+
+    Attributes
+    ----------
+    rank
+        Hidden dimensions r.
+    n_tasks, block
+        Fresh test tasks for each setting, and tasks per cell.
+    n_prompts
+        Prompts of pretraining.
+    """
+
+    rank: int = 4
+    n_tasks: int = 48
+    block: int = 16
+    n_prompts: int = 8000
+
+    @property
+    def blocks(self) -> range:
+        """The numbers of the blocks."""
+        return range(self.n_tasks // self.block)
+
+
+def family_cells(config: TaskBlocks, kind: str, names: Iterable[str], sizes: Iterable[int]) -> list[Cell]:
+    """One cell for each name of a `kind` of family, number of rows N and block of tasks."""
+    sizes = tuple(sizes)
+    return [
+        {"id": f"{name} N={n} block={block}", kind: name, "n_rows": n}
+        for name in names
+        for n in sizes
+        for block in config.blocks
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +174,10 @@ class Drawn:
             row["overlap"] = np.nan if directions is None else self.tasks[t].overlap(directions)
             rows.append(columns | row)
         return rows
+
+    def score_each(self, predictors: Mapping[str, Sequence[Predict]], **columns: Any) -> list[dict[str, Any]]:
+        """Return the rows of :meth:`score` of every method, with its predictors by its name."""
+        return [row for name, found in predictors.items() for row in self.score(name, found, **columns)]
 
 
 def draw_tasks(
@@ -238,21 +274,3 @@ def attended(X: Array, y: Array, queries: Array, gamma: Array) -> Array:
     arrays = (torch.as_tensor(part, dtype=torch.float32) for part in (X, y, queries, gamma))
     with torch.no_grad():
         return softmax_attention(*arrays, temperature=1.0, clip=3.0).label.numpy().astype(float)
-
-
-def curves(
-    axes: Axes, shown: pd.DataFrame, labels: Mapping[str, str], shades: Sequence[Any], errors: Any = None
-) -> None:
-    """Draw one joined line of markers per method: `shown` has a column each, `errors` their half-lengths."""
-    for (name, label), colour, marker in zip(labels.items(), shades, MARKERS, strict=False):
-        if name in shown:
-            curve = shown[name].dropna()
-            bars = None if errors is None else errors[name].loc[curve.index]
-            plots.draw_measured(
-                axes, curve.index, curve, bars, colour=colour, marker=marker, label=label, join=True
-            )
-
-
-def medians(table: pd.DataFrame, index: str, columns: str, values: str = "mse") -> pd.DataFrame:
-    """Return the median over tasks, one row per `index` value and one column per `columns` value."""
-    return table.pivot_table(index=index, columns=columns, values=values, aggfunc="median", dropna=False)

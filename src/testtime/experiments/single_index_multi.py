@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 
 from testtime.experiments.claims import at_least, at_most
+from testtime.experiments.drawing import error_panels, medians
 from testtime.experiments.grid import Cell, Figure
 from testtime.experiments.single_index_measures import (
+    TaskBlocks,
     bench,
-    curves,
     draw_tasks,
+    family_cells,
     kernel_ridge,
-    medians,
     three_stages,
 )
 from testtime.report import plots
@@ -36,29 +37,22 @@ METHODS = {
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TaskBlocks):
     """Two orthogonal directions in an r-dimensional subspace, in a sum and in a product.
 
     Attributes
     ----------
-    dim, rank
-        Inputs d and hidden dimensions r.
+    dim
+        Inputs d.
     n_rows
         Labelled rows N.
-    n_tasks, block
-        Fresh test tasks for each N, and tasks per cell.
-    n_prompts
-        Prompts of pretraining.
     seed
         Root seed.
     """
 
     dim: int = 8
-    rank: int = 4
     n_rows: tuple[int, ...] = (64, 128, 256, 512, 1024)
     n_tasks: int = 32
-    block: int = 16
-    n_prompts: int = 8000
     seed: int = 20250930
 
     @classmethod
@@ -69,12 +63,7 @@ class Config:
 
 def cells(config: Config) -> list[Cell]:
     """One cell for each combination, N and block of tasks."""
-    return [
-        {"id": f"{combine} N={n} block={block}", "combine": combine, "n_rows": n}
-        for combine in FAMILIES
-        for n in config.n_rows
-        for block in range(config.n_tasks // config.block)
-    ]
+    return family_cells(config, "combine", FAMILIES, config.n_rows)
 
 
 def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[dict]:
@@ -99,7 +88,7 @@ def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[d
         "poly, true subspace": [kernel_ridge(X, y, "poly", setup.family.subspace) for X, y in contexts],
     }
     where = {"combine": combine, "n_rows": n}
-    return [row for name, found in predictors.items() for row in drawn.score(name, found, **where)]
+    return drawn.score_each(predictors, **where)
 
 
 def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
@@ -136,16 +125,11 @@ def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
 def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
     """Draw error against N for the sum and for the product."""
     figure, panels = plots.new_figure(2, height=4.8)
-    for axes, (combine, (_, title)) in zip(panels, FAMILIES.items(), strict=True):
-        curves(
-            axes, medians(table[table["combine"] == combine], "n_rows", "method"), METHODS, plots.colours(4)
-        )
-        plots.log_axis(axes, "x", config.n_rows)
-        plots.log_axis(axes, "y", [1e-4, 1e-3, 0.01, 0.1, 1.0])
-        axes.set_ylim(8e-5, 2.0)
-        plots.name_axes(axes, x="labelled rows, N", title=title)
-    panels[0].set_ylabel("squared error to the noise-free function")
-    panels[0].legend(loc="lower left")
+    shown = [
+        (axes, table[table["combine"] == combine], title)
+        for axes, (combine, (_, title)) in zip(panels, FAMILIES.items(), strict=True)
+    ]
+    error_panels(shown, METHODS, config.n_rows, [1e-4, 1e-3, 0.01, 0.1, 1.0], bottom=8e-5)
     text = f"experiment: median over {config.n_tasks} fresh tasks, r = {config.rank} of d = {config.dim}"
     plots.explain(figure, [("measured", text + "; squared errors winsorised at 9")])
     return figure

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from testtime.experiments.claims import at_least, at_most
+from testtime.experiments.drawing import curves, medians
 from testtime.experiments.grid import Cell, Figure
-from testtime.experiments.single_index_measures import bench, curves, draw_tasks, medians, three_stages
+from testtime.experiments.single_index_measures import TaskBlocks, bench, draw_tasks, three_stages
 from testtime.report import plots
 from testtime.results import Claim
 
@@ -25,32 +26,24 @@ METHODS = {
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TaskBlocks):
     """One angle between the test direction and the subspace after another, at one number of rows.
 
     Attributes
     ----------
-    dim, rank
-        Inputs d and hidden dimensions r of pretraining.
+    dim
+        Inputs d.
     degrees
         Angles in degrees.
     n_rows
         Labelled rows N.
-    n_tasks, block
-        Fresh test tasks for each angle, and tasks per cell.
-    n_prompts
-        Prompts of pretraining.
     seed
         Root seed.
     """
 
     dim: int = 16
-    rank: int = 4
     degrees: tuple[int, ...] = (0, 5, 10, 20, 30, 45, 60, 75, 90)
     n_rows: int = 512
-    n_tasks: int = 48
-    block: int = 16
-    n_prompts: int = 8000
     seed: int = 20250929
 
     @classmethod
@@ -61,7 +54,7 @@ class Config:
 
 def cells(config: Config) -> list[Cell]:
     """One cell for each block of tasks: its tasks are the same inside the subspace at every angle."""
-    return [{"id": f"block={block}"} for block in range(config.n_tasks // config.block)]
+    return [{"id": f"block={block}"} for block in config.blocks]
 
 
 def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[dict]:
@@ -77,8 +70,7 @@ def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[d
             "no polish": three_stages(drawn, subspace=subspace, polish=False),
             "no subspace": three_stages(drawn),
         }
-        for name, found in fits.items():
-            rows += drawn.score(name, found, degrees=degrees)
+        rows += drawn.score_each(fits, degrees=degrees)
     return rows
 
 

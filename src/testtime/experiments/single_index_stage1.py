@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from testtime.experiments.claims import at_least, at_most
+from testtime.experiments.drawing import curves
 from testtime.experiments.grid import Cell, Figure
-from testtime.experiments.single_index_measures import LINKS, bench, curves, draw_tasks, three_stages
+from testtime.experiments.single_index_measures import LINKS, bench, draw_tasks, three_stages
 from testtime.report import plots
 from testtime.results import Claim
 from testtime.single_index.weak_recovery import weak_recovery

@@ -10,6 +10,7 @@ import numpy as np
 from testtime.errors import InputError, sentence
 from testtime.single_index.hermite_ridge import fit_links, held_out_rows, hermite_basis
 from testtime.single_index.pipeline import PAPER_SEGMENTS, Settings, ThreeStages, rows_needed, run_stages
+from testtime.tasks.single_index import check_orthonormal
 
 __all__ = ["Prepared", "Scaling", "checked_subspace", "prepare", "run_prepared"]
 
@@ -104,15 +105,7 @@ def checked_subspace(subspace: Any, dim: int, n_directions: int) -> Array | None
                 remedy="Transpose it if the directions are its rows.",
             )
         )
-    gap = float(np.abs(basis.T @ basis - np.eye(basis.shape[1])).max())
-    if not gap <= ORTHONORMAL_TOLERANCE:
-        raise InputError(
-            sentence(
-                f"the columns of subspace miss orthonormality by {gap:.2g}",
-                expected=f"at most {ORTHONORMAL_TOLERANCE:g}",
-                remedy="Pass numpy.linalg.qr(subspace)[0].",
-            )
-        )
+    check_orthonormal(basis, ORTHONORMAL_TOLERANCE)
     if n_directions > basis.shape[1]:
         raise InputError(
             sentence(

@@ -28,11 +28,30 @@ from numpy.typing import ArrayLike, NDArray
 from testtime.errors import InputError, sentence
 from testtime.tasks.links import Link, LinkFamily, Seed, hermite_values
 
-__all__ = ["SingleIndexFamily", "SingleIndexTask"]
+__all__ = ["SingleIndexFamily", "SingleIndexTask", "check_orthonormal"]
 
 Array = NDArray[np.float64]
 
 _ORTHONORMAL_TOLERANCE = 1e-8
+
+
+def check_orthonormal(subspace: Array, tolerance: float) -> None:
+    """Check that the columns of a matrix, ``(dim, rank)``, are orthonormal.
+
+    Raises
+    ------
+    InputError
+        If an entry of the Gram matrix is off by more than `tolerance`, or is not a number.
+    """
+    gap = float(np.abs(subspace.T @ subspace - np.eye(subspace.shape[1])).max())
+    if not gap <= tolerance:
+        raise InputError(
+            sentence(
+                f"the columns of subspace miss orthonormality by {gap:.2g}",
+                expected=f"at most {tolerance:g}",
+                remedy="Pass numpy.linalg.qr(subspace)[0].",
+            )
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,15 +150,7 @@ class SingleIndexFamily:
                     why="its columns span a subspace of the input space",
                 )
             )
-        gap = np.abs(basis.T @ basis - np.eye(basis.shape[1])).max()
-        if not gap <= _ORTHONORMAL_TOLERANCE:
-            raise InputError(
-                sentence(
-                    f"the columns of subspace miss orthonormality by {gap:.2g}",
-                    expected=f"at most {_ORTHONORMAL_TOLERANCE:g}",
-                    remedy="Orthonormalise it with numpy.linalg.qr(subspace)[0].",
-                )
-            )
+        check_orthonormal(basis, _ORTHONORMAL_TOLERANCE)
         if not (np.isfinite(self.noise) and self.noise >= 0):
             raise InputError(sentence(f"noise={self.noise}", expected="a finite size of 0 or more"))
         if not 1 <= self.n_directions <= basis.shape[1]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from testtime.errors import InputError, nearest, sentence
 from testtime.theory.checks import as_count, as_finite, as_matrix
 from testtime.theory.matrices import multiply, plus_identity, product_trace, transpose
-from testtime.theory.setting import Setting
+from testtime.theory.setting import Setting, require_single
 from testtime.theory.tasks import FixedTask, RandomTask
 
 __all__ = [
@@ -60,15 +60,7 @@ def _is_constant(matrix: Array) -> bool:
 
 def frame(setting: Setting) -> Frame:
     """Diagonalise the input covariance of a single setting; O(d) when it is diagonal, O(d^3) otherwise."""
-    if setting.shape:
-        raise InputError(
-            sentence(
-                f"a setting with arrays of shape {setting.shape}",
-                expected="a single setting",
-                why="this quantity has no formula that broadcasts",
-                remedy="Loop over the settings",
-            )
-        )
+    require_single(setting, why="this quantity has no formula that broadcasts")
     dim, basis = setting.dim, None
     spectrum = as_matrix(setting.input_cov, "input_cov", dim)
     if spectrum.ndim == 2:

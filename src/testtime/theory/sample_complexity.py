@@ -13,7 +13,7 @@ from testtime.theory.answers import ContextReduction
 from testtime.theory.checks import as_number
 from testtime.theory.one_step import one_step
 from testtime.theory.pretraining import icl_risk_curve
-from testtime.theory.setting import Setting
+from testtime.theory.setting import Setting, require_single
 
 __all__ = ["context_reduction", "smallest_context"]
 
@@ -74,14 +74,7 @@ def smallest_context(
         raise InputError(
             sentence(f"start={start!r}", expected="'best', 'warm' or 'cold'", remedy=nearest(start, words))
         )
-    if setting.shape:
-        raise InputError(
-            sentence(
-                f"a setting with arrays of shape {setting.shape}",
-                expected="a single setting",
-                remedy="Loop over them",
-            )
-        )
+    require_single(setting)
     target = as_number(target_risk, "target_risk")
     if target <= setting.noise_var:
         return float("inf")

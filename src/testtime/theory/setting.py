@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from testtime.errors import InputError, sentence
 from testtime.theory.checks import as_count, as_covariance, as_finite, as_variance
 
-__all__ = ["Setting"]
+__all__ = ["Setting", "require_single"]
 
 Array = NDArray[np.float64]
 
@@ -225,6 +225,25 @@ class Setting:
         7
         """
         return Setting(**({field.name: getattr(self, field.name) for field in fields(self)} | changes))
+
+
+def require_single(setting: Setting, why: str = "") -> None:
+    """Refuse an array of settings.
+
+    Raises
+    ------
+    InputError
+        With the reason `why`, if given.
+    """
+    if setting.shape:
+        raise InputError(
+            sentence(
+                f"a setting with arrays of shape {setting.shape}",
+                expected="a single setting",
+                why=why,
+                remedy="Loop over the settings",
+            )
+        )
 
 
 def _number(array: Array, whole: bool = False) -> Any:

@@ -8,13 +8,12 @@ import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 
-from testtime.errors import InputError, sentence
 from testtime.results import OneStep, Transition
 from testtime.theory.answers import ScaledStart
 from testtime.theory.crossing import cross
 from testtime.theory.one_step import one_step
 from testtime.theory.pretraining import pretrained_weight
-from testtime.theory.setting import Setting
+from testtime.theory.setting import Setting, require_single
 
 __all__ = ["best_scaled_start", "start_transition"]
 
@@ -57,15 +56,7 @@ def start_transition(
     >>> round(start_transition(Setting(n_context=100, n_train=0, dim=100, task=1.0)).n_train, 1)
     148.4
     """
-    if setting.shape:
-        raise InputError(
-            sentence(
-                f"a setting with arrays of shape {setting.shape}",
-                expected="a single setting",
-                why="the number of crossings differs between settings",
-                remedy="Loop over the settings",
-            )
-        )
+    require_single(setting, why="the number of crossings differs between settings")
     probe = setting.replace(n_train=1)
     how = {"context": context, "step": step, "eval_context": eval_context, "left": left, "right": right}
     warm, cold = one_step(probe, "warm", **how), one_step(probe, "cold", **how)
@@ -91,14 +82,7 @@ def best_scaled_start(
     (0.558, 0.386, 0.4448, 0.5263)
     """
     weight: Any = pretrained_weight(setting)
-    if setting.shape:
-        raise InputError(
-            sentence(
-                f"a setting with arrays of shape {setting.shape}",
-                expected="a single setting",
-                remedy="Loop over the settings",
-            )
-        )
+    require_single(setting)
 
     def at(scale: float) -> OneStep:
         start = {0.0: "cold", 1.0: "warm"}.get(scale, scale * weight)
