@@ -75,7 +75,7 @@ def test_a_class_the_guard_hardly_sees_must_not_become_worse():
         Rare(), rows, RowSplit(np.arange(20), folds), plan, GuardPlan(n_errors=0.0), np.random.SeedSequence(0)
     )
     assert outcome.verdict.status in (Status.REVERTED_RARE_CLASS, Status.REVERTED_NO_GAIN)
-    assert outcome.state is None
+    assert not outcome.states
 
 
 def test_an_unguarded_blow_up_is_not_served():

@@ -60,7 +60,7 @@ def test_the_guard_reverts(fault: str, at: int | None, n_steps: int):
     inner = tiny_learner()
     digest = sha256_of(inner.module)
     outcome = fit_guarded(Faulty(inner, fault, at), ROWS, split(), plan(n_steps), GuardPlan(), seed())
-    assert outcome.state is None
+    assert not outcome.states
     assert outcome.verdict.status is Status.REVERTED_NON_FINITE
     assert np.isfinite(outcome.verdict.loss_before), "the frozen model's loss is still known"
     assert sha256_of(inner.module) == digest
@@ -70,14 +70,14 @@ def test_a_later_fold_that_breaks_at_once_reverts_as_well():
     """No decision is near after the first fold; the second one's first step is the fifth training call."""
     strict = GuardPlan(n_errors=0.0, decisive=1e9)
     outcome = fit_guarded(Faulty(tiny_learner(), "loss", N_STEPS), ROWS, split(), plan(), strict, seed())
-    assert outcome.state is None
+    assert not outcome.states
     assert outcome.verdict.status is Status.REVERTED_NON_FINITE
 
 
 @pytest.mark.parametrize("fault", ["loss", "gradient"])
 def test_without_a_guard_a_broken_adapter_is_not_kept_either(fault: str):
     outcome = fit_unguarded(Faulty(tiny_learner(), fault, 1), ROWS, split(), plan(), seed())
-    assert outcome.state is None
+    assert not outcome.states
     assert outcome.verdict.status is Status.REVERTED_NON_FINITE
 
 

@@ -93,7 +93,7 @@ def test_an_unguarded_fit_ends_in_time_and_uses_it(limit: float):
         clock=clock,
     )
     assert 0.7 * limit <= clock.now - started <= 1.1 * limit
-    assert outcome.state is not None
+    assert outcome.states
 
 
 def test_time_that_is_left_is_used_for_steps():
@@ -106,7 +106,7 @@ def test_time_that_is_left_is_used_for_steps():
 def test_without_time_for_a_step_the_frozen_model_is_served():
     clock, learner = slow(1.0)
     outcome, _ = guarded(clock, learner, 5, 1.0)
-    assert outcome.state is None
+    assert not outcome.states
     assert outcome.verdict.status is Status.REVERTED_TIME
 
 

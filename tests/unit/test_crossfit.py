@@ -37,12 +37,12 @@ def test_a_decisive_gain_trains_one_fold():
     rows, split = table([1.0, 1.2], [1.0, 1.2], [1.0, 1.2], [1.0, 1.2])
     outcome = fit(learner, rows, split)
     assert outcome.verdict.status is Status.KEPT
-    assert (outcome.n_folds, outcome.fold) == (1, 0)
+    assert (outcome.n_folds, outcome.folds) == (1, (0,))
     assert outcome.n_training == 3 * FOLD
     assert outcome.verdict.n_rows == FOLD
     assert outcome.verdict.loss_before == 1.0
     assert outcome.verdict.loss_after == pytest.approx(1.0 - 1.1 * MOVE, rel=1e-6)
-    assert float(outcome.state["weight:offset"]) == pytest.approx(-MOVE, rel=1e-6)
+    assert float(outcome.states[0]["weight:offset"]) == pytest.approx(-MOVE, rel=1e-6)
     assert sum(trains for trains, *_ in learner.calls) == PLAN.n_steps
 
 
@@ -51,7 +51,7 @@ def test_a_decisive_loss_trains_one_fold():
     learner = LineLearner()
     rows, split = table([-1.0, -1.2], [1.0], [1.0], [1.0])
     outcome = fit(learner, rows, split)
-    assert outcome.state is None
+    assert not outcome.states
     assert outcome.verdict.status is Status.REVERTED_NO_GAIN
     assert outcome.n_folds == 1
     assert outcome.verdict.difference == pytest.approx(1.1 * MOVE, rel=1e-6)
@@ -76,7 +76,7 @@ def test_an_open_question_asks_every_fold():
     assert outcome.verdict.difference == pytest.approx(differences.mean(), rel=1e-9)
     spread = np.sqrt(((differences - differences.mean()) ** 2).sum() / 39 / 40)
     assert outcome.verdict.standard_error == pytest.approx(spread, rel=1e-9)
-    assert outcome.state is None
+    assert not outcome.states
 
 
 def test_the_margin_is_taken_on_all_folds_together():
@@ -87,12 +87,27 @@ def test_the_margin_is_taken_on_all_folds_together():
 
 
 def test_what_is_kept_has_improved_its_own_fold():
-    """Together the folds gain, but the first fold's own rows lose: the second fold's adapter is the one to keep."""
+    """Together the folds gain, but the first fold's own rows lose: only the later folds' adapters are kept."""
     rows, split = table([1.9, -2.1], [3.0, 2.0], [3.0, 2.0], [3.0, 2.0])
     outcome = fit(LineLearner(), rows, split)
     assert outcome.verdict.kept
     assert outcome.n_folds > 1
-    assert outcome.fold == 1
+    assert outcome.folds == tuple(range(1, outcome.n_folds))
+    assert len(outcome.states) == len(outcome.folds)
+
+
+def test_every_adapter_that_improved_its_own_fold_is_kept():
+    """A gain that one fold would settle, when two folds are asked for: both adapters are kept, each with its fold."""
+    rows, split = table([1.0, 1.2], [1.0, 1.2], [1.0, 1.2], [1.0, 1.2])
+    outcome = fit(LineLearner(), rows, split, GuardPlan(min_folds=2))
+    assert (outcome.n_folds, outcome.folds, len(outcome.states)) == (2, (0, 1), 2)
+    assert outcome.verdict.n_rows == 2 * FOLD
+    assert fit(LineLearner(), rows, split, GuardPlan(min_folds=9, max_folds=3)).n_folds == 3
+
+
+def test_more_folds_are_not_asked_for_what_already_lost():
+    rows, split = table([-1.0, -1.2], [1.0], [1.0], [1.0])
+    assert fit(LineLearner(), rows, split, GuardPlan(min_folds=3)).n_folds == 1
 
 
 def test_guard_rows_are_never_trained_on_and_the_context_neither():
@@ -120,7 +135,7 @@ def test_the_rival_with_all_rows_can_win():
     rows, split = table([1.0, 1.2], [1.0, 1.2], [1.0, 1.2], [1.0, 1.2])
     learner = LineLearner(bonus=0.5, n_served=N_CONTEXT)
     outcome = fit(learner, rows, split, GuardPlan(rival_rows=1000))
-    assert outcome.state is None
+    assert not outcome.states
     assert outcome.verdict.status is Status.REVERTED_ALL_ROWS
     assert not outcome.verdict.kept
     longest = max((context for trains, context, _ in learner.calls if not trains), key=len)
@@ -147,8 +162,8 @@ def test_without_a_guard_all_other_rows_are_trained_on():
     rows, split = table([-1.0], [1.0], [1.0], [1.0])
     outcome = fit_unguarded(learner, rows, split, PLAN, np.random.SeedSequence(0))
     assert outcome.verdict.status is Status.UNGUARDED
-    assert outcome.state is not None
-    assert (outcome.n_training, outcome.fold, outcome.n_folds) == (4 * FOLD, -1, 0)
+    assert outcome.states
+    assert (outcome.n_training, outcome.folds, outcome.n_folds) == (4 * FOLD, (), 0)
     assert learner.trained_on == set(range(N_CONTEXT, N_CONTEXT + 4 * FOLD))
 
 
@@ -158,7 +173,7 @@ def test_without_a_guard_and_without_time_nothing_is_kept():
     outcome = fit_unguarded(
         LineLearner(), rows, split, PLAN, np.random.SeedSequence(0), deadline=clock.now - 1, clock=clock
     )
-    assert outcome.state is None
+    assert not outcome.states
     assert outcome.verdict.status is Status.REVERTED_TIME
 
 
@@ -169,7 +184,7 @@ def test_a_step_of_length_zero_is_not_kept():
     plan = StepPlan(1, n_context=N_CONTEXT, learning_rate=0.1, spec=AdapterSpec("head"))
     outcome = fit_guarded(learner, rows, split, plan, GuardPlan(), np.random.SeedSequence(0))
     assert outcome.steps.step_length == 0.0
-    assert outcome.state is None
+    assert not outcome.states
 
 
 @pytest.mark.parametrize(("n_errors", "decisive"), [(-1.0, 3.0), (4.0, 3.0), (float("nan"), 3.0)])

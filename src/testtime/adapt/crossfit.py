@@ -1,9 +1,12 @@
 """Train, then let rows that were never trained on decide: cross-fitted keep-or-revert.
 
-Fold ``k`` guards the adapter that was trained on the other folds. One fold is often enough: when the paired difference
-is many standard errors below zero, or clearly above zero, no further fold is trained. When it is close, the next fold
-is trained and guarded as well, and the decision is taken on the differences of all folds together. What is kept is
-always an adapter whose own guard fold has improved.
+Fold ``k`` guards the adapter that was trained on the other folds. Few folds are often enough: when the paired
+difference is many standard errors below zero, or clearly above zero, no further fold is trained. When it is close, the
+next fold is trained and guarded as well, and the decision is taken on the differences of all folds together.
+
+What is kept are the adapters whose own guard fold has improved. Their predictions are to be averaged: a convex loss of
+the average is never above the average of their losses (Jensen), so what the guard measured bounds what is served, and
+two adapters that were trained apart err apart.
 """
 
 from __future__ import annotations
@@ -42,6 +45,8 @@ class GuardPlan:
         Standard errors by which the pooled improvement must exceed zero.
     decisive
         Standard errors of improvement beyond which the folds trained so far settle the question.
+    min_folds
+        Folds trained before an improvement, however large, ends training.
     max_folds
         Folds trained at most; None means all there are.
     rival_rows
@@ -51,6 +56,7 @@ class GuardPlan:
 
     n_errors: float = 1.0
     decisive: float = 3.0
+    min_folds: int = 1
     max_folds: int | None = None
     rival_rows: int = 0
 
@@ -66,25 +72,25 @@ class Outcome:
 
     Attributes
     ----------
-    state
-        The kept adapter's tensors, or None when the frozen model is kept.
+    states
+        The tensors of every kept adapter; empty when the frozen model is kept.
     verdict
         The pooled verdict on all guarded rows.
     steps
-        The steps of the adapter in `state`; of the first fold when nothing is kept.
+        The steps of the first kept adapter; of the first fold when nothing is kept.
     n_training
         Rows it was trained on.
-    fold
-        The fold that guarded it; -1 without a guard.
+    folds
+        The folds that guarded the kept adapters; empty without a guard.
     n_folds
         Folds trained.
     """
 
-    state: dict[str, Tensor] | None
+    states: tuple[dict[str, Tensor], ...]
     verdict: Verdict
     steps: Steps
     n_training: int
-    fold: int
+    folds: tuple[int, ...]
     n_folds: int
 
 
@@ -181,13 +187,14 @@ def fit_guarded(
         if not np.isfinite(verdict.difference):
             status = _why_nothing_was_trained(result.steps) or Status.REVERTED_NON_FINITE
             return Outcome(
-                None, replace(verdict, status=status), result.steps, result.n_training, fold, len(results)
+                (), replace(verdict, status=status), result.steps, result.n_training, (), len(results)
             )
         seen = np.concatenate(split.folds[: fold + 1])
         if not _rare_classes_are_safe(rows, seen, adapted - frozen):
             verdict = replace(verdict, status=Status.REVERTED_RARE_CLASS) if verdict.kept else verdict
         clearly_better = -verdict.difference > guard.decisive * verdict.standard_error
         clearly_better = clearly_better and not _misses_a_class(rows, seen)
+        clearly_better = clearly_better and len(results) >= min(guard.min_folds, n_folds)
         if clearly_better or verdict.difference > guard.n_errors * verdict.standard_error:
             break
         if _rival_wins(results, guard.n_errors):
@@ -238,17 +245,19 @@ def _rival_wins(results: list[_FoldResult], n_errors: float) -> bool:
 
 
 def _choose(results: list[_FoldResult], verdict: Verdict) -> Outcome:
-    """Keep the first adapter whose own fold improved, if the pooled verdict and the rival allow it."""
+    """Keep the adapters whose own fold improved, if the pooled verdict and the rival allow it."""
     first = results[0]
-    nothing = Outcome(None, verdict, first.steps, first.n_training, 0, len(results))
+    nothing = Outcome((), verdict, first.steps, first.n_training, (), len(results))
     if not verdict.kept:
         return nothing
     if _rival_wins(results, 0.0):
         return replace(nothing, verdict=replace(verdict, status=Status.REVERTED_ALL_ROWS))
-    for fold, result in enumerate(results):
-        if decide(result.frozen, result.adapted, 0.0).kept:
-            return Outcome(result.steps.state, verdict, result.steps, result.n_training, fold, len(results))
-    return replace(nothing, verdict=replace(verdict, status=Status.REVERTED_NO_GAIN))
+    improved = [k for k, result in enumerate(results) if decide(result.frozen, result.adapted, 0.0).kept]
+    if not improved:
+        return replace(nothing, verdict=replace(verdict, status=Status.REVERTED_NO_GAIN))
+    best = results[improved[0]]
+    states = tuple(results[k].steps.state for k in improved)
+    return Outcome(states, verdict, best.steps, best.n_training, tuple(improved), len(results))
 
 
 def fit_unguarded(
@@ -276,4 +285,4 @@ def fit_unguarded(
             if not np.isfinite(_losses(learner, context, some)).all():
                 status = Status.REVERTED_NON_FINITE
     verdict = replace(decide([], []), status=status or Status.UNGUARDED)
-    return Outcome(steps.state if status is None else None, verdict, steps, len(pool), -1, 0)
+    return Outcome((steps.state,) if status is None else (), verdict, steps, len(pool), (), 0)
