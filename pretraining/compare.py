@@ -61,7 +61,9 @@ def compare(
     results = []
     for i, (path, model) in enumerate(zip(weights, models, strict=True)):
         sha = digest(path)
-        block = Block("steps", steps(model, counts), f"{sha} {'average' if average else 'last'} {list(counts)}")
+        block = Block(
+            "steps", steps(model, counts), f"{sha} {'average' if average else 'last'} {list(counts)}"
+        )
         chosen = names or tasks[0].development
         records = measure(tasks[0], [block], chosen, draws, out / str(i) / "cells")
         write_results(out / str(i) / "compare.json", records, {"sha256": sha, "tables": list(chosen)})
