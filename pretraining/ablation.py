@@ -19,13 +19,12 @@ from .methods import in_context, load_model
 from .pool import Pool
 from .prior import PriorConfig
 from .summaries import Record, markdown, paired, table_means
-from .tasks import TASKS
+from .tasks import TASKS, Task
 from .train import train
 
 FULL, AGAIN = "full", "full, other seed"
 TREES = ("oblivious_trees", "jagged_trees")
 RULES = ("rule_lists", "interactions")
-MAIN_MEASURES = {"classifier": ("auc", "log_loss"), "regressor": ("rmse", "crps")}
 
 
 def variants(prior: PriorConfig) -> dict[str, PriorConfig]:
@@ -67,7 +66,7 @@ def ablate(
     draws: Draws,
     only: Sequence[str] = (),
     names: Sequence[str] | None = None,
-) -> dict[str, list[Record]]:
+) -> tuple[Task, dict[str, list[Record]]]:
     """Train and measure every variant.
 
     Parameters
@@ -122,7 +121,7 @@ def ablate(
             data = {"stamp": stamp, "records": [asdict(record) for record in records]}
             write_json(kept, data)
         out[name] = [Record(**record) for record in data["records"]]
-    return out
+    return task, out
 
 
 def ablation_table(results: dict[str, list[Record]], measures: Sequence[str]) -> str:
@@ -131,17 +130,17 @@ def ablation_table(results: dict[str, list[Record]], measures: Sequence[str]) ->
     The row of the two full runs is their difference: what is not clearly larger is noise.
     """
     columns, rows = [], {}
-    for measure in measures:
-        means = {name: table_means(records, measure) for name, records in results.items()}
+    for name_of_measure in measures:
+        means = {name: table_means(records, name_of_measure) for name, records in results.items()}
         sizes = sorted({n for _, _, n in means[FULL]})
-        columns += [f"{measure.replace('_', ' ')}, n={n}" for n in sizes]
+        columns += [f"{name_of_measure.replace('_', ' ')}, n={n}" for n in sizes]
         full = {key: (value + means[AGAIN][key]) / 2 for key, value in means[FULL].items()}
         for name in (FULL, AGAIN, *(n for n in results if n not in (FULL, AGAIN))):
             base = means[FULL] if name == AGAIN else full
             both = {(t, "own", n): v for (t, _, n), v in means[name].items()}
             both |= {(t, "base", n): v for (t, _, n), v in base.items()}
             for n in sizes:
-                gap = paired(both, "own", "base", n, measure)
+                gap = paired(both, "own", "base", n, name_of_measure)
                 level = sum(v for (_, _, k), v in full.items() if k == n) / (gap["tables"] or 1)
                 error = "?" if gap["standard_error"] is None else f"{gap['standard_error']:.4f}"
                 cell = f"{level:.4f}" if name == FULL else f"{gap['mean']:+.4f} ± {error}"

@@ -39,11 +39,11 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _ablation(options: argparse.Namespace) -> None:
-    from .ablation import MAIN_MEASURES, ablate, ablation_table
+    from .ablation import ablate, ablation_table
     from .config import load_config
 
     config = load_config(options.config)
-    results = ablate(
+    task, results = ablate(
         config,
         options.out,
         pool=_given_pool(options),
@@ -51,7 +51,7 @@ def _ablation(options: argparse.Namespace) -> None:
         only=options.only,
         names=options.tables,
     )
-    text = ablation_table(results, MAIN_MEASURES["regressor" if config.prior.regression else "classifier"])
+    text = ablation_table(results, (task.measures[0], task.loss))
     (options.out / "ablation.md").write_text(text + "\n", encoding="utf-8")
     print(text)
 
@@ -116,7 +116,7 @@ def _compare(options: argparse.Namespace) -> None:
     )
     for letter, path in zip("AB", options.weights, strict=True):
         print(f"{letter}: {path}")
-    print(comparison_table(*results, task.measures[:2]))
+    print(comparison_table(*results, (task.measures[0], task.loss)))
 
 
 def _card(options: argparse.Namespace) -> None:

@@ -50,4 +50,4 @@ def adapted_part(task: Task, records: Sequence[Record]) -> str:
 
 def steps_part(task: Task, records: Sequence[Record]) -> str:
     """Numbers of steps, if they were measured."""
-    return steps_table(records, task.measures[:2]) if of_blocks(records, "steps") else ""
+    return steps_table(records, (task.measures[0], task.loss)) if of_blocks(records, "steps") else ""

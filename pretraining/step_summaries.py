@@ -24,7 +24,7 @@ from .summaries import (
 def gain_share(few: Sequence[float], many: Sequence[float]) -> tuple[float, float]:
     """Mean gain of few steps over the mean gain of many, and its jackknife standard error over tables.
 
-    A ratio of means, since the ratio of a table on which nothing is gained means nothing.
+    A ratio of means (NaN where many steps gain nothing), since the ratio of a table on which nothing is gained means nothing.
 
     >>> share, error = gain_share([1.0, 1.0], [2.0, 2.0])
     >>> share, error
@@ -32,11 +32,21 @@ def gain_share(few: Sequence[float], many: Sequence[float]) -> tuple[float, floa
     """
     few, many = np.asarray(few, dtype=float), np.asarray(many, dtype=float)
     n = len(few)
+    if many.sum() <= 0:
+        return float("nan"), float("nan")
     share = float(few.sum() / many.sum())
     if n < 2:
         return share, float("nan")
-    left_out = (few.sum() - few) / (many.sum() - many)
-    return share, float(np.sqrt((n - 1) / n * np.square(left_out - left_out.mean()).sum()))
+    with np.errstate(divide="ignore", invalid="ignore"):  # one table may hold all the gain
+        left_out = (few.sum() - few) / (many.sum() - many)
+        return share, float(np.sqrt((n - 1) / n * np.square(left_out - left_out.mean()).sum()))
+
+
+def share_text(share: float, error: float) -> str:
+    """A share and its standard error in percent; of many steps that gain nothing there is no share."""
+    if not np.isfinite(share):
+        return "?"
+    return f"{100 * share:.0f}% ± " + (f"{100 * error:.0f}%" if np.isfinite(error) else "?")
 
 
 def step_gains(records: Sequence[Record], measure: str) -> dict[int, list[float]]:
@@ -58,9 +68,8 @@ def steps_table(records: Sequence[Record], measures: Sequence[str]) -> str:
             level = np.mean([value for (_, method, _), value in means.items() if method == f"{k} steps"])
             stats = mean_and_error(gain)
             error = "?" if stats["standard_error"] is None else f"{stats['standard_error']:.4f}"
-            share, share_error = gain_share(gain, gains[max(gains)])
             gained = "" if k == 0 else f"{stats['mean']:+.4f} ± {error}"
-            kept = "" if k in (0, max(gains)) else f"{100 * share:.0f}% ± {100 * share_error:.0f}%"
+            kept = "" if k in (0, max(gains)) else share_text(*gain_share(gain, gains[max(gains)]))
             rows.setdefault(f"{k} steps", []).extend([f"{level:.4f}", gained, kept])
     columns = [f"{m.replace('_', ' ')}{c}" for m in measures for c in ("", ", gain", ", share of the gain")]
     return markdown("128 context rows", columns, rows)

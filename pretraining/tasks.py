@@ -22,8 +22,9 @@ class Task:
     name : str
         As in the name of exported weights.
     measures : tuple of str
-        What ``score`` gives; the first is the one tables are listed by, the second says how good the
-        distributions are (in regression, the error of points that every method gives).
+        What ``score`` gives; the first is the one tables are listed by, and all methods have the first two.
+    loss : str
+        The measure of predicted distributions, which is what steps lower.
     score : callable
         (prediction, targets) -> measure -> value.
     read : callable
@@ -35,6 +36,7 @@ class Task:
 
     name: str
     measures: tuple[str, ...]
+    loss: str
     score: Callable[[np.ndarray, np.ndarray], dict[str, float]]
     read: Callable[[str], RealTable]
     development: tuple[str, ...]
@@ -46,6 +48,7 @@ TASKS = {
     "classifier": Task(
         "classifier",
         ("auc", "log_loss", "accuracy", "calibration_error"),
+        "log_loss",
         classification_scores,
         read_table,
         DEVELOPMENT,
@@ -55,6 +58,7 @@ TASKS = {
     "regressor": Task(
         "regressor",
         ("rmse", "mae", "crps"),
+        "crps",
         regression_scores,
         read_regression_table,
         DEVELOPMENT_REGRESSION,
