@@ -16,9 +16,8 @@ from .tasks import TASKS
 
 TITLE = """# Model card: the embedded tabular models
 
-{introduction} They are trained on synthetic tables only, by `pretraining/` of this repository, and are the default backbone
-of the `testtime` estimators: small enough to ship with the package, good enough to be useful without a network. The
-architecture is tabicl's `TabICL` (Qu et al., 2025, "TabICL: A Tabular Foundation Model for In-Context Learning on Large
+What ships with the package: {names}, trained on synthetic tables only by `pretraining/` of this repository. They
+are the default backbones of the `testtime` estimators, small enough to need no network. The architecture is tabicl's `TabICL` (Qu et al., 2025, "TabICL: A Tabular Foundation Model for In-Context Learning on Large
 Data"). This file is written by `python -m pretraining card`; its numbers are those of `python -m pretraining evaluate`.
 
 """
@@ -37,8 +36,8 @@ FACTS = """## {heading}
 """  # noqa: E501 - rows of a table
 RESULTS = """### Results on real tables
 
-Plain in-context prediction, no adaptation. All methods see the same training rows; {n_test} test rows at most; mean over
-tables of the mean over {seeds} seeds. {orders} Baselines are scikit-learn's with default settings (200 trees; boosted
+Plain in-context prediction, no adaptation. All methods see the same training rows; {n_test} test rows at most; mean
+over tables of the mean over {seeds} seeds. {orders} Baselines are scikit-learn's with default settings (200 trees; boosted
 trees with leaves that fit small training sets). {scales}
 
 {summary}
@@ -60,13 +59,13 @@ ORDERS = {
 }
 SCALES = {
     "classifier": "Log loss is in nats.",
-    "regressor": "RMSE, MAE and CRPS are in standard deviations of the test targets (RMSE 1: no better than their mean). "
+    "regressor": "RMSE, MAE and CRPS are in standard deviations of the test targets (RMSE 1 is their mean). "
     "CRPS needs a predicted distribution, which the baselines do not give.",
 }
 ADAPTED = """### After adaptation
 
-The package's estimator with its default settings, fitted on all training rows (the largest n above) and serving n of them
-as context. It has seen every training row, so it compares with methods trained on all of them.
+The package's estimator with its default settings, fitted on all training rows (the largest n above) and serving n of
+them as context. It has seen every training row, so it compares with methods trained on all of them.
 
 """
 STEPS = """### Numbers of steps
@@ -118,11 +117,7 @@ def write_card(weights: Path, results: Sequence[Path], out: Path) -> str:
                 remedy="Run python -m pretraining evaluate on each and pass all folders to --results",
             )
         )
-    names = " and ".join(descriptions)
-    introduction = (
-        f"The package ships a {names}." if len(descriptions) > 1 else f"The package ships one {names}."
-    )
-    text = TITLE.format(introduction=introduction.replace("They are", "It is"))
+    text = TITLE.format(names=" and ".join(f"a {task}" for task in descriptions))
     text += "\n".join(
         facts(task, description) + "\n" + _results(task, description, folders[task])
         for task, description in descriptions.items()

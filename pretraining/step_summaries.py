@@ -24,7 +24,7 @@ from .summaries import (
 def gain_share(few: Sequence[float], many: Sequence[float]) -> tuple[float, float]:
     """Mean gain of few steps over the mean gain of many, and its jackknife standard error over tables.
 
-    A ratio of means (NaN where many steps gain nothing), since the ratio of a table on which nothing is gained means nothing.
+    A ratio of means, since one table may gain nothing; NaN where many steps gain nothing on average.
 
     >>> share, error = gain_share([1.0, 1.0], [2.0, 2.0])
     >>> share, error
