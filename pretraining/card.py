@@ -16,9 +16,10 @@ from .tasks import TASKS
 
 TITLE = """# Model card: the embedded tabular models
 
-What ships with the package: {names}, trained on synthetic tables only by `pretraining/` of this repository. They
-are the default backbones of the `testtime` estimators, small enough to need no network. The architecture is tabicl's `TabICL` (Qu et al., 2025, "TabICL: A Tabular Foundation Model for In-Context Learning on Large
-Data"). This file is written by `python -m pretraining card`; its numbers are those of `python -m pretraining evaluate`.
+What ships with the package: {names}, trained on synthetic tables only by `pretraining/` of this repository. They are
+the default backbones of the `testtime` estimators, small enough to need no network. The architecture is tabicl's
+`TabICL` (Qu et al., 2025, "TabICL: A Tabular Foundation Model for In-Context Learning on Large Data"). This file is
+written by `python -m pretraining card`; its numbers are those of `python -m pretraining evaluate`.
 
 """
 FACTS = """## {heading}
@@ -37,8 +38,8 @@ FACTS = """## {heading}
 RESULTS = """### Results on real tables
 
 Plain in-context prediction, no adaptation. All methods see the same training rows; {n_test} test rows at most; mean
-over tables of the mean over {seeds} seeds. {orders} Baselines are scikit-learn's with default settings (200 trees; boosted
-trees with leaves that fit small training sets). {scales}
+over tables of the mean over {seeds} seeds. {orders} Baselines are scikit-learn's with default settings (200 trees;
+boosted trees with leaves that fit small training sets). {scales}
 
 {summary}
 
