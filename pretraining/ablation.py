@@ -115,7 +115,7 @@ def ablate(
             # Time alone drives the schedule: a fast variant must not end at a number of steps.
             endless = replace(settings, train=replace(settings.train, steps=10**9))
             train(endless, run, pool=pool)
-            model = in_context(load_model(run / "last.safetensors"), 1)
+            model = in_context(load_model(run / "last.safetensors"))
             block = Block("model", on_same_rows({"model": model}), "")
             records = measure(task, [block], names or task.development, draws)
             data = {"stamp": stamp, "records": [asdict(record) for record in records]}

@@ -24,7 +24,7 @@ from .methods import in_context, scaled_rows
 from .tables import RealTable
 
 Predictions = Iterator[tuple[str, int, np.ndarray, float]]
-"""Of one table and seed: method, context rows, prediction of the test rows, seconds."""
+"""Of one table and seed: method, context rows, prediction of the test rows, CPU seconds."""
 Run = Callable[[RealTable, dict[int, np.ndarray], np.ndarray, int], Predictions]
 """(table, nested training rows by size, test rows, seed) -> predictions."""
 
@@ -56,11 +56,11 @@ def adapted(served: Sequence[int]) -> Run:
         for n in served:
             if n >= len(rows):
                 continue
-            start = time.perf_counter()
+            start = time.process_time()
             model = _estimator(numeric, n, seed).fit(frame.iloc[rows], table.y[rows])
             unknown = frame.iloc[test]
             prediction = model.predict(unknown) if numeric else model.predict_proba(unknown)
-            yield ADAPTED, n, prediction, time.perf_counter() - start
+            yield ADAPTED, n, prediction, time.process_time() - start
 
     return run
 
@@ -94,10 +94,10 @@ def steps(model: TabICL, counts: Sequence[int], *, n_context: int = 128) -> Run:
             return
         context, every = train_rows[n_context], train_rows[max(train_rows)]
         for count in counts:
-            start = time.perf_counter()
+            start = time.process_time()
             changed = _stepped(model, table, context, every[n_context:], count, seed) if count else model
-            prediction = in_context(changed, 1)(table, context, test, seed)
-            yield f"{count} steps", n_context, prediction, time.perf_counter() - start
+            prediction = in_context(changed)(table, context, test, seed)
+            yield f"{count} steps", n_context, prediction, time.process_time() - start
 
     return run
 

@@ -25,7 +25,7 @@ from testtime.errors import InputError, sentence
 from .adapting import Predictions, Run, adapted, steps
 from .baselines import Method
 from .checkpoint import read_checkpoint
-from .methods import in_context, load_model
+from .methods import in_context, load_model, predict_orders
 from .summaries import Record, summary
 from .tables import RealTable, split
 from .tasks import TASKS, Task
@@ -77,9 +77,23 @@ def on_same_rows(methods: dict[str, Method]) -> Run:
     def run(table: RealTable, train: dict[int, np.ndarray], test: np.ndarray, seed: int) -> Predictions:
         for n, rows in train.items():
             for name, method in methods.items():
-                start = time.perf_counter()
+                start = time.process_time()
                 prediction = method(table, rows, test, seed)
-                yield name, n, prediction, time.perf_counter() - start
+                yield name, n, prediction, time.process_time() - start
+
+    return run
+
+
+def one_and_several_orders(model: TabICL, members: int = 4) -> Run:
+    """The model with the columns as they come, and averaged over ``members`` orders, the first of which is that one."""
+
+    def run(table: RealTable, train: dict[int, np.ndarray], test: np.ndarray, seed: int) -> Predictions:
+        for n, rows in train.items():
+            start = time.process_time()
+            orders = predict_orders(model, table, rows, test, members, seed)
+            seconds = time.process_time() - start
+            yield "model", n, orders[0], seconds / members
+            yield f"model, {members} orders", n, orders.mean(0), seconds
 
     return run
 
@@ -183,8 +197,7 @@ def blocks_of(
     model, sha = load_model(weights, average=average), digest(weights)
     task = task_of(model)
     depends = f"{sha} {'average' if average else 'last'}"
-    orders = {"model": in_context(model, 1), "model, 4 orders": in_context(model, 4)}
-    blocks = [Block("model", on_same_rows(orders), depends)]
+    blocks = [Block("model", one_and_several_orders(model), depends)]
     if baselines:
         sklearn = f"scikit-learn {version('scikit-learn')}"
         blocks.append(Block("baselines", on_same_rows(task.baselines), sklearn))
@@ -223,7 +236,7 @@ def curve(run: Path, names: Sequence[str] | None, draws: Draws, *, development: 
         model = load_model(snapshot)
         task = task_of(model)
         chosen = names or (task.development if development else task.reported)
-        block = Block("model", on_same_rows({"model": in_context(model, 1)}), "")
+        block = Block("model", on_same_rows({"model": in_context(model)}), "")
         means = summary(measure(task, [block], chosen, draws))
         _, counters, _ = read_checkpoint(snapshot)
         point = {"task": task.name, "step": counters["step"], "tables": counters["tables"]}

@@ -46,33 +46,33 @@ def scaled_rows(x_train: np.ndarray, x_other: np.ndarray) -> torch.Tensor:
 
 
 @torch.no_grad()
-def predict(
+def class_orders(
     model: TabICL, x_train: np.ndarray, y_train: np.ndarray, x_test: np.ndarray, members: int, seed: int
 ) -> np.ndarray:
-    """Class probabilities, averaged over ``members`` orders of columns and class codes (the first unchanged).
+    """Class probabilities with each of ``members`` orders of columns and class codes (the first unchanged).
 
     Returns
     -------
-    ndarray of shape (test rows, classes)
+    ndarray of shape (members, test rows, classes)
     """
     n_classes = int(y_train.max()) + 1
     x = scaled_rows(x_train, x_test)[None]
     y = torch.from_numpy(y_train)[None]
     rng = torch.Generator().manual_seed(seed)
-    total = torch.zeros(len(x_test), n_classes)
+    out = []
     for member in range(members):
         columns = torch.randperm(x.shape[2], generator=rng) if member else torch.arange(x.shape[2])
         codes = torch.randperm(n_classes, generator=rng) if member else torch.arange(n_classes)
         logits = lean_logits(model, x[:, :, columns], codes[y].float())[0, :, :n_classes]
-        total += logits[:, codes].softmax(1)
-    return (total / members).numpy()
+        out.append(logits[:, codes].softmax(1))
+    return torch.stack(out).numpy()
 
 
 @torch.no_grad()
-def predict_quantiles(
+def quantile_orders(
     model: TabICL, x_train: np.ndarray, y_train: np.ndarray, x_test: np.ndarray, members: int, seed: int
 ) -> np.ndarray:
-    """Quantiles in the units of the target, averaged over ``members`` orders of columns (the first unchanged).
+    """Quantiles in the units of the target with each of ``members`` orders of columns (the first unchanged).
 
     Targets are put on zero mean and unit variance of the training rows; quantiles that cross are sorted
     (Chernozhukov, Fernandez-Val and Galichon, 2010, "Quantile and Probability Curves without Crossing",
@@ -80,24 +80,31 @@ def predict_quantiles(
 
     Returns
     -------
-    ndarray of shape (test rows, quantiles), float64
+    ndarray of shape (members, test rows, quantiles), float64
     """
     mean, scale = y_train.mean(), max(y_train.std(), 1e-12)
     x = scaled_rows(x_train, x_test)[None]
     y = torch.from_numpy((y_train - mean) / scale).float()[None]
     rng = torch.Generator().manual_seed(seed)
-    total = 0.0
+    out = []
     for member in range(members):
         columns = torch.randperm(x.shape[2], generator=rng) if member else torch.arange(x.shape[2])
-        total = total + lean_logits(model, x[:, :, columns], y)[0].sort(1).values
-    return mean + scale * (total / members).double().numpy()
+        out.append(lean_logits(model, x[:, :, columns], y)[0].sort(1).values)
+    return mean + scale * torch.stack(out).double().numpy()
 
 
-def in_context(model: TabICL, members: int) -> Method:
-    """The model as a method; its head says whether it predicts classes or quantiles."""
-    run_model = predict if model.max_classes else predict_quantiles
+def predict_orders(
+    model: TabICL, table: RealTable, train: np.ndarray, test: np.ndarray, members: int, seed: int
+) -> np.ndarray:
+    """Predictions with each of ``members`` orders, (members, test rows, K); the head says of what."""
+    run = class_orders if model.max_classes else quantile_orders
+    return run(model, table.x[train], table.y[train], table.x[test], members, seed)
+
+
+def in_context(model: TabICL) -> Method:
+    """The model, with the columns as they come, as a method."""
 
     def run(table: RealTable, train: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
-        return run_model(model, table.x[train], table.y[train], table.x[test], members, seed)
+        return predict_orders(model, table, train, test, 1, seed)[0]
 
     return run

@@ -28,7 +28,7 @@ class Record:
         The method and what it was measured with.
     scores : dict of str to float
     seconds : float
-        Fit and prediction.
+        CPU time of fit and prediction.
     """
 
     table: str

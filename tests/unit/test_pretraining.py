@@ -14,7 +14,7 @@ import pretraining
 from pretraining.checkpoint import read_checkpoint
 from pretraining.config import Config, TrainConfig, load_config
 from pretraining.export import export
-from pretraining.methods import load_model, predict
+from pretraining.methods import class_orders, load_model
 from pretraining.model import build_model, lean_logits
 from pretraining.prior import sample_batch
 from pretraining.train import learning_rate, make_state, progress, train, train_step
@@ -120,8 +120,8 @@ def test_exported_weights_predict_what_the_checkpoint_predicts(run_folder, tmp_p
     x, y = rng.normal(size=(40, 3)).astype(np.float32), rng.integers(0, 3, 40)
     exported = load_model(tmp_path / "classifier.safetensors")
     original = load_model(run_folder / "last.safetensors", average=average)
-    got = predict(exported, x[:30], y[:30], x[30:], 2, 0)
-    assert np.array_equal(got, predict(original, x[:30], y[:30], x[30:], 2, 0))
+    got = class_orders(exported, x[:30], y[:30], x[30:], 2, 0)
+    assert np.array_equal(got, class_orders(original, x[:30], y[:30], x[30:], 2, 0))
     tensors, _, _ = read_checkpoint(run_folder / "last.safetensors")
     name = "icl_predictor.decoder.0.weight"
     assert torch.equal(
@@ -137,7 +137,10 @@ def test_half_precision_export_stays_close(run_folder, tmp_path):
     x, y = rng.normal(size=(40, 3)).astype(np.float32), rng.integers(0, 2, 40)
     half, full = (load_model(tmp_path / name / "classifier.safetensors") for name in ("half", "full"))
     assert (
-        abs(predict(half, x[:30], y[:30], x[30:], 1, 0) - predict(full, x[:30], y[:30], x[30:], 1, 0)).max()
+        abs(
+            class_orders(half, x[:30], y[:30], x[30:], 1, 0)
+            - class_orders(full, x[:30], y[:30], x[30:], 1, 0)
+        ).max()
         < 5e-3
     )
 

@@ -19,7 +19,7 @@ from pretraining.compare import compare
 from pretraining.config import load_config
 from pretraining.evaluate import Block, Draws, blocks_of, measure, on_same_rows, read_results
 from pretraining.export import export
-from pretraining.methods import in_context, predict, predict_quantiles
+from pretraining.methods import class_orders, in_context, predict_orders, quantile_orders
 from pretraining.model import build_model
 from pretraining.prior import MAX_CLASSES, PriorConfig
 from pretraining.regression_tables import (
@@ -130,8 +130,8 @@ def test_class_codes_are_put_back_after_every_permutation(monkeypatch):
 
     monkeypatch.setattr("pretraining.methods.lean_logits", sure_of_the_first_row)
     x, y = np.random.default_rng(1).normal(size=(60, 4)).astype(np.float32), np.arange(60) % 3
-    probability = predict(None, x[2:50], y[2:50], x[50:], 6, 0)
-    np.testing.assert_allclose(probability, np.tile([0.0, 0.0, 1.0], (10, 1)), atol=1e-6)
+    probability = class_orders(None, x[2:50], y[2:50], x[50:], 6, 0)
+    np.testing.assert_allclose(probability, np.tile([0.0, 0.0, 1.0], (6, 10, 1)), atol=1e-6)
 
 
 def test_quantiles_come_back_in_units_of_the_target_and_in_order(monkeypatch):
@@ -142,9 +142,22 @@ def test_quantiles_come_back_in_units_of_the_target_and_in_order(monkeypatch):
 
     monkeypatch.setattr("pretraining.methods.lean_logits", crossing)
     x, y = np.random.default_rng(1).normal(size=(60, 4)).astype(np.float32), np.arange(60) * 10.0 + 500
-    got = predict_quantiles(None, x[:50], y[:50], x[50:], 3, 0)
+    got = quantile_orders(None, x[:50], y[:50], x[50:], 3, 0)
     mean, deviation = 500 + 245.0, 10 * np.sqrt((50**2 - 1) / 12)
-    np.testing.assert_allclose(got, np.tile([mean - deviation, mean, mean + deviation], (10, 1)), rtol=1e-6)
+    np.testing.assert_allclose(
+        got, np.tile([mean - deviation, mean, mean + deviation], (3, 10, 1)), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("config", [TINY, QUANTILES], ids=["classes", "numbers"])
+def test_the_first_order_is_plain_and_the_average_is_over_all(config):
+    model, table = build_model(config, 0).train(), made_up(config is QUANTILES)
+    rows, test = {32: np.arange(32)}, np.arange(300, 350)
+    plain, average = (p for _, _, p, _ in evaluation.one_and_several_orders(model)(table, rows, test, 0))
+    np.testing.assert_array_equal(plain, in_context(model)(table, rows[32], test, 0))
+    orders = predict_orders(model, table, rows[32], test, 4, 0)
+    np.testing.assert_allclose(average, sum(orders) / 4, rtol=1e-6)
+    assert not np.allclose(plain, average)
 
 
 @pytest.mark.parametrize("name", sorted(REGRESSION_BASELINES))
@@ -174,7 +187,7 @@ def test_measure_gives_every_method_the_same_rows(classifier_task):
         seen.append((tuple(train_rows), tuple(test_rows)))
         return oracle(table, train_rows, test_rows, seed)
 
-    model = in_context(build_model(TINY, 0).train(), 1)
+    model = in_context(build_model(TINY, 0).train())
     block = Block("model", on_same_rows({"oracle": watch, "again": watch, "untrained": model}), "")
     means = summary(measure(classifier_task, [block], ["made up"], DRAWS))
     assert seen[0] == seen[1]
@@ -216,7 +229,7 @@ def test_steps_start_from_plain_change_the_prediction_and_leave_the_model_alone(
     test = np.arange(300, 360)
     got = {name: p for name, _, p, _ in steps(model, [0, 1, 5], n_context=32)(table, rows, test, 0)}
     assert list(got) == ["0 steps", "1 steps", "5 steps"]
-    np.testing.assert_array_equal(got["0 steps"], in_context(model, 1)(table, rows[32], test, 0))
+    np.testing.assert_array_equal(got["0 steps"], in_context(model)(table, rows[32], test, 0))
     assert not np.array_equal(got["0 steps"], got["5 steps"])
     assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
     assert list(steps(model, [0], n_context=128)(table, rows, test, 0)) == []  # no rows left to step on
