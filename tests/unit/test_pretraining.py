@@ -19,6 +19,7 @@ from pretraining.model import build_model, lean_logits
 from pretraining.prior import sample_batch
 from pretraining.train import learning_rate, make_state, progress, train, train_step
 from tests.support.pretraining import SMALL_PRIOR, TINY, make_pool, tiny_config
+from testtime.errors import InputError
 
 # --- the model and the loop
 
@@ -174,6 +175,23 @@ def test_a_run_that_was_started_from_weights_says_so_when_it_is_exported(run_fol
     assert second["training"]["started_from"] == {"sha256": first["sha256"], "training": first["training"]}
     assert second["training"]["settings"]["train"]["start_from"] == "classifier.safetensors"
     assert str(tmp_path) not in (tmp_path / "second" / "classifier.json").read_text()
+
+
+def test_a_run_whose_start_was_replaced_goes_on_and_is_not_exported_with_a_wrong_history(
+    run_folder, tmp_path
+):
+    weights = tmp_path / "weights"
+    export(run_folder / "last.safetensors", weights)
+    settings = tiny_config(start_from=str(weights / "classifier.safetensors"))
+    train(settings, tmp_path / "whole")
+    train(settings, tmp_path / "parts", stop_after=3)
+    export(run_folder / "last.safetensors", weights, average=False)
+    parts = train(settings, tmp_path / "parts")
+    whole, _, _ = read_checkpoint(tmp_path / "whole" / "last.safetensors")
+    assert all(torch.equal(v, whole[f"model.{name}"]) for name, v in parts.model.state_dict().items())
+    with pytest.raises(InputError, match="which the run started from"):
+        export(tmp_path / "parts" / "last.safetensors", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(("clock", "function"), [("cpu", "process_time"), ("wall", "monotonic")])
