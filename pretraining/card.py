@@ -1,130 +1,267 @@
-# ruff: noqa: E501 - rows of Markdown tables
-"""The model card, written from the exported description and the results of ``evaluate``."""
+"""The model card, written from the exported descriptions and the results of ``evaluate``."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from .evaluate import paired_table, per_table, read_results, summary_table
-from .tables import DEVELOPMENT, REPORTED
+from testtime.errors import InputError, sentence
 
-TEMPLATE = """# Model card: the embedded tabular classifier
+from .evaluate import read_results
+from .report import adapted_part, differences, ranks, steps_part
+from .summaries import markdown, of_blocks, per_table, sizes_of, summary_table
+from .tasks import TASKS
 
-A TabICL (Qu et al., 2025, "TabICL: A Tabular Foundation Model for In-Context Learning on Large Data") of
-{parameters:,} parameters, trained from random initialisation on synthetic tables only, by `pretraining/` of this
-repository. It is the default backbone of `testtime.TTTClassifier`: small enough to ship with the package, good enough
-to be useful without a network.
+TITLE = """# Model card: the embedded tabular models
+
+What ships with the package: {names}, trained on synthetic tables only by `pretraining/` of this repository. They are
+the default backbones of the `testtime` estimators, small enough to need no network. The architecture is tabicl's
+`TabICL` (Qu et al., 2025, "TabICL: A Tabular Foundation Model for In-Context Learning on Large Data"). This file is
+written by `python -m pretraining card`; its numbers are those of `python -m pretraining evaluate`.
+
+"""
+FACTS = """## {heading}
 
 | | |
 |---|---|
-| file | `classifier.safetensors`, {dtype}, sha256 `{sha256}` |
-| input | numeric columns, categories as ordinal codes; 2 to 10 classes; trained on 2-20 columns, some tables up to 60, and 128-1,280 rows of which 6-86% are context |
-| preprocessing | per column, from context rows: half clipped z-score, half mid-rank; missing and constant 0 (rule in `classifier.json`) |
-| training | {step:,} steps, {tables:,} synthetic tables, {minutes:.0f} minutes on {threads} CPU thread, torch {torch}; {weights} of the weights; {skipped} steps skipped as not finite |
-| continued | {changes}. Told in `docs/pretraining.md` |
-| synthetic validation | log loss {loss_ema} (running average), {loss_last} (last weights) |
-| licence | Apache-2.0 |
+| file | `{task}.safetensors`, {dtype}, {parameters:,} parameters, sha256 `{sha256}` |
+| input | numeric columns, categories as ordinal codes; {target} |
+| trained on | {ranges} |
+| preprocessing | per column, from context rows: half clipped z-score, half mid-rank; missing and constant 0 (rule in `{task}.json`) |
+| training | {training} |
+| settings changed on the way | {changes} |
+| synthetic validation loss | {validation} |
+| licence | {licence} |
+"""  # noqa: E501 - rows of a table
+RESULTS = """### Results on real tables
 
-## Results on real tables
-
-Plain in-context prediction, no adaptation. All methods see the same training rows; {n_test} test rows at most; mean over
-tables of the mean over {seeds} seeds. "4 orders" averages four orders of columns and class codes. Baselines are
-scikit-learn's with default settings (boosted trees with leaves that fit small training sets). Printed by
-`python -m pretraining evaluate`.
+Plain in-context prediction, no adaptation. All methods see the same training rows; {n_test} test rows at most; mean
+over tables of the mean over {seeds} seeds. {orders} Baselines are scikit-learn's with default settings (200 trees;
+boosted trees with leaves that fit small training sets). {scales}
 
 {summary}
 
-Differences with their standard error over tables, and the number of tables on which the model (one order) is better:
+{ranks}Differences with their standard error over tables, and the number of tables on which the model is better:
 
-{paired_auc}
-
-{paired_loss}
-
-{per_table_small}
+{differences}
 
 {per_table}
 
-{curve}## What it was chosen on
+{extra}{curve}### What it was chosen on
 
-Choices were made on synthetic validation loss and on these development tables, which are in none of the numbers above:
-{development}. Reported tables ({n_reported}): {reported}.
+Choices were made on synthetic validation loss and on these development tables{apart}: {development}. Reported
+tables ({n_reported}): {reported}.
+"""
+ORDERS = {
+    "classifier": '"4 orders" averages four orders of columns and class codes.',
+    "regressor": '"4 orders" averages four orders of columns.',
+}
+SCALES = {
+    "classifier": "Log loss is in nats.",
+    "regressor": "RMSE, MAE and CRPS are in standard deviations of the test targets (RMSE 1 is their mean). "
+    "CRPS needs a predicted distribution, which the baselines do not give.",
+}
+ADAPTED = """### After adaptation
 
-## Limits
+The package's estimator with its default settings, fitted on all training rows (the largest n above) and serving n of
+them as context. It has seen every training row, so it compares with methods trained on all of them.
 
-- Classification only, at most 10 classes. More than about 60 columns or 1,000 context rows are outside what it was
-  trained on; it runs there, and gets slower in proportion.
-- Categories are read as ordinal codes; columns of free text or hundreds of levels carry little for it.
-- Small and briefly trained: where the class boundary is jagged or a conjunction of many codes, trees trained on the same
-  rows win, and by more the more rows there are (see the table above).
-- Rows are assumed exchangeable: no time series, no drift in the prior. Synthetic data carry no social bias of their own;
-  predictions reproduce whatever the user's context rows hold.
+"""
+STEPS = """### Numbers of steps
+
+Gradient steps on the encoders without a guard, with the estimator's learning rate, each count a run of its own; 128
+context rows, the other training rows to step on. The share is the mean gain over that of the most steps (jackknife
+standard error over tables).
+
+"""
+LIMITS = """## Limits
+
+- {outside} outside these ranges they run, were not trained to, and get slower in proportion.
+- Categories are read as ordinal codes; columns of free text or hundreds of levels carry little.
+- The models are small and briefly trained: where trees trained on the same rows win is in the tables above.
+- Rows are assumed exchangeable, but for {drift}; they are not models of time series.
+- Synthetic data carry no social bias of their own; predictions reproduce whatever the user's context rows hold.
 """
 
 
-def write_card(weights: Path, results: Path, out: Path, curve: Path | None = None) -> str:
+def write_card(weights: Path, results: Sequence[Path], out: Path) -> str:
     """Fill the template and write it.
 
     Parameters
     ----------
     weights : Path
-        ``classifier.json`` of the export.
-    results : Path
-        ``results.json`` of ``evaluate`` on these weights.
+        Folder with ``classifier.json`` and, if shipped, ``regressor.json``.
+    results : sequence of Path
+        Folders with ``results.json`` of ``evaluate`` on these weights and, if any, ``curve.json``.
     out : Path
         The card.
-    curve : Path, optional
-        ``curve.json`` of the run.
 
     Raises
     ------
-    ValueError
-        If the results were measured on other weights.
+    InputError
+        If results are missing, or were measured on other weights.
     """
-    description = json.loads(weights.read_text(encoding="utf-8"))
-    records, about = read_results(results)
-    if about["sha256"] != description["sha256"]:
-        raise ValueError(
-            f"the results are of weights {str(about['sha256'])[:12]}, the card is for {description['sha256'][:12]}; "
-            "run `python -m pretraining evaluate` on the exported weights first."
+    descriptions = {}
+    for task in TASKS:
+        path = weights / f"{task}.json"
+        if path.exists():
+            descriptions[task] = json.loads(path.read_text(encoding="utf-8"))
+    folders = {read_results(folder / "results.json")[1]["task"]: folder for folder in results}
+    missing = set(descriptions) - set(folders)
+    if missing or not descriptions:
+        raise InputError(
+            sentence(
+                f"{weights} holds weights for {sorted(descriptions)} and the results are of {sorted(folders)}",
+                expected="results for every weights file",
+                remedy="Run python -m pretraining evaluate on each and pass all folders to --results",
+            )
         )
-    training = description["training"]
-    largest = max(r.n for r in records)
-    text = TEMPLATE.format(
-        parameters=description["parameters"],
-        dtype=description["dtype"],
-        sha256=description["sha256"],
-        minutes=training["seconds"] / 60,
-        **{k: training[k] for k in ("step", "tables", "threads", "torch", "weights", "skipped")},
-        **{k: training["validation_loss"][k] for k in ("loss_ema", "loss_last")},
-        changes="; ".join(training["changes"]) or "in one piece",
-        n_test=about["n_test"],
-        seeds=about["seeds"],
-        summary=summary_table(records),
-        paired_auc=paired_table(records, "model", "auc"),
-        paired_loss=paired_table(records, "model", "log_loss"),
-        per_table_small=per_table(records, 128),
-        per_table=per_table(records, largest),
-        curve=_curve(curve) if curve else "",
-        development=", ".join(DEVELOPMENT),
-        reported=", ".join(REPORTED),
-        n_reported=len(REPORTED),
+    text = TITLE.format(names=" and ".join(f"a {task}" for task in descriptions))
+    text += "\n".join(
+        facts(task, description) + "\n" + _results(task, description, folders[task])
+        for task, description in descriptions.items()
     )
+    text += "\n" + LIMITS.format(**_limits(descriptions))
     out.write_text(text, encoding="utf-8")
     return text
 
 
-def _curve(path: Path) -> str:
+def facts(task: str, description: dict[str, Any]) -> str:
+    """What the weights are and how they came about."""
+    training, config = description["training"], description["config"]
+    chain = _chain(training)
+    changes = [f"run {i}, {change}" for i, run in enumerate(chain, 1) for change in run["changes"]]
+    validation = training["validation_loss"]
+    return FACTS.format(
+        heading=f"The {task}",
+        task=task,
+        **{key: description[key] for key in ("dtype", "parameters", "sha256", "licence")},
+        target=f"2 to {config['max_classes']} classes"
+        if config["max_classes"]
+        else f"a numeric target, predicted as {config['num_quantiles']} quantiles",
+        ranges="; then ".join(dict.fromkeys(_ranges(run["settings"]) for run in chain)),
+        training=training_text(training),
+        changes="; ".join(changes) or "none",
+        validation=f"{validation['loss_ema']} (running average), {validation['loss_last']} (last weights)"
+        if validation
+        else "not measured",
+    )
+
+
+def _chain(training: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every run the weights went through, the first one first."""
+    earlier = training.get("started_from")
+    return [*(_chain(earlier["training"]) if earlier else []), training]
+
+
+def training_text(training: dict[str, Any]) -> str:
+    """Steps, tables and minutes, summed over the runs that began with each other's weights."""
+    chain = _chain(training)
+    total = {key: sum(run[key] for run in chain) for key in ("step", "tables", "seconds", "skipped")}
+    text = f"{total['step']:,} steps, {total['tables']:,} synthetic tables, {total['seconds'] / 60:.0f} minutes on "
+    text += f"{training['threads']} CPU thread{'s' if training['threads'] != 1 else ''}"
+    if len(chain) > 1:
+        parts = "; ".join(
+            f"{run['step']:,} steps, {run['tables']:,} tables, {_minutes(run)}" for run in chain
+        )
+        text += f", in {len(chain)} runs, each from the exported weights of the one before ({parts})"
+    inner = training["settings"].get("meta", {}).get("inner_steps", 0)
+    if inner:
+        text += f"; the last run with {inner} inner steps of test-time training per table"
+    text += f". Torch {training['torch']}; {training['weights']} of the weights; "
+    return text + f"{total['skipped']} steps skipped as not finite"
+
+
+def _minutes(run: dict[str, Any]) -> str:
+    clock = "CPU " if run["settings"]["train"].get("clock") == "cpu" else ""
+    return f"{run['seconds'] / 60:.0f} {clock}minutes"
+
+
+def _ranges(settings: dict[str, Any]) -> str:
+    prior = settings["prior"]
+    low, high = (round(100 * share) for share in prior["context"])
+    text = f"{_span(prior['features'])} columns, some tables {_span(prior['wide_features'])}; "
+    text += f"{_span(prior['rows'])} rows, {low}-{high}% of them context"
+    return text + (f"; {prior['drift']:.0%} of batches with drift" if prior.get("drift") else "; no drift")
+
+
+def _span(pair: Sequence[int]) -> str:
+    return f"{pair[0]:,}-{pair[1]:,}"
+
+
+def _results(name: str, description: dict[str, Any], folder: Path) -> str:
+    records, about = read_results(folder / "results.json")
+    if about["sha256"] != description["sha256"]:
+        raise InputError(
+            sentence(
+                f"the results are of weights {str(about['sha256'])[:12]}, the card is for {description['sha256'][:12]}",
+                remedy="Run python -m pretraining evaluate on the exported weights first",
+            )
+        )
+    task = TASKS[name]
+    plain = of_blocks(records, "model", "baselines")
+    ranked, adapted, stepped = ranks(task, plain), adapted_part(task, records), steps_part(task, records)
+    extra = (ADAPTED + adapted + "\n\n" if adapted else "") + (STEPS + stepped + "\n\n" if stepped else "")
+    curve = folder / "curve.json"
+    used = [table for table in about["tables"] if table in task.development]
+    return RESULTS.format(
+        n_test=about["n_test"],
+        seeds=about["seeds"],
+        orders=ORDERS[name],
+        scales=SCALES[name],
+        summary=summary_table(plain),
+        ranks=f"Mean rank over tables (1 is best), each variant of the model among the baselines:\n\n{ranked}\n\n"
+        if ranked
+        else "",
+        differences=differences(task, plain),
+        per_table="\n\n".join(per_table(plain, n, task.measures[0]) for n in sizes_of(plain) if n >= 128),
+        extra=extra,
+        curve=_curve(curve, task.measures[0], task.loss) if curve.exists() else "",
+        apart=f" (of which the numbers above hold {len(used)})"
+        if used
+        else ", which are in none of the numbers above",
+        development=", ".join(task.development),
+        reported=", ".join(about["tables"]),
+        n_reported=len(about["tables"]),
+    )
+
+
+def _curve(path: Path, *measures: str) -> str:
     data = json.loads(path.read_text(encoding="utf-8"))
     points = data["points"]
-    sizes = list(points[0]["auc"])
-    lines = [
-        "## Learning curve\n\nRunning average of the weights, one order, the same tables, "
-        f"{data['seeds']} seed(s), at most {data['n_test']} test rows; printed by `python -m pretraining curve`.\n",
-        "| steps | tables | " + " | ".join(f"AUC, n={n} | log loss, n={n}" for n in sizes) + " |",
-        "|---|---|" + "---|---|" * len(sizes),
-    ]
-    for point in points:
-        cells = " | ".join(f"{point['auc'][n]:.3f} | {point['log_loss'][n]:.3f}" for n in sizes)
-        lines.append(f"| {point['step']:,} | {point['tables']:,} | {cells} |")
-    return "\n".join(lines) + "\n\n"
+    sizes = list(points[0][measures[0]])
+    columns = ["tables", *(f"{m.replace('_', ' ')}, n={n}" for m in measures for n in sizes)]
+    rows = {
+        f"{point['step']:,}": [
+            f"{point['tables']:,}",
+            *(f"{point[m][n]:.3f}" for m in measures for n in sizes),
+        ]
+        for point in points
+    }
+    about = f"{data['seeds']} seed(s), at most {data['n_test']} test rows; printed by `python -m pretraining curve`"
+    title = "### Learning curve of the last run\n\nRunning average of the weights, one order, "
+    return f"{title}{about}.\n\n{markdown('steps', columns, rows)}\n\n"
+
+
+def _limits(descriptions: dict[str, Any]) -> dict[str, str]:
+    """The largest ranges any model was trained on, and whether any saw drift."""
+    outside, drifted = [], []
+    for task, description in descriptions.items():
+        chain = _chain(description["training"])
+        priors = [run["settings"]["prior"] for run in chain]
+        rows = max(round(p["rows"][1] * p["context"][1]) for p in priors)
+        columns = max(p["wide_features"][1] for p in priors)
+        classes = description["config"]["max_classes"]
+        limit = f", {classes} classes" if classes else ""
+        outside.append(
+            f"The {task} was trained on at most {columns:,} columns, {rows:,} context rows{limit};"
+        )
+        drifted += [task] if any(p.get("drift") for p in priors) else []
+    drift = (
+        f"a small share of synthetic tables with drift (the {' and the '.join(drifted)})"
+        if drifted
+        else "nothing"
+    )
+    return {"outside": " ".join(outside), "drift": drift}

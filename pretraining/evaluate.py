@@ -1,197 +1,267 @@
 """Measure a model on real tables against scikit-learn's methods trained on the same rows.
 
-``python -m pretraining evaluate WEIGHTS --out FOLDER`` writes ``results.json`` and prints a table;
+``python -m pretraining evaluate WEIGHTS --out FOLDER`` writes ``results.json`` and prints tables;
 ``python -m pretraining curve RUN --out FOLDER`` follows the snapshots of a run.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from tabicl._model.tabicl import TabICL
 
+from testtime.errors import InputError, sentence
+
+from .adapting import Predictions, Run, adapted, steps
+from .baselines import Method
 from .checkpoint import read_checkpoint
-from .methods import BASELINES, Method, in_context, load_model
-from .metrics import scores
-from .tables import read_table, split
+from .methods import in_context, load_model, predict_orders
+from .summaries import Record, summary
+from .tables import RealTable, split
+from .tasks import TASKS, Task
 
 SIZES = [32, 128, 512, 1024]
-MEASURES = ("auc", "accuracy", "log_loss", "calibration_error")
+SERVED = [32, 128]
 
 
 @dataclass(frozen=True)
-class Record:
-    """One method, table, size and seed."""
+class Draws:
+    """Which rows are drawn of every table.
 
-    table: str
-    n: int
-    seed: int
-    method: str
-    auc: float
-    accuracy: float
-    log_loss: float
-    calibration_error: float
-    seconds: float
+    Attributes
+    ----------
+    sizes : tuple of int
+        Training rows; a table without enough rows for a size goes without it.
+    seeds : int
+        Number of draws.
+    n_test : int
+        Most test rows.
+    """
+
+    sizes: tuple[int, ...]
+    seeds: int
+    n_test: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """Methods that are measured, and kept, together.
+
+    Attributes
+    ----------
+    name : str
+    run : Run
+    depends_on : str
+        What the numbers follow from besides the rows (a digest of weights, versions): a cell kept under another
+        value is measured again.
+    """
+
+    name: str
+    run: Run
+    depends_on: str
+
+
+def on_same_rows(methods: dict[str, Method]) -> Run:
+    """Every method at every size."""
+
+    def run(table: RealTable, train: dict[int, np.ndarray], test: np.ndarray, seed: int) -> Predictions:
+        for n, rows in train.items():
+            for name, method in methods.items():
+                start = time.process_time()
+                prediction = method(table, rows, test, seed)
+                yield name, n, prediction, time.process_time() - start
+
+    return run
+
+
+def one_and_several_orders(model: TabICL, members: int = 4) -> Run:
+    """The model with the columns as they come, and averaged over ``members`` orders, the first of which is that one."""
+
+    def run(table: RealTable, train: dict[int, np.ndarray], test: np.ndarray, seed: int) -> Predictions:
+        for n, rows in train.items():
+            start = time.process_time()
+            orders = predict_orders(model, table, rows, test, members, seed)
+            seconds = time.process_time() - start
+            yield "model", n, orders[0], seconds / members
+            yield f"model, {members} orders", n, orders.mean(0), seconds
+
+    return run
 
 
 def measure(
-    methods: dict[str, Method], names: Iterable[str], *, sizes: list[int], seeds: int, n_test: int
+    task: Task, blocks: Sequence[Block], names: Iterable[str], draws: Draws, folder: Path | None = None
 ) -> list[Record]:
-    """Every method on every table, size and seed; all methods see the same rows."""
-    records = []
+    """Every block on every table and seed; all methods see the same rows.
+
+    Parameters
+    ----------
+    task : Task
+    blocks : sequence of Block
+    names : iterable of str
+        Tables.
+    draws : Draws
+    folder : Path, optional
+        One file per table, seed and block is kept here, and taken over if the same thing was measured.
+    """
+    records: list[Record] = []
     for name in names:
-        table = read_table(name)
-        for seed in range(seeds):
-            train, test = split(table.y, sizes, n_test, seed)
-            for n, rows in train.items():
-                for method, run in methods.items():
-                    start = time.perf_counter()
-                    with warnings.catch_warnings():
-                        warnings.simplefilter("ignore")  # convergence, categories unseen in 32 rows
-                        probability = run(table, rows, test, seed)
-                    seconds = time.perf_counter() - start
-                    records.append(
-                        Record(name, n, seed, method, **scores(probability, table.y[test]), seconds=seconds)
-                    )
+        table = None
+        for seed in range(draws.seeds):
+            for block in blocks:
+                cell, stamp = None, _stamp(block, draws)
+                if folder is not None:
+                    cell = folder / f"{name.replace(':', '-').replace('/', '-')}-{seed}-{block.name}.json"
+                    kept = _kept(cell, stamp)
+                    if kept is not None:
+                        records += kept
+                        continue
+                table = table or task.read(name)
+                measured = _measure_one(task, block, table, draws, seed)
+                if cell is not None:
+                    data = {"stamp": stamp, "records": [asdict(record) for record in measured]}
+                    write_json(cell, data)
+                records += measured
     return records
 
 
-def summary(records: list[Record]) -> dict[str, dict[str, dict[int, float]]]:
-    """Mean over tables of the mean over seeds: measure -> method -> size -> value.
-
-    A size counts the tables that have it; the same tables for every method.
-    """
-    out: dict[str, dict[str, dict[int, float]]] = {}
-    for measure_name in MEASURES:
-        for method in dict.fromkeys(r.method for r in records):
-            for n in sorted({r.n for r in records}):
-                by_table: dict[str, list[float]] = {}
-                for r in records:
-                    if r.method == method and r.n == n:
-                        by_table.setdefault(r.table, []).append(getattr(r, measure_name))
-                mean = float(np.mean([np.mean(values) for values in by_table.values()]))
-                out.setdefault(measure_name, {}).setdefault(method, {})[n] = mean
+def _measure_one(task: Task, block: Block, table: RealTable, draws: Draws, seed: int) -> list[Record]:
+    train, test = split(table.y, list(draws.sizes), draws.n_test, seed)
+    out = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # convergence, categories unseen in 32 rows
+        for method, n, prediction, seconds in block.run(table, train, test, seed):
+            scores = task.score(prediction, table.y[test])
+            out.append(Record(table.name, n, seed, method, block.name, scores, seconds))
     return out
 
 
-def summary_table(records: list[Record]) -> str:
-    """The summary as Markdown, best value of each column in bold."""
-    data, sizes = summary(records), sorted({r.n for r in records})
-    blocks = []
-    for measure_name in MEASURES:
-        best = max if measure_name in ("auc", "accuracy") else min
-        lines = [
-            f"| {measure_name.replace('_', ' ')} | " + " | ".join(f"n={n}" for n in sizes) + " |",
-            "|---|" + "---|" * len(sizes),
-        ]
-        top = {n: best(round(row[n], 3) for row in data[measure_name].values()) for n in sizes}
-        for method, row in data[measure_name].items():
-            cells = [f"**{row[n]:.3f}**" if round(row[n], 3) == top[n] else f"{row[n]:.3f}" for n in sizes]
-            lines.append(f"| {method} | " + " | ".join(cells) + " |")
-        blocks.append("\n".join(lines))
-    return "\n\n".join(blocks)
+def _stamp(block: Block, draws: Draws) -> dict[str, Any]:
+    return {"depends_on": block.depends_on, "sizes": list(draws.sizes), "n_test": draws.n_test}
 
 
-def per_table(records: list[Record], n: int, measure_name: str = "auc") -> str:
-    """One measure at one size, a row per table, a column per method, as Markdown."""
-    methods = list(dict.fromkeys(r.method for r in records))
-    lines = [f"| {measure_name}, n={n} | " + " | ".join(methods) + " |", "|---|" + "---|" * len(methods)]
-    for table in dict.fromkeys(r.table for r in records if r.n == n):
-        cells = []
-        for method in methods:
-            values = [
-                getattr(r, measure_name) for r in records if (r.table, r.n, r.method) == (table, n, method)
-            ]
-            cells.append(f"{np.mean(values):.3f}")
-        lines.append(f"| {table} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def _kept(cell: Path, stamp: dict[str, Any]) -> list[Record] | None:
+    if not cell.exists():
+        return None
+    data = json.loads(cell.read_text(encoding="utf-8"))
+    return [Record(**record) for record in data["records"]] if data["stamp"] == stamp else None
 
 
-def paired_table(records: list[Record], method: str, measure_name: str) -> str:
-    """Difference to each other method, table by table: mean, its standard error over tables, tables won."""
-    sizes = sorted({r.n for r in records})
-    means: dict[tuple[str, str, int], float] = {}
-    for key in {(r.table, r.method, r.n) for r in records}:
-        means[key] = np.mean([getattr(r, measure_name) for r in records if (r.table, r.method, r.n) == key])
-    sign = 1 if measure_name in ("auc", "accuracy") else -1
-    title = f"{measure_name.replace('_', ' ')}, {method} minus"
-    lines = [f"| {title} | " + " | ".join(f"n={n}" for n in sizes) + " |", "|---|" + "---|" * len(sizes)]
-    for other in dict.fromkeys(r.method for r in records):
-        if other == method:
-            continue
-        cells = []
-        for n in sizes:
-            tables = [t for t, m, size in means if m == method and size == n]
-            gap = np.array([means[t, method, n] - means[t, other, n] for t in tables])
-            error = gap.std(ddof=1) / len(gap) ** 0.5 if len(gap) > 1 else np.nan
-            cells.append(f"{gap.mean():+.3f} ± {error:.3f}, {int((sign * gap > 0).sum())}/{len(gap)}")
-        lines.append(f"| {other} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def task_of(model: TabICL) -> Task:
+    """The task a model's head is for."""
+    return TASKS["classifier" if model.max_classes else "regressor"]
 
 
-def evaluate(
+def digest(path: Path) -> str:
+    """The sha256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def blocks_of(
     weights: Path,
-    names: Iterable[str],
     *,
-    sizes: list[int] | None = None,
-    seeds: int = 2,
-    n_test: int = 800,
     average: bool = True,
     baselines: bool = True,
-) -> list[Record]:
-    """The model, once and averaged over four orders of columns and classes, and the baselines."""
-    model = load_model(weights, average=average)
-    methods = {"model": in_context(model, 1), "model, 4 orders": in_context(model, 4)}
-    if baselines:
-        methods |= BASELINES
-    return measure(methods, names, sizes=sizes or SIZES, seeds=seeds, n_test=n_test)
+    served: Sequence[int] = (),
+    step_counts: Sequence[int] = (),
+) -> tuple[Task, list[Block]]:
+    """What ``evaluate`` measures.
 
-
-def baselines_of(path: Path, rows: dict[str, object]) -> list[Record]:
-    """The baselines' records of earlier results.
+    Parameters
+    ----------
+    weights : Path
+        Exported weights, or a checkpoint.
+    average : bool
+        Of a checkpoint, take the running average rather than the last weights.
+    baselines : bool
+        Measure scikit-learn's methods as well.
+    served : sequence of int
+        Context rows that the package's estimator serves; empty leaves it out.
+    step_counts : sequence of int
+        Numbers of steps to compare at 128 context rows; empty leaves it out.
 
     Raises
     ------
-    ValueError
-        If they were measured on other tables, sizes, seeds or numbers of test rows.
+    InputError
+        If the estimator is asked for and the package ships other weights.
     """
-    records, about = read_results(path)
-    for key, value in rows.items():
-        if about[key] != value:
-            raise ValueError(
-                f"{path} has {key}={about[key]}, but {value} was asked for: measure the baselines again."
+    model, sha = load_model(weights, average=average), digest(weights)
+    task = task_of(model)
+    depends = f"{sha} {'average' if average else 'last'}"
+    blocks = [Block("model", one_and_several_orders(model), depends)]
+    if baselines:
+        sklearn = f"scikit-learn {version('scikit-learn')}"
+        blocks.append(Block("baselines", on_same_rows(task.baselines), sklearn))
+    if served:
+        shipped = files("testtime.backbones") / "weights" / f"{task.name}.safetensors"
+        if not shipped.is_file() or hashlib.sha256(shipped.read_bytes()).hexdigest() != sha:
+            raise InputError(
+                sentence(
+                    f"--adapted with {weights}, which are not the weights the package ships",
+                    expected=f"the {task.name}.safetensors of the package",
+                    why="the estimator knows no others",
+                    remedy="Export into src/testtime/backbones/weights first, or leave --adapted out",
+                )
             )
-    return [r for r in records if r.method in BASELINES]
+        blocks.append(Block("adapted", adapted(served), f"{sha} {list(served)}"))
+    if step_counts:
+        counts = sorted({0, *step_counts})
+        blocks.append(Block("steps", steps(model, counts), f"{depends} {counts}"))
+    return task, blocks
 
 
-def curve(
-    run: Path, names: list[str], *, sizes: list[int], seeds: int, n_test: int
-) -> list[dict[str, object]]:
-    """Mean scores of the running average of every snapshot of a run."""
-    points: list[dict[str, object]] = []
+def curve(run: Path, names: Sequence[str] | None, draws: Draws, *, development: bool) -> list[dict[str, Any]]:
+    """Mean scores of the running average of every snapshot of a run.
+
+    Parameters
+    ----------
+    run : Path
+    names : sequence of str, optional
+        Tables; by default those of the task.
+    draws : Draws
+    development : bool
+        The development tables, where ``names`` is not given.
+    """
+    points: list[dict[str, Any]] = []
     for snapshot in sorted(run.glob("step-*.safetensors")):
-        records = measure(
-            {"model": in_context(load_model(snapshot), 1)}, names, sizes=sizes, seeds=seeds, n_test=n_test
-        )
-        means = {name: rows["model"] for name, rows in summary(records).items()}
+        model = load_model(snapshot)
+        task = task_of(model)
+        chosen = names or (task.development if development else task.reported)
+        block = Block("model", on_same_rows({"model": in_context(model)}), "")
+        means = summary(measure(task, [block], chosen, draws))
         _, counters, _ = read_checkpoint(snapshot)
-        points.append({"step": counters["step"], "tables": counters["tables"], **means})
+        point = {"task": task.name, "step": counters["step"], "tables": counters["tables"]}
+        for name, rows in means.items():
+            point[name] = {n: value["mean"] for n, value in rows["model"].items()}
+        points.append(point)
     return points
 
 
-def write_results(path: Path, records: list[Record], about: dict[str, object]) -> None:
+def write_results(path: Path, records: list[Record], about: dict[str, Any]) -> None:
     """Results and what they were measured with, as JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data = {"about": about, "summary": summary(records), "records": [asdict(r) for r in records]}
-    path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    write_json(
+        path, {"about": about, "summary": summary(records), "records": [asdict(record) for record in records]}
+    )
 
 
-def read_results(path: Path) -> tuple[list[Record], dict[str, object]]:
+def read_results(path: Path) -> tuple[list[Record], dict[str, Any]]:
     """What :func:`write_results` wrote."""
     data = json.loads(path.read_text(encoding="utf-8"))
-    return [Record(**r) for r in data["records"]], data["about"]
+    return [Record(**record) for record in data["records"]], data["about"]
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write under another name and rename, so that a kill leaves no half file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    part.replace(path)

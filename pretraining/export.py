@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
+from testtime.errors import InputError, sentence
+
 from .checkpoint import part, read_checkpoint
 from .prior.columns import CLIP, RANK_WEIGHT
 
@@ -53,6 +55,11 @@ def export(checkpoint: Path, folder: Path, *, average: bool = True, half: bool =
     -------
     dict
         What was written to ``TASK.json``.
+
+    Raises
+    ------
+    InputError
+        If the weights the run started from have been replaced since.
     """
     tensors, counters, settings = read_checkpoint(checkpoint)
     weights = part(tensors, "model.")
@@ -67,7 +74,8 @@ def export(checkpoint: Path, folder: Path, *, average: bool = True, half: bool =
     )
     entries = [entry for entry in entries if entry["step"] <= counters["step"]]
     validation = [entry for entry in entries if "loss_ema" in entry]
-    started_from = _started_from(settings["train"])
+    begun = next((entry["start_sha256"] for entry in entries if "start_sha256" in entry), None)
+    started_from = _started_from(settings["train"], begun)
     description = {
         "format": 1,
         "architecture": "tabicl._model.tabicl.TabICL (tabicl >= 2.2, < 3)",
@@ -102,13 +110,22 @@ def export(checkpoint: Path, folder: Path, *, average: bool = True, half: bool =
     return description
 
 
-def _started_from(train: dict[str, Any]) -> dict[str, Any] | None:
+def _started_from(train: dict[str, Any], sha256: str | None) -> dict[str, Any] | None:
     """What the run began with; the path itself says nothing elsewhere, so only the file name stays in the settings."""
     if train.get("start_from") is None:
         return None
     weights = Path(train["start_from"])
     train["start_from"] = weights.name
     earlier = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
+    if sha256 not in (None, earlier["sha256"]):
+        raise InputError(
+            sentence(
+                f"{weights} has sha256 {earlier['sha256'][:12]}",
+                expected=f"{sha256[:12]}, which the run started from",
+                why="the export records how those weights were trained",
+                remedy="Put them back, with their JSON, or export this run before the one that replaced them",
+            )
+        )
     return {"sha256": earlier["sha256"], "training": earlier["training"]}
 
 

@@ -1,12 +1,17 @@
-"""Scores of probabilistic predictions."""
+"""Scores of predictions: class probabilities, or numbers and quantiles."""
 
 from __future__ import annotations
 
 import numpy as np
+import torch
 from sklearn.metrics import roc_auc_score
 
+from testtime.adapt.losses import pinball
 
-def scores(probability: np.ndarray, y: np.ndarray) -> dict[str, float]:
+HIGHER_IS_BETTER = ("auc", "accuracy")
+
+
+def classification_scores(probability: np.ndarray, y: np.ndarray) -> dict[str, float]:
     """AUC (one against the rest, mean over the classes that occur), accuracy, log loss and calibration error.
 
     Parameters
@@ -45,3 +50,58 @@ def calibration_error(probability: np.ndarray, y: np.ndarray, n_bins: int = 10) 
         inside = bins == b
         total += inside.mean() * abs(hit[inside].mean() - confidence[inside].mean())
     return float(total)
+
+
+def regression_scores(prediction: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """RMSE, MAE and, of quantiles, CRPS; all in standard deviations of the test targets, so that tables compare.
+
+    Parameters
+    ----------
+    prediction : ndarray of shape (rows,) or (rows, K)
+        Points, or quantiles at the levels ``k / (K + 1)``. The point of a row of quantiles is their mean for RMSE and
+        the middle one for MAE.
+    y : ndarray of shape (rows,)
+        Targets that are not all equal.
+
+    Returns
+    -------
+    dict
+        ``rmse`` (1 is no better than the mean of the test targets), ``mae`` and, of quantiles, ``crps``.
+
+    >>> scores = regression_scores(np.array([1.0, 1.0]), np.array([0.0, 2.0]))
+    >>> scores["rmse"], scores["mae"]
+    (1.0, 1.0)
+    """
+    scale = y.std()
+    if prediction.ndim == 1:
+        mean, middle = prediction, prediction
+    else:
+        mean, middle = prediction.mean(1), np.median(prediction, axis=1)
+    out = {
+        "rmse": float(np.sqrt(np.mean((mean - y) ** 2)) / scale),
+        "mae": float(np.mean(np.abs(middle - y)) / scale),
+    }
+    if prediction.ndim == 2:
+        out["crps"] = float(crps(prediction, y).mean() / scale)
+    return out
+
+
+def crps(quantiles: np.ndarray, y: np.ndarray) -> np.ndarray:
+    r"""Continuous ranked probability score of each row, from K quantiles at the levels ``k / (K + 1)``.
+
+    .. math:: \mathrm{CRPS}(F, y) = 2 \int_0^1 \rho_\tau\big(y - F^{-1}(\tau)\big)\,d\tau
+
+    with the pinball loss :math:`\rho_\tau`; the integral is the mean over the levels. (Gneiting and Raftery, 2007,
+    "Strictly Proper Scoring Rules, Prediction, and Estimation", JASA 102, section 4.2.)
+
+    Parameters
+    ----------
+    quantiles : ndarray of shape (rows, K)
+    y : ndarray of shape (rows,)
+
+    Returns
+    -------
+    ndarray of shape (rows,)
+        In the units of ``y``.
+    """
+    return 2 * pinball(torch.from_numpy(quantiles), torch.from_numpy(y)).numpy()

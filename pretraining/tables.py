@@ -1,4 +1,4 @@
-"""Real tables for the evaluation: which ones, how encoded, how split.
+"""Real classification tables for the evaluation: which ones, how encoded, how split.
 
 Choices (prior, schedule, which weights to ship) may look at ``DEVELOPMENT`` tables and at synthetic
 validation loss. ``REPORTED`` tables are only ever measured.
@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
+from testtime.errors import InputError, sentence
 from testtime.tasks.tables import load_table
 
 DEVELOPMENT = (
@@ -56,8 +58,8 @@ class RealTable:
     name : str
     x : ndarray of shape (rows, columns), float32
         Categories as ordinal codes in sorted order, missing as NaN.
-    y : ndarray of shape (rows,), int64
-        Class codes.
+    y : ndarray of shape (rows,), int64 or float64
+        Class codes, or numeric targets.
     categorical : ndarray of shape (columns,), bool
     """
 
@@ -68,22 +70,36 @@ class RealTable:
 
 
 def read_table(name: str) -> RealTable:
-    """Load and encode one table; constant columns are dropped."""
+    """Load and encode one classification table."""
     table = load_table(name)
+    x, categorical = encode(table.X)
+    y = np.unique(table.target.astype(str).to_numpy(), return_inverse=True)[1].astype(np.int64)
+    return RealTable(name, x, y, categorical)
+
+
+def encode(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Columns as numbers, text as ordinal codes, missing as NaN; constant and empty columns are dropped.
+
+    Returns
+    -------
+    x : ndarray of shape (rows, columns), float32
+    categorical : ndarray of shape (columns,), bool
+        Which columns hold codes.
+    """
     columns, categorical = [], []
-    for column in table.X.columns:
-        values = table.X[column]
-        is_category = str(values.dtype) == "category" or values.dtype == object
+    for name in frame.columns:
+        values = frame[name]
+        is_category = not pd.api.types.is_numeric_dtype(values.dtype)
         if is_category:
             codes = values.astype("category").cat.codes.to_numpy(np.float32)
             numbers = np.where(codes < 0, np.nan, codes)
         else:
             numbers = values.to_numpy(np.float64, na_value=np.nan)
-        if np.nanmax(numbers) > np.nanmin(numbers):
+        present = numbers[~np.isnan(numbers)]
+        if len(present) and present.max() > present.min():
             columns.append(numbers.astype(np.float32))
             categorical.append(is_category)
-    y = np.unique(table.target.astype(str).to_numpy(), return_inverse=True)[1].astype(np.int64)
-    return RealTable(name, np.stack(columns, axis=1), y, np.array(categorical))
+    return np.stack(columns, axis=1), np.array(categorical)
 
 
 def split(
@@ -95,8 +111,8 @@ def split(
 
     Parameters
     ----------
-    y : ndarray of int
-        Class codes.
+    y : ndarray
+        Class codes (integers), or numeric targets (floating).
     sizes : list of int
         Training sizes; those that leave fewer than 100 test rows are dropped.
     n_test : int
@@ -110,12 +126,29 @@ def split(
         Row numbers by size.
     test : ndarray
         Row numbers.
+
+    Raises
+    ------
+    InputError
+        If no size is left.
     """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(y))
-    first = np.array([np.flatnonzero(y[order] == c)[0] for c in np.unique(y)])
-    order = np.concatenate([order[np.sort(first)], np.delete(order, first)])
-    usable = [n for n in sizes if len(np.unique(y)) <= n <= len(y) - 100]
+    fewest = 1
+    if not np.issubdtype(y.dtype, np.floating):
+        first = np.array([np.flatnonzero(y[order] == c)[0] for c in np.unique(y)])
+        order = np.concatenate([order[np.sort(first)], np.delete(order, first)])
+        fewest = len(first)
+    usable = [n for n in sizes if fewest <= n <= len(y) - 100]
+    if not usable:
+        raise InputError(
+            sentence(
+                f"sizes {sizes} of a table with {len(y):,} rows",
+                expected=f"a size from {fewest} to {len(y) - 100}",
+                why="every class must be in the training rows, and 100 rows must be left for the test",
+                remedy="Pass other --sizes",
+            )
+        )
     largest = max(usable)
     test = order[largest : largest + n_test]
     return {n: order[:n] for n in usable}, test

@@ -6,10 +6,12 @@ count), provided that the schedule is driven by steps alone (``budget_seconds`` 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -138,14 +140,19 @@ def train(
     """
     folder.mkdir(parents=True, exist_ok=True)
     clock = clock or (time.process_time if config.train.clock == "cpu" else time.monotonic)
-    state, last = make_state(config), folder / "last.safetensors"
+    last = folder / "last.safetensors"
     resumed = last.exists()
+    # The weights a run began with may be gone, or others, when it is continued: the checkpoint has its own.
+    begun = replace(config.train, start_from=None) if resumed else config.train
+    state = make_state(replace(config, train=begun))
     if resumed:
         restore(state, last)
         _rewind_log(folder, state.step)
     plain = config.to_dict()
     begin = {"event": "resume" if resumed else "start", "step": state.step, "pool_tables": len(pool or ())}
     begin |= {"threads": torch.get_num_threads(), "torch": torch.__version__, "config": plain}
+    if begun.start_from:
+        begin["start_sha256"] = hashlib.sha256(Path(begun.start_from).read_bytes()).hexdigest()
     _log(folder, begin)
     before, saved_at, done = clock() - state.seconds, clock(), 0
     window: list[tuple[float, int, float]] = [(state.seconds, state.tables, math.nan)]

@@ -51,6 +51,11 @@ class PriorConfig:
     roughen, missing, drift, plain_scale : float
         Shares of batches with column defects, with missing values, with temporal drift, and standardised
         without the rank half.
+    label_noise : float
+        Share of tables some of whose rows have the label of another row.
+    levels, tails, useless, imbalance : bool
+        Whether there are columns with few levels and codes; heavy-tailed columns (and numeric targets); duplicated
+        and uninformative columns among the defects; classes of unequal size by design.
     """
 
     regression: bool = False
@@ -81,6 +86,11 @@ class PriorConfig:
     missing: float = 0.12
     drift: float = 0.0
     plain_scale: float = 0.1
+    label_noise: float = 0.3
+    levels: bool = True
+    tails: bool = True
+    useless: bool = True
+    imbalance: bool = True
 
 
 @dataclass(frozen=True)
@@ -115,7 +125,8 @@ def sample_batch(config: PriorConfig, seed: int, step: int, pool: Pool | None = 
     pool : Pool, optional
         Pre-generated tables; without it their share goes to the other sources.
     """
-    draws = Draws((seed * 1_000_003 + step) * 2_654_435_761 % (1 << 62))
+    switches = {name: getattr(config, name) for name in ("levels", "tails", "useless", "imbalance")}
+    draws = Draws((seed * 1_000_003 + step) * 2_654_435_761 % (1 << 62), **switches)
     wide = draws.coin(config.wide_share)
     n_features = draws.log_integer(*(config.wide_features if wide else config.features))
     n_rows = min(draws.log_integer(*config.rows), max(config.rows[0], config.cells // n_features))
@@ -170,13 +181,13 @@ def _draw_tables(
         elif kind == "classes" and n_classes is not None:
             x, y = class_tables(draws, n_rows, n_features, n_classes)
         else:
-            coded = kind == "additive" and draws.coin(0.6)
+            coded = kind == "additive" and draws.coin(0.6) and config.levels
             x = base_features(draws, drawn, n_rows, n_features, discrete=coded)
             y = FUNCTIONS[kind](draws, x, n_classes)
         rough = config.roughen / 2 if kind == "pool" else config.roughen
         x = roughen(draws, x) if draws.coin(rough) else x
         if n_classes is not None:
-            y = flip(draws, y)
+            y = flip(draws, y, config.label_noise)
         elif kind != "pool":
             y = finish_target(draws, y)
         parts.append(select(draws, x, y, size) if drawn > size else (x, y))

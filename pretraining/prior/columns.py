@@ -93,31 +93,31 @@ def roughen(draws: Draws, x: Tensor) -> Tensor:
         rate = draws.uniform(n_tables, 1, 1, high=high) * draws.bernoulli(share_of_tables, n_tables, 1, 1)
         return draws.bernoulli(rate, n_tables, 1, n_features)
 
-    if draws.coin(0.4):
+    if draws.coin(0.4) and draws.tails:
         skew = draws.log_uniform(n_tables, 1, n_features, low=0.3, high=2.5)
         x = torch.where(
             some(0.6, 1.2),
             (skew * x).clamp(-12, 12).exp() * (1 - 2.0 * draws.bernoulli(0.3, n_tables, 1, n_features)),
             x,
         )
-    if draws.coin(0.25):
+    if draws.coin(0.25) and draws.tails:
         power = draws.log_uniform(n_tables, 1, n_features, low=0.4, high=3.0)
         x = torch.where(some(0.5, 1.0), x.sign() * x.abs().pow(power), x)
     if draws.coin(0.25):
         x = torch.where(
             some(0.5, 1.2), torch.relu(x - draws.uniform(n_tables, 1, n_features, low=-0.5, high=1.5)), x
         )
-    if draws.coin(0.4):
+    if draws.coin(0.4) and draws.levels:
         x = torch.where(some(0.6, 1.2), to_levels(draws, x, 2), x)
-    if draws.coin(0.4):
+    if draws.coin(0.4) and draws.levels:
         x = torch.where(some(0.6, 1.2), to_levels(draws, x, draws.log_integer(3, 32)), x)
     if draws.coin(0.2):
         step = draws.log_uniform(n_tables, 1, n_features, low=0.1, high=1.0)
         x = torch.where(some(0.6, 1.2), torch.round(x / step) * step, x)
-    if draws.coin(0.35):
+    if draws.coin(0.35) and draws.useless:
         shuffled = x.gather(1, draws.uniform(n_tables, n_rows, n_features).argsort(1))
         x = torch.where(some(0.7, 0.9), shuffled, x)
-    if draws.coin(0.15):
+    if draws.coin(0.15) and draws.useless:
         twin = x.gather(2, draws.permutations(n_tables, n_features)[:, None].expand(-1, n_rows, -1))
         x = torch.where(
             some(0.7, 0.6), twin + 0.3 * draws.uniform(n_tables, 1, 1) * draws.normal(*x.shape), x

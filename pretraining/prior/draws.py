@@ -21,9 +21,20 @@ class Draws:
     ----------
     seed : int
         Any non-negative integer below 2**63.
+    levels, tails, useless, imbalance : bool
+        Ingredients of the prior, see ``PriorConfig``; they travel with the draws because they act deep inside.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        levels: bool = True,
+        tails: bool = True,
+        useless: bool = True,
+        imbalance: bool = True,
+    ) -> None:
+        self.levels, self.tails, self.useless, self.imbalance = levels, tails, useless, imbalance
         self.scalar = random.Random(seed)
         self.generator = torch.Generator().manual_seed(seed)
 

@@ -42,7 +42,7 @@ def base_features(
             x = 0.7 * x + centres.gather(1, which)
     x = unit(x)
     share = "all" if discrete else draws.pick({"none": 0.5, "some": 0.3, "all": 0.2})
-    if share != "none":
+    if share != "none" and draws.levels:
         chosen = draws.bernoulli(0.5 if share == "some" else 1.0, n_tables, 1, n_features)
         few = 2 if draws.coin(0.5) else 6
         x = torch.where(chosen, to_levels(draws, x, few), x)

@@ -24,7 +24,7 @@ def draw_class_counts(draws: Draws, n_tables: int) -> Tensor:
 
 def draw_shares(draws: Draws, n_classes: Tensor) -> Tensor:
     """Class shares (B, MAX_CLASSES): balanced to strongly imbalanced, zero beyond the class count."""
-    concentration = draws.log_uniform(len(n_classes), 1, low=0.15, high=2.0)
+    concentration = draws.log_uniform(len(n_classes), 1, low=0.15, high=2.0) * draws.imbalance
     weight = (draws.normal(len(n_classes), MAX_CLASSES) * concentration).exp()
     weight = weight * (torch.arange(MAX_CLASSES) < n_classes[:, None])
     return weight / weight.sum(1, keepdim=True)
@@ -70,6 +70,7 @@ def from_logits(draws: Draws, logits: Tensor, n_classes: Tensor | None) -> Tenso
     if n_classes is None:
         return logits[:, :, 0] if draws.coin(0.6) else unit(logits[:, :, :2]).max(2).values
     bias = draws.normal(len(logits), 1, MAX_CLASSES) * draws.uniform(len(logits), 1, 1, high=0.8)
+    bias = bias * draws.imbalance
     noise = draws.uniform(len(logits), 1, 1, low=-0.3, high=0.4).clamp_min(0)
     logits = unit(logits) + bias
     if draws.coin(0.6):
@@ -89,8 +90,8 @@ def from_cells(draws: Draws, cell: Tensor, n_cells: int, n_classes: Tensor | Non
     return deal.gather(1, cell)
 
 
-def flip(draws: Draws, y: Tensor) -> Tensor:
-    """Label noise: in 30% of the tables, up to a quarter of the rows take the label of another row."""
-    rate = draws.uniform(len(y), 1, low=0.0, high=0.25) * draws.bernoulli(0.3, len(y), 1)
+def flip(draws: Draws, y: Tensor, share: float) -> Tensor:
+    """Label noise: in a share of the tables, up to a quarter of the rows take the label of another row."""
+    rate = draws.uniform(len(y), 1, low=0.0, high=0.25) * draws.bernoulli(share, len(y), 1)
     other = y.gather(1, draws.permutations(*y.shape))
     return torch.where(draws.bernoulli(rate, *y.shape), other, y)

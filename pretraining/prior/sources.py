@@ -29,13 +29,13 @@ def causes(draws: Draws, n_tables: int, n_rows: int, width: int) -> Tensor:
         kind = draws.pick(["normal", "normal", "uniform", "heavy", "clusters", "levels"])
         if kind == "uniform":
             part.copy_(draws.uniform(*part.shape, low=-1.7, high=1.7))
-        elif kind == "heavy":
+        elif kind == "heavy" and draws.tails:
             part.mul_((0.5 * draws.normal(*part.shape)).exp())
         elif kind == "clusters":
             part.mul_(0.4).add_(
                 draws.bernoulli(draws.uniform(n_tables, 1, part.shape[2]), *part.shape).float() * 2 - 1
             )
-        elif kind == "levels":
+        elif kind == "levels" and draws.levels:
             part.copy_(torch.round(part * draws.uniform(n_tables, 1, part.shape[2], low=0.5, high=2.0)))
     return out
 
@@ -115,6 +115,8 @@ def class_tables(draws: Draws, n_rows: int, n_features: int, n_classes: Tensor) 
         return value.gather(1, pick)
 
     kind = draws.pick({"gaussian": 0.45, "bits": 0.15, "counts": 0.2, "levels": 0.2})
+    if kind in ("bits", "levels") and not draws.levels:
+        kind = "gaussian"
     effect = draws.normal(n_tables, n_clusters, n_features) * informative
     if kind == "gaussian":
         spread = (

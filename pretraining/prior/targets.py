@@ -23,15 +23,15 @@ def finish_target(draws: Draws, y: Tensor) -> Tensor:
     uneven = torch.where(some(0.2), (0.6 * y).clamp(-3, 3).exp(), torch.ones(()))
     noise = draws.normal(*y.shape)
     heavy = noise / draws.uniform(*y.shape, low=0.05).sqrt()
-    y = y + level * uneven * torch.where(some(0.15), heavy, noise)
+    y = y + level * uneven * torch.where(some(0.15) & draws.tails, heavy, noise)
     skew = draws.log_uniform(n_tables, 1, low=0.2, high=1.2)
-    y = torch.where(some(0.25), (skew * y).clamp(-8, 8).exp(), y)
+    y = torch.where(some(0.25) & draws.tails, (skew * y).clamp(-8, 8).exp(), y)
     y = torch.where(some(0.08), y.sign() * y.abs().pow(draws.uniform(n_tables, 1, low=0.5, high=2.0)), y)
     cut = draws.uniform(n_tables, 1, low=-1.5, high=0.3)
     y = torch.where(some(0.08), torch.maximum(y, cut), y)
     step = draws.log_uniform(n_tables, 1, low=0.05, high=0.7)
     y = torch.where(some(0.15), torch.round(y / step) * step, y)
-    wild = draws.bernoulli(0.01, *y.shape) & some(0.08)
+    wild = draws.bernoulli(0.01, *y.shape) & some(0.08) & draws.tails
     return torch.where(wild, 6 * draws.normal(*y.shape), y)
 
 

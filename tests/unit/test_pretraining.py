@@ -1,4 +1,4 @@
-"""The training loop, export and evaluation, on tiny models."""
+"""The training loop and the export, on tiny models."""
 
 import hashlib
 import json
@@ -11,54 +11,15 @@ import torch
 from safetensors.torch import load_file
 
 import pretraining
-from pretraining.ablation import variants
-from pretraining.card import write_card
 from pretraining.checkpoint import read_checkpoint
 from pretraining.config import Config, TrainConfig, load_config
-from pretraining.evaluate import (
-    Record,
-    baselines_of,
-    measure,
-    paired_table,
-    summary,
-    summary_table,
-    write_results,
-)
 from pretraining.export import export
-from pretraining.methods import in_context, load_model, predict
-from pretraining.metrics import scores
-from pretraining.model import SMALL, build_model, lean_logits
-from pretraining.pool import POOL_FEATURES, POOL_ROWS, Pool
-from pretraining.prior import MAX_CLASSES, PriorConfig, sample_batch
-from pretraining.tables import RealTable, split
+from pretraining.methods import class_orders, load_model
+from pretraining.model import build_model, lean_logits
+from pretraining.prior import sample_batch
 from pretraining.train import learning_rate, make_state, progress, train, train_step
-
-TINY = {
-    **SMALL,
-    "embed_dim": 8,
-    "col_num_blocks": 1,
-    "col_num_inds": 4,
-    "row_num_blocks": 1,
-    "icl_num_blocks": 2,
-}
-TINY |= {"row_num_cls": 2, "icl_nhead": 2}
-SMALL_PRIOR = PriorConfig(cells=1500, rows=(32, 64), features=(2, 6), wide_share=0.0, kinds_per_batch=2)
-
-
-def tiny_config(**changes) -> Config:
-    settings = {"steps": 8, "warmup_steps": 2, "validation_batches": 1, "log_every": 2, "validate_every": 100}
-    return Config(TrainConfig(**(settings | changes)), SMALL_PRIOR, TINY)
-
-
-def make_pool() -> Pool:
-    rng = torch.Generator().manual_seed(0)
-    x = torch.zeros(3, POOL_ROWS, POOL_FEATURES, dtype=torch.float16)
-    width = torch.tensor([2, 5, 20])
-    for i, w in enumerate(width.tolist()):
-        x[i, :, :w] = torch.randn(POOL_ROWS, w, generator=rng).half()
-    y = (x[:, :, 0] > 0).to(torch.uint8)
-    return Pool(x, y, width)
-
+from tests.support.pretraining import SMALL_PRIOR, TINY, make_pool, tiny_config
+from testtime.errors import InputError
 
 # --- the model and the loop
 
@@ -140,7 +101,7 @@ def test_the_shipped_configuration_is_valid_and_unknown_settings_are_refused(tmp
         load_config(wrong)
 
 
-# --- export and evaluation
+# --- export
 
 
 @pytest.fixture(scope="module")
@@ -160,8 +121,8 @@ def test_exported_weights_predict_what_the_checkpoint_predicts(run_folder, tmp_p
     x, y = rng.normal(size=(40, 3)).astype(np.float32), rng.integers(0, 3, 40)
     exported = load_model(tmp_path / "classifier.safetensors")
     original = load_model(run_folder / "last.safetensors", average=average)
-    got = predict(exported, x[:30], y[:30], x[30:], 2, 0)
-    assert np.array_equal(got, predict(original, x[:30], y[:30], x[30:], 2, 0))
+    got = class_orders(exported, x[:30], y[:30], x[30:], 2, 0)
+    assert np.array_equal(got, class_orders(original, x[:30], y[:30], x[30:], 2, 0))
     tensors, _, _ = read_checkpoint(run_folder / "last.safetensors")
     name = "icl_predictor.decoder.0.weight"
     assert torch.equal(
@@ -177,96 +138,83 @@ def test_half_precision_export_stays_close(run_folder, tmp_path):
     x, y = rng.normal(size=(40, 3)).astype(np.float32), rng.integers(0, 2, 40)
     half, full = (load_model(tmp_path / name / "classifier.safetensors") for name in ("half", "full"))
     assert (
-        abs(predict(half, x[:30], y[:30], x[30:], 1, 0) - predict(full, x[:30], y[:30], x[30:], 1, 0)).max()
+        abs(
+            class_orders(half, x[:30], y[:30], x[30:], 1, 0)
+            - class_orders(full, x[:30], y[:30], x[30:], 1, 0)
+        ).max()
         < 5e-3
     )
 
 
-def test_class_codes_are_put_back_after_every_permutation(monkeypatch):
-    def sure_of_the_first_row(model, x, y):
-        logits = torch.zeros(1, x.shape[1] - y.shape[1], MAX_CLASSES)
-        logits[:, :, int(y[0, 0])] = 50.0
-        return logits
-
-    monkeypatch.setattr("pretraining.methods.lean_logits", sure_of_the_first_row)
-    x, y = np.random.default_rng(1).normal(size=(60, 4)).astype(np.float32), np.arange(60) % 3
-    probability = predict(None, x[2:50], y[2:50], x[50:], 6, 0)
-    np.testing.assert_allclose(probability, np.tile([0.0, 0.0, 1.0], (10, 1)), atol=1e-6)
+# --- continuing from exported weights, and the clock
 
 
-def test_every_ablation_leaves_out_one_thing():
-    prior = PriorConfig()
-    made = variants(prior)
-    assert made["full"] == prior
-    changed = [name for name, other in made.items() if other != prior]
-    assert len(changed) == len(made) - 1
-    assert all(sum(other.sources.values()) > 0 for other in made.values())
+def test_fitting_tensors_are_taken_and_the_others_stay_at_their_seed(run_folder, tmp_path):
+    export(run_folder / "last.safetensors", tmp_path)
+    given = load_file(tmp_path / "classifier.safetensors")
+    plain = tiny_config(seed=9)
+    numeric = {**TINY, "max_classes": 0, "num_quantiles": 9}
+    started = replace(plain.train, start_from=str(tmp_path / "classifier.safetensors"))
+    prior = replace(SMALL_PRIOR, regression=True)
+    state = make_state(Config(started, prior, numeric))
+    own = build_model(numeric, 9).state_dict()
+    taken = {name for name in own if given[name].shape == own[name].shape}
+    assert {name.split(".")[0] for name in set(own) - taken} == {"col_embedder", "icl_predictor"}
+    assert all("y_encoder" in name or "decoder" in name for name in set(own) - taken)
+    for name, value in state.model.state_dict().items():
+        assert torch.equal(value, given[name] if name in taken else own[name]), name
+    for name, value in state.ema.items():
+        assert torch.equal(value, state.model.state_dict()[name])
 
 
-def test_the_card_refuses_results_of_other_weights(run_folder, tmp_path):
-    description = export(run_folder / "last.safetensors", tmp_path)
-    record = Record("t", 128, 0, "model", 0.9, 0.8, 0.4, 0.05, 0.1)
-    about = {"sha256": description["sha256"], "seeds": 1, "n_test": 100}
-    write_results(tmp_path / "results.json", [record], about)
-    text = write_card(tmp_path / "classifier.json", tmp_path / "results.json", tmp_path / "CARD.md")
-    assert description["sha256"] in text
-    assert "| model | **0.900** |" in text
-    write_results(tmp_path / "results.json", [record], about | {"sha256": "0" * 64})
-    rows = {"seeds": 1, "n_test": 100}
-    assert baselines_of(tmp_path / "results.json", rows) == []
-    with pytest.raises(ValueError, match="seeds=1, but 2"):
-        baselines_of(tmp_path / "results.json", rows | {"seeds": 2})
-    with pytest.raises(ValueError, match="the results are of weights 000000000000"):
-        write_card(tmp_path / "classifier.json", tmp_path / "results.json", tmp_path / "CARD.md")
+def test_a_run_that_was_started_from_weights_says_so_when_it_is_exported(run_folder, tmp_path):
+    first = export(run_folder / "last.safetensors", tmp_path / "first")
+    settings = tiny_config(start_from=str(tmp_path / "first" / "classifier.safetensors"))
+    train(settings, tmp_path / "run")
+    second = export(tmp_path / "run" / "last.safetensors", tmp_path / "second")
+    assert second["training"]["started_from"] == {"sha256": first["sha256"], "training": first["training"]}
+    assert second["training"]["settings"]["train"]["start_from"] == "classifier.safetensors"
+    assert str(tmp_path) not in (tmp_path / "second" / "classifier.json").read_text()
 
 
-def test_split_is_nested_disjoint_and_has_every_class():
-    y = np.repeat([0, 1, 2], [900, 95, 5])
-    train_rows, test = split(y, [32, 128, 512, 1024], 300, 0)
-    assert list(train_rows) == [32, 128, 512]
-    assert set(train_rows[32]) < set(train_rows[128]) < set(train_rows[512])
-    assert not set(train_rows[512]) & set(test)
-    assert set(y[train_rows[32]]) == {0, 1, 2}
-    assert len(test) == 300
+def test_a_run_whose_start_was_replaced_goes_on_and_is_not_exported_with_a_wrong_history(
+    run_folder, tmp_path
+):
+    weights = tmp_path / "weights"
+    export(run_folder / "last.safetensors", weights)
+    settings = tiny_config(start_from=str(weights / "classifier.safetensors"))
+    train(settings, tmp_path / "whole")
+    train(settings, tmp_path / "parts", stop_after=3)
+    export(run_folder / "last.safetensors", weights, average=False)
+    parts = train(settings, tmp_path / "parts")
+    whole, _, _ = read_checkpoint(tmp_path / "whole" / "last.safetensors")
+    assert all(torch.equal(v, whole[f"model.{name}"]) for name, v in parts.model.state_dict().items())
+    with pytest.raises(InputError, match="which the run started from"):
+        export(tmp_path / "parts" / "last.safetensors", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
-def test_scores_on_predictions_with_known_quality():
-    y = np.array([0, 0, 1, 1])
-    right = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8]])
-    got = scores(right, y)
-    assert got["auc"] == 1.0
-    assert got["accuracy"] == 1.0
-    assert got["log_loss"] == pytest.approx(-(np.log(0.9) + np.log(0.8)) / 2)
-    assert got["calibration_error"] == pytest.approx(0.15)
-    assert scores(right[:, ::-1], y)["auc"] == 0.0
+@pytest.mark.parametrize(("clock", "function"), [("cpu", "process_time"), ("wall", "monotonic")])
+def test_the_budget_counts_the_seconds_of_the_named_clock(clock, function, tmp_path, monkeypatch):
+    ticks = iter(range(100_000))
+    monkeypatch.setattr("pretraining.train.time.process_time", lambda: 0.0)
+    monkeypatch.setattr("pretraining.train.time.monotonic", lambda: 0.0)
+    monkeypatch.setattr(f"pretraining.train.time.{function}", lambda: float(next(ticks)))
+    state = train(tiny_config(steps=100_000, budget_seconds=30.0, clock=clock), tmp_path)
+    assert 0 < state.step < 40
+    assert state.seconds >= 30.0
 
 
-def test_measure_gives_every_method_the_same_rows(monkeypatch):
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(400, 3)).astype(np.float32)
-    table = RealTable("made up", x, (x[:, 0] > 0).astype(np.int64), np.zeros(3, dtype=bool))
-    monkeypatch.setattr("pretraining.evaluate.read_table", lambda name: table)
-    seen = []
-
-    def oracle(table, train_rows, test_rows, seed):
-        seen.append((tuple(train_rows), tuple(test_rows)))
-        p = np.where(table.x[test_rows, 0] > 0, 0.99, 0.01)
-        return np.stack([1 - p, p], axis=1)
-
-    model = in_context(build_model(TINY, 0).train(), 1)
-    methods = {"oracle": oracle, "again": oracle, "untrained": model}
-    records = measure(methods, ["made up"], sizes=[32, 128], seeds=1, n_test=100)
-    assert seen[0] == seen[1]
-    means = summary(records)
-    assert means["auc"]["oracle"] == {32: 1.0, 128: 1.0}
-    assert means["accuracy"]["again"][128] == 1.0
-    assert "**1.000**" in summary_table(records)
+def test_an_unknown_clock_and_a_head_of_the_other_task_are_refused():
+    with pytest.raises(ValueError, match="sundial"):
+        Config.from_dict({"train": {"clock": "sundial"}})
+    with pytest.raises(ValueError, match="expected 0 classes for regression"):
+        Config.from_dict({"prior": {"regression": True}})
 
 
-def test_paired_differences_are_taken_table_by_table():
-    def record(table, method, auc):
-        return Record(table, 128, 0, method, auc, 0.8, 0.4, 0.05, 0.1)
-
-    records = [record("a", "model", 0.9), record("b", "model", 0.6), record("a", "trees", 0.8)]
-    records.append(record("b", "trees", 0.7 - 0.04))
-    assert "| trees | +0.020 ± 0.080, 1/2 |" in paired_table(records, "model", "auc")
+def test_the_two_continuations_differ_in_the_inner_steps_only():
+    folder = Path(pretraining.__file__).parent / "configs"
+    plain, inner = (load_config(folder / f"continue_{name}.toml") for name in ("plain", "inner"))
+    assert plain.train.clock == "cpu"
+    assert plain.meta.inner_steps == 0 < inner.meta.inner_steps
+    assert replace(plain, meta=inner.meta) == inner

@@ -7,17 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from pretraining.pool import POOL_FEATURES, POOL_ROWS, Pool, load_pool
-from pretraining.prior import MAX_CLASSES, PriorConfig, countable, sample_batch, standardise
+from pretraining.pool import load_pool
+from pretraining.prior import MAX_CLASSES, countable, sample_batch, standardise
+from pretraining.prior.columns import roughen
 from pretraining.prior.draws import Draws
 from pretraining.prior.functions import FUNCTIONS, base_features
-from pretraining.prior.labels import draw_class_counts
+from pretraining.prior.labels import draw_class_counts, draw_shares, flip
 from pretraining.prior.selection import skill
 from pretraining.prior.sources import causal_tables, class_tables
+from tests.support.pretraining import SMALL_PRIOR, make_pool
 from testtime.backbones.scaling import ColumnScaler
-
-SMALL_PRIOR = PriorConfig(cells=1500, rows=(32, 64), features=(2, 6), wide_share=0.0, kinds_per_batch=2)
-
 
 # --- the preprocessing contract
 
@@ -146,16 +145,6 @@ def test_the_mask_drops_classes_absent_from_the_context_and_one_class_contexts()
     assert countable(y, 3).tolist() == [[True, False, True], [False, False, False]]
 
 
-def make_pool() -> Pool:
-    rng = torch.Generator().manual_seed(0)
-    x = torch.zeros(3, POOL_ROWS, POOL_FEATURES, dtype=torch.float16)
-    width = torch.tensor([2, 5, 20])
-    for i, w in enumerate(width.tolist()):
-        x[i, :, :w] = torch.randn(POOL_ROWS, w, generator=rng).half()
-    y = (x[:, :, 0] > 0).to(torch.uint8)
-    return Pool(x, y, width)
-
-
 def test_pool_tables_are_resampled_to_the_asked_shape():
     pool = make_pool()
     x, y = pool.draw(6, 50, 8, torch.Generator().manual_seed(1))
@@ -172,3 +161,80 @@ def test_pool_shards_round_trip(tmp_path):
     assert len(load_pool(tmp_path, 2)) == 2
     assert torch.equal(load_pool(tmp_path).x, pool.x)
     assert load_pool(tmp_path / "nothing") is None
+
+
+# --- switches: each leaves one ingredient out
+
+
+def draw_columns(**switches) -> torch.Tensor:
+    """Columns of 400 rows after the defects, of several seeds, (tables, 400, 5)."""
+    return torch.cat([roughen(d, d.normal(6, 400, 5)) for d in (Draws(s, **switches) for s in range(40))])
+
+
+def share_of_columns(x: torch.Tensor, condition) -> float:
+    """Share of columns for which a condition on their values holds."""
+    columns = x.transpose(1, 2).flatten(0, 1)
+    return float(np.mean([condition(column) for column in columns]))
+
+
+def test_without_levels_no_defect_codes_a_column():
+    def few(column):
+        values = column.unique()
+        return len(values) <= 8 and bool((values == values.round()).all())
+
+    assert share_of_columns(draw_columns(), few) > 0.1
+    assert share_of_columns(draw_columns(levels=False), few) < 0.02
+
+
+def test_without_tails_no_column_is_heavy():
+    def heavy(column):
+        return (
+            float(((column - column.median()) / (column - column.median()).abs().median()).abs().max()) > 40
+        )
+
+    assert share_of_columns(draw_columns(useless=False, levels=False), heavy) > 0.05
+    light = draw_columns(useless=False, levels=False, tails=False)
+    spread = light[light.std(1, keepdim=True).expand_as(light) > 0.9]
+    assert spread.abs().max() < 12
+
+
+def test_without_useless_columns_every_defect_keeps_the_order_of_its_column():
+    def untouched(**switches):
+        """Share of columns whose ranks still correlate with the column before the defects."""
+        kept = []
+        for seed in range(30):
+            draws = Draws(seed, levels=False, **switches)
+            x = draws.normal(4, 300, 4)
+            after = roughen(draws, x)
+            both = torch.stack([x, after]).argsort(2).argsort(2).double()
+            centred = both - both.mean(2, keepdim=True)
+            r = (centred[0] * centred[1]).sum(1) / centred.square().sum(2).prod(0).sqrt()
+            kept.append((r.abs() > 0.5).double().mean())
+        return float(np.mean(kept))
+
+    assert untouched() < 0.95
+    assert untouched(useless=False) > 0.97
+
+
+def test_without_imbalance_class_shares_are_equal():
+    n_classes = torch.tensor([2, 3, 7])
+    shares = draw_shares(Draws(0, imbalance=False), n_classes)
+    for row, n in zip(shares, n_classes.tolist(), strict=True):
+        assert row.tolist() == pytest.approx([1 / n] * n + [0.0] * (MAX_CLASSES - n))
+    assert draw_shares(Draws(0), n_classes).max() > 0.6
+
+
+def test_label_noise_flips_the_share_of_tables_it_is_told_to():
+    y = torch.arange(400).repeat(200, 1) % 10
+    assert torch.equal(flip(Draws(0), y, 0.0), y)
+    touched = (flip(Draws(0), y, 0.3) != y).any(1).float().mean()
+    assert 0.2 < touched < 0.4
+    assert (flip(Draws(0), y, 1.0) != y).float().mean() < 0.25
+
+
+@pytest.mark.parametrize("switch", ["levels", "tails", "useless", "imbalance"])
+def test_batches_are_well_formed_without_an_ingredient(switch):
+    for step in range(12):
+        batch = sample_batch(replace(SMALL_PRIOR, **{switch: False}), 1, step)
+        assert torch.isfinite(batch.x).all()
+        assert len(batch.y.unique()) > 1

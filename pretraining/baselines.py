@@ -1,0 +1,87 @@
+"""What the model is compared with: scikit-learn's methods trained on the same rows.
+
+Defaults of scikit-learn, except where a default cannot learn from 32 rows (leaf size of boosted trees) and where the
+default is a choice to be made (200 trees, 10 neighbours weighted by distance).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from .tables import RealTable
+
+Method = Callable[[RealTable, np.ndarray, np.ndarray, int], np.ndarray]
+"""(table, training rows, test rows, seed) -> class probabilities of the test rows; numbers or quantiles of them."""
+
+RIDGE_PENALTIES = tuple(10.0**k for k in range(-3, 4))
+N_TREES = 200
+N_NEIGHBOURS = 10
+
+
+def _method(make: Callable[[RealTable, int, int], Pipeline]) -> Method:
+    """A method from (table, number of training rows, seed) -> estimator."""
+
+    def run(table: RealTable, train: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
+        estimator = make(table, len(train), seed).fit(table.x[train], table.y[train])
+        predict = estimator.predict_proba if is_classifier(estimator) else estimator.predict
+        return predict(table.x[test])
+
+    return run
+
+
+def _filled(last: object) -> Pipeline:
+    return make_pipeline(SimpleImputer(keep_empty_features=True), last)
+
+
+def _one_hot(table: RealTable, last: object) -> Pipeline:
+    numeric = make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler())
+    category = make_pipeline(
+        SimpleImputer(strategy="most_frequent", keep_empty_features=True),
+        OneHotEncoder(handle_unknown="ignore"),
+    )
+    columns = [("n", numeric, ~table.categorical), ("c", category, table.categorical)]
+    return make_pipeline(ColumnTransformer(columns), last)
+
+
+def _boosting(kind: type, table: RealTable, n_train: int, seed: int) -> Pipeline:
+    few = np.array([len(np.unique(column)) <= 255 for column in table.x.T])
+    leaf = min(20, max(2, n_train // 16))
+    return make_pipeline(
+        kind(categorical_features=table.categorical & few, random_state=seed, min_samples_leaf=leaf)
+    )
+
+
+CLASSIFICATION_BASELINES: dict[str, Method] = {
+    "random forest": _method(lambda _, n, seed: _filled(RandomForestClassifier(N_TREES, random_state=seed))),
+    "boosted trees": _method(
+        lambda table, n, seed: _boosting(HistGradientBoostingClassifier, table, n, seed)
+    ),
+    "logistic regression": _method(lambda table, n, _: _one_hot(table, LogisticRegression(max_iter=500))),
+    "10 nearest rows": _method(
+        lambda table, n, _: _one_hot(table, KNeighborsClassifier(N_NEIGHBOURS, weights="distance"))
+    ),
+}
+
+REGRESSION_BASELINES: dict[str, Method] = {
+    "random forest": _method(lambda _, n, seed: _filled(RandomForestRegressor(N_TREES, random_state=seed))),
+    "boosted trees": _method(lambda table, n, seed: _boosting(HistGradientBoostingRegressor, table, n, seed)),
+    "ridge regression": _method(lambda table, n, _: _one_hot(table, RidgeCV(RIDGE_PENALTIES))),
+    "10 nearest rows": _method(
+        lambda table, n, _: _one_hot(table, KNeighborsRegressor(N_NEIGHBOURS, weights="distance"))
+    ),
+}
