@@ -18,6 +18,7 @@ NAMES = [
     "Status",
     "StoreError",
     "TTTClassifier",
+    "TTTRegressor",
     "TestTimeError",
     "__version__",
     "load",
