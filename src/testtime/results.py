@@ -176,7 +176,8 @@ class Adaptation(Result):
 
     def _what_the_guard_saw(self) -> str:
         folds = "one fold" if self.n_folds == 1 else f"{self.n_folds} cross-fitted folds"
-        seen = f"On {self.n_guard:,} guard rows that were not trained on ({folds}), the {self.loss_name}, in {LOSS_UNITS[self.loss_name]},"
+        loss = f"the {self.loss_name}, in {LOSS_UNITS[self.loss_name]},"
+        seen = f"On {self.n_guard:,} guard rows that were not trained on ({folds}), {loss}"
         if not math.isfinite(self.loss_after):
             return f"{seen} of {self.loss_before:.4f} became non-finite."
         if self.loss_after == self.loss_before:

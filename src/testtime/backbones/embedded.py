@@ -113,7 +113,9 @@ class EmbeddedBackbone:
 
     def learner(self, module: nn.Module, n_classes: int) -> Learner:
         """Return the adapt engine's view of `module`."""
-        return TabICLClassifierLearner(module, n_classes) if self.max_classes else TabICLRegressorLearner(module)
+        return (
+            TabICLClassifierLearner(module, n_classes) if self.max_classes else TabICLRegressorLearner(module)
+        )
 
     def fit_scaler(self, x: NDArray[np.float64]) -> ColumnScaler:
         """Fit the column preprocessing."""

@@ -283,7 +283,9 @@ class TTTBase(BaseEstimator):
         backbone = load_backbone(self.backbone, self._task)
         context = (self._x[:n_context], self._y[:n_context])
         answers = (
-            self._answer(member_outputs(backbone.learner(module, self._n_classes), member, context, x), member)
+            self._answer(
+                member_outputs(backbone.learner(module, self._n_classes), member, context, x), member
+            )
             for member, module in zip(members, modules, strict=True)
         )
         return sum(answers, start=np.zeros(())) / len(members)

@@ -117,7 +117,7 @@ class TTTRegressor(RegressorMixin, TTTBase):
         InputError
             When the columns are not those of fit, or hold values that cannot be used.
         """
-        return self._target_scaler.inverse(self._predict_at(X).mean(axis=1))
+        return self._mean(self._predict_at(X))
 
     def predict_quantiles(self, X: Any, levels: Sequence[float] = (0.1, 0.5, 0.9)) -> NDArray[np.float64]:
         """Return quantiles of the target of each row, ``(q, n_levels)``, in the units of the target.
@@ -153,13 +153,16 @@ class TTTRegressor(RegressorMixin, TTTBase):
         InputError
             When that many context rows are not there; a loaded estimator has the served ones only.
         """
-        return self._target_scaler.inverse(self._predict_at(X, n_context, adapted=adapted).mean(axis=1))
+        return self._mean(self._predict_at(X, n_context, adapted=adapted))
 
     def predict_quantiles_at(
         self, X: Any, n_context: int, levels: Sequence[float] = (0.1, 0.5, 0.9), *, adapted: bool = True
     ) -> NDArray[np.float64]:
         """Return quantiles as :meth:`predict_quantiles`, with the contexts of :meth:`predict_at`."""
         return self._quantiles(levels, X, n_context, adapted=adapted)
+
+    def _mean(self, quantiles: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self._target_scaler.inverse(quantiles.mean(axis=1))
 
     def _quantiles(self, levels: Any, *args: Any, **where: Any) -> NDArray[np.float64]:
         try:
