@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -194,11 +195,15 @@ def _numbers(values: NDArray[Any]) -> NDArray[np.float64]:
     elif values.dtype.kind == "c":
         got = f"the target holds complex numbers such as {values[0]}"
     else:
-        wrong = next((value for value in values.tolist() if isinstance(value, str)), None)
-        if wrong is None:
-            try:  # what is left are decimals, fractions and mixtures of number types
-                return np.array([float(value) for value in values.tolist()])
+        numbers = []
+        for value in values.tolist():  # decimals, fractions and mixtures of number types are numbers as well
+            try:
+                numbers.append(math.nan if isinstance(value, str) else float(value))
             except (TypeError, ValueError, OverflowError):
-                wrong = next(value for value in values.tolist() if not isinstance(value, (bool, int, float)))
-        got = f"the target holds {str(wrong)[:60]!r}"
+                numbers.append(math.nan)
+            if math.isnan(numbers[-1]):  # missing values were refused before
+                got = f"the target holds {str(value)[:60]!r}"
+                break
+        else:
+            return np.array(numbers)
     raise InputError(sentence(got, expected="a number in every row", remedy=remedy))

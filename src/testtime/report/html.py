@@ -76,6 +76,7 @@ def render_report(data: ReportData) -> str:
         comparison=comparison(evaluation) if evaluation is not None else None,
         rows=_score_rows(evaluation) if evaluation is not None else [],
         measures=measures_of(evaluation) if evaluation is not None else (),
+        loss_unit=LOSS_UNITS[data.adaptation.loss_name],
         break_even=break_even(record, evaluation) if evaluation is not None else None,
         drawings=_drawings(data),
     )
