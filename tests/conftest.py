@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from tests.support.models import tiny_backbone
+from tests.support.models import tiny_backbone, tiny_regressor
 from testtime.backbones import embedded
 from testtime.backbones.embedded import EmbeddedBackbone
 
@@ -25,5 +25,6 @@ def tiny() -> EmbeddedBackbone:
 @pytest.fixture
 def tiny_embedded(tiny: EmbeddedBackbone, monkeypatch: pytest.MonkeyPatch) -> EmbeddedBackbone:
     """Let ``backbone="embedded"`` mean the tiny model, so that what is tested is the code around the model."""
-    monkeypatch.setattr(embedded, "load_embedded", lambda: tiny)
+    both = {"classifier": tiny, "regressor": tiny_regressor()}
+    monkeypatch.setattr(embedded, "load_embedded", both.__getitem__)
     return tiny

@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "TTTClassifier": "testtime.estimators.classifier",
+    "TTTRegressor": "testtime.estimators.regressor",
     "load": "testtime.estimators.saved",
     "SingleIndexRegressor": "testtime.single_index.regressor",
     "theory": "testtime.theory",
@@ -30,6 +31,7 @@ __all__ = [
     "Status",
     "StoreError",
     "TTTClassifier",
+    "TTTRegressor",
     "TestTimeError",
     "__version__",
     "load",
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from testtime import theory
     from testtime.errors import BackboneError, InputError, MissingExtra, StoreError, TestTimeError
     from testtime.estimators.classifier import TTTClassifier
+    from testtime.estimators.regressor import TTTRegressor
     from testtime.estimators.saved import load
     from testtime.results import Adaptation, Status
     from testtime.single_index.regressor import SingleIndexRegressor

@@ -8,6 +8,7 @@ from enum import Enum, StrEnum
 from typing import Any
 
 __all__ = [
+    "LOSS_UNITS",
     "Adaptation",
     "Assumption",
     "Claim",
@@ -87,12 +88,16 @@ _TRAINED = {
     "all": "all weights",
 }
 
+LOSS_UNITS = {"log loss": "nats", "CRPS": "standard deviations of the target"}
+"""What the losses of an adaptation are measured in: classes have log losses, numbers ranked probability scores."""
+
 
 @dataclass(frozen=True)
 class Adaptation(Result):
     """What one ``fit`` did, and why.
 
-    Losses are mean log losses in nats on guard rows: rows that were neither trained on nor part of the context.
+    Losses are means on guard rows: rows that were neither trained on nor part of the context. For classes they are log
+    losses in nats, for numbers continuous ranked probability scores in standard deviations of the target.
 
     Attributes
     ----------
@@ -130,6 +135,8 @@ class Adaptation(Result):
         What the frozen model's loss was at other context lengths, as ``{"n_context": n, "loss": l}``.
     notes
         Sentences about choices that were made.
+    loss_name
+        What the losses are: "log loss" or "CRPS".
     """
 
     kept: bool
@@ -154,6 +161,7 @@ class Adaptation(Result):
     losses: tuple[float, ...] = ()
     probes: tuple[dict[str, float], ...] = ()
     notes: tuple[str, ...] = ()
+    loss_name: str = "log loss"
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Adaptation:
@@ -168,7 +176,8 @@ class Adaptation(Result):
 
     def _what_the_guard_saw(self) -> str:
         folds = "one fold" if self.n_folds == 1 else f"{self.n_folds} cross-fitted folds"
-        seen = f"On {self.n_guard:,} guard rows that were not trained on ({folds}), the log loss"
+        loss = f"the {self.loss_name}, in {LOSS_UNITS[self.loss_name]},"
+        seen = f"On {self.n_guard:,} guard rows that were not trained on ({folds}), {loss}"
         if not math.isfinite(self.loss_after):
             return f"{seen} of {self.loss_before:.4f} became non-finite."
         if self.loss_after == self.loss_before:

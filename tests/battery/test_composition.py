@@ -86,7 +86,7 @@ def test_another_base_model_refuses_the_adapter(tmp_path, monkeypatch):
     X, y = frame()
     path = TTTClassifier(**FAST).fit(X, y).save(tmp_path / "adapter")
     other = tiny_backbone(seed=1)
-    monkeypatch.setattr(embedded, "load_embedded", lambda: other)
+    monkeypatch.setattr(embedded, "load_embedded", lambda task: other)
     with pytest.raises(StoreError, match="base"):
         testtime.load(path)
 
@@ -134,7 +134,7 @@ def _through_joblib(estimator: TTTClassifier) -> io.BytesIO:
 def test_a_pickle_holds_the_adapter_and_not_the_base():
     X, y = frame()
     head = TTTClassifier(**FAST, adapt="head").fit(X, y)
-    base_bytes = sum(p.numel() * 4 for p in embedded.load_embedded().new_module().parameters())
+    base_bytes = sum(p.numel() * 4 for p in embedded.load_embedded("classifier").new_module().parameters())
     assert len(pickle.dumps(head)) < head.adaptation_.adapter_bytes + 20_000 < base_bytes
 
 

@@ -18,13 +18,14 @@ NAMES = [
     "Status",
     "StoreError",
     "TTTClassifier",
+    "TTTRegressor",
     "TestTimeError",
     "__version__",
     "load",
     "theory",
 ]
 
-CLASSIFIER = {
+PARAMETERS = {
     "backbone": "embedded",
     "n_context": "auto",
     "n_steps": "auto",
@@ -49,6 +50,13 @@ METHODS = {
     "score": ["self", "X", "y", "sample_weight"],
 }
 
+REGRESSOR_METHODS = {
+    **{name: METHODS[name] for name in ("fit", "predict", "save", "score")},
+    "predict_at": ["self", "X", "n_context", "adapted"],
+    "predict_quantiles": ["self", "X", "levels"],
+    "predict_quantiles_at": ["self", "X", "n_context", "levels", "adapted"],
+}
+
 ADAPTATION = [
     "kept",
     "status",
@@ -61,6 +69,7 @@ ADAPTATION = [
     "n_trainable",
     "adapter_bytes",
     "seconds",
+    "loss_name",
 ]
 
 
@@ -77,9 +86,10 @@ def test_an_unknown_name_is_an_attribute_error():
         testtime.TTTClasifier  # noqa: B018
 
 
-def test_the_constructor_of_the_classifier():
-    parameters = inspect.signature(testtime.TTTClassifier).parameters
-    assert {name: parameter.default for name, parameter in parameters.items()} == CLASSIFIER
+@pytest.mark.parametrize("name", ["TTTClassifier", "TTTRegressor"])
+def test_the_constructors(name: str):
+    parameters = inspect.signature(getattr(testtime, name)).parameters
+    assert {name: parameter.default for name, parameter in parameters.items()} == PARAMETERS
     assert len(parameters) <= 13
     assert all(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in parameters.values())
 
@@ -87,6 +97,12 @@ def test_the_constructor_of_the_classifier():
 @pytest.mark.parametrize("name", METHODS)
 def test_the_methods_of_the_classifier(name: str):
     assert list(inspect.signature(getattr(testtime.TTTClassifier, name)).parameters) == METHODS[name]
+
+
+@pytest.mark.parametrize("name", REGRESSOR_METHODS)
+def test_the_methods_of_the_regressor(name: str):
+    method = getattr(testtime.TTTRegressor, name)
+    assert list(inspect.signature(method).parameters) == REGRESSOR_METHODS[name]
 
 
 def test_what_an_adaptation_holds():

@@ -58,8 +58,12 @@ def with_value(column, row, value):
 FILES = {
     "missing target": (lambda: csv(table().rename(columns={"label": "Label"})), "Did you mean 'Label'"),
     "one class": (lambda: csv(table(label="yes")), "1 class, 'yes'"),
-    "too many classes": (lambda: csv(table(label=np.arange(60) % 20)), "20 classes; expected at most 10"),
-    "a continuous target": (lambda: csv(table(label=np.linspace(0.1, 7.7, 60))), "continuous"),
+    "too many classes": (lambda: csv(table(label=np.arange(60) % 20)), "20 classes; expected at most 10", "classify"),
+    "a continuous target": (lambda: csv(table(label=np.linspace(0.1, 7.7, 60))), "continuous", "classify"),
+    "text for a regression": (lambda: csv(table()), "no column of numbers (it holds", "regress"),
+    "one number": (lambda: csv(table(label=2.5)), "the target is 2.5 in all 60 rows; expected at least two", "regress"),
+    "an infinite target": (lambda: with_value("label", 3, "inf").replace(b"yes", b"1.5").replace(b"no", b"2"),
+                           "contains infinity in 1 of 60 rows", "regress"),
     "nothing but missing values": (lambda: csv(table(size=np.nan, colour="")), "none of the 2 columns"),
     "nothing but constants": (lambda: csv(table(size=1.5, colour="red")), "none of the 2 columns"),
     "no features": (lambda: csv(table()[["label"]]), "no column besides 'label'"),
@@ -90,11 +94,11 @@ def wide(n_columns):
 
 @pytest.mark.parametrize("case", FILES)
 def test_a_file_that_cannot_be_adapted(case, capsys, tmp_path):
-    content, said = FILES[case]
+    content, said, *task = FILES[case]
     (tmp_path / "train.csv").write_bytes(content())
     line = refused(
         capsys, tmp_path, "adapt", tmp_path / "train.csv", "--target", "label", "--out", tmp_path / "model",
-        "--n-steps", 1,
+        "--n-steps", 1, "--task", *(task or ["auto"]),
     )  # fmt: skip
     assert said in line
 
@@ -105,6 +109,7 @@ ARGUMENTS = {
     "n_context of text": (["--n-context", "many"], "--n-context many; expected an integer or auto"),
     "n_steps of text": (["--n-steps", 1.5], "--n-steps 1.5; expected an integer or auto"),
     "negative n_steps": (["--n-steps", -1], "n_steps=-1"),
+    "unknown task": (["--task", "regression"], "--task regression; expected one of auto, classify, regress"),
     "unknown adapter": (["--adapt", "Lora"], "adapt='Lora'"),
     "no members": (["--n-members", 0], "n_members=0"),
     "negative time": (["--time-limit", -3], "time_limit=-3"),

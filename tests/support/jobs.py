@@ -23,7 +23,7 @@ def adapter_digest(params: dict) -> str:
     torch.set_num_threads(1)
     if embedded.load_embedded.__module__ == embedded.__name__:  # a fresh process: the real one is still there
         backbone = tiny_backbone()
-        embedded.load_embedded = lambda: backbone  # type: ignore[assignment]
+        embedded.load_embedded = lambda task: backbone  # type: ignore[assignment]
     X, y = table()
     classifier = TTTClassifier(**params).fit(X, y)
     assert classifier.adaptation_.kept

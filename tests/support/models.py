@@ -54,6 +54,12 @@ def tiny_backbone(seed: int = 0) -> EmbeddedBackbone:
     return EmbeddedBackbone(module, sha256_of(module), 10)
 
 
+def tiny_regressor(seed: int = 0) -> EmbeddedBackbone:
+    """The same with 9 quantiles instead of classes."""
+    module = tiny_tabicl(seed, max_classes=0, num_quantiles=9)
+    return EmbeddedBackbone(module, sha256_of(module), 0)
+
+
 def tiny_learner(n_classes: int = 2, seed: int = 0) -> TabICLClassifierLearner:
     return TabICLClassifierLearner(tiny_tabicl(seed), n_classes)
 

@@ -170,6 +170,38 @@ def test_the_page_says_what_was_done():
         assert expected in words, expected
 
 
+def test_a_page_about_numbers_speaks_of_numbers():
+    scores = [
+        {"n_context": n, "adapted": adapted, "crps": loss, "crps_error": 2.0, "rmse": 1234.5, "mae": 9.0,
+         "seconds_per_row": 1e-3}
+        for n, adapted, loss in ((64, False, 45.0), (128, False, 40.0), (128, True, 35.0), (512, False, 30.0))
+    ]  # fmt: skip
+    measured = evaluation({}, None, -5.0, 1.0) | {"loss_name": "CRPS", "points": scores}
+    measured["calibration"] = [
+        {"adapted": adapted, "level": k / 20, "share": k / 21, "rows": 500}
+        for adapted in (False, True)
+        for k in range(1, 20)
+    ]
+    target = TABLE | {"classes": {}, "target_values": {"mean": 3.25, "90% quantile": 1e9}}
+    text = page(adaptation=adaptation(loss_name="CRPS"), evaluation=measured, table=target)
+    reader = Reader(text)
+    words = " ".join("".join(reader.text).split())
+    assert reader.open == []
+    assert reader.tags.count("svg") == 4
+    for expected in (
+        "With 128 context rows, adapting lowers the held-out CRPS by 12%; the frozen model needs 512 rows",
+        "the CRPS is 35.00 adapted and 40.00 plain: a difference of -5.000 with standard error 1.000",
+        "RMSE 1234 against 1234, MAE 9.000 against 9.000.",
+        "CRPS of the frozen model, in standard deviations of the target",
+        "90% quantile",
+        "1e+09",
+    ):
+        assert expected in words, expected
+    assert "log loss" not in words
+    assert "accuracy" not in words.replace("accuracy, not time", "").replace("accuracy or memory", "")
+    assert "reaches this CRPS with 512 rows" in break_even({"seconds": 6.0}, measured).explain()
+
+
 def test_a_page_without_evaluation_table_or_adaptation_is_whole():
     plain = adaptation(kept=False, status=Status.PLAIN, n_guard=0, n_query=0, n_steps=0, losses=(), adapter_bytes=0,
                        loss_before=math.nan, loss_after=math.nan, difference=math.nan, margin=math.nan,

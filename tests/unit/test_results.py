@@ -61,6 +61,18 @@ def test_the_sentences_hold_the_numbers():
     assert "None of them was trained on" in text
 
 
+def test_the_loss_is_named_with_its_unit():
+    assert "the log loss, in nats, fell from 0.5000" in KEPT.explain()
+    numbers = dataclasses.replace(KEPT, loss_name="CRPS")
+    assert "the CRPS, in standard deviations of the target, fell from 0.5000" in numbers.explain()
+    assert "log loss" not in numbers.explain()
+
+
+def test_records_saved_before_losses_had_names_are_log_losses():
+    older = {name: value for name, value in KEPT.to_dict().items() if name != "loss_name"}
+    assert Adaptation.from_dict(older) == KEPT
+
+
 def test_a_reverted_adapter_is_not_said_to_be_served():
     text = dataclasses.replace(
         KEPT, kept=False, status=Status.REVERTED_NO_GAIN, loss_after=0.6, difference=0.1, adapter_bytes=0

@@ -26,7 +26,7 @@ class ContextProbe(Result):
     n_context
         Context rows.
     loss
-        Mean loss in nats.
+        Mean loss, in the unit of the learner.
     standard_error
         Standard error of the paired difference to the longest probed context; 0 for that one.
     """

@@ -36,7 +36,7 @@ class Backbone(Protocol):
     fingerprint
         sha256 of the base weights; a saved adapter refuses any other.
     max_classes, max_features
-        Limits of the architecture and of what is sensible on a CPU.
+        Limits of the architecture and of what is sensible on a CPU; a regressor has ``max_classes = 0``.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Backbone(Protocol):
         ...
 
     def learner(self, module: nn.Module, n_classes: int) -> Learner:
-        """Return the adapt engine's view of `module` on a table with `n_classes` classes."""
+        """Return the adapt engine's view of `module` on a table with `n_classes` classes, 0 for a numeric target."""
         ...
 
     def fit_scaler(self, x: NDArray[np.float64]) -> Scaler:

@@ -6,6 +6,7 @@ r"""How the embedded model wants its columns: half z-score, half mid-rank.
 over the ``m`` present reference values :math:`c_i` of a column. The z-score keeps distances; the mid-rank keeps skewed
 and mostly-zero columns readable. Missing values and constant columns give 0, the middle of both halves.
 The model was pretrained on columns prepared this way, so changing the rule here changes what it sees.
+A numeric target is z-scored only: what is predicted must be mapped back.
 """
 
 from __future__ import annotations
@@ -16,11 +17,27 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CLIP", "RANK_WEIGHT", "ColumnScaler"]
+__all__ = ["CLIP", "RANK_WEIGHT", "ColumnScaler", "TargetScaler"]
 
 CLIP = 6.0
 RANK_WEIGHT = 0.5
 _MOST_REFERENCE = 1024  # ranks are known to 1/1024, far below what a column's embedding resolves
+
+
+def _moments(present: NDArray[np.float64]) -> tuple[float, float]:
+    """Mean and population standard deviation of sorted values, for any offset and size that float64 holds."""
+    # Centring on one of the values first keeps large offsets (years, identifiers) exact.
+    origin = present[len(present) // 2]
+    size = _extent(present)
+    # Dividing by the range first keeps the squares of huge values from overflowing.
+    centred = (present - origin) / size if size > 0 else present - origin
+    return float(origin + centred.mean() * size), float(centred.std() * size)
+
+
+def _extent(present: NDArray[np.float64]) -> float:
+    """Largest distance of sorted values from their middle one."""
+    origin = present[len(present) // 2]
+    return float(max(abs(present[0] - origin), abs(present[-1] - origin)))
 
 
 @dataclass(frozen=True)
@@ -48,16 +65,12 @@ class ColumnScaler:
             present = np.sort(column[~np.isnan(column)])
             if len(present) == 0:
                 present = np.zeros(1)
-            # Centring on a value of the column first keeps large offsets (years, identifiers) exact.
-            origin = present[len(present) // 2]
-            size = max(abs(present[0] - origin), abs(present[-1] - origin))
-            # Dividing by the range first keeps the squares of huge values from overflowing.
-            centred = (present - origin) / size if size > 0 else present - origin
-            mean, scale = centred.mean(), centred.std()
+            mean, scale = _moments(present)
             # Rounding noise is no information; times of one hour are, though they differ by 1e-6 of their size only.
-            constant = size <= 1e-12 * max(abs(origin), 1e-6) or not np.isfinite(size)
-            means.append(origin + mean * size)
-            scales.append(0.0 if constant else scale * size)
+            size = _extent(present)
+            constant = size <= 1e-12 * max(abs(present[len(present) // 2]), 1e-6) or not np.isfinite(size)
+            means.append(mean)
+            scales.append(0.0 if constant else scale)
             if len(present) > _MOST_REFERENCE:
                 at = np.linspace(0, len(present) - 1, _MOST_REFERENCE).round().astype(np.int64)
                 present = present[at]
@@ -92,3 +105,32 @@ class ColumnScaler:
         mean, scale, lengths = arrays["scaler_moments"]
         ends = np.cumsum(lengths.astype(np.int64))
         return cls(mean, scale, tuple(np.split(arrays["scaler_reference"], ends[:-1])))
+
+
+@dataclass(frozen=True)
+class TargetScaler:
+    """Mean and population standard deviation of a numeric target; no rank half, so that answers can be mapped back.
+
+    >>> scaler = TargetScaler.fit(np.array([1e12, 1e12 + 2.0]))
+    >>> scaler.transform(np.array([1e12 + 4.0])).tolist(), scaler.inverse(np.array([3.0])).tolist()
+    ([3.0], [1000000000004.0])
+    """
+
+    mean: float
+    scale: float
+
+    @classmethod
+    def fit(cls, y: NDArray[np.float64]) -> TargetScaler:
+        """Read the moments off finite values ``(N,)``; a scale of 0 or infinity tells that they cannot be used."""
+        present = np.sort(y)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, scale = _moments(present)
+        return cls(mean, scale if np.isfinite(scale) and np.isfinite(mean) else np.inf)
+
+    def transform(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Standardise targets."""
+        return (y - self.mean) / self.scale
+
+    def inverse(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Map standardised values back to the units of the target."""
+        return self.mean + self.scale * z

@@ -11,6 +11,7 @@ import typer
 from testtime.cli.doubts import refuse_doubtful
 from testtime.cli.output import check_seed, echo_json, echo_wrapped, notes_on_stderr, score_lines
 from testtime.cli.reporting import REPORT
+from testtime.cli.target import REGRESS, choose_task
 from testtime.errors import InputError, StoreError, nearest, sentence
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ def adapt(
     ],
     target: Annotated[str, typer.Option(help="Name of the column to predict.")],
     out: Annotated[Path, typer.Option(help="Folder to make for the adapted model.")],
+    task: Annotated[
+        str,
+        typer.Option(help="classify, regress, or auto: regress if the target holds many or broken numbers."),
+    ] = "auto",
     n_context: Annotated[str, typer.Option(help="Rows served as context, or auto.")] = "auto",
     n_steps: Annotated[
         str, typer.Option(help="Gradient steps, or auto; 0 is plain in-context learning.")
@@ -100,20 +105,22 @@ def adapt(
         raise InputError(
             sentence(
                 f"the target {target!r} is missing in {int(labels.isna().sum()):,} of {len(labels):,} rows",
-                expected="a class in every row",
+                expected="a value in every row",
                 remedy="Drop these rows",
             )
         )
+    task, chosen = choose_task(task, labels)
     if not lenient:
-        refuse_doubtful(frame, labels)
+        refuse_doubtful(frame, None if task == REGRESS else labels)
     if not as_json:
         echo_wrapped(facts.explain())
+        echo_wrapped(chosen)
     share = held_out if len(frame) >= _FEWEST_TO_HOLD_OUT else 0.0
-    fitted, scored = hold_out(labels, share, seed)
+    fitted, scored = hold_out([0] * len(labels) if task == REGRESS else labels, share, seed)
     notes: list[str] = []
     split = _split_sentence(len(frame), len(scored), held_out)
     with notes_on_stderr(notes):
-        estimator, evaluation = _fit_and_score(arguments, frame, labels, fitted, scored, seed)
+        estimator, evaluation = _fit_and_score(task, arguments, frame, labels, fitted, scored, seed)
     from testtime.tasks.summary import summarise
 
     estimator.save(out, overwrite=overwrite)
@@ -121,8 +128,8 @@ def adapt(
     training = {
         "file": facts.to_dict(),
         "types": {name: kind for name, kind in facts.types.items() if name != target},
-        "table": summarise(frame.iloc[fitted], labels.iloc[fitted]).to_dict(),
-        "notes": [facts.explain(), split, *notes],
+        "table": summarise(frame.iloc[fitted], labels.iloc[fitted], numeric=task == REGRESS).to_dict(),
+        "notes": [facts.explain(), chosen, split, *notes],
     }
     add_document(out, "training", training)
     if evaluation is not None:
@@ -131,11 +138,12 @@ def adapt(
         echo_json(
             {
                 "out": str(out),
+                "task": task,
                 "file": facts.to_dict(),
                 "adaptation": estimator.adaptation_.to_dict(),
                 "explanation": estimator.adaptation_.explain(),
                 "evaluation": evaluation,
-                "notes": [split, *notes],
+                "notes": [chosen, split, *notes],
             }
         )
         return
@@ -156,7 +164,7 @@ def predict(
     out: Annotated[Path, typer.Option(help="File to write: .parquet, else CSV.")],
     labels_only: Annotated[
         bool,
-        typer.Option("--label/--proba", help="Only the predicted class, or each class's probability too."),
+        typer.Option("--label/--proba", help="Only the prediction, or probabilities or quantiles too."),
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -211,16 +219,24 @@ def _split_sentence(n_rows: int, n_scored: int, share: float) -> str:
 
 
 def _fit_and_score(
-    arguments: dict[str, Any], frame: pd.DataFrame, labels: pd.Series, fitted: Any, scored: Any, seed: int
+    task: str,
+    arguments: dict[str, Any],
+    frame: pd.DataFrame,
+    labels: pd.Series,
+    fitted: Any,
+    scored: Any,
+    seed: int,
 ) -> tuple[Any, dict[str, Any] | None]:
     """Fit on some rows, score the others at several context lengths."""
-    from testtime import TTTClassifier
+    from testtime import TTTClassifier, TTTRegressor
     from testtime.experiments.context_curve import curve_sizes, evaluate
 
-    estimator = TTTClassifier(**arguments).fit(frame.iloc[fitted], labels.iloc[fitted])
+    kind = TTTRegressor if task == REGRESS else TTTClassifier
+    estimator = kind(**arguments).fit(frame.iloc[fitted], labels.iloc[fitted])
     if not len(scored):
         return estimator, None
-    sizes = curve_sizes(estimator.adaptation_.n_context, len(estimator.classes_), len(fitted))
+    n_classes = len(getattr(estimator, "classes_", ()))
+    sizes = curve_sizes(estimator.adaptation_.n_context, n_classes, len(fitted))
     source = f"drawn from the table with seed {seed} before the fit, neither fitted nor seen by the guard"
     evaluation = evaluate(
         estimator, frame.iloc[scored], labels.iloc[scored], sizes=sizes, source=source, random_state=seed

@@ -50,10 +50,13 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
 
 
 def _weights() -> dict[str, Any]:
-    """Load the embedded model; loading compares its bytes with the recorded hash."""
+    """Load the embedded models; loading compares their bytes with the recorded hash."""
     from testtime.backbones.embedded import load_embedded
 
-    return {"weights_sha256": load_embedded().fingerprint}
+    return {
+        "weights_sha256": load_embedded("classifier").fingerprint,
+        "regressor_sha256": load_embedded("regressor").fingerprint,
+    }
 
 
 def _tiny_fit() -> dict[str, Any]:
@@ -93,7 +96,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
     for name, there in found["extras"].items():
         lines.append(f"extra      {name}: {'installed' if there else 'not installed'} ({_EXTRAS[name]})")
     if "weights_sha256" in found:
-        lines.append(f"weights    ok, sha256 {found['weights_sha256'][:16]}")
+        hashes = f"{found['weights_sha256'][:16]}, of the regressor {found['regressor_sha256'][:16]}"
+        lines.append(f"weights    ok, sha256 {hashes}")
     if "tiny_fit_seconds" in found:
         seconds = (
             f"{found['tiny_fit_seconds']:.2f} s to fit, {found['tiny_predict_seconds']:.2f} s to predict"

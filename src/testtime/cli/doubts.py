@@ -19,8 +19,8 @@ _TOO_WIDE = 500
 _LENIENT = "or pass --lenient to go on without"
 
 
-def refuse_doubtful(frame: pd.DataFrame, labels: pd.Series) -> None:
-    """Refuse columns without information and classes with a single row.
+def refuse_doubtful(frame: pd.DataFrame, labels: pd.Series | None) -> None:
+    """Refuse columns without information and, unless `labels` is None, classes with a single row.
 
     Raises
     ------
@@ -45,6 +45,8 @@ def refuse_doubtful(frame: pd.DataFrame, labels: pd.Series) -> None:
                     f"the {noun} {shown} {verb}", expected=expected, remedy=f"Drop the {noun}, {_LENIENT}"
                 )
             )
+    if labels is None:
+        return
     sizes = labels.value_counts()
     single = sizes.index[sizes == 1]
     # A target in which every other class is rare is not a class label; fit has the better sentence for it.

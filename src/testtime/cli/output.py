@@ -76,18 +76,24 @@ def score_lines(evaluation: Mapping[str, Any]) -> str:
     context     plain adapted     plain adapted     plain adapted
          64*   0.5000       -     75.0%       -         -       -
     """
+    from testtime.report.measures import measures_of
+
     points = {(point["n_context"], point["adapted"]): point for point in evaluation["points"]}
-    columns = (("log loss", "log_loss", ".4f"), ("accuracy", "accuracy", ".1%"), ("AUC", "auc", ".3f"))
-    lines = [" " * 7 + "".join(f"{title:>18}" for title, _, _ in columns)]
-    lines.append("context " + "".join(f"{'plain':>10}{'adapted':>8}" for _ in columns).rstrip())
+    columns = measures_of(evaluation)
+    cells = {
+        place: [measure.of(points.get(place)) for measure in columns]
+        for place in [
+            (size, which) for size in sorted({size for size, _ in points}) for which in (False, True)
+        ]
+    }
+    width = max(9, 2 + max(len(cell) for row in cells.values() for cell in row))
+    lines = [" " * 7 + "".join(f"{measure.name:>{2 * width}}" for measure in columns)]
+    lines.append(
+        "context " + "".join(f"{'plain':>{width + 1}}{'adapted':>{width - 1}}" for _ in columns).rstrip()
+    )
     for size in sorted({size for size, _ in points}):
         line = f"{size:>7,}{'*' if size == evaluation['n_context'] else ' '}"
-        for _, key, form in columns:
-            plain, adapted = (_cell(points.get((size, which)), key, form) for which in (False, True))
-            line += f"{plain:>10}{adapted:>8}"
+        for plain, adapted in zip(cells[size, False], cells[size, True], strict=True):
+            line += f"{plain:>{width + 1}}{adapted:>{width - 1}}"
         lines.append(line)
     return "\n".join(lines)
-
-
-def _cell(point: Mapping[str, Any] | None, key: str, form: str) -> str:
-    return format(point[key], form) if point is not None and math.isfinite(point[key]) else "-"

@@ -17,14 +17,18 @@ from testtime.tasks.files import iterate_table
 
 if TYPE_CHECKING:
     from testtime.estimators.classifier import TTTClassifier
+    from testtime.estimators.regressor import TTTRegressor
 
 __all__ = ["labelled_table", "typed_pieces", "write_predictions"]
+
+_LEVELS = (0.1, 0.9)
 
 
 def write_predictions(model: Path, table: Path, out: Path, *, parquet: bool, labels_only: bool) -> int:
     """Write a row of predictions for each row of `table` and return their number.
 
-    Columns are ``prediction`` and, unless `labels_only`, ``probability_CLASS`` for each class.
+    Columns are ``prediction`` and, unless `labels_only`, ``probability_CLASS`` for each class, or for a regressor
+    ``quantile_0.1`` and ``quantile_0.9``.
 
     Raises
     ------
@@ -73,8 +77,10 @@ def typed_pieces(
         yield piece
 
 
-def labelled_table(model: Path, table: Path, target: str, classes: Any) -> tuple[pd.DataFrame, pd.Series]:
-    """Read a table with its target, the labels in the type of `classes`.
+def labelled_table(
+    model: Path, table: Path, target: str, classes: Any | None
+) -> tuple[pd.DataFrame, pd.Series]:
+    """Read a table with its target: labels in the type of `classes`, or numbers if that is None.
 
     Raises
     ------
@@ -82,7 +88,8 @@ def labelled_table(model: Path, table: Path, target: str, classes: Any) -> tuple
         If a column is missing, the target among them.
     """
     types, levels = feature_types(model)
-    whole = pd.concat(typed_pieces(table, {**types, target: "text"}, levels), ignore_index=True)
+    kind = "number" if classes is None else "text"
+    whole = pd.concat(typed_pieces(table, {**types, target: kind}, levels), ignore_index=True)
     labels = whole.pop(target)
     if labels.isna().any():
         raise InputError(
@@ -90,13 +97,26 @@ def labelled_table(model: Path, table: Path, target: str, classes: Any) -> tuple
                 f"{int(labels.isna().sum()):,} held-out rows have no {target!r}", remedy="Leave them out"
             )
         )
+    if classes is None:
+        return whole, labels
     known = {str(label): label for label in classes.tolist()}
     return whole, labels.map(lambda text: known.get(text, text)).astype(object)
 
 
-def _predicted(estimator: TTTClassifier, piece: pd.DataFrame, labels_only: bool) -> pd.DataFrame:
+def _predicted(
+    estimator: TTTClassifier | TTTRegressor, piece: pd.DataFrame, labels_only: bool
+) -> pd.DataFrame:
+    columns: dict[str, Any] = {}
+    if hasattr(estimator, "predict_quantiles"):
+        columns["prediction"] = estimator.predict(piece)
+        if not labels_only:
+            quantiles = estimator.predict_quantiles(piece, _LEVELS)
+            columns |= {
+                f"quantile_{level}": column for level, column in zip(_LEVELS, quantiles.T, strict=True)
+            }
+        return pd.DataFrame(columns)
     probabilities = estimator.predict_proba(piece)
-    columns: dict[str, Any] = {"prediction": estimator.classes_[probabilities.argmax(axis=1)]}
+    columns["prediction"] = estimator.classes_[probabilities.argmax(axis=1)]
     if not labels_only:
         for label, column in zip(estimator.classes_.tolist(), probabilities.T, strict=True):
             columns[f"probability_{label}"] = column

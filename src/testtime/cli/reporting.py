@@ -119,9 +119,10 @@ def _score(model: Path, table: Path) -> dict[str, Any]:
             )
         )
     estimator = load(model)
-    frame, labels = labelled_table(model, table, training["table"]["target"], estimator.classes_)
+    classes = getattr(estimator, "classes_", None)
+    frame, labels = labelled_table(model, table, training["table"]["target"], classes)
     n_context = estimator.adaptation_.n_context
-    sizes = curve_sizes(n_context, len(estimator.classes_), n_context)
+    sizes = curve_sizes(n_context, 0 if classes is None else len(classes), n_context)
     return evaluate(
         estimator,
         frame,

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import warnings
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import torch
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from testtime.adapt.adapters import AdapterSpec, merge
-from testtime.errors import InputError, sentence
-from testtime.estimators.base import TTTBase, load_backbone, one_line
-from testtime.estimators.columns import DataWarning
-from testtime.estimators.fitting import fit_members
-from testtime.estimators.members import Member, member_probabilities
-from testtime.estimators.progress import progress
-from testtime.estimators.settings import Settings, check_settings
+from testtime.backbones.base import Backbone
+from testtime.estimators.base import TTTBase
+from testtime.estimators.members import Member
+from testtime.estimators.targets import class_target
 
 __all__ = ["TTTClassifier"]
 
@@ -93,178 +85,24 @@ class TTTClassifier(ClassifierMixin, TTTBase):
     True
     """
 
-    def __init__(
-        self,
-        *,
-        backbone: str = "embedded",
-        n_context: int | str = "auto",
-        n_steps: int | str = "auto",
-        step_size: float | str = "auto",
-        adapt: str = "auto",
-        rank: int = 8,
-        guard: bool = True,
-        n_members: int = 1,
-        device: str = "cpu",
-        precision: str = "auto",
-        time_limit: float | None = None,
-        random_state: Any = 0,
-        verbose: int = 0,
-    ) -> None:
-        self.backbone = backbone
-        self.n_context = n_context
-        self.n_steps = n_steps
-        self.step_size = step_size
-        self.adapt = adapt
-        self.rank = rank
-        self.guard = guard
-        self.n_members = n_members
-        self.device = device
-        self.precision = precision
-        self.time_limit = time_limit
-        self.random_state = random_state
-        self.verbose = verbose
+    _task = "classifier"
 
-    def fit(self, X: Any, y: Any) -> TTTClassifier:
-        """Adapt to a table.
+    @property
+    def _n_classes(self) -> int:
+        return len(self.classes_)
 
-        Parameters
-        ----------
-        X
-            Features ``(N, D)``: pandas or polars frame, or array.
-        y
-            Class labels ``(N,)``, 2 to 10 classes, without missing values.
+    def _read_target(self, y: Any, n_rows: int, backbone: Backbone) -> NDArray[np.int64]:
+        self.classes_, codes = class_target(y, n_rows, backbone.max_classes)
+        return codes
 
-        Raises
-        ------
-        InputError
-            When an argument or the data cannot be used; the message says what to do.
-        BackboneError
-            When the model cannot be loaded.
-        """
-        before = dict(vars(self))
-        try:
-            self._fit(X, y)
-        except BaseException:  # also an interrupt: the estimator stays what it was, not half of another table
-            vars(self).clear()
-            vars(self).update(before)
-            raise
-        return self
+    def _target_arrays(self) -> dict[str, NDArray]:
+        return {"classes": self.classes_}
 
-    def _fit(self, X: Any, y: Any) -> None:
-        settings = check_settings(self.get_params(deep=False))
-        backbone = load_backbone(self.backbone)
-        frame = self._check_table(X, reset=True)
-        classes, codes = self._check_target(y, len(frame), backbone.max_classes)
-        x = self._encode_fit(frame, backbone)
-        with progress(self.verbose) as (on_plan, on_step):
-            fitted = fit_members(
-                backbone, settings, x, codes, len(classes), self._seed(), on_plan=on_plan, on_step=on_step
-            )
-        self.classes_ = classes
-        self.adaptation_ = fitted.adaptation
-        self.context_indices_ = fitted.order[: fitted.adaptation.n_context]
-        self._members = fitted.members
-        # Served context first, then the rows that longer contexts (predict_proba_at) add.
-        self._x, self._y = x[fitted.order], codes[fitted.order]
-        self._fingerprint = backbone.fingerprint
-        self._serve(settings)
+    def _load_target(self, arrays: Mapping[str, NDArray]) -> None:
+        self.classes_ = arrays["classes"]
 
-    def _check_target(self, y: Any, n_rows: int, max_classes: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """Return class labels and codes, or say why the target cannot be used."""
-        if y is None:
-            raise InputError(
-                "This classifier requires y to be passed, but the target y is None. Pass the labels."
-            )
-        if hasattr(y, "to_pandas") and not hasattr(y, "iloc"):
-            y = y.to_pandas()
-        try:
-            given = np.asarray(y, dtype=object)
-            missing = pd.isna(given.ravel()) if given.ndim else np.zeros(0, dtype=bool)
-            if missing.any():
-                raise InputError(
-                    sentence(
-                        f"the target is missing in {int(missing.sum()):,} of {len(missing):,} rows (the first is row "
-                        f"{int(np.flatnonzero(missing)[0])})",
-                        expected="a class in every row",
-                        remedy="Drop these rows",
-                    )
-                )
-            if isinstance(y, pd.Series) and pd.api.types.is_extension_array_dtype(y.dtype):
-                y = y.to_numpy(dtype=object)  # NumPy would make floats of nullable integers and truth values
-            y = _plain_labels(column_or_1d(y, warn=True))
-            if len(y) != n_rows:
-                raise InputError(
-                    sentence(f"X has {n_rows:,} rows and y has {len(y):,}", expected="one label per row")
-                )
-            texts = [label for label in y.tolist() if isinstance(label, str)] if y.dtype == object else []
-            if 0 < len(texts) < len(y):
-                raise InputError(
-                    sentence(
-                        f"the target mixes text such as {texts[0]!r} with labels of other types",
-                        expected="labels of one type",
-                        remedy="Convert them to text",
-                    )
-                )
-            check_classification_targets(y)
-            classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
-        except InputError:
-            raise
-        except (TypeError, ValueError) as error:
-            raise InputError(one_line(error)) from error
-        if len(classes) < 2:
-            raise InputError(
-                sentence(
-                    f"the target has 1 class, {classes[0]!r}, in {len(y):,} rows",
-                    expected="at least two classes",
-                    why="there is nothing to tell apart",
-                )
-            )
-        if len(classes) > max_classes:
-            raise InputError(
-                sentence(
-                    f"the target has {len(classes):,} classes",
-                    expected=f"at most {max_classes}",
-                    why="that is what the model was pretrained for",
-                    remedy="Merge rare classes; for a numeric target, bin it first",
-                )
-            )
-        single = [str(label) for label in classes[counts < 2]]
-        if single:
-            warnings.warn(
-                f"Classes with a single row are kept in the context and can be neither trained on nor guarded: "
-                f"{', '.join(map(repr, single[:5]))}. Merge or drop them.",
-                DataWarning,
-                stacklevel=3,
-            )
-        return classes, codes.astype(np.int64)
-
-    def _serve(self, settings: Settings) -> None:
-        """Merge each member's adapter into a private copy of the base, in the dtype of predictions."""
-        backbone = load_backbone(self.backbone)
-        spec = AdapterSpec(settings.adapt, settings.rank)
-        frozen = None
-        served = []
-        for member in self._members:
-            module = frozen
-            if module is None or member.state is not None:
-                module = backbone.new_module().to(device=settings.device, dtype=settings.predict_dtype)
-                if member.state is None:
-                    frozen = module
-                else:
-                    merge(module, member.state, spec)
-            served.append(module.requires_grad_(False))
-        self._served = served
-
-    def _average(
-        self, x: NDArray[np.float64], n_context: int, members: list[tuple[Member, Any]]
-    ) -> NDArray[np.float64]:
-        backbone = load_backbone(self.backbone)
-        context = (self._x[:n_context], self._y[:n_context])
-        total = np.zeros((len(x), len(self.classes_)))
-        for member, module in members:
-            learner = backbone.learner(module, len(self.classes_))
-            total += member_probabilities(learner, member, module, context, x)
-        return total / len(members)
+    def _answer(self, outputs: NDArray[np.float64], member: Member) -> NDArray[np.float64]:
+        return torch.softmax(torch.from_numpy(outputs), dim=-1).numpy()[:, member.codes]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return class probabilities, ``(q, n_classes)``, columns in the order of ``classes_``.
@@ -274,9 +112,7 @@ class TTTClassifier(ClassifierMixin, TTTBase):
         InputError
             When the columns are not those of fit, or hold values that cannot be used.
         """
-        x = self._encode(X)
-        pairs = list(zip(self._members, self._served, strict=True))
-        return self._average(x, self.adaptation_.n_context, pairs)
+        return self._predict_at(X)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable class of each row, ``(q,)``."""
@@ -301,65 +137,4 @@ class TTTClassifier(ClassifierMixin, TTTBase):
         InputError
             When that many context rows are not there; a loaded estimator has the served ones only.
         """
-        x = self._encode(X)
-        if not len(self.classes_) <= n_context <= len(self._y):
-            raise InputError(
-                sentence(
-                    f"n_context={n_context}",
-                    expected=f"{len(self.classes_)} to {len(self._y)}, the rows that are at hand",
-                )
-            )
-        if adapted:
-            return self._average(x, n_context, list(zip(self._members, self._served, strict=True)))
-        settings = check_settings(self.get_params(deep=False))
-        module = (
-            load_backbone(self.backbone).new_module().to(device=settings.device, dtype=settings.predict_dtype)
-        )
-        frozen = [(Member(member.columns, member.codes), module) for member in self._members]
-        return self._average(x, n_context, frozen)
-
-    def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-        """Write the fitted estimator to a folder: adapters, served context, record; not the base weights.
-
-        Parameters
-        ----------
-        directory
-            Folder to make.
-        overwrite
-            Replace a folder that was saved before.
-
-        Raises
-        ------
-        StoreError
-            When the folder exists, or cannot be written; nothing is left half-written.
-        """
-        from testtime.estimators.saved import save
-
-        check_is_fitted(self, "adaptation_")
-        return save(self, directory, overwrite=overwrite)
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        state.pop("_served", None)  # rebuilt from the base and the adapters
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if hasattr(self, "_members"):
-            self._serve(check_settings(self.get_params(deep=False)))
-
-
-def _plain_labels(y: NDArray[Any]) -> NDArray[Any]:
-    """Return labels as truth values, numbers or text: what object and nullable columns hold, in a dtype of its own.
-
-    Raises
-    ------
-    InputError
-        For times, which are hardly meant as classes.
-    """
-    if y.dtype == object:
-        y = pd.Series(y).infer_objects().to_numpy()
-    if y.dtype.kind in "mM":
-        got = f"the target holds times ({y.dtype})"
-        raise InputError(sentence(got, expected="classes", remedy="Convert them to text, or bin them first"))
-    return y
+        return self._predict_at(X, n_context, adapted=adapted)

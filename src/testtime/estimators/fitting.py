@@ -50,7 +50,7 @@ def fit_members(
     backbone: Backbone,
     settings: Settings,
     x: NDArray[np.float64],
-    y: NDArray[np.int64],
+    y: NDArray,
     n_classes: int,
     seed: np.random.SeedSequence,
     *,
@@ -62,7 +62,9 @@ def fit_members(
     Parameters
     ----------
     x, y
-        Scaled features ``(N, D)`` and class codes ``(N,)``.
+        Scaled features ``(N, D)`` and class codes or standardised numbers ``(N,)``.
+    n_classes
+        Number of classes, 0 for a numeric target.
     seed
         Root of every random choice.
     on_plan, on_step
@@ -73,17 +75,18 @@ def fit_members(
     rng, draw_rng = np.random.default_rng(split_seed), np.random.default_rng(draw_seed)
     learner = backbone.learner(backbone.new_module().to(settings.device), n_classes)
     members = [draw_member(m, x.shape[1], n_classes, draw_rng) for m in range(settings.n_members)]
-    order = stratified_order(y, len(y), rng)
+    labels = y if n_classes else None  # what rows are stratified by
+    order = stratified_order(labels, len(y), rng)
     rows = members[0].rows(x, y, torch.float32, settings.device)
     plan = plan_rows(settings, learner, rows, n_classes, order)
     if on_plan is not None:
         on_plan(plan)
     if plan.n_steps == 0:
         status = Status.PLAIN if settings.n_steps == 0 else Status.REVERTED_TOO_FEW
-        record = _record(settings, plan, [], status, len(members), time.monotonic() - started)
+        record = _record(settings, plan, [], status, n_classes, len(members), time.monotonic() - started)
         return Fitted(tuple(members), order, record)
 
-    split = split_rows(order, y, plan.n_context, N_FOLDS, rng)
+    split = split_rows(order, labels, plan.n_context, N_FOLDS, rng)
     steps = StepPlan(
         n_steps=plan.n_steps,
         n_context=plan.n_context,
@@ -133,15 +136,24 @@ def fit_members(
         guarded = split.folds[outcomes[0].fold]
         trained = np.setdiff1d(np.concatenate(split.folds), guarded)
         # Longer contexts than the served one are prefixes too, so each part is put in a stratified order again.
-        parts = [part[stratified_order(y[part], len(part), rng)] for part in (guarded, trained)]
+        parts = [
+            part[stratified_order(None if labels is None else labels[part], len(part), rng)]
+            for part in (guarded, trained)
+        ]
         order = np.concatenate([split.context, *parts])
     status = outcomes[0].verdict.status
-    record = _record(settings, plan, outcomes, status, len(members), time.monotonic() - started)
+    record = _record(settings, plan, outcomes, status, n_classes, len(members), time.monotonic() - started)
     return Fitted(tuple(members), order, record)
 
 
 def _record(
-    settings: Settings, plan: RowPlan, outcomes: list[Outcome], status: Status, n_members: int, seconds: float
+    settings: Settings,
+    plan: RowPlan,
+    outcomes: list[Outcome],
+    status: Status,
+    n_classes: int,
+    n_members: int,
+    seconds: float,
 ) -> Adaptation:
     """Put numbers and choices into the record users see; without outcomes, nothing was trained."""
     states = [o.state for o in outcomes if o.state is not None]
@@ -180,4 +192,5 @@ def _record(
         losses=outcome.steps.losses if outcome else (),
         probes=tuple(probe.to_dict() for probe in plan.probes),
         notes=tuple(notes),
+        loss_name="log loss" if n_classes else "CRPS",
     )

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from testtime.adapt.learner import Learner, Rows
 
-__all__ = ["Member", "draw_member", "member_probabilities"]
+__all__ = ["Member", "draw_member", "member_outputs"]
 
 _CELLS_PER_CHUNK = 60_000  # bounds the activations of one forward pass to some tens of MB
 
@@ -28,7 +28,7 @@ class Member:
     columns
         Column order, ``(D,)``.
     codes
-        ``codes[c]`` is the code that class ``c`` has for this member, ``(C,)``.
+        ``codes[c]`` is the code that class ``c`` has for this member, ``(C,)``; empty for a numeric target.
     state
         The adapter's tensors, or None for the frozen model.
     """
@@ -37,11 +37,13 @@ class Member:
     codes: NDArray[np.int64]
     state: dict[str, Tensor] | None = None
 
-    def rows(
-        self, x: NDArray[np.float64], y: NDArray[np.int64], dtype: torch.dtype, device: torch.device
-    ) -> Rows:
-        """Return labelled rows as this member sees them."""
-        return Rows(self.features(x, dtype, device), torch.as_tensor(self.codes[y], device=device))
+    def rows(self, x: NDArray[np.float64], y: NDArray, dtype: torch.dtype, device: torch.device) -> Rows:
+        """Return labelled rows as this member sees them: class codes (int64), or numbers in `dtype`."""
+        if len(self.codes):
+            target = torch.as_tensor(self.codes[y], device=device)
+        else:
+            target = torch.as_tensor(y, dtype=dtype, device=device)
+        return Rows(self.features(x, dtype, device), target)
 
     def features(self, x: NDArray[np.float64], dtype: torch.dtype, device: torch.device) -> Tensor:
         """Return features ``(N, D)`` as this member sees them."""
@@ -55,29 +57,24 @@ def draw_member(index: int, n_columns: int, n_classes: int, rng: np.random.Gener
     return Member(rng.permutation(n_columns), rng.permutation(n_classes))
 
 
-def member_probabilities(
-    learner: Learner,
-    member: Member,
-    module: nn.Module,
-    context: tuple[NDArray, NDArray],
-    x: NDArray[np.float64],
+def member_outputs(
+    learner: Learner, member: Member, context: tuple[NDArray, NDArray], x: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Class probabilities ``(q, C)`` of one member, computed in chunks of rows.
+    """Outputs ``(q, K)`` of one member, computed in chunks of rows.
 
     Parameters
     ----------
-    module
-        The member's merged module; its dtype is the dtype of the computation.
+    learner
+        Of the member's merged module; its dtype is the dtype of the computation.
     context
-        Features and class codes (of the table, not of the member) of the context rows.
+        Features and targets (class codes of the table, not of the member) of the context rows.
     """
-    weight = next(module.parameters())
+    weight = next(learner.module.parameters())
     rows = member.rows(context[0], context[1], weight.dtype, weight.device)
     chunk = max(64, _CELLS_PER_CHUNK // max(1, x.shape[1] + 4) - len(rows))
     pieces = []
     with torch.no_grad():
         for start in range(0, len(x), chunk):
             query = member.features(x[start : start + chunk], weight.dtype, weight.device)
-            logits = learner.output(rows, query).double()
-            pieces.append(torch.softmax(logits, dim=-1).cpu().numpy())
-    return np.concatenate(pieces)[:, member.codes] if pieces else np.zeros((0, len(member.codes)))
+            pieces.append(learner.output(rows, query).double().cpu().numpy())
+    return np.concatenate(pieces)

@@ -88,6 +88,8 @@ def plan_rows(
 
     Parameters
     ----------
+    n_classes
+        Number of classes, 0 for a numeric target.
     order
         A stratified ordering of the rows; contexts are its prefixes.
     """
@@ -98,7 +100,8 @@ def plan_rows(
         _check_context(n_context, n_rows, n_classes, 0)
         plan = RowPlan(n_context, n_context, 0)
         if settings.n_context is None and everything < n_rows:
-            plan.notes.append(f"The context is a stratified draw of {everything:,} of {n_rows:,} rows.")
+            drawn = "a stratified" if n_classes else "a random"
+            plan.notes.append(f"The context is {drawn} draw of {everything:,} of {n_rows:,} rows.")
         return plan
 
     least = 2 * N_FOLDS

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from testtime.errors import StoreError, sentence
-from testtime.estimators.base import load_backbone
+from testtime.estimators.base import TTTBase, load_backbone
 from testtime.estimators.columns import ColumnEncoder
 from testtime.estimators.members import Member
 from testtime.estimators.settings import check_settings
@@ -20,16 +20,17 @@ from testtime.store.adapter import load_adapter, read_meta, save_adapter
 
 if TYPE_CHECKING:
     from testtime.estimators.classifier import TTTClassifier
+    from testtime.estimators.regressor import TTTRegressor
 
 __all__ = ["load", "save"]
 
 
-def save(estimator: TTTClassifier, directory: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-    """Write a fitted estimator; see :meth:`TTTClassifier.save`."""
+def save(estimator: TTTBase, directory: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    """Write a fitted estimator; see :meth:`testtime.estimators.base.TTTBase.save`."""
     n_context = estimator.adaptation_.n_context
     tensors: dict[str, torch.Tensor] = {}
     arrays: dict[str, np.ndarray] = {
-        "classes": estimator.classes_,
+        **estimator._target_arrays(),
         "context_indices": estimator.context_indices_,
         "context_x": estimator._x[:n_context],
         "context_y": estimator._y[:n_context],
@@ -58,11 +59,11 @@ def save(estimator: TTTClassifier, directory: str | os.PathLike[str], *, overwri
     return Path(directory)
 
 
-def load(directory: str | os.PathLike[str], *, device: str | None = None) -> TTTClassifier:
+def load(directory: str | os.PathLike[str], *, device: str | None = None) -> TTTClassifier | TTTRegressor:
     """Read an estimator that was saved with ``save``.
 
     It predicts what the saved one predicted, bit for bit on the same machine. It holds the served context only, so
-    ``predict_proba_at`` cannot go beyond it.
+    ``predict_proba_at`` and ``predict_at`` cannot go beyond it.
 
     Parameters
     ----------
@@ -77,23 +78,26 @@ def load(directory: str | os.PathLike[str], *, device: str | None = None) -> TTT
         When a file is missing, truncated or changed, was written by a newer version, or belongs to another base model.
     """
     from testtime.estimators.classifier import TTTClassifier
+    from testtime.estimators.regressor import TTTRegressor
 
     meta, _ = read_meta(directory)
-    if meta.get("estimator") != TTTClassifier.__name__:
+    kinds = {kind.__name__: kind for kind in (TTTClassifier, TTTRegressor)}
+    kind = kinds.get(meta.get("estimator", ""))
+    if kind is None:
         raise StoreError(
             sentence(
                 f"{os.fspath(directory)!r} holds {meta.get('estimator', 'an adapter without an estimator')!r}",
-                expected="a folder written by TTTClassifier.save",
+                expected="a folder written by " + " or ".join(f"{name}.save" for name in kinds),
             )
         )
     params = {**meta["params"], **({} if device is None else {"device": device})}
-    backbone = load_backbone(params["backbone"])
+    backbone = load_backbone(params["backbone"], kind._task)
     tensors, arrays, meta = load_adapter(directory, base_fingerprint=backbone.fingerprint)
-    estimator = TTTClassifier(**params)
+    estimator = kind(**params)
     estimator.n_features_in_ = meta["n_features_in"]
     if meta["feature_names"]:
         estimator.feature_names_in_ = np.array(meta["feature_names"], dtype=object)
-    estimator.classes_ = arrays["classes"]
+    estimator._load_target(arrays)
     estimator.context_indices_ = arrays["context_indices"]
     estimator.adaptation_ = Adaptation.from_dict(meta["adaptation"])
     estimator._x, estimator._y = arrays["context_x"], arrays["context_y"]

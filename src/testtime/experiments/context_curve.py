@@ -1,4 +1,4 @@
-"""How good a fitted classifier is on rows it never saw, against the number of context rows.
+"""How good a fitted estimator is on rows it never saw, against the number of context rows.
 
 One function measures everything a report shows, plain and adapted: scores with their errors, calibration, and
 seconds per prediction.
@@ -15,67 +15,26 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from testtime.errors import InputError, sentence
+from testtime.experiments.scores import (
+    CalibrationBin,
+    ClassScorer,
+    CoverageLevel,
+    CurvePoint,
+    NumberPoint,
+    NumberScorer,
+    Scorer,
+    standard_error,
+)
 from testtime.results import Result
 
 if TYPE_CHECKING:
     from testtime.estimators.classifier import TTTClassifier
+    from testtime.estimators.regressor import TTTRegressor
 
-__all__ = ["CalibrationBin", "CurvePoint", "Evaluation", "curve_sizes", "evaluate", "hold_out"]
+__all__ = ["Evaluation", "curve_sizes", "evaluate", "hold_out"]
 
 MAX_CONTEXT = 1024  # the embedded model was pretrained up to about this many context rows
 MAX_SCORED = 2000  # rows that are scored: the error of a mean loss is then about one hundredth
-_TINY = 1e-15
-_BINS = 10
-
-
-@dataclass(frozen=True)
-class CurvePoint(Result):
-    """Scores at one context length.
-
-    Attributes
-    ----------
-    n_context
-        Context rows.
-    adapted
-        False for the frozen model.
-    log_loss, log_loss_error
-        Mean in nats and its standard error over the rows.
-    accuracy
-        Share of rows whose most probable class is right.
-    auc
-        Area under the ROC curve, for more than two classes the mean of one-against-rest; NaN if undefined.
-    seconds_per_row
-        Wall time of the prediction divided by its rows.
-    """
-
-    n_context: int
-    adapted: bool
-    log_loss: float
-    log_loss_error: float
-    accuracy: float
-    auc: float
-    seconds_per_row: float
-
-
-@dataclass(frozen=True)
-class CalibrationBin(Result):
-    """Rows whose most probable class has a probability in one interval.
-
-    Attributes
-    ----------
-    adapted
-        False for the frozen model.
-    confidence, accuracy
-        Mean probability of the predicted class, and how often it is right.
-    rows
-        Number of rows.
-    """
-
-    adapted: bool
-    confidence: float
-    accuracy: float
-    rows: int
 
 
 @dataclass(frozen=True)
@@ -91,12 +50,13 @@ class Evaluation(Result):
     n_context
         Context length that is served.
     difference, difference_error
-        Log loss of the served model minus that of the frozen one at the same length, row by row, and its
-        standard error.
+        Loss of the served model minus that of the frozen one at the same length, row by row, and its standard error.
     points
         Scores at each length.
     calibration
-        Bins of the served model and of the frozen one at the served length.
+        Of the served model and of the frozen one at the served length.
+    loss_name
+        The loss: "log loss" in nats for classes, "CRPS" in units of the target for numbers.
     """
 
     source: str
@@ -104,8 +64,9 @@ class Evaluation(Result):
     n_context: int
     difference: float
     difference_error: float
-    points: tuple[CurvePoint, ...]
-    calibration: tuple[CalibrationBin, ...]
+    points: tuple[CurvePoint | NumberPoint, ...]
+    calibration: tuple[CalibrationBin | CoverageLevel, ...]
+    loss_name: str = "log loss"
 
 
 def hold_out(
@@ -116,7 +77,7 @@ def hold_out(
     Parameters
     ----------
     labels
-        Class of each row.
+        Class of each row; one class for all rows draws them uniformly.
     share
         Share of rows to hold out; each class keeps at least two rows to fit.
     random_state
@@ -158,7 +119,7 @@ def curve_sizes(n_context: int, n_classes: int, n_available: int) -> list[int]:
 
 
 def evaluate(
-    estimator: TTTClassifier,
+    estimator: TTTClassifier | TTTRegressor,
     X: pd.DataFrame,
     labels: Any,
     *,
@@ -166,7 +127,7 @@ def evaluate(
     source: str,
     random_state: int = 0,
 ) -> Evaluation:
-    """Score a fitted classifier on rows that it was not fitted on.
+    """Score a fitted classifier or regressor on rows that it was not fitted on.
 
     Parameters
     ----------
@@ -184,95 +145,40 @@ def evaluate(
     Raises
     ------
     InputError
-        If a label is not one of the classes of the fit, or there are no rows.
+        If a label is not one of the classes of the fit, a target is no number, or there are no rows.
     """
     labels = np.asarray(labels, dtype=object)
     if len(labels) > MAX_SCORED:
         drawn = np.sort(np.random.default_rng(random_state).choice(len(labels), MAX_SCORED, replace=False))
         X, labels = X.iloc[drawn], labels[drawn]
-    codes = _codes(labels, np.asarray(estimator.classes_).tolist())
+    scorer = _scorer(estimator, labels)
     served = estimator.adaptation_.n_context
-    points, bins, losses = [], [], {}
+    points, calibration, losses = [], [], {}
     for n_context in sorted({*sizes, served}):
         for adapted in (False, True):
             if adapted and not estimator.adaptation_.kept:
                 continue
             started = time.perf_counter()
-            probabilities = estimator.predict_proba_at(X, n_context, adapted=adapted)
+            predicted = scorer.predict(X, n_context, adapted)
             seconds = time.perf_counter() - started
-            row_losses = -np.log(np.maximum(probabilities[np.arange(len(codes)), codes], _TINY))
-            points.append(_point(n_context, adapted, probabilities, codes, row_losses, seconds))
+            points.append(scorer.point(n_context, adapted, predicted, seconds))
             if n_context == served:
-                losses[adapted] = row_losses
-                bins += _calibration(probabilities, codes, adapted)
-    difference = losses[True] - losses[False] if True in losses else np.zeros(len(codes))
+                losses[adapted] = scorer.row_losses(predicted)
+                calibration += scorer.calibration(predicted, adapted)
+    difference = losses[True] - losses[False] if True in losses else np.zeros(scorer.n_rows)
     return Evaluation(
         source=source,
-        n_rows=len(codes),
+        n_rows=scorer.n_rows,
         n_context=served,
         difference=float(difference.mean()),
-        difference_error=_standard_error(difference),
+        difference_error=standard_error(difference),
         points=tuple(points),
-        calibration=tuple(bins),
+        calibration=tuple(calibration),
+        loss_name=scorer.loss_name,
     )
 
 
-def _codes(labels: NDArray[Any], classes: list[Any]) -> NDArray[np.int64]:
-    """Return the position of each label among the classes of the fit."""
-    lookup = {label: code for code, label in enumerate(classes)}
-    unknown = [label for label in labels if label not in lookup]
-    if unknown or not len(labels):
-        raise InputError(
-            sentence(
-                f"the held-out label {unknown[0]!r}" if unknown else "there are no held-out rows",
-                expected="one of " + ", ".join(repr(label) for label in classes[:10]) if unknown else "",
-                remedy="Leave out rows of other classes" if unknown else "Add some",
-            )
-        )
-    return np.array([lookup[label] for label in labels], dtype=np.int64)
-
-
-def _point(
-    n_context: int,
-    adapted: bool,
-    probabilities: NDArray[np.float64],
-    codes: NDArray[np.int64],
-    row_losses: NDArray[np.float64],
-    seconds: float,
-) -> CurvePoint:
-    return CurvePoint(
-        n_context=n_context,
-        adapted=adapted,
-        log_loss=float(row_losses.mean()),
-        log_loss_error=_standard_error(row_losses),
-        accuracy=float((probabilities.argmax(axis=1) == codes).mean()),
-        auc=_auc(probabilities, codes),
-        seconds_per_row=seconds / len(codes),
+def _scorer(estimator: Any, labels: NDArray[Any]) -> Scorer:
+    return (
+        ClassScorer(estimator, labels) if hasattr(estimator, "classes_") else NumberScorer(estimator, labels)
     )
-
-
-def _auc(probabilities: NDArray[np.float64], codes: NDArray[np.int64]) -> float:
-    """Mean over classes of the one-against-rest area; classes without rows, or with all, do not count."""
-    from sklearn.metrics import roc_auc_score
-
-    columns = [1] if probabilities.shape[1] == 2 else range(probabilities.shape[1])
-    areas = [
-        roc_auc_score(codes == c, probabilities[:, c]) for c in columns if 0 < (codes == c).sum() < len(codes)
-    ]
-    return float(np.mean(areas)) if areas else float("nan")
-
-
-def _calibration(
-    probabilities: NDArray[np.float64], codes: NDArray[np.int64], adapted: bool
-) -> list[CalibrationBin]:
-    """Sort rows by the probability of the predicted class and cut them into bins of equal size."""
-    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == codes
-    pieces = np.array_split(np.argsort(confidence, kind="stable"), min(_BINS, max(1, len(codes) // 20)))
-    return [
-        CalibrationBin(adapted, float(confidence[rows].mean()), float(right[rows].mean()), len(rows))
-        for rows in pieces
-    ]
-
-
-def _standard_error(values: NDArray[np.float64]) -> float:
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")

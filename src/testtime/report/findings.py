@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from testtime.report.measures import Measure, measures_of
 from testtime.results import Result
 
 __all__ = ["BreakEven", "break_even", "comparison", "equal_context", "headline", "point_at"]
@@ -23,9 +24,11 @@ class BreakEven(Result):
     n_adapted, seconds_adapted
         Context length that is served, and seconds per prediction with it.
     n_plain, seconds_plain
-        Shortest measured context with which the frozen model has no higher log loss; None if none has.
+        Shortest measured context with which the frozen model has no higher loss; None if none has.
     predictions
         Number of predictions; None when the time is never earned back.
+    loss_name
+        The loss, "log loss" or "CRPS".
     """
 
     fit_seconds: float
@@ -34,17 +37,18 @@ class BreakEven(Result):
     n_plain: int | None
     seconds_plain: float | None
     predictions: float | None
+    loss_name: str = "log loss"
 
     def explain(self) -> str:
         """Say it in two sentences."""
         served = f"One prediction takes {_time(self.seconds_adapted)} with {self.n_adapted:,} context rows"
         if self.n_plain is None or self.seconds_plain is None:
             return (
-                f"{served}. The frozen model did not reach this log loss with any context that was measured, "
+                f"{served}. The frozen model did not reach this {self.loss_name} with any context that was measured, "
                 "so there is no time to compare: adapting buys accuracy here, not time."
             )
         took = _time(self.seconds_plain)
-        other = f"the frozen model reaches this log loss with {self.n_plain:,} rows, at {took}"
+        other = f"the frozen model reaches this {self.loss_name} with {self.n_plain:,} rows, at {took}"
         if self.predictions is None:
             return (
                 f"{served}; {other}. Adapting took {self.fit_seconds:.1f} s, which is never earned back: "
@@ -64,19 +68,21 @@ def point_at(points: Sequence[Mapping[str, Any]], n_context: int, adapted: bool)
     return None
 
 
-def equal_context(points: Sequence[Mapping[str, Any]], target_loss: float) -> Mapping[str, Any] | None:
-    """Return the frozen model's shortest context whose log loss is not above `target_loss`, if any.
+def equal_context(
+    points: Sequence[Mapping[str, Any]], target_loss: float, key: str = "log_loss"
+) -> Mapping[str, Any] | None:
+    """Return the frozen model's shortest context whose loss, under `key`, is not above `target_loss`, if any.
 
     >>> plain = {"adapted": False, "n_context": 64, "log_loss": 0.4}
     >>> equal_context([plain | {"n_context": 512, "log_loss": 0.3}, plain], 0.35)["n_context"]
     512
     """
-    reached = [point for point in points if not point["adapted"] and point["log_loss"] <= target_loss]
+    reached = [point for point in points if not point["adapted"] and point[key] <= target_loss]
     return min(reached, key=lambda point: point["n_context"], default=None)
 
 
 def break_even(adaptation: Mapping[str, Any], evaluation: Mapping[str, Any]) -> BreakEven | None:
-    """Compare serving the adapted model with serving the frozen one at equal log loss.
+    """Compare serving the adapted model with serving the frozen one at equal loss.
 
     Parameters
     ----------
@@ -93,7 +99,8 @@ def break_even(adaptation: Mapping[str, Any], evaluation: Mapping[str, Any]) -> 
     served = point_at(evaluation["points"], evaluation["n_context"], True)
     if served is None:
         return None
-    plain = equal_context(evaluation["points"], served["log_loss"])
+    loss, *_ = measures_of(evaluation)
+    plain = equal_context(evaluation["points"], served[loss.key], loss.key)
     gain = plain["seconds_per_row"] - served["seconds_per_row"] if plain is not None else 0.0
     longer = plain is not None and plain["n_context"] > served["n_context"]
     return BreakEven(
@@ -103,6 +110,7 @@ def break_even(adaptation: Mapping[str, Any], evaluation: Mapping[str, Any]) -> 
         n_plain=plain["n_context"] if plain is not None else None,
         seconds_plain=plain["seconds_per_row"] if plain is not None else None,
         predictions=float(adaptation["seconds"]) / gain if longer and gain > 0 else None,
+        loss_name=loss.name,
     )
 
 
@@ -112,10 +120,11 @@ def comparison(evaluation: Mapping[str, Any]) -> str:
     plain, served = point_at(points, n_context, False), point_at(points, n_context, True)
     if plain is None:
         return "No context length was measured."
+    loss, *others = measures_of(evaluation)
     if served is None:
         return (
             f"On {evaluation['n_rows']:,} held-out rows, the frozen model with {n_context:,} context rows "
-            f"has a log loss of {plain['log_loss']:.4f}, an accuracy of {plain['accuracy']:.1%}{_auc(plain)}."
+            f"has a {loss.name} of {loss.of(plain)}, {_scores(others, plain)}."
         )
     difference, error = evaluation["difference"], evaluation["difference_error"]
     if not math.isfinite(error):
@@ -124,11 +133,12 @@ def comparison(evaluation: Mapping[str, Any]) -> str:
         verdict = "the two cannot be told apart on these rows"
     else:
         verdict = "the adapted model is better" if difference < 0 else "the adapted model is WORSE"
+    scores = _scores(others, served, plain)
     return (
-        f"On {evaluation['n_rows']:,} held-out rows and with {n_context:,} context rows each, the log loss "
-        f"is {served['log_loss']:.4f} adapted and {plain['log_loss']:.4f} plain: a difference of "
-        f"{difference:+.4f} with standard error {error:.4f}, so {verdict}. "
-        f"Accuracy {served['accuracy']:.1%} against {plain['accuracy']:.1%}{_auc(served, plain)}."
+        f"On {evaluation['n_rows']:,} held-out rows and with {n_context:,} context rows each, the {loss.name} "
+        f"is {loss.of(served)} adapted and {loss.of(plain)} plain: a difference of "
+        f"{loss.text(difference, '+')} with standard error {loss.text(error)}, so {verdict}. "
+        f"{scores[0].upper()}{scores[1:]}."
     )
 
 
@@ -149,24 +159,27 @@ def headline(adaptation: Mapping[str, Any], evaluation: Mapping[str, Any] | None
         )
     if difference > 0:
         return f"With {n_context:,} context rows, the adapted model is worse on held-out rows: do not use it."
-    share = 1 - served["log_loss"] / plain["log_loss"]
-    text = f"With {n_context:,} context rows, adapting lowers the held-out log loss by {share:.0%}"
+    loss, *_ = measures_of(evaluation)
+    share = 1 - served[loss.key] / plain[loss.key]
+    text = f"With {n_context:,} context rows, adapting lowers the held-out {loss.name} by {share:.0%}"
     longer = [
         point["n_context"] for point in points if not point["adapted"] and point["n_context"] > n_context
     ]
     if not longer:
         return text + "."
-    equal = equal_context(points, served["log_loss"])
+    equal = equal_context(points, served[loss.key], loss.key)
     if equal is None:
         return text + f", below what the frozen model reaches with up to {max(longer):,}."
     return text + f"; the frozen model needs {equal['n_context']:,} rows for the same."
 
 
-def _auc(first: Mapping[str, Any], second: Mapping[str, Any] | None = None) -> str:
-    if first["auc"] != first["auc"]:  # undefined: the held-out rows have one class
-        return ""
-    against = f" against {second['auc']:.3f}" if second is not None else ""
-    return f", AUC {first['auc']:.3f}{against}"
+def _scores(
+    measures: Sequence[Measure], first: Mapping[str, Any], second: Mapping[str, Any] | None = None
+) -> str:
+    """Name the scores of one point, or of two against each other; what is undefined is left out."""
+    defined = [measure for measure in measures if first[measure.key] == first[measure.key]]
+    against = {m.key: f" against {m.of(second)}" if second is not None else "" for m in defined}
+    return ", ".join(f"{m.name} {m.of(first)}{against[m.key]}" for m in defined)
 
 
 def _time(seconds: float) -> str:

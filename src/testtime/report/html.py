@@ -15,8 +15,9 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from testtime.report.findings import break_even, comparison, headline, point_at
+from testtime.report.measures import measures_of
 from testtime.report.table_plots import draw_calibration, draw_curves, draw_guard, draw_losses
-from testtime.results import Adaptation
+from testtime.results import LOSS_UNITS, Adaptation
 
 __all__ = ["ReportData", "render_report"]
 
@@ -74,6 +75,8 @@ def render_report(data: ReportData) -> str:
         explained=data.adaptation.explain(),
         comparison=comparison(evaluation) if evaluation is not None else None,
         rows=_score_rows(evaluation) if evaluation is not None else [],
+        measures=measures_of(evaluation) if evaluation is not None else (),
+        loss_unit=LOSS_UNITS[data.adaptation.loss_name],
         break_even=break_even(record, evaluation) if evaluation is not None else None,
         drawings=_drawings(data),
     )
@@ -84,16 +87,20 @@ def _drawings(data: ReportData) -> dict[str, Markup | None]:
     drawn: dict[str, str] = {}
     adaptation, evaluation = data.adaptation, data.evaluation
     if evaluation is not None and evaluation["points"]:
-        drawn["curves"] = draw_curves(evaluation["points"], evaluation["n_context"])
+        drawn["curves"] = draw_curves(evaluation["points"], evaluation["n_context"], measures_of(evaluation))
         drawn["calibration"] = draw_calibration(evaluation["calibration"])
     if adaptation.losses:
-        drawn["losses"] = draw_losses(adaptation.losses)
+        drawn["losses"] = draw_losses(
+            adaptation.losses, f"{adaptation.loss_name} ({LOSS_UNITS[adaptation.loss_name]})"
+        )
     if (
         adaptation.n_guard
         and math.isfinite(adaptation.difference)
         and math.isfinite(adaptation.standard_error)
     ):
-        drawn["guard"] = draw_guard(adaptation.difference, adaptation.standard_error, adaptation.margin)
+        drawn["guard"] = draw_guard(
+            adaptation.difference, adaptation.standard_error, adaptation.margin, adaptation.loss_name
+        )
     names = ("curves", "calibration", "losses", "guard")
     return {name: Markup(drawn[name]) if name in drawn else None for name in names}
 

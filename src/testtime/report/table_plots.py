@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from testtime.report.measures import CLASS_MEASURES, Measure
 from testtime.report.plots import GREY, PALETTE, house_style, log_axis, name_axes, new_figure
 
 __all__ = ["draw_calibration", "draw_curves", "draw_guard", "draw_losses"]
@@ -35,56 +36,67 @@ _PAGE_COLOURS = {  # what the page may choose anew, for example on a dark backgr
 }
 
 
-def draw_curves(points: Sequence[Mapping[str, Any]], served: int) -> str:
-    """Draw log loss, accuracy and AUC against the context length, plain and adapted.
+def draw_curves(
+    points: Sequence[Mapping[str, Any]], served: int, measures: Sequence[Measure] = CLASS_MEASURES
+) -> str:
+    """Draw scores against the context length, plain and adapted, one panel for each.
 
     Parameters
     ----------
     points
-        Dicts with ``n_context, adapted, log_loss, log_loss_error, accuracy, auc``.
+        Dicts with ``n_context, adapted`` and the keys of the measures.
     served
         Context length that is served; marked.
+    measures
+        What to draw; a measure that is undefined somewhere is left out.
     """
     with house_style():
-        drawn = [("log_loss", "log loss (nats)", "Log loss: lower is better")]
-        drawn += [("accuracy", "accuracy", "Accuracy")]
-        if all(np.isfinite(point["auc"]) for point in points):
-            drawn += [("auc", "AUC", "Area under the ROC curve")]
+        drawn = [m for m in measures if all(np.isfinite(point[m.key]) for point in points)]
         figure, panels = new_figure(len(drawn), width=3.5 * len(drawn), height=3.3)
-        for axes, (key, label, title) in zip(panels, drawn, strict=True):
+        for axes, measure in zip(panels, drawn, strict=True):
             for adapted in (False, True):
                 chosen = [point for point in points if point["adapted"] == adapted]
                 if chosen:
                     sizes = [point["n_context"] for point in chosen]
-                    axes.plot(sizes, [point[key] for point in chosen], **_LOOK[adapted])
+                    axes.plot(sizes, [point[measure.key] for point in chosen], **_LOOK[adapted])
             axes.axvline(served, color=GREY, linewidth=1, linestyle=":", zorder=1)
             _size_axis(axes, [point["n_context"] for point in points])
-            name_axes(axes, x="context rows", y=label, title=title)
+            name_axes(axes, x="context rows", y=measure.axis, title=measure.title)
         panels[0].legend()
         return _svg(figure, "curves")
 
 
-def draw_calibration(bins: Sequence[Mapping[str, Any]]) -> str:
-    """Draw how often the predicted class is right against its probability, in bins of equal size."""
+def draw_calibration(parts: Sequence[Mapping[str, Any]]) -> str:
+    """Draw what is promised against what comes true.
+
+    Parameters
+    ----------
+    parts
+        For classes, bins of equal size with ``confidence`` and ``accuracy``: how often the predicted class is right
+        against its probability. For numbers, dicts with ``level`` and ``share``: how many targets lie below a
+        predicted quantile against its level. Each has ``adapted``.
+    """
+    numbers = "level" in parts[0]
+    promised, true = ("level", "share") if numbers else ("confidence", "accuracy")
     with house_style():
         figure, (axes,) = new_figure(width=4.4, height=3.6)
-        low = min(min(part["confidence"], part["accuracy"]) for part in bins)
+        low = min(min(part[promised], part[true]) for part in parts)
         start = max(0.0, np.floor(low * 10) / 10)
         axes.plot([start, 1], [start, 1], color=GREY, linestyle=":", linewidth=1.2, label="perfect")
         for adapted in (False, True):
-            chosen = [part for part in bins if part["adapted"] == adapted]
+            chosen = [part for part in parts if part["adapted"] == adapted]
             if chosen:
                 axes.plot(
-                    [part["confidence"] for part in chosen],
-                    [part["accuracy"] for part in chosen],
-                    **_LOOK[adapted],
+                    [part[promised] for part in chosen], [part[true] for part in chosen], **_LOOK[adapted]
                 )
-        name_axes(axes, x="probability of the predicted class", y="share that is right", title="Calibration")
+        x = "level of the predicted quantile" if numbers else "probability of the predicted class"
+        y = "share of targets below it" if numbers else "share that is right"
+        name_axes(axes, x=x, y=y, title="Calibration")
         axes.legend()
         return _svg(figure, "calibration")
 
 
-def draw_losses(losses: Sequence[float]) -> str:
+def draw_losses(losses: Sequence[float], label: str = "log loss (nats)") -> str:
     """Draw the training loss before each step, with a running mean when there are enough steps."""
     with house_style():
         figure, (axes,) = new_figure(width=4.4, height=3.6)
@@ -97,11 +109,11 @@ def draw_losses(losses: Sequence[float]) -> str:
             axes.legend()
         else:
             axes.plot(steps, losses, color=ADAPTED, marker="o")
-        name_axes(axes, x="step", y="log loss (nats)", title="Training loss")
+        name_axes(axes, x="step", y=label, title="Training loss")
         return _svg(figure, "losses")
 
 
-def draw_guard(difference: float, standard_error: float, margin: float) -> str:
+def draw_guard(difference: float, standard_error: float, margin: float, loss_name: str = "log loss") -> str:
     """Draw the difference the guard saw, two standard errors around it, and what it had to fall below."""
     with house_style():
         figure, (axes,) = new_figure(width=6.4, height=1.7)
@@ -114,9 +126,8 @@ def draw_guard(difference: float, standard_error: float, margin: float) -> str:
                       xytext=(-4, 0), textcoords="offset points", color=GREY, fontsize=8.5)  # fmt: skip
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
-        name_axes(
-            axes, x="log loss, adapted minus frozen (bar: two standard errors); left of the margin is kept"
-        )
+        meaning = "adapted minus frozen (bar: two standard errors); left of the margin is kept"
+        name_axes(axes, x=f"{loss_name}, {meaning}")
         return _svg(figure, "guard")
 
 

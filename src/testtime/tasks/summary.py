@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -47,9 +47,11 @@ class TableSummary(Result):
     target
         Name of the target.
     classes
-        Rows of each class, the most frequent first.
+        Rows of each class, the most frequent first; empty for a numeric target.
     columns
         The first 200 columns.
+    target_values
+        Mean, standard deviation and quantiles of a numeric target; empty for classes.
     """
 
     rows: int
@@ -57,24 +59,33 @@ class TableSummary(Result):
     target: str
     classes: dict[str, int]
     columns: tuple[ColumnSummary, ...]
+    target_values: dict[str, float] = field(default_factory=dict)
 
 
-def summarise(X: pd.DataFrame, labels: pd.Series) -> TableSummary:
-    """Describe features and target.
+def summarise(X: pd.DataFrame, labels: pd.Series, *, numeric: bool = False) -> TableSummary:
+    """Describe features and target; `numeric` takes the target as numbers rather than classes.
 
     >>> table = pd.DataFrame({"size": [1.0, None], "colour": ["red", "red"]})
     >>> summary = summarise(table, pd.Series(["a", "b"], name="kind"))
     >>> [column.example for column in summary.columns], summary.classes
     (['1 to 1', 'red'], {'a': 1, 'b': 1})
     """
-    counts = labels.value_counts()
+    counts = {} if numeric else labels.value_counts()
     return TableSummary(
         rows=len(X),
         n_columns=X.shape[1],
         target=str(labels.name),
         classes={str(label): int(count) for label, count in counts.items()},
         columns=tuple(_column(str(name), X[name]) for name in X.columns[:_MAX_COLUMNS]),
+        target_values=_spread(labels) if numeric else {},
     )
+
+
+def _spread(values: pd.Series) -> dict[str, float]:
+    numbers = values.astype("float64")
+    names = {0.0: "smallest", 0.1: "10% quantile", 0.5: "median", 0.9: "90% quantile", 1.0: "largest"}
+    quantiles = {name: float(numbers.quantile(level)) for level, name in names.items()}
+    return {"mean": float(numbers.mean()), "standard deviation": float(numbers.std(ddof=0)), **quantiles}
 
 
 def _column(name: str, values: pd.Series) -> ColumnSummary:

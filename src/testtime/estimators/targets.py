@@ -1,0 +1,209 @@
+"""What ``fit`` accepts as a target, and what it says about one that cannot be used."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+from testtime.backbones.scaling import TargetScaler
+from testtime.errors import InputError, sentence
+from testtime.estimators.columns import DataWarning
+
+__all__ = ["class_target", "numeric_target", "one_line"]
+
+
+def one_line(error: Exception, most: int = 300) -> str:
+    """Return the text of another library's error as one line; long ones lose their middle."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 2 :]}"
+
+
+def class_target(y: Any, n_rows: int, max_classes: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the class labels, sorted, and the code of each row.
+
+    Parameters
+    ----------
+    y
+        Labels as given to ``fit``.
+    n_rows
+        Rows of the table.
+    max_classes
+        Limit of the model.
+
+    Raises
+    ------
+    InputError
+        Naming the offending value and what to do.
+    """
+    labels = _vector(y, n_rows, "classifier", "label", "class")
+    if labels.dtype.kind in "mM":
+        got = f"the target holds times ({labels.dtype})"
+        raise InputError(sentence(got, expected="classes", remedy="Convert them to text, or bin them first"))
+    texts = [label for label in labels.tolist() if isinstance(label, str)] if labels.dtype == object else []
+    if 0 < len(texts) < len(labels):
+        raise InputError(
+            sentence(
+                f"the target mixes text such as {texts[0]!r} with labels of other types",
+                expected="labels of one type",
+                remedy="Convert them to text",
+            )
+        )
+    try:
+        check_classification_targets(labels)
+        classes, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    except (TypeError, ValueError) as error:
+        raise InputError(one_line(error)) from error
+    if len(classes) < 2:
+        raise InputError(
+            sentence(
+                f"the target has 1 class, {classes[0]!r}, in {len(labels):,} rows",
+                expected="at least two classes",
+                why="there is nothing to tell apart",
+            )
+        )
+    if len(classes) > max_classes:
+        raise InputError(
+            sentence(
+                f"the target has {len(classes):,} classes",
+                expected=f"at most {max_classes}",
+                why="that is what the model was pretrained for",
+                remedy="Merge rare classes; for a numeric target, use TTTRegressor or bin it first",
+            )
+        )
+    single = [str(label) for label in classes[counts < 2]]
+    if single:
+        warnings.warn(
+            f"Classes with a single row are kept in the context and can be neither trained on nor guarded: "
+            f"{', '.join(map(repr, single[:5]))}. Merge or drop them.",
+            DataWarning,
+            stacklevel=5,
+        )
+    return classes, codes.astype(np.int64)
+
+
+def numeric_target(y: Any, n_rows: int) -> tuple[TargetScaler, NDArray[np.float64]]:
+    """Return the scaling of a numeric target and its standardised values.
+
+    Parameters
+    ----------
+    y
+        Numbers as given to ``fit``.
+    n_rows
+        Rows of the table.
+
+    Raises
+    ------
+    InputError
+        Naming the offending value and what to do.
+    """
+    values = _numbers(_vector(y, n_rows, "regressor", "number", "number"))
+    infinite = ~np.isfinite(values)
+    if infinite.any():
+        raise InputError(
+            sentence(
+                f"the target contains infinity in {int(infinite.sum()):,} of {len(values):,} rows (the first is row "
+                f"{int(np.flatnonzero(infinite)[0])})",
+                expected="a finite number in every row",
+                remedy="Correct or drop these rows",
+            )
+        )
+    if len(values) < 2:
+        raise InputError(
+            sentence(
+                f"the table has 1 sample, with the target {values[0]:g}",
+                expected="at least two rows",
+                why="one value says nothing about the spread of the others",
+                remedy="Add rows",
+            )
+        )
+    # All rows of fit, not those of one context: the model standardises every context by itself, as in pretraining, so
+    # this scale only sets the unit of losses ("standard deviations of the target") and keeps float32 in range.
+    scaler = TargetScaler.fit(values)
+    if scaler.scale == 0 or values.min() == values.max():
+        raise InputError(
+            sentence(
+                f"the target is {values[0]:g} in all {len(values):,} rows",
+                expected="at least two different numbers",
+                why="there is nothing to predict",
+            )
+        )
+    if not np.isfinite(scaler.scale):
+        raise InputError(
+            sentence(
+                f"the target ranges from {values.min():g} to {values.max():g}",
+                expected="a range that float64 holds",
+                remedy="Divide it by a constant",
+            )
+        )
+    return scaler, scaler.transform(values)
+
+
+def _vector(y: Any, n_rows: int, estimator: str, one: str, kind: str) -> NDArray[Any]:
+    """Return a target without missing values as a vector: truth values, numbers, times, text or objects."""
+    if y is None:
+        raise InputError(
+            f"This {estimator} requires y to be passed, but the target y is None. Pass the {one}s."
+        )
+    if hasattr(y, "to_pandas") and not hasattr(y, "iloc"):
+        y = y.to_pandas()
+    try:
+        given = np.asarray(y, dtype=object)
+        missing = pd.isna(given.ravel()) if given.ndim else np.zeros(0, dtype=bool)
+        if missing.any():
+            raise InputError(
+                sentence(
+                    f"the target is missing in {int(missing.sum()):,} of {len(missing):,} rows (the first is row "
+                    f"{int(np.flatnonzero(missing)[0])})",
+                    expected=f"a {kind} in every row",
+                    remedy="Drop these rows",
+                )
+            )
+        if isinstance(y, pd.Series) and pd.api.types.is_extension_array_dtype(y.dtype):
+            y = y.to_numpy(dtype=object)  # NumPy would make floats of nullable integers and truth values
+        vector = column_or_1d(y, warn=True)
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise InputError(one_line(error)) from error
+    if len(vector) != n_rows:
+        raise InputError(
+            sentence(f"X has {n_rows:,} rows and y has {len(vector):,}", expected=f"one {one} per row")
+        )
+    return pd.Series(vector).infer_objects().to_numpy() if vector.dtype == object else vector
+
+
+def _numbers(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return numbers and truth values as float64.
+
+    Raises
+    ------
+    InputError
+        For text, times and whatever else is no real number.
+    """
+    if values.dtype.kind in "biuf":
+        return values.astype(np.float64)
+    remedy = "Convert it to numbers, or use TTTClassifier for classes"
+    if values.dtype.kind in "mM":
+        got = f"the target holds times ({values.dtype})"
+    elif values.dtype.kind == "c":
+        got = f"the target holds complex numbers such as {values[0]}"
+    else:
+        numbers = []
+        for value in values.tolist():  # decimals, fractions and mixtures of number types are numbers as well
+            try:
+                numbers.append(math.nan if isinstance(value, str) else float(value))
+            except (TypeError, ValueError, OverflowError):
+                numbers.append(math.nan)
+            if math.isnan(numbers[-1]):  # missing values were refused before
+                got = f"the target holds {str(value)[:60]!r}"
+                break
+        else:
+            return np.array(numbers)
+    raise InputError(sentence(got, expected="a number in every row", remedy=remedy))

@@ -1,0 +1,64 @@
+"""What held-out rows are scored by: for classes the log loss first, for numbers the ranked probability score."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["CLASS_MEASURES", "NUMBER_MEASURES", "Measure", "measures_of"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One score.
+
+    Attributes
+    ----------
+    key
+        Its name in a measured point.
+    name
+        Its name in a sentence or a table.
+    form
+        How its value is formatted.
+    axis, title
+        What a panel that draws it says.
+    """
+
+    key: str
+    name: str
+    form: str
+    axis: str
+    title: str
+
+    def text(self, value: float, sign: str = "") -> str:
+        """Format a value, or with ``sign="+"`` a difference."""
+        return format(value, sign + self.form).rstrip(".")  # four digits of 1234.5 are "1234."
+
+    def of(self, point: Mapping[str, Any] | None, missing: str = "-") -> str:
+        """Return the value of a point as text, `missing` where there is none."""
+        value = None if point is None else point[self.key]
+        return self.text(value) if value is not None and math.isfinite(value) else missing
+
+
+CLASS_MEASURES = (
+    Measure("log_loss", "log loss", ".4f", "log loss (nats)", "Log loss: lower is better"),
+    Measure("accuracy", "accuracy", ".1%", "accuracy", "Accuracy"),
+    Measure("auc", "AUC", ".3f", "AUC", "Area under the ROC curve"),
+)
+NUMBER_MEASURES = (
+    Measure("crps", "CRPS", "#.4g", "CRPS (units of the target)", "Ranked probability score"),
+    Measure("rmse", "RMSE", "#.4g", "RMSE (units of the target)", "Root mean squared error"),
+    Measure("mae", "MAE", "#.4g", "MAE (units of the target)", "Mean absolute error"),
+)
+
+
+def measures_of(evaluation: Mapping[str, Any]) -> tuple[Measure, ...]:
+    """Return the measures of an evaluation; the first is the loss that the guard compares.
+
+    >>> [measure.name for measure in measures_of({"loss_name": "CRPS"})]
+    ['CRPS', 'RMSE', 'MAE']
+    """
+    # Evaluations that were saved before there was a choice are of classes.
+    return NUMBER_MEASURES if evaluation.get("loss_name", "log loss") == "CRPS" else CLASS_MEASURES

@@ -1,0 +1,207 @@
+"""The commands on a numeric target: which task is chosen, what is written, what a report shows."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import testtime
+from testtime.cli import main
+from testtime.cli.target import choose_task
+from testtime.experiments.context_curve import evaluate
+from testtime.store import read_document
+
+
+def run(capsys, *argv):
+    with pytest.raises(SystemExit) as stopped:
+        main([str(word) for word in argv])
+    said = capsys.readouterr()
+    return stopped.value.code or 0, said.out, said.err
+
+
+def make_table(rows=240, seed=0):
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"area": rng.uniform(30, 200, rows).round(1), "town": rng.choice(["A", "B"], rows)})
+    frame["price"] = (
+        2000 * frame["area"] * (1 + 0.5 * (frame["town"] == "B")) + rng.normal(0, 2e4, rows)
+    ).round(2)
+    return frame
+
+
+@pytest.fixture(scope="module")
+def adapted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("priced")
+    make_table().to_csv(folder / "train.csv", index=False)
+    make_table(60, seed=1).to_csv(folder / "new.csv", index=False)
+    arguments = [
+        "adapt",
+        folder / "train.csv",
+        "--target",
+        "price",
+        "--out",
+        folder / "model",
+        "--n-steps",
+        2,
+    ]
+    with pytest.raises(SystemExit) as stopped:
+        main([str(word) for word in [*arguments, "--n-context", 32, "--no-guard"]])
+    assert not stopped.value.code
+    return folder
+
+
+def test_adapt_says_what_it_chose_and_scores_numbers(adapted, capsys, tmp_path):
+    out = tmp_path / "model"
+    code, said, _ = run(
+        capsys,
+        "adapt",
+        adapted / "train.csv",
+        "--target",
+        "price",
+        "--out",
+        out,
+        "--n-steps",
+        0,
+        "--n-context",
+        32,
+    )
+    words = " ".join(said.split())
+    assert code == 0
+    assert "Task: regress, because the target 'price' holds numbers that are not whole" in words
+    assert "48 of 240 rows were held out" in words
+    assert all(
+        word in words
+        for word in ("CRPS", "RMSE", "MAE", "the frozen model with 32 context rows has a CRPS of")
+    )
+    assert type(testtime.load(out)) is testtime.TTTRegressor
+
+
+def test_scores_are_those_of_the_saved_model(adapted):
+    model = testtime.load(adapted / "model")
+    measured = read_document(adapted / "model", "evaluation")
+    frame = make_table()
+    held = np.setdiff1d(np.arange(240), _fitted_rows(frame))
+    served = next(p for p in measured["points"] if p["n_context"] == 32 and p["adapted"])
+    errors = model.predict(frame.iloc[held].drop(columns="price")) - frame["price"].iloc[held]
+    assert measured["n_rows"] == len(held) == 48
+    assert served["rmse"] == pytest.approx(np.sqrt(np.mean(errors**2)), rel=1e-6)
+    assert measured["loss_name"] == "CRPS"
+
+
+def _fitted_rows(frame):
+    from testtime.experiments.context_curve import hold_out
+
+    return hold_out(["one class"] * len(frame), 0.2, 0)[0]
+
+
+def test_predict_writes_the_mean_and_two_quantiles(adapted, capsys, tmp_path):
+    out = tmp_path / "p.csv"
+    assert run(capsys, "predict", adapted / "model", adapted / "new.csv", "--out", out)[0] == 0
+    written = pd.read_csv(out)
+    model = testtime.load(adapted / "model")
+    rows = make_table(60, seed=1).drop(columns="price")
+    assert list(written) == ["prediction", "quantile_0.1", "quantile_0.9"]
+    assert np.allclose(written["prediction"], model.predict(rows), rtol=1e-12)
+    assert np.allclose(written.iloc[:, 1:], model.predict_quantiles(rows, (0.1, 0.9)), rtol=1e-12)
+    assert (
+        run(
+            capsys, "predict", adapted / "model", adapted / "new.csv", "--out", out, "--label", "--overwrite"
+        )[0]
+        == 0
+    )
+    assert list(pd.read_csv(out)) == ["prediction"]
+
+
+def test_report_of_numbers(adapted, capsys, tmp_path):
+    page = tmp_path / "r.html"
+    code, said, _ = run(
+        capsys, "report", adapted / "model", "--table", adapted / "new.csv", "--out", page, "--json"
+    )
+    measured = json.loads(said)["evaluation"]
+    text = page.read_text()
+    assert code == 0
+    assert measured["n_rows"] == 60
+    assert {part["adapted"] for part in measured["calibration"]} == {False, True}
+    assert [part["level"] for part in measured["calibration"]][:19] == pytest.approx(np.arange(1, 20) / 20)
+    for word in ("RMSE", "MAE", "CRPS", "90% quantile"):
+        assert word in text
+    assert "log loss" not in text
+    assert "accuracy" not in text
+    (tmp_path / "bad.csv").write_text("area,town,price\n50,A,cheap\n")
+    code, _, said = run(capsys, "report", adapted / "model", "--table", tmp_path / "bad.csv")
+    assert code == 2
+    assert "'cheap'; expected a number" in said
+
+
+CHOICES = {
+    "text": (["a", "b"], "classify"),
+    "truth": ([True, False], "classify"),
+    "two codes": ([0, 1], "classify"),
+    "ten codes": (range(10), "classify"),
+    "whole floats": ([1.0, 2.0, 3.0], "classify"),
+    "eleven numbers": (range(11), "regress"),
+    "broken numbers": ([0.5, 1.0], "regress"),
+    "dates": (pd.date_range("2024-01-01", periods=20), "classify"),
+}
+
+
+@pytest.mark.parametrize("case", CHOICES)
+def test_the_task_that_values_suggest(case):
+    values, expected = CHOICES[case]
+    task, sentence = choose_task("auto", pd.Series(values, name="y"))
+    assert task == expected
+    assert f"Task: {expected}, because the target 'y'" in sentence
+    if case != "text":
+        assert choose_task("classify", pd.Series(values, name="y"))[0] == "classify"
+
+
+def test_tasks_that_cannot_be(adapted, capsys, tmp_path):
+    adapt = ("adapt", adapted / "train.csv", "--out", tmp_path / "m", "--n-steps", 0)
+    for options, said in (
+        (
+            ("--target", "price", "--task", "regres"),
+            "--task regres; expected one of auto, classify, regress. Did you",
+        ),
+        (("--target", "town", "--task", "regress"), "the target 'town' is no column of numbers"),
+        (("--target", "price", "--task", "classify"), "continuous"),
+    ):
+        code, _, err = run(capsys, *adapt, *options, "--lenient")
+        assert code == 2
+        assert said in err
+        assert not (tmp_path / "m").exists()
+
+
+class Known:
+    """A fitted regressor that answers with percentiles made for the test."""
+
+    adaptation_ = type("Record", (), {"kept": True, "n_context": 32})()
+
+    def __init__(self, percentiles):
+        self._percentiles = percentiles
+
+    def predict_quantiles_at(self, X, n_context, levels, *, adapted):
+        assert np.allclose(levels, np.arange(1, 100) / 100)
+        return self._percentiles[adapted][X["row"].to_numpy()]
+
+
+def test_scores_agree_with_scikit_learn():
+    from sklearn.metrics import mean_absolute_error, mean_pinball_loss, root_mean_squared_error
+
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=200)
+    percentiles = {which: np.sort(rng.normal(size=(200, 99)), axis=1) for which in (False, True)}
+    rows = pd.DataFrame({"row": range(200)})
+    found = evaluate(Known(percentiles), rows, y, sizes=[], source="a test")
+    for point in found.points:
+        q = percentiles[point.adapted]
+        pinball = [mean_pinball_loss(y, q[:, k - 1], alpha=k / 100) for k in range(1, 100)]
+        assert point.crps == pytest.approx(2 * np.mean(pinball))
+        assert point.rmse == pytest.approx(root_mean_squared_error(y, q.mean(axis=1)))
+        assert point.mae == pytest.approx(mean_absolute_error(y, q[:, 49]))
+    assert found.difference == pytest.approx(found.points[1].crps - found.points[0].crps)
+    half = next(part for part in found.calibration if part.level == 0.5 and not part.adapted)
+    assert half.share == pytest.approx(np.mean(y <= percentiles[False][:, 49]))
+    with pytest.raises(testtime.InputError, match="no number"):
+        evaluate(Known(percentiles), rows.iloc[:2], [1.0, "x"], sizes=[], source="x")
+    with pytest.raises(testtime.InputError, match="no held-out rows"):
+        evaluate(Known(percentiles), rows.iloc[:0], [], sizes=[], source="x")
