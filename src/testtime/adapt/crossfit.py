@@ -78,6 +78,8 @@ class Outcome:
         The fold that guarded it; -1 without a guard.
     n_folds
         Folds trained.
+    rival_loss
+        Mean loss on the guarded rows of the frozen model with more rows as context; None when it was not measured.
     """
 
     state: dict[str, Tensor] | None
@@ -86,6 +88,7 @@ class Outcome:
     n_training: int
     fold: int
     n_folds: int
+    rival_loss: float | None = None
 
 
 @dataclass(frozen=True)
@@ -180,8 +183,9 @@ def fit_guarded(
         verdict = decide(frozen, adapted, guard.n_errors)
         if not np.isfinite(verdict.difference):
             status = _why_nothing_was_trained(result.steps) or Status.REVERTED_NON_FINITE
+            verdict = replace(verdict, status=status)
             return Outcome(
-                None, replace(verdict, status=status), result.steps, result.n_training, fold, len(results)
+                None, verdict, result.steps, result.n_training, fold, len(results), _rival_loss(results)
             )
         seen = np.concatenate(split.folds[: fold + 1])
         if not _rare_classes_are_safe(rows, seen, adapted - frozen):
@@ -230,24 +234,36 @@ def _why_nothing_was_trained(steps: Steps) -> Status | None:
 
 def _rival_wins(results: list[_FoldResult], n_errors: float) -> bool:
     """Whether the frozen model with all rows as context is better by more than `n_errors` standard errors."""
-    rivals = [r.rival for r in results if r.rival is not None]
-    if not rivals:
+    rivals = _rival_losses(results)
+    if rivals is None:
         return False
-    adapted = np.concatenate([r.adapted for r in results])
-    return decide(adapted, np.concatenate(rivals), n_errors).kept
+    return decide(np.concatenate([r.adapted for r in results]), rivals, n_errors).kept
+
+
+def _rival_losses(results: list[_FoldResult]) -> NDArray[np.float64] | None:
+    rivals = [r.rival for r in results if r.rival is not None]
+    return np.concatenate(rivals) if rivals else None
+
+
+def _rival_loss(results: list[_FoldResult]) -> float | None:
+    rivals = _rival_losses(results)
+    return None if rivals is None else float(rivals.mean())
 
 
 def _choose(results: list[_FoldResult], verdict: Verdict) -> Outcome:
     """Keep the first adapter whose own fold improved, if the pooled verdict and the rival allow it."""
     first = results[0]
-    nothing = Outcome(None, verdict, first.steps, first.n_training, 0, len(results))
+    rival_loss = _rival_loss(results)
+    nothing = Outcome(None, verdict, first.steps, first.n_training, 0, len(results), rival_loss)
     if not verdict.kept:
         return nothing
     if _rival_wins(results, 0.0):
         return replace(nothing, verdict=replace(verdict, status=Status.REVERTED_ALL_ROWS))
     for fold, result in enumerate(results):
         if decide(result.frozen, result.adapted, 0.0).kept:
-            return Outcome(result.steps.state, verdict, result.steps, result.n_training, fold, len(results))
+            return replace(
+                nothing, state=result.steps.state, steps=result.steps, n_training=result.n_training, fold=fold
+            )
     return replace(nothing, verdict=replace(verdict, status=Status.REVERTED_NO_GAIN))
 
 
