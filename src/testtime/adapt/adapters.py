@@ -188,8 +188,8 @@ def _owner(module: nn.Module, name: str) -> tuple[nn.Module, str]:
 def attached(learner: Learner, spec: AdapterSpec, generator: torch.Generator) -> Iterator[Adapter]:
     """Attach an adapter for the length of a ``with`` block; everything else is frozen meanwhile.
 
-    A tied tensor is changed in every place it is used. On leaving, also through an exception or an interrupt, the module
-    is as it was: same tensors, same ``requires_grad`` flags, no parametrization.
+    A tied tensor is changed in every place it is used. On leaving, also through an exception or an interrupt, the
+    module is as it was: same tensors, same ``requires_grad`` flags, no parametrization.
     """
     targets = choose_targets(learner, spec)
     module = learner.module
