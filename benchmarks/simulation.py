@@ -1,6 +1,6 @@
 """How fast the batched simulation of the figures is, compared with a plain matrix product of the same size.
 
-    python benchmarks/simulation.py [--out FILE] [--repeats N]
+    python -m benchmarks.simulation [--out FILE] [--repeats N]
 
 Rate of the simulation: the operations of its matrix products (2 per multiply-add; random numbers, sums and the rest
 count as nothing) over its whole wall time. Rate of the product: the same operations done by bare ``A @ B`` of the same

@@ -1,7 +1,7 @@
 """Accuracy and speed of the single-index regressor, with the numbers it is meant to reach.
 
-    python benchmarks/single_index.py --out single_index.json          # everything
-    python benchmarks/single_index.py --only accuracy speed            # some parts
+    python -m benchmarks.single_index --out single_index.json          # everything
+    python -m benchmarks.single_index --only accuracy speed            # some parts
 
 Tasks: Gaussian inputs, links h3 + c h4 with c uniform on [-1/2, 1/2], noise of two points +-0.1, a fresh
 direction and link per task. Errors are to the noise-free function, squared errors winsorised at 9, medians

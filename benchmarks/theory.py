@@ -1,6 +1,6 @@
 """How fast the exact theory is, alone and against Monte Carlo of the same accuracy.
 
-    python benchmarks/theory.py [--out FILE] [--repeats N]
+    python -m benchmarks.theory [--out FILE] [--repeats N]
 
 Four numbers, one thread each:
 

@@ -294,3 +294,62 @@ def test_a_state_of_another_model_is_refused(state: dict[str, Tensor], text: str
     with pytest.raises(InputError, match=text):
         merge(learner.module, state, AdapterSpec("all"))
     assert sha256_of(learner.module) == digest
+
+
+class Tied(nn.Module):
+    """One matrix that embeds and answers, under two names, and a layer that is registered twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Linear(4, 3, bias=False)
+        self.middle = nn.Linear(3, 3, bias=False)
+        self.again = self.middle
+        self.head = nn.Linear(4, 3, bias=False)
+        self.head.weight = self.embed.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.again(torch.relu(self.middle(self.embed(x)))) @ self.head.weight
+
+
+class TiedLearner(AttentionLearner):
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        self.module = Tied()
+
+    def parts(self) -> Mapping[str, Sequence[str]]:
+        return {"encoders": ["middle.weight"], "head": ["head.weight"]}
+
+
+@pytest.mark.parametrize("kind", ["all", "lora", "head"])
+def test_a_tied_weight_is_changed_wherever_it_is_used(kind: str):
+    learner, rows = TiedLearner(), random_rows(6, 4, 2)
+    module, before = learner.module, sha256_of(learner.module)
+    x, context, query = rows.x, rows.take(torch.arange(2)), rows.x[2:]
+    spec = AdapterSpec(kind, rank=2)
+    with torch.no_grad():
+        with attached(learner, spec, generator()) as adapter:
+            state = randomise(adapter, size=0.5)
+            tied = learner.module.embed.weight.clone()
+            middle = learner.module.middle.weight.clone()
+            adapted = learner.output(context, query)
+        assert sha256_of(module) == before
+        assert module.head.weight is module.embed.weight
+        assert module.again is module.middle
+        assert not any(name.startswith("head") for name in state), "one tensor is trained once"
+        assert not torch.allclose(tied, module.embed.weight)
+        expected = torch.relu(x @ tied.T @ middle.T) @ middle.T @ tied
+        torch.testing.assert_close(adapted, expected[2:])
+        merge(module, state, spec)
+        torch.testing.assert_close(module.embed.weight, tied, rtol=0, atol=0)
+        assert torch.equal(learner.output(context, query), adapted)
+
+
+def test_a_tied_weight_gathers_the_gradients_of_all_its_uses():
+    learner = TiedLearner()
+    x = random_rows(6, 4, 2).x
+    with attached(learner, AdapterSpec("head"), generator()) as adapter:
+        learner.module(x).square().sum().backward()
+        (offset,) = adapter.parameters()
+        found = offset.grad
+    learner.module(x).square().sum().backward()
+    torch.testing.assert_close(found, learner.module.embed.weight.grad)

@@ -10,6 +10,7 @@ from tests.support.models import Clock, LineLearner, line_rows
 from testtime.adapt.adapters import AdapterSpec
 from testtime.adapt.crossfit import GuardPlan, fit_guarded, fit_unguarded
 from testtime.adapt.episodes import RowSplit
+from testtime.adapt.learner import Rows
 from testtime.adapt.step import StepPlan
 from testtime.errors import InputError
 from testtime.results import Status
@@ -141,6 +142,35 @@ def test_the_rival_with_all_rows_can_win():
     longest = max((context for trains, context, _ in learner.calls if not trains), key=len)
     assert sorted(longest) == sorted([*split.context, *split.training_rows(0)])
     assert set(longest).isdisjoint(split.folds[0]), "the rival may not see the answers"
+
+
+@pytest.mark.parametrize(("slopes", "n_folds"), [([1.0, 1.2], 1), ([2.3, -1.7], 4), ([-1.0], 1)])
+def test_the_loss_of_the_rival_is_reported_whatever_is_decided(slopes: list[float], n_folds: int):
+    """A frozen row costs 1, and 1 less a bonus with a longer context; nobody else's loss may be named instead."""
+    learner = LineLearner(bonus=0.03125, n_served=N_CONTEXT)
+    rows, split = table(slopes, *[[2.3, -1.7] if len(slopes) > 1 and slopes[1] < 0 else [1.0]] * 3)
+    outcome = fit(learner, rows, split, GuardPlan(rival_rows=1000))
+    assert outcome.n_folds == n_folds
+    assert outcome.rival_loss == 1.0 - 0.03125
+
+
+def test_the_loss_of_the_rival_is_the_mean_over_all_guarded_rows():
+    class Uneven(LineLearner):
+        def row_losses(self, output, target):
+            return output[:, 0] + 0.25 * target * (len(self.calls[-1][1]) > N_CONTEXT)
+
+    rows, split = table(*[[2.3, -1.7]] * 4)
+    rows = Rows(rows.x, torch.arange(len(rows), dtype=torch.float64))
+    outcome = fit(Uneven(), rows, split, GuardPlan(rival_rows=1000))
+    guarded = np.concatenate(split.folds[: outcome.n_folds])
+    assert outcome.rival_loss == pytest.approx(1.0 + 0.25 * guarded.mean(), rel=1e-12)
+
+
+def test_a_rival_that_was_not_measured_has_no_loss():
+    rows, split = table([1.0, 1.2], [1.0, 1.2])
+    assert fit(LineLearner(), rows, split).rival_loss is None
+    unguarded = fit_unguarded(LineLearner(), rows, split, PLAN, np.random.SeedSequence(0))
+    assert unguarded.rival_loss is None
 
 
 @pytest.mark.parametrize(("bonus", "rival_rows"), [(0.05, 1000), (0.5, 0), (0.5, N_CONTEXT)])

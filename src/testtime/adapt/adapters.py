@@ -135,6 +135,8 @@ class Adapter:
 def choose_targets(learner: Learner, spec: AdapterSpec) -> dict[str, str]:
     """Return ``{parameter name: form}`` for what `spec` trains, in the module's own order.
 
+    A tied tensor, registered under several names, goes by the first of them; it belongs to every part that holds one.
+
     Raises
     ------
     InputError
@@ -142,10 +144,11 @@ def choose_targets(learner: Learner, spec: AdapterSpec) -> dict[str, str]:
     """
     parts = learner.parts()
     trainable = set(parts.get("all", ()))
+    aliases = _aliases(learner.module)
     floating = {
         name: p
         for name, p in learner.module.named_parameters()
-        if p.is_floating_point() and (name in trainable or p.requires_grad)
+        if p.is_floating_point() and (p.requires_grad or not trainable.isdisjoint(aliases[name]))
     }
     if spec.kind == "all":
         chosen = dict.fromkeys(floating, _OFFSET)
@@ -156,7 +159,7 @@ def choose_targets(learner: Learner, spec: AdapterSpec) -> dict[str, str]:
         chosen = {name: _LOW for name, p in floating.items() if p.ndim == 2 and name.endswith("weight")}
     else:
         part = set(parts.get(spec.kind, ()))
-        chosen = {name: _OFFSET for name in floating if name in part}
+        chosen = {name: _OFFSET for name in floating if not part.isdisjoint(aliases[name])}
     if not chosen:
         raise InputError(
             sentence(
@@ -168,6 +171,14 @@ def choose_targets(learner: Learner, spec: AdapterSpec) -> dict[str, str]:
     return chosen
 
 
+def _aliases(module: nn.Module) -> dict[str, list[str]]:
+    """Return all names of each parameter, keyed by the one ``named_parameters`` gives it."""
+    names: dict[int, list[str]] = {}
+    for name, parameter in module.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    return {found[0]: found for found in names.values()}
+
+
 def _owner(module: nn.Module, name: str) -> tuple[nn.Module, str]:
     path, _, leaf = name.rpartition(".")
     return module.get_submodule(path), leaf
@@ -177,26 +188,29 @@ def _owner(module: nn.Module, name: str) -> tuple[nn.Module, str]:
 def attached(learner: Learner, spec: AdapterSpec, generator: torch.Generator) -> Iterator[Adapter]:
     """Attach an adapter for the length of a ``with`` block; everything else is frozen meanwhile.
 
-    On leaving, also through an exception or an interrupt, the module is as it was: same tensors, same
-    ``requires_grad`` flags, no parametrization.
+    A tied tensor is changed in every place it is used. On leaving, also through an exception or an interrupt, the
+    module is as it was: same tensors, same ``requires_grad`` flags, no parametrization.
     """
     targets = choose_targets(learner, spec)
     module = learner.module
     flags = {name: parameter.requires_grad for name, parameter in module.named_parameters()}
     originals = dict(module.named_parameters())
     placed: list[tuple[nn.Module, str]] = []
-    orders = {_owner(module, name)[0]: None for name in targets}
-    orders = {owner: tuple(owner._parameters) for owner in orders}
+    aliases = _aliases(module)
+    # The same module under two names is one place; a set of places would not keep their order.
+    places = {name: list(dict.fromkeys(_owner(module, alias) for alias in aliases[name])) for name in targets}
+    owners = dict.fromkeys(owner for found in places.values() for owner, _ in found)
+    orders = {owner: tuple(owner._parameters) for owner in owners}
     try:
         for parameter in originals.values():
             parameter.requires_grad_(False)
         parts: dict[str, LowRank | Offset] = {}
         for name, form in targets.items():
-            owner, leaf = _owner(module, name)
             weight = originals[name]
             part = LowRank(weight, spec, generator) if form == _LOW else Offset(weight)
-            parametrize.register_parametrization(owner, leaf, part, unsafe=True)
-            placed.append((owner, leaf))
+            for owner, leaf in places[name]:
+                parametrize.register_parametrization(owner, leaf, part, unsafe=True)
+                placed.append((owner, leaf))
             parts[name] = part
         yield Adapter(parts)
     finally:

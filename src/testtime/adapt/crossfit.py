@@ -84,6 +84,8 @@ class Outcome:
         The folds that guarded the kept adapters; empty without a guard.
     n_folds
         Folds trained.
+    rival_loss
+        Mean loss on the guarded rows of the frozen model with more rows as context; None when it was not measured.
     """
 
     states: tuple[dict[str, Tensor], ...]
@@ -92,6 +94,7 @@ class Outcome:
     n_training: int
     folds: tuple[int, ...]
     n_folds: int
+    rival_loss: float | None = None
 
 
 @dataclass(frozen=True)
@@ -186,8 +189,9 @@ def fit_guarded(
         verdict = decide(frozen, adapted, guard.n_errors)
         if not np.isfinite(verdict.difference):
             status = _why_nothing_was_trained(result.steps) or Status.REVERTED_NON_FINITE
+            verdict = replace(verdict, status=status)
             return Outcome(
-                (), replace(verdict, status=status), result.steps, result.n_training, (), len(results)
+                (), verdict, result.steps, result.n_training, (), len(results), _rival_loss(results)
             )
         seen = np.concatenate(split.folds[: fold + 1])
         if not _rare_classes_are_safe(rows, seen, adapted - frozen):
@@ -237,17 +241,26 @@ def _why_nothing_was_trained(steps: Steps) -> Status | None:
 
 def _rival_wins(results: list[_FoldResult], n_errors: float) -> bool:
     """Whether the frozen model with all rows as context is better by more than `n_errors` standard errors."""
-    rivals = [r.rival for r in results if r.rival is not None]
-    if not rivals:
+    rivals = _rival_losses(results)
+    if rivals is None:
         return False
-    adapted = np.concatenate([r.adapted for r in results])
-    return decide(adapted, np.concatenate(rivals), n_errors).kept
+    return decide(np.concatenate([r.adapted for r in results]), rivals, n_errors).kept
+
+
+def _rival_losses(results: list[_FoldResult]) -> NDArray[np.float64] | None:
+    rivals = [r.rival for r in results if r.rival is not None]
+    return np.concatenate(rivals) if rivals else None
+
+
+def _rival_loss(results: list[_FoldResult]) -> float | None:
+    rivals = _rival_losses(results)
+    return None if rivals is None else float(rivals.mean())
 
 
 def _choose(results: list[_FoldResult], verdict: Verdict) -> Outcome:
     """Keep the adapters whose own fold improved, if the pooled verdict and the rival allow it."""
     first = results[0]
-    nothing = Outcome((), verdict, first.steps, first.n_training, (), len(results))
+    nothing = Outcome((), verdict, first.steps, first.n_training, (), len(results), _rival_loss(results))
     if not verdict.kept:
         return nothing
     if _rival_wins(results, 0.0):
@@ -257,7 +270,9 @@ def _choose(results: list[_FoldResult], verdict: Verdict) -> Outcome:
         return replace(nothing, verdict=replace(verdict, status=Status.REVERTED_NO_GAIN))
     best = results[improved[0]]
     states = tuple(results[k].steps.state for k in improved)
-    return Outcome(states, verdict, best.steps, best.n_training, tuple(improved), len(results))
+    return replace(
+        nothing, states=states, steps=best.steps, n_training=best.n_training, folds=tuple(improved)
+    )
 
 
 def fit_unguarded(

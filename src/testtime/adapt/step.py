@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from testtime.adapt.adamw import AdamW
 from testtime.adapt.adapters import Adapter, AdapterSpec, attached
 from testtime.adapt.episodes import sample_episode, stratified_order
 from testtime.adapt.learner import Learner, Rows, frozen_row_losses
@@ -104,11 +105,6 @@ class Steps:
     step_length: float | None = None
 
 
-def _episode_loss(learner: Learner, rows: Rows, context: NDArray, query: NDArray) -> Tensor:
-    context_rows, query_rows = rows.take(torch.as_tensor(context)), rows.take(torch.as_tensor(query))
-    return learner.row_losses(learner.output(context_rows, query_rows.x), query_rows.y).mean()
-
-
 def class_codes(rows: Rows) -> NDArray | None:
     """Return the class codes of classification rows, ``(N,)``; None for real-valued targets."""
     return None if rows.y.is_floating_point() else rows.y.cpu().numpy()
@@ -151,53 +147,60 @@ def train(
     generator = torch.Generator().manual_seed(int(factor_seed.generate_state(1, np.uint64)[0] >> 1))
     started = clock()
     with attached(learner, plan.spec, generator) as adapter:
-        if plan.n_steps == 1:
-            steps = _single_step(learner, adapter, rows, pool, plan, rng, deadline, clock, on_step)
-        else:
-            steps = _many_steps(learner, adapter, rows, pool, plan, rng, deadline, clock, on_step)
+        job = _Job(learner, adapter, rows, pool, plan, rng, deadline, clock, on_step)
+        steps = _single_step(job) if plan.n_steps == 1 else _many_steps(job)
     return replace(steps, seconds=clock() - started)
 
 
-def _many_steps(
-    learner: Learner,
-    adapter: Adapter,
-    rows: Rows,
-    pool: NDArray,
-    plan: StepPlan,
-    rng: np.random.Generator,
-    deadline: float | None,
-    clock: Callable[[], float],
-    on_step: Callable[[int, float], None] | None,
-) -> Steps:
-    labels = class_codes(rows)
+@dataclass(frozen=True)
+class _Job:
+    """An attached adapter and everything it is trained with; see :func:`train`."""
+
+    learner: Learner
+    adapter: Adapter
+    rows: Rows
+    pool: NDArray
+    plan: StepPlan
+    rng: np.random.Generator
+    deadline: float | None
+    clock: Callable[[], float]
+    on_step: Callable[[int, float], None] | None
+
+    def episode_loss(self, pool: NDArray) -> Tensor | None:
+        """Draw an episode from `pool` and return its mean loss, or None when it has no query row to learn from."""
+        plan = self.plan
+        episode = sample_episode(pool, class_codes(self.rows), plan.n_context, plan.n_query, self.rng)
+        if len(episode.query) == 0:  # every query class was absent from the context
+            return None
+        context, query = (self.rows.take(torch.as_tensor(part)) for part in (episode.context, episode.query))
+        return self.learner.row_losses(self.learner.output(context, query.x), query.y).mean()
+
+
+def _many_steps(job: _Job) -> Steps:
+    plan, adapter, clock = job.plan, job.adapter, job.clock
     parameters = adapter.parameters()
-    optimizer = torch.optim.AdamW(parameters, lr=plan.learning_rate, weight_decay=0.0)
+    optimizer = AdamW(parameters)
     losses: list[float] = []
     finite, out_of_time, longest = True, False, 0.0
     for step in range(plan.n_steps):
         started = clock()
-        if deadline is not None and started + longest > deadline:
+        if job.deadline is not None and started + longest > job.deadline:
             out_of_time = True
             break
-        for group in optimizer.param_groups:
-            group["lr"] = plan.learning_rate * (1.0 - step / plan.n_steps)
-        episode = sample_episode(pool, labels, plan.n_context, plan.n_query, rng)
-        if (
-            len(episode.query) == 0
-        ):  # every query class was absent from the context: there is nothing to learn from
+        loss = job.episode_loss(job.pool)
+        if loss is None:
             continue
-        optimizer.zero_grad(set_to_none=True)
-        loss = _episode_loss(learner, rows, episode.context, episode.query)
+        optimizer.zero_grad()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(parameters, plan.clip)
         if not (torch.isfinite(loss) and torch.isfinite(norm)):
             finite = False
             break
-        optimizer.step()
+        optimizer.step(plan.learning_rate * (1.0 - step / plan.n_steps))
         losses.append(float(loss.detach()))
         longest = max(longest, clock() - started)
-        if on_step is not None:
-            on_step(step + 1, losses[-1])
+        if job.on_step is not None:
+            job.on_step(step + 1, losses[-1])
     return Steps(
         adapter.state(), tuple(losses), len(losses), finite, adapter.n_trainable, out_of_time=out_of_time
     )
@@ -213,20 +216,11 @@ def _descent_direction(parameters: list[torch.nn.Parameter]) -> list[Tensor]:
     return directions
 
 
-def _single_step(
-    learner: Learner,
-    adapter: Adapter,
-    rows: Rows,
-    pool: NDArray,
-    plan: StepPlan,
-    rng: np.random.Generator,
-    deadline: float | None,
-    clock: Callable[[], float],
-    on_step: Callable[[int, float], None] | None,
-) -> Steps:
+def _single_step(job: _Job) -> Steps:
+    rows, pool, plan, adapter, clock = job.rows, job.pool, job.plan, job.adapter, job.clock
     labels = class_codes(rows)
     pool_labels = None if labels is None else labels[pool]
-    order = pool[stratified_order(pool_labels, len(pool), rng)]
+    order = pool[stratified_order(pool_labels, len(pool), job.rng)]
     n_held_out = len(pool) // 3 if plan.line_search else 0
     held_out, training = order[:n_held_out], order[n_held_out:]
     parameters = adapter.parameters()
@@ -235,13 +229,12 @@ def _single_step(
     for _ in range(plan.n_gradient_episodes):
         started = clock()
         # The line search needs the time of several episodes: half of what is left must stay for it.
-        if deadline is not None and started + 2.0 * longest > deadline:
+        if job.deadline is not None and started + 2.0 * longest > job.deadline:
             out_of_time = True
             break
-        episode = sample_episode(training, labels, plan.n_context, plan.n_query, rng)
-        if len(episode.query) == 0:
+        loss = job.episode_loss(training)
+        if loss is None:
             continue
-        loss = _episode_loss(learner, rows, episode.context, episode.query)
         loss.backward()
         losses.append(float(loss.detach()))
         longest = max(longest, clock() - started)
@@ -259,11 +252,11 @@ def _single_step(
 
     length = 1.0
     if plan.line_search:
-        context = sample_episode(training, labels, plan.n_context, 1, rng).context
-        length = line_search(learner, rows, context, held_out, go, deadline=deadline, clock=clock)
+        context = sample_episode(training, labels, plan.n_context, 1, job.rng).context
+        length = line_search(job.learner, rows, context, held_out, go, deadline=job.deadline, clock=clock)
     go(length)
-    if on_step is not None:
-        on_step(1, mean_loss)
+    if job.on_step is not None:
+        job.on_step(1, mean_loss)
     return Steps(
         adapter.state(),
         (mean_loss,),

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import platform
-import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from testtime.errors import StoreError, sentence
+from testtime.store.atomic import replace_file
 
 __all__ = ["file_hash", "strict_json", "versions", "write_atomic"]
 
@@ -29,29 +28,15 @@ def write_atomic(path: Path, content: bytes) -> Path:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     except OSError as error:
-        raise _not_written(path, error) from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)  # mkstemp makes the file private; results are meant to be shared
-        os.replace(name, path)
-    except OSError as error:
-        raise _not_written(path, error) from error
-    finally:
-        Path(name).unlink(missing_ok=True)
+        raise StoreError(
+            sentence(
+                f"{path} could not be written: {error.strerror or error}",
+                remedy="Choose another --out folder",
+            )
+        ) from error
+    replace_file(path, lambda staged: staged.write_bytes(content))
     return path
-
-
-def _not_written(path: Path, error: OSError) -> StoreError:
-    return StoreError(
-        sentence(
-            f"{path} could not be written: {error.strerror or error}", remedy="Choose another --out folder"
-        )
-    )
 
 
 def strict_json(value: Any) -> bytes:

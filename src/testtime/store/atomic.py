@@ -1,21 +1,32 @@
 """Write files and folders so that they are whole or not there; one rename is the step that counts.
 
 Payload names carry a piece of their hash, so a new version of an adapter never touches the bytes of the old
-one. A process killed before the rename leaves the old adapter, one killed after it leaves the new one.
+one. A process killed before the rename leaves the old adapter, one killed after it leaves the new one. What it had
+staged stays behind under a hidden name, which says who wrote it; the next save into the same folder removes it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
+import re
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from testtime.errors import StoreError, sentence
 
 __all__ = ["replace_file", "write_folder", "write_into_folder"]
+
+ABANDONED_AFTER = 24 * 3600.0
+"""Seconds without a write after which a temporary file of another machine belongs to nobody."""
+
+_STAGED = re.compile(r"\..+\.(?P<machine>[0-9a-f]{8})-(?P<process>[0-9]+)-[0-9a-f]{12}\.tmp", re.DOTALL)
 
 
 def _commit(source: Path, target: Path) -> None:
@@ -40,6 +51,7 @@ def replace_file(target: Path, write: Callable[[Path], object]) -> None:
             _commit(staged, target)
         finally:
             staged.unlink(missing_ok=True)  # there only if the rename did not happen
+    _sweep(target.parent)
 
 
 def write_folder(target: Path, contents: Mapping[str, bytes]) -> None:
@@ -69,6 +81,7 @@ def write_folder(target: Path, contents: Mapping[str, bytes]) -> None:
                 for folder in missing:
                     with suppress(OSError):  # not empty, or never made
                         folder.rmdir()
+    _sweep(target.parent)
 
 
 def write_into_folder(
@@ -112,11 +125,54 @@ def write_into_folder(
     for name in filter(stale, before):
         with suppress(OSError):  # an old file that stays harms nothing: no manifest names it
             (target / name).unlink()
+    _sweep(target)
 
 
 def _beside(target: Path) -> Path:
-    """Return a name for a temporary file or folder on the same file system."""
-    return target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
+    """Return a name for a temporary file or folder on the same file system; it names its writer for :func:`_sweep`."""
+    return target.with_name(f".{target.name}.{_machine()}-{os.getpid()}-{secrets.token_hex(6)}.tmp")
+
+
+@cache
+def _machine() -> str:
+    """Return eight hex digits for the space in which a process number means one process: host, boot, container."""
+    known = [platform.node()]
+    with suppress(OSError):
+        known.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+        known.append(os.readlink("/proc/self/ns/pid"))
+    return hashlib.sha256("\n".join(known).encode()).hexdigest()[:8]
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed writers left in `folder`; a save has succeeded, so failing at this is no error."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        staged = [(entry, name) for entry in entries if (name := _STAGED.fullmatch(entry.name))]
+        for entry, name in staged:
+            with suppress(OSError):  # another save may have removed it meanwhile
+                if not _abandoned(entry, name["machine"], int(name["process"])):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path)
+                else:
+                    os.unlink(entry.path)
+
+
+def _abandoned(entry: os.DirEntry[str], machine: str, process: int) -> bool:
+    """Whether the writer is known to be dead, or is out of sight and has written nothing for a day."""
+    if machine == _machine() and os.name == "posix":
+        return not _alive(process)
+    last_write = entry.stat(follow_symlinks=False).st_mtime
+    return time.time() - last_write > ABANDONED_AFTER
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # asks only; no signal is sent
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # it belongs to somebody else, or the number is none
+        return True
+    return True
 
 
 def _write_file(path: Path, data: bytes) -> None:
