@@ -137,6 +137,8 @@ class Adaptation(Result):
         Sentences about choices that were made.
     loss_name
         What the losses are: "log loss" or "CRPS".
+    rival_loss
+        Guard loss of the frozen model with all rows outside the guard as context; None where nothing was compared.
     """
 
     kept: bool
@@ -162,6 +164,7 @@ class Adaptation(Result):
     probes: tuple[dict[str, float], ...] = ()
     notes: tuple[str, ...] = ()
     loss_name: str = "log loss"
+    rival_loss: float | None = None
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Adaptation:
@@ -178,6 +181,9 @@ class Adaptation(Result):
         folds = "one fold" if self.n_folds == 1 else f"{self.n_folds} cross-fitted folds"
         loss = f"the {self.loss_name}, in {LOSS_UNITS[self.loss_name]},"
         seen = f"On {self.n_guard:,} guard rows that were not trained on ({folds}), {loss}"
+        rival = ""
+        if self.rival_loss is not None:
+            rival = f" With all other rows as context, the frozen model had {self.rival_loss:.4f}."
         if not math.isfinite(self.loss_after):
             return f"{seen} of {self.loss_before:.4f} became non-finite."
         if self.loss_after == self.loss_before:
@@ -186,7 +192,7 @@ class Adaptation(Result):
         return (
             f"{seen} {change} from {self.loss_before:.4f} to {self.loss_after:.4f}: paired difference "
             f"{self.difference:+.4f}, standard error {self.standard_error:.4f}, needed to fall by more than "
-            f"{self.margin:.4f}."
+            f"{self.margin:.4f}.{rival}"
         )
 
     def explain(self) -> str:
@@ -203,7 +209,8 @@ class Adaptation(Result):
             if self.n_guard:
                 lines.append(self._what_the_guard_saw())
             lines.append(f"Decision: {self.status.value}.")
-        members = f", averaged over {self.n_members} members" if self.n_members > 1 else ""
+        kind = "adapters" if self.kept else "members"
+        members = f", averaged over {self.n_members} {kind}" if self.n_members > 1 else ""
         trained = " None of them was trained on." if self.kept else ""
         lines.append(f"Predictions use {self.n_context:,} rows as context{members}.{trained}")
         size = f"; the adapter takes {self.adapter_bytes / 1000:,.0f} KB" if self.kept else ""

@@ -75,7 +75,7 @@ def test_steps_grow_with_the_rows(n_rows: int, expected: int | None):
     assert MIN_STEPS <= chosen.n_steps <= MAX_STEPS
     if expected is None:
         pool = (n_rows - chosen.n_context) * (N_FOLDS - 1) // N_FOLDS
-        assert chosen.n_steps == np.clip(pool // 4, MIN_STEPS, MAX_STEPS)
+        assert chosen.n_steps == np.clip(pool // 6, MIN_STEPS, MAX_STEPS)
     else:
         assert chosen.n_steps == expected
 

@@ -278,7 +278,9 @@ class TTTBase(BaseEstimator):
         members, modules = self._members, self._served
         if not adapted:
             module = self._frozen_module(check_settings(self.get_params(deep=False)))
-            members = tuple(Member(member.columns, member.codes) for member in members)
+            # Adapters of one member share its columns and codes: without them it is one view of the table.
+            views = {(m.columns.tobytes(), m.codes.tobytes()): Member(m.columns, m.codes) for m in members}
+            members = tuple(views.values())
             modules = [module] * len(members)
         backbone = load_backbone(self.backbone, self._task)
         context = (self._x[:n_context], self._y[:n_context])

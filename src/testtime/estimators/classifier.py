@@ -37,7 +37,7 @@ class TTTClassifier(ClassifierMixin, TTTBase):
         one with *all* rows as context, and falls back to that one.
     n_steps
         Gradient steps. 0 is plain in-context learning; 1 is one step whose length is chosen on held-out rows, zero
-        allowed; "auto" is 10 to 200 by the number of rows, fewer under `time_limit`.
+        allowed; "auto" is 10 to 150 by the number of rows, fewer under `time_limit`.
     step_size
         AdamW's first rate, decayed to zero; "auto" is 1e-3 for "encoders" and "head", 3e-3 for "lora" and "norms", 5e-4
         for "all". With ``n_steps=1`` a number replaces the line search.

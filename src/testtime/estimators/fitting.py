@@ -36,7 +36,7 @@ class Fitted:
     members
         The members that are averaged.
     order
-        All rows: the kept context first, then guard rows, then training rows.
+        All rows: the kept context first, then the guard rows of the first adapter, then the rest.
     adaptation
         The record of what was done; its ``n_context`` is the length of the prefix of `order` that is served.
     """
@@ -97,6 +97,7 @@ def fit_members(
     )
     deadline = None if settings.time_limit is None else started + settings.time_limit
     guard = GuardPlan(
+        min_folds=2,  # two adapters are averaged, whatever the first one gained
         max_folds=None if len(y) < FEW_ROWS else 2,
         rival_rows=MAX_CONTEXT if settings.n_context is None else 0,
     )
@@ -125,15 +126,18 @@ def fit_members(
                 learner, own_rows, turned, steps, member_seed, deadline=member_deadline, on_step=on_step
             )
         outcomes.append(outcome)
-        if outcome.state is None and index == 0:
+        if not outcome.states and index == 0:
             break  # the verdict on the first member stands for the table
 
-    kept = [
-        (replace(m, state=o.state), o) for m, o in zip(members, outcomes, strict=False) if o.state is not None
+    adapted = [
+        replace(member, state=state)
+        for member, outcome in zip(members, outcomes, strict=False)
+        for state in outcome.states
     ]
-    if kept:
-        members = [member for member, _ in kept]
-        guarded = split.folds[outcomes[0].fold]
+    if adapted:
+        members = adapted
+        # Of several adapters each was trained on the others' guard rows; those of the first come first.
+        guarded = split.folds[outcomes[0].folds[0]] if outcomes[0].folds else split.folds[0][:0]
         trained = np.setdiff1d(np.concatenate(split.folds), guarded)
         # Longer contexts than the served one are prefixes too, so each part is put in a stratified order again.
         parts = [
@@ -156,14 +160,15 @@ def _record(
     seconds: float,
 ) -> Adaptation:
     """Put numbers and choices into the record users see; without outcomes, nothing was trained."""
-    states = [o.state for o in outcomes if o.state is not None]
+    states = [state for o in outcomes for state in o.states]
+    n_kept = sum(bool(o.states) for o in outcomes)
     outcome = outcomes[0] if outcomes else None
     verdict = outcome.verdict if outcome else decide([], [])
     notes = list(plan.notes)
-    if states and len(states) < settings.n_members:
-        lost = {o.verdict.status.value for o in outcomes if o.state is None}
+    if 0 < n_kept < settings.n_members:
+        lost = {o.verdict.status.value for o in outcomes if not o.states}
         notes.append(
-            f"{len(states)} of {settings.n_members} members are averaged; others: {'; '.join(sorted(lost))}."
+            f"{n_kept} of {settings.n_members} members are averaged; others: {'; '.join(sorted(lost))}."
         )
     if outcome and outcome.steps.out_of_time and outcome.steps.n_steps:
         notes.append(f"The time limit ended training after {outcome.steps.n_steps} of {plan.n_steps} steps.")
@@ -193,4 +198,5 @@ def _record(
         probes=tuple(probe.to_dict() for probe in plan.probes),
         notes=tuple(notes),
         loss_name="log loss" if n_classes else "CRPS",
+        rival_loss=outcome.rival_loss if outcome else None,
     )

@@ -24,10 +24,10 @@ MIN_ROWS = 160
 FEW_ROWS = 600
 """Below, all folds may be trained before the guard decides; above, two folds hold enough guard rows."""
 
-MAX_STEPS, MIN_STEPS = 200, 10
+MAX_STEPS, MIN_STEPS = 150, 10
 N_FOLDS = 4
 N_QUERY = 128  # twice as many gain nothing measurable and cost a quarter more
-_ROWS_PER_STEP = 4
+_ROWS_PER_STEP = 6
 
 
 @dataclass
