@@ -1,7 +1,8 @@
 """From a checkpoint to the files the package ships.
 
 For the task ``classifier`` or ``regressor``: ``TASK.safetensors`` (weights), ``TASK.json`` (constructor arguments,
-preprocessing rule, how it was trained, sha256), ``TASK_log.jsonl`` (thinned); and ``LICENSE``.
+preprocessing rule, how it was trained, sha256), ``TASK_log.jsonl`` (thinned, after the log of the weights it
+started from); and ``LICENSE``.
 """
 
 from __future__ import annotations
@@ -75,6 +76,7 @@ def export(checkpoint: Path, folder: Path, *, average: bool = True, half: bool =
     entries = [entry for entry in entries if entry["step"] <= counters["step"]]
     validation = [entry for entry in entries if "loss_ema" in entry]
     begun = next((entry["start_sha256"] for entry in entries if "start_sha256" in entry), None)
+    earlier_log = _earlier_log(settings["train"])
     started_from = _started_from(settings["train"], begun)
     description = {
         "format": 1,
@@ -105,7 +107,8 @@ def export(checkpoint: Path, folder: Path, *, average: bool = True, half: bool =
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{task}.safetensors").write_bytes(payload)
     _write(folder / f"{task}.json", json.dumps(description, indent=1) + "\n")
-    _write(folder / f"{task}_log.jsonl", "".join(json.dumps(entry) + "\n" for entry in thin(entries)))
+    log_lines = "".join(json.dumps(entry) + "\n" for entry in thin(entries))
+    _write(folder / f"{task}_log.jsonl", earlier_log + log_lines)
     _write(folder / "LICENSE", LICENCE_NOTE)
     return description
 
@@ -127,6 +130,15 @@ def _started_from(train: dict[str, Any], sha256: str | None) -> dict[str, Any] |
             )
         )
     return {"sha256": earlier["sha256"], "training": earlier["training"]}
+
+
+def _earlier_log(train: dict[str, Any]) -> str:
+    """The log beside the weights a run started from; empty if there is none."""
+    if train.get("start_from") is None:
+        return ""
+    weights = Path(train["start_from"])
+    log = weights.with_name(f"{weights.stem}_log.jsonl")
+    return log.read_text(encoding="utf-8") if log.exists() else ""
 
 
 def changes(entries: list[dict[str, Any]]) -> list[str]:
