@@ -86,7 +86,7 @@ def make_parser() -> argparse.ArgumentParser:
     curve = commands.add_parser("curve", help="measure every snapshot of a run")
     curve.add_argument("run", type=Path)
     compare = commands.add_parser("compare", help="several weights before and after gradient steps")
-    compare.add_argument("weights", type=Path, nargs=2, metavar=("A", "B"))
+    compare.add_argument("weights", type=Path, nargs=2, help="two weight files")
     compare.add_argument("--steps", type=int, nargs="+", default=[0, 1, 20], metavar="K")
     _add_rows(evaluate, sizes=(32, 128, 512, 1024))
     _add_rows(curve, sizes=(128, 1024))
