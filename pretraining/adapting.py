@@ -21,6 +21,7 @@ from testtime.estimators.rowplan import N_QUERY
 
 from .loss import row_losses
 from .methods import in_context, scaled_rows
+from .prior.targets import standardise_target
 from .tables import RealTable
 
 Predictions = Iterator[tuple[str, int, np.ndarray, float]]
@@ -29,17 +30,27 @@ Run = Callable[[RealTable, dict[int, np.ndarray], np.ndarray, int], Predictions]
 """(table, nested training rows by size, test rows, seed) -> predictions."""
 
 ADAPTED = "adapted"
+LEVELS = tuple(k / 100 for k in range(1, 100))
 
 
 class QuantileLearner(TabICLClassifierLearner):
-    """A ``TabICL`` module with a quantile head, as the adapt engine sees it."""
+    """A ``TabICL`` module with a quantile head, as the adapt engine sees it.
+
+    Every context is brought to zero mean and unit variance, as in pretraining, and the answer is mapped back.
+    """
 
     def __init__(self, module: TabICL) -> None:
         super().__init__(module, module.num_quantiles)
 
+    def output(self, context: Rows, query_x: Tensor) -> Tensor:
+        """Quantiles in the units of ``context.y``, ``(q, K)``."""
+        mean, scale = context.y.mean(), context.y.std(correction=0).clamp_min(1e-6)
+        standard = Rows(context.x, standardise_target(context.y[None], len(context))[0])
+        return mean + scale * super().output(standard, query_x)
+
     def row_losses(self, output: Tensor, target: Tensor) -> Tensor:
-        """Pinball loss per row."""
-        return row_losses(output, target)
+        """Continuous ranked probability score per row: twice the pinball loss."""
+        return 2 * row_losses(output, target)
 
 
 def adapted(served: Sequence[int]) -> Run:
@@ -59,7 +70,9 @@ def adapted(served: Sequence[int]) -> Run:
             start = time.process_time()
             model = _estimator(numeric, n, seed).fit(frame.iloc[rows], table.y[rows])
             unknown = frame.iloc[test]
-            prediction = model.predict(unknown) if numeric else model.predict_proba(unknown)
+            prediction = (
+                model.predict_quantiles(unknown, levels=LEVELS) if numeric else model.predict_proba(unknown)
+            )
             yield ADAPTED, n, prediction, time.process_time() - start
 
     return run

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from testtime.errors import InputError
+
 from .meta import MetaConfig
 from .model import SMALL
 from .prior import PriorConfig
@@ -79,12 +81,12 @@ class Config:
 
         Raises
         ------
-        ValueError
+        InputError
             For a section or a setting that does not exist.
         """
         unknown = set(data) - {"train", "prior", "meta", "model"}
         if unknown:
-            raise ValueError(
+            raise InputError(
                 f"unknown section {sorted(unknown)} in the configuration; expected train, prior, meta, model."
             )
         config = cls(
@@ -94,12 +96,12 @@ class Config:
             model={**SMALL, **data.get("model", {})},
         )
         if config.prior.regression != (config.model["max_classes"] == 0):
-            raise ValueError(
+            raise InputError(
                 f"prior.regression is {config.prior.regression} and model.max_classes is "
                 f"{config.model['max_classes']}; expected 0 classes for regression and only for it."
             )
         if config.train.clock not in ("wall", "cpu"):
-            raise ValueError(f"unknown clock {config.train.clock!r}; expected 'wall' or 'cpu'.")
+            raise InputError(f"unknown clock {config.train.clock!r}; expected 'wall' or 'cpu'.")
         return config
 
 
@@ -112,7 +114,7 @@ def _fill(kind: Any, data: dict[str, Any]) -> Any:
     known = {f.name for f in dataclasses.fields(kind)}
     unknown = set(data) - known
     if unknown:
-        raise ValueError(
+        raise InputError(
             f"unknown setting {sorted(unknown)} for {kind.__name__}; expected some of {sorted(known)}."
         )
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})

@@ -13,6 +13,7 @@ from .baselines import Method
 from .checkpoint import part, read_checkpoint
 from .model import build_model, lean_logits, read_weights
 from .prior import standardise
+from .prior.targets import standardise_target
 from .tables import RealTable
 
 
@@ -74,7 +75,7 @@ def quantile_orders(
 ) -> np.ndarray:
     """Quantiles in the units of the target with each of ``members`` orders of columns (the first unchanged).
 
-    Targets are put on zero mean and unit variance of the training rows; quantiles that cross are sorted
+    Targets are put on the scale of the training rows as in the prior; quantiles that cross are sorted
     (Chernozhukov, Fernandez-Val and Galichon, 2010, "Quantile and Probability Curves without Crossing",
     Econometrica 78).
 
@@ -82,9 +83,9 @@ def quantile_orders(
     -------
     ndarray of shape (members, test rows, quantiles), float64
     """
-    mean, scale = y_train.mean(), max(y_train.std(), 1e-12)
+    mean, scale = y_train.mean(), max(y_train.std(), 1e-6)
     x = scaled_rows(x_train, x_test)[None]
-    y = torch.from_numpy((y_train - mean) / scale).float()[None]
+    y = standardise_target(torch.from_numpy(y_train)[None], len(y_train)).float()
     rng = torch.Generator().manual_seed(seed)
     out = []
     for member in range(members):

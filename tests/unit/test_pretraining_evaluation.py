@@ -1,5 +1,6 @@
 """Real tables, methods and the measuring loop, on tiny models."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -7,11 +8,11 @@ import pytest
 import torch
 
 from pretraining import evaluate as evaluation
-from pretraining.adapting import steps
+from pretraining.adapting import QuantileLearner, steps
 from pretraining.baselines import REGRESSION_BASELINES
 from pretraining.evaluate import Block, Draws, blocks_of, measure, on_same_rows
 from pretraining.export import export
-from pretraining.methods import class_orders, in_context, predict_orders, quantile_orders
+from pretraining.methods import class_orders, in_context, predict_orders, quantile_orders, scaled_rows
 from pretraining.model import build_model
 from pretraining.prior import MAX_CLASSES
 from pretraining.regression_tables import (
@@ -26,6 +27,7 @@ from pretraining.tables import DEVELOPMENT, REPORTED, RealTable, split
 from pretraining.tasks import TASKS
 from pretraining.train import train
 from tests.support.pretraining import QUANTILES, TINY, made_up, tiny_config
+from testtime.adapt.learner import Rows
 from testtime.errors import InputError, MissingExtra
 
 DRAWS = Draws((32, 128), 1, 100)
@@ -218,6 +220,16 @@ def test_steps_start_from_plain_change_the_prediction_and_leave_the_model_alone(
     assert not np.array_equal(got["0 steps"], got["5 steps"])
     assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
     assert list(steps(model, [0], n_context=128)(table, rows, test, 0)) == []  # no rows left to step on
+
+
+def test_the_learner_of_numbers_answers_what_plain_prediction_answers():
+    model, table = build_model(QUANTILES, 0).train(), made_up(numeric=True)
+    rows, test = np.arange(40), np.arange(300, 340)
+    x = scaled_rows(table.x[rows], table.x[test])
+    targets = torch.from_numpy(500 + 30 * table.y[rows]).float()
+    got = QuantileLearner(copy.deepcopy(model)).output(Rows(x[:40], targets), x[40:])
+    plain = quantile_orders(model, table.x[rows], 500 + 30 * table.y[rows], table.x[test], 1, 0)[0]
+    np.testing.assert_allclose(np.sort(got.detach().numpy(), axis=1), plain, rtol=1e-5)
 
 
 def test_steps_lower_the_loss_of_an_untrained_model(regressor_task):
