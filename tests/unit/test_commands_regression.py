@@ -126,7 +126,7 @@ def test_report_of_numbers(adapted, capsys, tmp_path):
     for word in ("RMSE", "MAE", "CRPS", "90% quantile"):
         assert word in text
     assert "log loss" not in text
-    assert "accuracy" not in text
+    assert "<th>accuracy</th>" not in text
     (tmp_path / "bad.csv").write_text("area,town,price\n50,A,cheap\n")
     code, _, said = run(capsys, "report", adapted / "model", "--table", tmp_path / "bad.csv")
     assert code == 2
