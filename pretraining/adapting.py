@@ -10,18 +10,15 @@ import numpy as np
 import pandas as pd
 import torch
 from tabicl._model.tabicl import TabICL
-from torch import Tensor
 
 from testtime.adapt.adapters import AdapterSpec, merge
 from testtime.adapt.learner import Rows
 from testtime.adapt.step import StepPlan, train
-from testtime.backbones.embedded import TabICLClassifierLearner
+from testtime.backbones.embedded import TabICLClassifierLearner, TabICLRegressorLearner
 from testtime.estimators.fitting import AUTO_RATES
 from testtime.estimators.rowplan import N_QUERY
 
-from .loss import row_losses
 from .methods import in_context, scaled_rows
-from .prior.targets import standardise_target
 from .tables import RealTable
 
 Predictions = Iterator[tuple[str, int, np.ndarray, float]]
@@ -31,26 +28,6 @@ Run = Callable[[RealTable, dict[int, np.ndarray], np.ndarray, int], Predictions]
 
 ADAPTED = "adapted"
 LEVELS = tuple(k / 100 for k in range(1, 100))
-
-
-class QuantileLearner(TabICLClassifierLearner):
-    """A ``TabICL`` module with a quantile head, as the adapt engine sees it.
-
-    Every context is brought to zero mean and unit variance, as in pretraining, and the answer is mapped back.
-    """
-
-    def __init__(self, module: TabICL) -> None:
-        super().__init__(module, module.num_quantiles)
-
-    def output(self, context: Rows, query_x: Tensor) -> Tensor:
-        """Quantiles in the units of ``context.y``, ``(q, K)``."""
-        mean, scale = context.y.mean(), context.y.std(correction=0).clamp_min(1e-6)
-        standard = Rows(context.x, standardise_target(context.y[None], len(context))[0])
-        return mean + scale * super().output(standard, query_x)
-
-    def row_losses(self, output: Tensor, target: Tensor) -> Tensor:
-        """Continuous ranked probability score per row: twice the pinball loss."""
-        return 2 * row_losses(output, target)
 
 
 def adapted(served: Sequence[int]) -> Run:
@@ -127,7 +104,7 @@ def _stepped(
         targets = table.y[known]
         own = targets[: len(context)]
         y = torch.from_numpy((targets - own.mean()) / max(own.std(), 1e-12)).float()
-        learner = QuantileLearner(copy.deepcopy(model))
+        learner = TabICLRegressorLearner(copy.deepcopy(model))
     rows = Rows(scaled_rows(table.x[context], table.x[pool]), y)
     plan = StepPlan(count, len(context), N_QUERY, AUTO_RATES["encoders"], spec=AdapterSpec("encoders"))
     trained = train(

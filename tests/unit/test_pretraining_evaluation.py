@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pretraining import evaluate as evaluation
-from pretraining.adapting import QuantileLearner, steps
+from pretraining.adapting import steps
 from pretraining.baselines import REGRESSION_BASELINES
 from pretraining.evaluate import Block, Draws, blocks_of, measure, on_same_rows
 from pretraining.export import export
@@ -28,6 +28,7 @@ from pretraining.tasks import TASKS
 from pretraining.train import train
 from tests.support.pretraining import QUANTILES, TINY, made_up, tiny_config
 from testtime.adapt.learner import Rows
+from testtime.backbones.embedded import TabICLRegressorLearner
 from testtime.errors import InputError, MissingExtra
 
 DRAWS = Draws((32, 128), 1, 100)
@@ -227,7 +228,7 @@ def test_the_learner_of_numbers_answers_what_plain_prediction_answers():
     rows, test = np.arange(40), np.arange(300, 340)
     x = scaled_rows(table.x[rows], table.x[test])
     targets = torch.from_numpy(500 + 30 * table.y[rows]).float()
-    got = QuantileLearner(copy.deepcopy(model)).output(Rows(x[:40], targets), x[40:])
+    got = TabICLRegressorLearner(copy.deepcopy(model)).output(Rows(x[:40], targets), x[40:])
     plain = quantile_orders(model, table.x[rows], 500 + 30 * table.y[rows], table.x[test], 1, 0)[0]
     np.testing.assert_allclose(np.sort(got.detach().numpy(), axis=1), plain, rtol=1e-5)
 
