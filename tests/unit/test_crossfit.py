@@ -169,6 +169,7 @@ def test_the_loss_of_the_rival_is_the_mean_over_all_guarded_rows():
 def test_a_rival_that_was_not_measured_has_no_loss():
     rows, split = table([1.0, 1.2], [1.0, 1.2])
     assert fit(LineLearner(), rows, split).rival_loss is None
+    assert fit(LineLearner(), rows, split, GuardPlan(rival_rows=N_CONTEXT)).rival_loss is None
     unguarded = fit_unguarded(LineLearner(), rows, split, PLAN, np.random.SeedSequence(0))
     assert unguarded.rival_loss is None
 
@@ -187,6 +188,34 @@ def test_the_rival_has_no_more_rows_than_allowed():
     assert max(len(context) for trains, context, _ in learner.calls if not trains) == N_CONTEXT + 7
 
 
+def classes_in_folds(n_rare: int, rare_slope: float):
+    """Four folds of ten rows, `n_rare` of each of a rare class with a slope of its own; the others gain clearly."""
+    rows, split = table(*[[rare_slope] * n_rare + [1.0, 1.2] * 5] * 4)
+    codes = torch.zeros(len(rows), dtype=torch.int64)
+    for fold in split.folds:
+        codes[torch.as_tensor(fold[:n_rare])] = 1
+    return Rows(rows.x, codes), split
+
+
+@pytest.mark.parametrize(("n_rare", "n_folds"), [(5, 1), (4, 2), (3, 2), (2, 3), (1, 4)])
+def test_a_decision_waits_for_five_rows_of_every_class(n_rare: int, n_folds: int):
+    """The first fold would settle it, but holds too few rows of the rare class to say what became of them."""
+    outcome = fit(LineLearner(), *classes_in_folds(n_rare, 1.1))
+    assert outcome.n_folds == n_folds
+    assert outcome.verdict.kept
+
+
+@pytest.mark.parametrize(
+    ("rare_slope", "status"), [(-0.5, Status.REVERTED_RARE_CLASS), (0.0, Status.KEPT), (0.5, Status.KEPT)]
+)
+def test_a_gain_is_not_paid_for_by_a_class_that_is_hardly_seen(rare_slope: float, status: Status):
+    """One row of the class in each fold, four in all: they may stay as they are, but not become worse."""
+    outcome = fit(LineLearner(), *classes_in_folds(1, rare_slope))
+    assert outcome.verdict.difference < 0
+    assert outcome.verdict.status is status
+    assert (outcome.state is None) is (status is Status.REVERTED_RARE_CLASS)
+
+
 def test_without_a_guard_all_other_rows_are_trained_on():
     learner = LineLearner()
     rows, split = table([-1.0], [1.0], [1.0], [1.0])
@@ -195,6 +224,14 @@ def test_without_a_guard_all_other_rows_are_trained_on():
     assert outcome.states
     assert (outcome.n_training, outcome.folds, outcome.n_folds) == (4 * FOLD, (), 0)
     assert learner.trained_on == set(range(N_CONTEXT, N_CONTEXT + 4 * FOLD))
+
+
+def test_a_deadline_that_has_passed_is_said_to_be_the_reason():
+    clock = Clock()
+    rows, split = table([1.0], [1.0])
+    outcome = fit(LineLearner(), rows, split, deadline=clock.now - 1, clock=clock)
+    assert outcome.state is None
+    assert outcome.verdict.status is Status.REVERTED_TIME
 
 
 def test_without_a_guard_and_without_time_nothing_is_kept():

@@ -104,6 +104,25 @@ def test_one_row_is_never_enough(n_errors: float):
     assert verdict.margin == math.inf
 
 
+def test_two_rows_that_agree_are_enough():
+    """Gains of .4 and .5: mean .45, standard error .05."""
+    verdict = decide([1.0, 1.0], [0.6, 0.5])
+    assert verdict.kept
+    assert verdict.margin == pytest.approx(0.05, rel=1e-12)
+
+
+def test_a_gain_as_large_as_the_margin_is_not_enough():
+    """Gains of 1 and 3: mean 2, standard error 1, and a margin of two of those."""
+    verdict = decide([5.0, 5.0], [4.0, 2.0], n_errors=2.0)
+    assert verdict.margin == -verdict.difference == 2.0
+    assert not verdict.kept
+
+
+def test_the_default_margin_is_one_standard_error():
+    frozen, adapted = [1.0, 2.0, 3.0], [0.5, 2.0, 2.0]
+    assert decide(frozen, adapted) == decide(frozen, adapted, n_errors=1.0)
+
+
 def test_no_rows_are_too_few():
     verdict = decide([], [])
     assert verdict.status is Status.REVERTED_TOO_FEW
