@@ -36,7 +36,9 @@ def adapt(
     out: Annotated[Path, typer.Option(help="Folder to make for the adapted model.")],
     task: Annotated[
         str,
-        typer.Option(help="classify, regress, or auto: regress if the target holds many or broken numbers."),
+        typer.Option(
+            help="classify, regress, or auto: regress if the target holds many or fractional numbers."
+        ),
     ] = "auto",
     n_context: Annotated[str, typer.Option(help="Rows served as context, or auto.")] = "auto",
     n_steps: Annotated[
