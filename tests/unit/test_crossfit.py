@@ -80,6 +80,22 @@ def test_an_open_question_asks_every_fold():
     assert not outcome.states
 
 
+def test_a_gain_that_is_no_longer_open_but_not_decisive_asks_on():
+    """Rows that gain 1.9 and lose .3: 2.2 standard errors after ten rows, 3.2 after twenty."""
+    rows, split = table(*[[1.9, -0.3]] * 4)
+    outcome = fit(LineLearner(), rows, split)
+    assert outcome.n_folds == 2
+    assert outcome.verdict.kept
+
+
+def test_a_loss_of_more_than_the_margin_is_enough_to_stop():
+    """The guard fold loses by 2.2 standard errors; a margin is one."""
+    rows, split = table([-1.9, 0.3], [1.0], [1.0], [1.0])
+    outcome = fit(LineLearner(), rows, split)
+    assert outcome.n_folds == 1
+    assert outcome.state is None
+
+
 def test_the_margin_is_taken_on_all_folds_together():
     """The same table passes a guard of half a standard error, and not one of a whole one."""
     rows, split = table(*[[2.3, -1.7]] * 4)
@@ -181,6 +197,22 @@ def test_the_rival_loses_when_worse_or_not_asked(bonus: float, rival_rows: int):
     assert fit(learner, rows, split, GuardPlan(rival_rows=rival_rows)).verdict.kept
 
 
+@pytest.mark.parametrize(("bonus", "status"), [(0.108, Status.KEPT), (0.112, Status.REVERTED_ALL_ROWS)])
+def test_in_the_end_a_rival_that_is_barely_better_is_served(bonus: float, status: Status):
+    """The adapter gains .11 with a standard error of .0033; the rival is ahead or behind by less than that."""
+    rows, split = table(*[[1.0, 1.2]] * 4)
+    learner = LineLearner(bonus=bonus, n_served=N_CONTEXT)
+    assert fit(learner, rows, split, GuardPlan(rival_rows=1000)).verdict.status is status
+
+
+def test_a_rival_that_is_far_ahead_ends_an_open_question():
+    rows, split = table(*[[2.3, -1.7]] * 4)
+    learner = LineLearner(bonus=0.5, n_served=N_CONTEXT)
+    outcome = fit(learner, rows, split, GuardPlan(rival_rows=1000))
+    assert outcome.n_folds == 1
+    assert outcome.state is None
+
+
 def test_the_rival_has_no_more_rows_than_allowed():
     rows, split = table([1.0, 1.2], [1.0, 1.2], [1.0, 1.2], [1.0, 1.2])
     learner = LineLearner()
@@ -203,6 +235,13 @@ def test_a_decision_waits_for_five_rows_of_every_class(n_rare: int, n_folds: int
     outcome = fit(LineLearner(), *classes_in_folds(n_rare, 1.1))
     assert outcome.n_folds == n_folds
     assert outcome.verdict.kept
+
+
+def test_a_class_without_guard_rows_leaves_the_question_open():
+    """Its only row is in the context; all folds together say nothing about it, and no one of them is enough."""
+    rows, split = classes_in_folds(5, 1.1)
+    rows.y[0] = 2
+    assert fit(LineLearner(), rows, split).n_folds == 4
 
 
 @pytest.mark.parametrize(
