@@ -27,7 +27,7 @@ from .baselines import Method
 from .checkpoint import read_checkpoint
 from .methods import in_context, load_model, predict_orders
 from .summaries import Record, summary
-from .tables import RealTable, split
+from .tables import RealTable, split, usable_sizes
 from .tasks import TASKS, Task
 
 SIZES = [32, 128, 512, 1024]
@@ -103,6 +103,8 @@ def measure(
 ) -> list[Record]:
     """Every block on every table and seed; all methods see the same rows.
 
+    Tables that are too small for every size are left out.
+
     Parameters
     ----------
     task : Task
@@ -126,11 +128,21 @@ def measure(
                         records += kept
                         continue
                 table = table or task.read(name)
+                if not usable_sizes(table.y, draws.sizes):
+                    continue  # too few rows for any of the sizes; other sizes may have room
                 measured = _measure_one(task, block, table, draws, seed)
                 if cell is not None:
                     data = {"stamp": stamp, "records": [asdict(record) for record in measured]}
                     write_json(cell, data)
                 records += measured
+    if not records:
+        raise InputError(
+            sentence(
+                f"no table with enough rows for any of the sizes {list(draws.sizes)}",
+                expected="every class among the training rows, and 100 rows left for the test",
+                remedy="Pass other --sizes",
+            )
+        )
     return records
 
 

@@ -6,6 +6,7 @@ validation loss. ``REPORTED`` tables are only ever measured.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,6 +103,12 @@ def encode(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(columns, axis=1), np.array(categorical)
 
 
+def usable_sizes(y: np.ndarray, sizes: Sequence[int]) -> list[int]:
+    """The training sizes that can hold every class and leave 100 rows for the test."""
+    fewest = 1 if np.issubdtype(y.dtype, np.floating) else len(np.unique(y))
+    return [n for n in sizes if fewest <= n <= len(y) - 100]
+
+
 def split(
     y: np.ndarray, sizes: list[int], n_test: int, seed: int
 ) -> tuple[dict[int, np.ndarray], np.ndarray]:
@@ -134,17 +141,15 @@ def split(
     """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(y))
-    fewest = 1
     if not np.issubdtype(y.dtype, np.floating):
         first = np.array([np.flatnonzero(y[order] == c)[0] for c in np.unique(y)])
         order = np.concatenate([order[np.sort(first)], np.delete(order, first)])
-        fewest = len(first)
-    usable = [n for n in sizes if fewest <= n <= len(y) - 100]
+    usable = usable_sizes(y, sizes)
     if not usable:
         raise InputError(
             sentence(
-                f"sizes {sizes} of a table with {len(y):,} rows",
-                expected=f"a size from {fewest} to {len(y) - 100}",
+                f"sizes {list(sizes)} of a table with {len(y):,} rows",
+                expected=f"a size of at most {len(y) - 100}, with a row of every class",
                 why="every class must be in the training rows, and 100 rows must be left for the test",
                 remedy="Pass other --sizes",
             )

@@ -251,3 +251,10 @@ def test_the_adapted_estimator_sees_all_rows_and_serves_n(classifier_task, tiny_
     records = measure(classifier_task, [block], ["made up"], Draws((32, 128), 1, 60))
     assert [(r.method, r.n) for r in records] == [("adapted", 16)]
     assert 0 < records[0].scores["log_loss"] < 5
+
+
+def test_a_run_in_which_no_table_is_large_enough_says_so(regressor_task):
+    small = Draws((5_000,), 1, 100)
+    block = Block("model", lambda table, rows, test, seed: iter(()), "")
+    with pytest.raises(InputError, match="no table with enough rows"):
+        measure(regressor_task, [block], ["made up"], small)
