@@ -103,7 +103,7 @@ def test_split_of_numbers_needs_no_class_and_says_when_no_size_fits():
     train_rows, test = split(y, [32, 128, 512], 800, 0)
     assert list(train_rows) == [32, 128]
     assert set(train_rows[128]) | set(test) == set(range(250))
-    with pytest.raises(InputError, match="from 1 to 150"):
+    with pytest.raises(InputError, match="at most 150"):
         split(y, [512], 800, 0)
 
 
