@@ -255,6 +255,36 @@ def test_a_gain_is_not_paid_for_by_a_class_that_is_hardly_seen(rare_slope: float
     assert (outcome.state is None) is (status is Status.REVERTED_RARE_CLASS)
 
 
+def test_the_rival_sees_the_classes_in_their_proportions():
+    """Every fold lists its five rows of the rare class first; of six rows beyond the context three are of each."""
+    seen = []
+
+    class Spy(LineLearner):
+        def output(self, context, query_x):
+            if len(context) > N_CONTEXT:
+                seen.append(context.y[N_CONTEXT:])
+            return super().output(context, query_x)
+
+    fit(Spy(), *classes_in_folds(5, 1.1), GuardPlan(rival_rows=N_CONTEXT + 6))
+    assert [torch.bincount(classes).tolist() for classes in seen] == [[3, 3]]
+
+
+def test_without_a_guard_a_model_that_breaks_on_some_rows_is_not_kept():
+    """The steps look fine, and so does the first row; the others have no finite loss after the last step."""
+
+    class Brittle(LineLearner):
+        def row_losses(self, output, target):
+            moved = not torch.is_grad_enabled() and bool(self.module.weight != 0)
+            return torch.where(target > 0, output[:, 0] / (not moved), output[:, 0])
+
+    rows, split = table([1.0], [1.0])
+    target = torch.ones(len(rows), dtype=torch.float64)
+    target[split.folds[0][0]] = 0.0
+    outcome = fit_unguarded(Brittle(), Rows(rows.x, target), split, PLAN, np.random.SeedSequence(0))
+    assert outcome.verdict.status is Status.REVERTED_NON_FINITE
+    assert outcome.state is None
+
+
 def test_without_a_guard_all_other_rows_are_trained_on():
     learner = LineLearner()
     rows, split = table([-1.0], [1.0], [1.0], [1.0])

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from testtime.errors import InputError
 from testtime.theory.linear import (
     Setting,
     alignment,
@@ -260,3 +261,35 @@ def test_general_formulas_keep_their_digits_when_the_context_is_long():
             white = Setting(n, 50, dim=d, task=task, noise_var=noise)
             spelled = white.replace(input_cov=turn @ turn.T, task_cov=np.eye(d))
             same_answer(one_step(spelled, "warm", context), one_step(white, "warm", context), rel=1e-8)
+
+
+@pytest.mark.parametrize("n_train", [10, 10**6, 10**12, 10**15])
+def test_a_risk_that_nearly_vanishes_keeps_its_digits(n_train):
+    """From zero, on the same context and normalised, W u is one plain gradient step: E|X'X b|^2 = k (k + d + 1)."""
+    answer = one_step(Setting(7, n_train, dim=3, task=1.0), "cold", "same", "normalized")
+    assert answer.best_risk == pytest.approx(4 / (n_train + 4), rel=1e-9, abs=0)
+
+
+def test_without_a_context_there_is_no_gain_in_any_limit():
+    answer = one_step(Setting(0, 5, dim=3, task=1.0))
+    assert answer.limit_gain == 0.0
+    assert answer.half_train == np.inf
+    assert answer.gain == 0.0
+
+
+@pytest.mark.parametrize(
+    ("n_context", "dim", "noise_var", "refused"),
+    [(3, 3, 0.0, False), (2, 5, 0.0, True), (3, 2, 0.0, True), (3, 2, 0.1, True), (3, 3, 0.1, False)],
+)
+@pytest.mark.parametrize("matrix", [False, True])
+def test_a_normalised_step_with_an_infinite_mean_square_is_refused(
+    n_context, dim, noise_var, refused, matrix
+):
+    """The limits are the same whether the start is the number 1/10 or the matrix of that number."""
+    setting = Setting(n_context, 5, task=np.full(dim, 0.5), noise_var=noise_var)
+    start = 0.1 * np.eye(dim) if matrix else 0.1
+    if refused:
+        with pytest.raises(InputError, match="its mean square is infinite"):
+            one_step(setting, start, step="normalized")
+    else:
+        assert np.isfinite(one_step(setting, start, step="normalized").best_risk)
