@@ -93,7 +93,7 @@ def test_a_loss_of_more_than_the_margin_is_enough_to_stop():
     rows, split = table([-1.9, 0.3], [1.0], [1.0], [1.0])
     outcome = fit(LineLearner(), rows, split)
     assert outcome.n_folds == 1
-    assert outcome.state is None
+    assert outcome.states == ()
 
 
 def test_the_margin_is_taken_on_all_folds_together():
@@ -210,7 +210,7 @@ def test_a_rival_that_is_far_ahead_ends_an_open_question():
     learner = LineLearner(bonus=0.5, n_served=N_CONTEXT)
     outcome = fit(learner, rows, split, GuardPlan(rival_rows=1000))
     assert outcome.n_folds == 1
-    assert outcome.state is None
+    assert outcome.states == ()
 
 
 def test_the_rival_has_no_more_rows_than_allowed():
@@ -252,7 +252,7 @@ def test_a_gain_is_not_paid_for_by_a_class_that_is_hardly_seen(rare_slope: float
     outcome = fit(LineLearner(), *classes_in_folds(1, rare_slope))
     assert outcome.verdict.difference < 0
     assert outcome.verdict.status is status
-    assert (outcome.state is None) is (status is Status.REVERTED_RARE_CLASS)
+    assert (outcome.states == ()) is (status is Status.REVERTED_RARE_CLASS)
 
 
 def test_the_rival_sees_the_classes_in_their_proportions():
@@ -282,7 +282,7 @@ def test_without_a_guard_a_model_that_breaks_on_some_rows_is_not_kept():
     target[split.folds[0][0]] = 0.0
     outcome = fit_unguarded(Brittle(), Rows(rows.x, target), split, PLAN, np.random.SeedSequence(0))
     assert outcome.verdict.status is Status.REVERTED_NON_FINITE
-    assert outcome.state is None
+    assert outcome.states == ()
 
 
 def test_without_a_guard_all_other_rows_are_trained_on():
@@ -299,7 +299,7 @@ def test_a_deadline_that_has_passed_is_said_to_be_the_reason():
     clock = Clock()
     rows, split = table([1.0], [1.0])
     outcome = fit(LineLearner(), rows, split, deadline=clock.now - 1, clock=clock)
-    assert outcome.state is None
+    assert outcome.states == ()
     assert outcome.verdict.status is Status.REVERTED_TIME
 
 
