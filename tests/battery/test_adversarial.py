@@ -53,15 +53,15 @@ def losses(learner: Learner, module: torch.nn.Module, context: Rows, rows: Rows)
 def shipped_minus_frozen(
     learner: Learner, rows: Rows, split: RowSplit, spec: AdapterSpec, outcome: Outcome
 ) -> float:
-    """Largest change of any kept adapter on its own guard fold; 0 if none is kept."""
-    context, worst = rows.take(torch.as_tensor(split.context)), -float("inf") if outcome.states else 0.0
+    """Change of the loss over all guarded rows, each predicted by the adapter it guarded; 0 if none is kept."""
+    context, total, n_rows = rows.take(torch.as_tensor(split.context)), 0.0, 0
     for state, fold in zip(outcome.states, outcome.folds, strict=True):
         module = copy.deepcopy(learner.module)
         merge(module, state, spec)
         guard = rows.take(torch.as_tensor(split.folds[fold]))
         change = losses(learner, module, context, guard) - losses(learner, learner.module, context, guard)
-        worst = max(worst, change)
-    return worst
+        total, n_rows = total + change * len(guard), n_rows + len(guard)
+    return total / max(n_rows, 1)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -4,9 +4,9 @@ Fold ``k`` guards the adapter that was trained on the other folds. Few folds are
 difference is many standard errors below zero, or clearly above zero, no further fold is trained. When it is close, the
 next fold is trained and guarded as well, and the decision is taken on the differences of all folds together.
 
-What is kept are the adapters whose own guard fold has improved. Their predictions are to be averaged: a convex loss of
-the average is never above the average of their losses (Jensen), so what the guard measured bounds what is served, and
-two adapters that were trained apart err apart.
+What is kept are all adapters that were trained, and their predictions are to be averaged. A convex loss of the average
+is never above the average of the losses (Jensen), so what the guard measured on all folds together bounds what is
+served. To keep only those that did well on their own fold would keep the lucky ones, and the bound would be lost.
 """
 
 from __future__ import annotations
@@ -77,11 +77,11 @@ class Outcome:
     verdict
         The pooled verdict on all guarded rows.
     steps
-        The steps of the first kept adapter; of the first fold when nothing is kept.
+        The steps of the first fold's adapter.
     n_training
         Rows it was trained on.
     folds
-        The folds that guarded the kept adapters; empty without a guard.
+        The folds that guarded the kept adapters, in their order; empty without a guard.
     n_folds
         Folds trained.
     rival_loss
@@ -258,21 +258,15 @@ def _rival_loss(results: list[_FoldResult]) -> float | None:
 
 
 def _choose(results: list[_FoldResult], verdict: Verdict) -> Outcome:
-    """Keep the adapters whose own fold improved, if the pooled verdict and the rival allow it."""
+    """Keep the adapters of all folds, if the pooled verdict and the rival allow it."""
     first = results[0]
     nothing = Outcome((), verdict, first.steps, first.n_training, (), len(results), _rival_loss(results))
     if not verdict.kept:
         return nothing
     if _rival_wins(results, 0.0):
         return replace(nothing, verdict=replace(verdict, status=Status.REVERTED_ALL_ROWS))
-    improved = [k for k, result in enumerate(results) if decide(result.frozen, result.adapted, 0.0).kept]
-    if not improved:
-        return replace(nothing, verdict=replace(verdict, status=Status.REVERTED_NO_GAIN))
-    best = results[improved[0]]
-    states = tuple(results[k].steps.state for k in improved)
-    return replace(
-        nothing, states=states, steps=best.steps, n_training=best.n_training, folds=tuple(improved)
-    )
+    states = tuple(result.steps.state for result in results)
+    return replace(nothing, states=states, folds=tuple(range(len(results))))
 
 
 def fit_unguarded(
