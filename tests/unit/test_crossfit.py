@@ -104,7 +104,7 @@ def test_the_margin_is_taken_on_all_folds_together():
 
 
 def test_the_lucky_are_not_picked():
-    """The first fold's own rows lose a little, all folds together gain: every adapter is kept, the first one as well."""
+    """The first fold's rows lose, all folds together gain: every adapter is kept, the first one as well."""
     rows, split = table([1.9, -2.1], [3.0, 2.0], [3.0, 2.0], [3.0, 2.0])
     outcome = fit(LineLearner(), rows, split)
     assert outcome.verdict.kept
