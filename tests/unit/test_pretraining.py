@@ -18,7 +18,7 @@ from pretraining.methods import class_orders, load_model
 from pretraining.model import build_model, lean_logits
 from pretraining.prior import sample_batch
 from pretraining.train import learning_rate, make_state, progress, train, train_step
-from tests.support.pretraining import SMALL_PRIOR, TINY, make_pool, tiny_config
+from tests.support.made_up import SMALL_PRIOR, TINY, make_pool, tiny_config
 from testtime.errors import InputError
 
 # --- the model and the loop

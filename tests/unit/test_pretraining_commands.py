@@ -19,7 +19,7 @@ from pretraining.prior import PriorConfig
 from pretraining.summaries import Record
 from pretraining.tasks import TASKS
 from pretraining.train import train
-from tests.support.pretraining import SMALL_PRIOR, made_up, tiny_config
+from tests.support.made_up import SMALL_PRIOR, made_up, tiny_config
 from testtime.errors import InputError
 
 DRAWS = Draws((32, 128), 1, 100)

@@ -26,7 +26,7 @@ from pretraining.summaries import summary
 from pretraining.tables import DEVELOPMENT, REPORTED, RealTable, split
 from pretraining.tasks import TASKS
 from pretraining.train import train
-from tests.support.pretraining import QUANTILES, TINY, made_up, tiny_config
+from tests.support.made_up import QUANTILES, TINY, made_up, tiny_config
 from testtime.adapt.learner import Rows
 from testtime.backbones.embedded import TabICLRegressorLearner
 from testtime.errors import InputError, MissingExtra

@@ -15,7 +15,7 @@ from pretraining.prior.functions import FUNCTIONS, base_features
 from pretraining.prior.labels import draw_class_counts, draw_shares, flip
 from pretraining.prior.selection import skill
 from pretraining.prior.sources import causal_tables, class_tables
-from tests.support.pretraining import SMALL_PRIOR, make_pool
+from tests.support.made_up import SMALL_PRIOR, make_pool
 from testtime.backbones.scaling import ColumnScaler
 
 # --- the preprocessing contract

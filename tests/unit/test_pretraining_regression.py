@@ -14,7 +14,7 @@ from pretraining.prior.draws import Draws
 from pretraining.prior.drift import drift
 from pretraining.prior.functions import FUNCTIONS, base_features
 from pretraining.prior.targets import finish_target, standardise_target
-from tests.support.pretraining import QUANTILES, SMALL_PRIOR, TINY
+from tests.support.made_up import QUANTILES, SMALL_PRIOR, TINY
 
 NUMERIC = replace(SMALL_PRIOR, regression=True)
 
