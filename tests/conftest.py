@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import pytest
 import torch
 from hypothesis import settings
@@ -9,6 +12,8 @@ from hypothesis import settings
 from tests.support.models import tiny_backbone, tiny_regressor
 from testtime.backbones import embedded
 from testtime.backbones.embedded import EmbeddedBackbone
+from testtime.experiments.grid import FigureResult, run
+from testtime.experiments.registry import find
 
 torch.set_num_threads(1)
 
@@ -28,3 +33,16 @@ def tiny_embedded(tiny: EmbeddedBackbone, monkeypatch: pytest.MonkeyPatch) -> Em
     both = {"classifier": tiny, "regressor": tiny_regressor()}
     monkeypatch.setattr(embedded, "load_embedded", both.__getitem__)
     return tiny
+
+
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], FigureResult]:
+    """Return a function that runs a figure by its name, or returns what it found before."""
+    folder = tmp_path_factory.mktemp("figures")
+
+    @functools.cache
+    def run_once(name: str) -> FigureResult:
+        figure = find(name)
+        return run(figure, figure.config.quick(), folder)
+
+    return run_once
