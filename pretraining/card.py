@@ -256,7 +256,7 @@ def _limits(descriptions: dict[str, Any]) -> dict[str, str]:
         classes = description["config"]["max_classes"]
         limit = f", {classes} classes" if classes else ""
         outside.append(
-            f"The {task} was trained on at most {columns:,} columns, {rows:,} context rows{limit};"
+            f"the {task} was trained on at most {columns:,} columns, {rows:,} context rows{limit};"
         )
         drifted += [task] if any(p.get("drift") for p in priors) else []
     drift = (
@@ -264,4 +264,5 @@ def _limits(descriptions: dict[str, Any]) -> dict[str, str]:
         if drifted
         else "nothing"
     )
-    return {"outside": " ".join(outside), "drift": drift}
+    ranges = " ".join(outside)
+    return {"outside": ranges[:1].upper() + ranges[1:], "drift": drift}
