@@ -241,7 +241,7 @@ def _curve(path: Path, *measures: str) -> str:
         for point in points
     }
     about = f"{data['seeds']} seed(s), at most {data['n_test']} test rows; printed by `python -m pretraining curve`"
-    title = "### Learning curve of the last run\n\nRunning average of the weights, one order, "
+    title = "### Learning curve\n\nSnapshots of one run: running average of the weights, one order, "
     return f"{title}{about}.\n\n{markdown('steps', columns, rows)}\n\n"
 
 
