@@ -153,3 +153,8 @@ def test_the_inputs_are_left_as_they_are():
     decide(frozen, adapted)
     assert frozen.tolist() == [2.0, 3.0]
     assert adapted.tolist() == [1.0, 1.5]
+
+
+def test_the_error_of_a_single_row_is_infinite():
+    verdict = decide([1.0], [0.1])
+    assert (verdict.standard_error, verdict.margin, verdict.kept) == (math.inf, math.inf, False)
