@@ -293,3 +293,10 @@ def test_a_normalised_step_with_an_infinite_mean_square_is_refused(
             one_step(setting, start, step="normalized")
     else:
         assert np.isfinite(one_step(setting, start, step="normalized").best_risk)
+
+
+def test_a_single_training_row_is_enough_to_step_on():
+    step = one_step(Setting(n_context=10, n_train=1, dim=5, task=5.0, task_cov=1.0))
+    assert step.best_step != 0
+    assert step.slope + step.curvature * step.best_step == pytest.approx(0.0, abs=1e-12 * abs(step.slope))
+    assert step.best_risk < step.risk_before
