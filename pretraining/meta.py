@@ -9,7 +9,7 @@ row stages, episodes of context and query rows of one table, linear decay.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from tabicl._model.tabicl import TabICL
@@ -55,7 +55,7 @@ def accumulate_meta_gradients(
 
     The weights are those before the inner steps when this returns.
     """
-    narrowed = PriorConfig(**{**vars(prior), "rows": (meta.rows, meta.rows), "context": (0.5, 0.5)})
+    narrowed = replace(prior, rows=(meta.rows, meta.rows), context=(0.5, 0.5))
     batch = sample_batch(narrowed, seed, step, pool)
     draws = Draws((seed * 7_368_787 + step) * 2_654_435_761 % (1 << 62))
     base = {name: p.detach().clone() for name, p in model.named_parameters()}

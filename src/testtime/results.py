@@ -213,7 +213,8 @@ class Adaptation(Result):
         members = f", averaged over {self.n_members} {kind}" if self.n_members > 1 else ""
         trained = " None of them was trained on." if self.kept else ""
         lines.append(f"Predictions use {self.n_context:,} rows as context{members}.{trained}")
-        size = f"; the adapter takes {self.adapter_bytes / 1000:,.0f} KB" if self.kept else ""
+        takes = "adapters take" if self.n_members > 1 else "adapter takes"
+        size = f"; the {takes} {self.adapter_bytes / 1000:,.0f} KB" if self.kept else ""
         lines.append(f"It took {self.seconds:.1f} s{size}.")
         lines.extend(self.notes)
         return " ".join(lines)

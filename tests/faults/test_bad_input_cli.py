@@ -8,14 +8,8 @@ import pandas as pd
 import pytest
 
 import testtime
+from tests.support.commands import run
 from testtime.cli import main
-
-
-def run(capsys, *argv):
-    with pytest.raises(SystemExit) as stopped:
-        main([str(word) for word in argv])
-    said = capsys.readouterr()
-    return stopped.value.code or 0, said.out, said.err
 
 
 def tree(folder):

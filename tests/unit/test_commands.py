@@ -9,18 +9,11 @@ import pandas as pd
 import pytest
 
 import testtime
+from tests.support.commands import run
 from testtime.cli import main
 from testtime.experiments.context_curve import curve_sizes, evaluate, hold_out
 from testtime.store import read_document
 from testtime.tasks.files import read_table
-
-
-def run(capsys, *argv):
-    """Run a command in this process; return its exit code, stdout and stderr."""
-    with pytest.raises(SystemExit) as stopped:
-        main([str(word) for word in argv])
-    said = capsys.readouterr()
-    return stopped.value.code or 0, said.out, said.err
 
 
 def make_table(rows=400, seed=0):

@@ -7,17 +7,11 @@ import pandas as pd
 import pytest
 
 import testtime
+from tests.support.commands import run
 from testtime.cli import main
 from testtime.cli.target import choose_task
 from testtime.experiments.context_curve import evaluate
 from testtime.store import read_document
-
-
-def run(capsys, *argv):
-    with pytest.raises(SystemExit) as stopped:
-        main([str(word) for word in argv])
-    said = capsys.readouterr()
-    return stopped.value.code or 0, said.out, said.err
 
 
 def make_table(rows=240, seed=0):

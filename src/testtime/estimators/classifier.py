@@ -49,8 +49,8 @@ class TTTClassifier(ClassifierMixin, TTTBase):
     guard
         False keeps the adapted weights whatever they do, trained on all rows outside the context.
     n_members
-        Members that are averaged, each with its own seed, column order and class codes. Fit and predict take as many
-        times longer.
+        Members that are averaged, each with its own seed, column order and class codes, and each with the adapters of
+        its folds (two in most tables). Fit and predict take as many times longer.
     device
         "cpu", "cuda", "cuda:1", ... or "auto".
     precision
