@@ -138,7 +138,8 @@ class Adaptation(Result):
     loss_name
         What the losses are: "log loss" or "CRPS".
     rival_loss
-        Guard loss of the frozen model with all rows outside the guard as context; None where nothing was compared.
+        Guard loss of the frozen model with all rows outside the guard as context, as many as it takes; None where
+        nothing was compared.
     """
 
     kept: bool
@@ -183,7 +184,7 @@ class Adaptation(Result):
         seen = f"On {self.n_guard:,} guard rows that were not trained on ({folds}), {loss}"
         rival = ""
         if self.rival_loss is not None:
-            rival = f" With all other rows as context, the frozen model had {self.rival_loss:.4f}."
+            rival = f" With a context as long as it takes, the frozen model had {self.rival_loss:.4f}."
         if not math.isfinite(self.loss_after):
             return f"{seen} of {self.loss_before:.4f} became non-finite."
         if self.loss_after == self.loss_before:

@@ -64,3 +64,16 @@ def test_the_frozen_model_is_asked_once_however_many_adapters_there_are(table):
     fitted = TTTClassifier(**PARAMS).fit(X, y)
     plain = alone(fitted, 0).predict_proba_at(X, 40, adapted=False)
     assert np.array_equal(fitted.predict_proba_at(X, 40, adapted=False), plain)
+
+
+def test_the_record_tells_what_the_frozen_model_does_with_a_longer_context(table):
+    """Compared where the context is chosen, and only there."""
+    X, y = table
+    chosen = TTTClassifier(**{**PARAMS, "n_context": "auto"}).fit(X, y).adaptation_
+    assert chosen.rival_loss is not None
+    assert np.isfinite(chosen.rival_loss)
+    assert f"the frozen model had {chosen.rival_loss:.4f}" in chosen.explain()
+    assert chosen.from_dict(chosen.to_dict()).rival_loss == chosen.rival_loss
+    fixed = TTTClassifier(**PARAMS).fit(X, y).adaptation_
+    assert fixed.rival_loss is None
+    assert "as long as it takes" not in fixed.explain()
