@@ -10,7 +10,6 @@ import typer
 
 from testtime.cli.doubts import refuse_doubtful
 from testtime.cli.output import check_seed, echo_json, echo_wrapped, notes_on_stderr, score_lines
-from testtime.cli.reporting import REPORT
 from testtime.cli.target import REGRESS, choose_task
 from testtime.errors import InputError, StoreError, nearest, sentence
 
@@ -126,7 +125,6 @@ def adapt(
     from testtime.tasks.summary import summarise
 
     estimator.save(out, overwrite=overwrite)
-    (out / REPORT).unlink(missing_ok=True)  # it would describe the model that was here before
     training = {
         "file": facts.to_dict(),
         "types": {name: kind for name, kind in facts.types.items() if name != target},

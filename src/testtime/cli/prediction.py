@@ -12,7 +12,7 @@ import pyarrow.parquet
 
 from testtime.errors import InputError, sentence
 from testtime.estimators.saved import load
-from testtime.store import read_document, read_meta
+from testtime.store import open_adapter
 from testtime.tasks.files import iterate_table
 
 if TYPE_CHECKING:
@@ -53,14 +53,13 @@ def feature_types(model: Path) -> tuple[dict[str, str], dict[str, dict[str, Any]
     A model that was saved from Python knows which columns were numbers; the file types of a model that
     `testtime adapt` made are saved with it.
     """
-    meta, _ = read_meta(model)
-    columns = meta["columns"]
+    with open_adapter(model) as saved:
+        columns, training = saved.meta["columns"], saved.document("training")
     levels = {
         column["name"]: {str(level): level for level in column["levels"]}
         for column in columns
         if any(not isinstance(level, str) for level in column["levels"])
     }
-    training = read_document(model, "training")
     if training is not None:
         unused = {column["name"] for column in columns if column["kind"] == "unused"}
         return {name: "text" if name in unused else kind for name, kind in training["types"].items()}, levels

@@ -16,7 +16,7 @@ from testtime.estimators.columns import ColumnEncoder
 from testtime.estimators.members import Member
 from testtime.estimators.settings import check_settings
 from testtime.results import Adaptation
-from testtime.store.adapter import load_adapter, read_meta, save_adapter
+from testtime.store import SavedAdapter, open_adapter, save_adapter
 
 if TYPE_CHECKING:
     from testtime.estimators.classifier import TTTClassifier
@@ -77,22 +77,28 @@ def load(directory: str | os.PathLike[str], *, device: str | None = None) -> TTT
     StoreError
         When a file is missing, truncated or changed, was written by a newer version, or belongs to another base model.
     """
+    with open_adapter(directory) as saved:
+        return _rebuilt(saved, device)
+
+
+def _rebuilt(saved: SavedAdapter, device: str | None) -> TTTClassifier | TTTRegressor:
     from testtime.estimators.classifier import TTTClassifier
     from testtime.estimators.regressor import TTTRegressor
 
-    meta, _ = read_meta(directory)
+    meta = saved.meta
     kinds = {kind.__name__: kind for kind in (TTTClassifier, TTTRegressor)}
     kind = kinds.get(meta.get("estimator", ""))
     if kind is None:
         raise StoreError(
             sentence(
-                f"{os.fspath(directory)!r} holds {meta.get('estimator', 'an adapter without an estimator')!r}",
+                f"{str(saved.directory)!r} holds {meta.get('estimator', 'an adapter without an estimator')!r}",
                 expected="a folder written by " + " or ".join(f"{name}.save" for name in kinds),
             )
         )
     params = {**meta["params"], **({} if device is None else {"device": device})}
     backbone = load_backbone(params["backbone"], kind._task)
-    tensors, arrays, meta = load_adapter(directory, base_fingerprint=backbone.fingerprint)
+    saved.refuse_other_base(backbone.fingerprint)
+    tensors, arrays = saved.tensors(), saved.arrays()
     estimator = kind(**params)
     estimator.n_features_in_ = meta["n_features_in"]
     if meta["feature_names"]:
