@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.adapters import BASE, rewrite_manifest, save, tree
+from tests.support.adapters import load, rewrite_manifest, save, tree
 from testtime.errors import StoreError
-from testtime.store import adapter as adapter_module
-from testtime.store import load_adapter
+from testtime.store import reading
 
 
 def test_another_base_model_is_refused(tmp_path):
@@ -17,8 +16,8 @@ def test_another_base_model_is_refused(tmp_path):
     with pytest.raises(
         StoreError, match=r"base model abababababab, and this one is cdcdcdcdcdcd .*fit again"
     ):
-        load_adapter(tmp_path / "adapter", base_fingerprint="cd" * 32)
-    load_adapter(tmp_path / "adapter", base_fingerprint=None)
+        load(tmp_path / "adapter", "cd" * 32)
+    load(tmp_path / "adapter", None)
 
 
 def test_the_rewriting_helper_is_accepted_when_it_changes_nothing(tmp_path):
@@ -44,13 +43,13 @@ def test_names_outside_of_the_folder_are_refused(tmp_path, name):
     save(tmp_path / "adapter")
     rewrite_manifest(tmp_path / "adapter", lambda manifest: manifest["files"]["tensors"].update(name=name))
     with pytest.raises(StoreError, match="may only refer to files in its own folder"):
-        load_adapter(tmp_path / "adapter", base_fingerprint=BASE)
+        load(tmp_path / "adapter")
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda manifest: manifest.update(format_version=2), "newer testtime.*pip install --upgrade"),
+        (lambda manifest: manifest.update(format_version=3), "newer testtime.*pip install --upgrade"),
         (lambda manifest: manifest.update(format_version="1"), "damaged"),
         (lambda manifest: manifest.update(format="something else"), "damaged"),
         (lambda manifest: manifest.pop("files"), "damaged"),
@@ -69,7 +68,7 @@ def test_a_hand_made_manifest_is_checked(tmp_path, change, said):
     save(tmp_path / "adapter")
     rewrite_manifest(tmp_path / "adapter", change)
     with pytest.raises(StoreError, match=said):
-        load_adapter(tmp_path / "adapter", base_fingerprint=BASE)
+        load(tmp_path / "adapter")
 
 
 @pytest.mark.parametrize(
@@ -93,11 +92,11 @@ def test_absurd_safetensors_headers_are_refused(tmp_path, data):
     entry = {"name": name, "size": len(data), "sha256": digest}
     rewrite_manifest(tmp_path / "adapter", lambda manifest: manifest["files"].update(tensors=entry))
     with pytest.raises(StoreError, match="is not a safetensors file"):
-        load_adapter(tmp_path / "adapter", base_fingerprint=BASE)
+        load(tmp_path / "adapter")
 
 
 def test_no_pickle_on_any_path():
-    for path in Path(adapter_module.__file__).parent.glob("*.py"):
+    for path in Path(reading.__file__).parent.glob("*.py"):
         text = path.read_text()
         assert not any(
             word in text for word in ("import pickle", "torch.load", "allow_pickle", "joblib", "eval(")
