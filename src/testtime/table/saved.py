@@ -85,7 +85,7 @@ def from_stored(
     meta, arrays = stored.meta, stored.arrays
     x, y = arrays["x"], arrays["y"]
     target = _target_from(arrays)
-    record = Adaptation.from_dict(meta.record)
+    record = Adaptation.from_dict(meta.record.model_dump())
     fits = (
         x.ndim == 2
         and y.shape == (len(x),)
