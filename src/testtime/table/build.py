@@ -147,11 +147,13 @@ def _record(
 ) -> Adaptation:
     """Put numbers and choices into the record users see."""
     mix = chosen.mix
-    trained = [one.trained for one in chosen.answers if one.trained is not None]
+    trained = [trained for one in chosen.answers for trained in one.trained]
     parts = ()
     if mix is not None:
-        names = ("frozen", f"adapted, {chosen.n_steps} steps")
-        parts = tuple(map(Part, names, mix.losses, mix.weights))
+        parts = (
+            Part("frozen", mix.frozen_loss, 1.0 - mix.weight),
+            Part(f"adapted, {chosen.n_steps} steps", mix.adapted_loss, mix.weight),
+        )
     adapt = config.adapt or backbone.recipe.adapt
     rate = config.step_size or backbone.recipe.rates[adapt]
     length = trained[0].step_length if trained else None
@@ -160,9 +162,10 @@ def _record(
         kept=bool(chosen.states) and chosen.weight > 0,
         status=chosen.status,
         objective=config.objective,
-        loss_before=mix.losses[0] if mix else float("nan"),
+        loss_before=mix.frozen_loss if mix else float("nan"),
         loss_after=mix.loss if mix else float("nan"),
         gain=mix.gain if mix else float("nan"),
+        expected_gain=mix.expected_gain if mix else float("nan"),
         standard_error=mix.standard_error if mix else float("nan"),
         weight=chosen.weight,
         parts=parts,

@@ -48,7 +48,7 @@ class FitConfig:
     adapt: str | None = None
     rank: int = 8
     guard: bool = True
-    n_members: int = 4
+    n_members: int = 8
     device: torch.device = torch.device("cpu")
     predict_dtype: torch.dtype = torch.float32
     time_limit: float | None = None
