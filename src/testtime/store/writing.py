@@ -17,6 +17,8 @@ from testtime.store.atomic import write_folder, write_into_folder
 from testtime.store.leftovers import is_leftover
 from testtime.store.lock import LOCK, folder_lock
 from testtime.store.manifest import (
+    FORMAT,
+    FORMAT_VERSION,
     MANIFEST,
     MAX_FILE_BYTES,
     FileEntry,
@@ -129,6 +131,8 @@ def save_adapter(
     encoded = encode_value(dict(meta))
     try:
         manifest = Manifest(
+            format=FORMAT,
+            format_version=FORMAT_VERSION,
             base_fingerprint=base_fingerprint,
             versions=installed_versions(),
             meta=encoded,
