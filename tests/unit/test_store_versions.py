@@ -1,4 +1,4 @@
-"""Adapters that testtime 0.1 saved are read; they are overwritten whole, and otherwise left as they are."""
+"""Adapters of format version 1 are read; they are overwritten whole, and otherwise left as they are."""
 
 import shutil
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_what_is_written_is_version_2(tmp_path):
 def test_version_1_is_not_changed(folder):
     before = tree(folder)
     for add in (lambda: add_document(folder, "more", {}), lambda: add_page(folder, "report", "page")):
-        with pytest.raises(StoreError, match=r"written by testtime 0\.1.*read and not changed"):
+        with pytest.raises(StoreError, match=r"format version 1.*read and not changed"):
             add()
     assert tree(folder) == before
 

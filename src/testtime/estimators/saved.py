@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from testtime.errors import StoreError, sentence
+from testtime.errors import InputError, StoreError, sentence
 from testtime.estimators.base import TTTBase, load_backbone
 from testtime.estimators.columns import ColumnEncoder
 from testtime.estimators.members import Member
@@ -27,6 +27,16 @@ __all__ = ["load", "save"]
 
 def save(estimator: TTTBase, directory: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
     """Write a fitted estimator; see :meth:`testtime.estimators.base.TTTBase.save`."""
+    kind = type(estimator)
+    if kind is not _kinds().get(kind.__name__):
+        raise InputError(
+            sentence(
+                f"an estimator of class {kind.__name__} cannot be saved",
+                expected=" or ".join(f"a {name}" for name in _kinds()),
+                why="load gives back one of these, without what a class of yours adds",
+                remedy="Keep one of these inside of your class and save that",
+            )
+        )
     n_context = estimator.adaptation_.n_context
     tensors: dict[str, torch.Tensor] = {}
     arrays: dict[str, np.ndarray] = {
@@ -81,12 +91,15 @@ def load(directory: str | os.PathLike[str], *, device: str | None = None) -> TTT
         return _rebuilt(saved, device)
 
 
-def _rebuilt(saved: SavedAdapter, device: str | None) -> TTTClassifier | TTTRegressor:
+def _kinds() -> dict[str, type[TTTClassifier] | type[TTTRegressor]]:
     from testtime.estimators.classifier import TTTClassifier
     from testtime.estimators.regressor import TTTRegressor
 
-    meta = saved.meta
-    kinds = {kind.__name__: kind for kind in (TTTClassifier, TTTRegressor)}
+    return {kind.__name__: kind for kind in (TTTClassifier, TTTRegressor)}
+
+
+def _rebuilt(saved: SavedAdapter, device: str | None) -> TTTClassifier | TTTRegressor:
+    meta, kinds = saved.meta, _kinds()
     kind = kinds.get(meta.get("estimator", ""))
     if kind is None:
         raise StoreError(

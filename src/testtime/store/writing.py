@@ -268,8 +268,8 @@ def _with_file(folder: Path, role: str, entry: FileEntry) -> Manifest:
     if manifest.format_version == 1:
         raise StoreError(
             sentence(
-                f"{str(folder)!r} was written by testtime 0.1",
-                why="adapters of that format are read and not changed",
+                f"{str(folder)!r} is of format version 1",
+                why="adapters of that version are read and not changed",
                 remedy="Save the adapter again, or write to a place outside of its folder",
             )
         )
