@@ -236,16 +236,16 @@ def _adapter_to_replace(target: Path) -> Manifest | None:
     StoreError
         If it is no folder, or one that we cannot have written.
     """
-    why = "only adapters are overwritten"
-    try:
-        if target.is_dir():
+    why = f"it is {what_is_at(target)}"
+    if target.is_dir():
+        try:
             with os.scandir(target) as entries:
                 empty = all(entry.name == LOCK or is_leftover(entry.name) for entry in entries)
             return None if empty else read_manifest(target)
-    except StoreError as error:
-        why = f"{why}; {str(error).rstrip('.')}"
-    except OSError as error:
-        why = f"it cannot be read: {error.strerror or error}"
+        except StoreError:
+            why = "only adapters are overwritten, and it has no manifest, or one that is damaged, newer or not ours"
+        except OSError as error:
+            why = f"it cannot be read: {error.strerror or error}"
     raise StoreError(
         sentence(
             f"{str(target)!r} is not a saved adapter",
