@@ -150,6 +150,10 @@ ENVELOPE = {
     "hash a number": put("files", "tensors", "sha256", 0),
     "file with a mode": put("files", "tensors", "mode", "0777"),
     "role a path": put("files", "../x", {"name": "../x.html", "size": 0, "sha256": "0" * 64}),
+    "page in version 1": lambda manifest: manifest.update(
+        format_version=1,
+        files=manifest["files"] | {"report": {"name": "report.html", "size": 0, "sha256": "0" * 64}},
+    ),
     "many files": lambda manifest: manifest["files"].update(
         {f"p{'a' * (i % 30)}{chr(97 + i // 30 % 26)}{chr(97 + i // 780)}": {} for i in range(2000)}
     ),
