@@ -238,15 +238,6 @@ class TestFit:
         assert type(testtime.load(other)) is TTTClassifier
         with open_adapter(other) as saved, pytest.raises(StoreError, match="base"):
             saved.refuse_other_base(embedded.load_embedded("regressor").fingerprint)
-
-        class Own(TTTRegressor):
-            pass
-
-        with pytest.raises(
-            InputError, match="class Own cannot be saved; expected a TTTClassifier or a TTTRegressor"
-        ):
-            Own(**FAST).fit(X, y).save(tmp_path / "own")
-        assert not (tmp_path / "own").exists()
         changed = tiny_regressor(seed=1)
         monkeypatch.setattr(embedded, "load_embedded", lambda task: changed)
         with pytest.raises(StoreError, match="base"):

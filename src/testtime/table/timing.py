@@ -1,0 +1,76 @@
+"""What a fit would take on this machine, from one short measurement, and how much of it fits into a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from testtime.adapt.budget import Budget
+from testtime.adapt.learner import FROZEN
+from testtime.adapt.parallel import available_cores, side_by_side
+from testtime.adapt.task import Task
+from testtime.adapt.train import TrainConfig
+from testtime.backbones.base import Backbone, View
+from testtime.table.outside import Fold, answer_rows
+
+__all__ = ["StepTimer"]
+
+_BACKWARD = 4.0  # a training step costs about so many forward passes over the same rows
+_SAFETY = 1.15
+_PROBED = 256
+
+
+class StepTimer:
+    """Times a forward pass when a budget asks for it.
+
+    Attributes
+    ----------
+    learner
+        A frozen learner that others may use in the caller's thread.
+    """
+
+    def __init__(self, backbone: Backbone, task: Task, device: torch.device) -> None:
+        self.learner = backbone.learner(task, device, torch.float32)
+
+    def affordable(
+        self,
+        folds: Sequence[Fold],
+        views: Sequence[View],
+        config: TrainConfig,
+        n_adapters: int,
+        budget: Budget,
+    ) -> tuple[int, int]:
+        """Return how many steps and how many frozen views the budget allows: all of them without a limit."""
+        if not budget.limited:
+            return config.n_steps, len(views)
+        per_row = self._seconds_per_row(folds[0], views[0], budget)
+        workers = min(available_cores(), len(folds))
+        rounds = -(-len(folds) // workers)
+        predicted = max(len(fold.context) + len(fold.guard) + len(fold.rival) for fold in folds)
+        step = _SAFETY * _BACKWARD * per_row * (config.n_context + config.n_query)
+        snapshots = _SAFETY * per_row * predicted * 3
+        n_views = len(views)
+        left = budget.left() * 0.9
+
+        def steps_with(n: int) -> int:
+            frozen = _SAFETY * per_row * predicted * n
+            return int((left / rounds - snapshots - frozen) / step) if step > 0 else config.n_steps
+
+        while n_views > 1 and steps_with(n_views) < config.n_steps:
+            n_views //= 2
+        return max(0, min(config.n_steps, steps_with(n_views))), n_views
+
+    def _seconds_per_row(self, fold: Fold, view: View, budget: Budget) -> float:
+        context, guard = fold.context[:_PROBED], fold.guard[:_PROBED]
+
+        def measure() -> float:
+            took = []
+            for _ in range(2):  # the first call of a shape pays for what later ones reuse
+                began = budget.clock()
+                answer_rows(self.learner, FROZEN, view, (fold.x[context], fold.y[context]), fold.x[guard])
+                took.append(budget.clock() - began)
+            return min(took) / (len(context) + len(guard))
+
+        return float(np.min(side_by_side([measure], workers=1)))
