@@ -34,7 +34,8 @@ ICL_STAGE = "icl_predictor"
 
 _CELLS_AT_ONCE = 60_000
 
-# B=tables  N=context rows  Q=query rows  T=any rows  D=features  E=width  C=CLS tokens  S=C+D  W=C*E  H=heads  I=inducing points
+# B=tables  N=context rows  Q=query rows  T=any rows  D=features  g=features of a group  E=width  C=CLS tokens  S=C+D
+# W=C*E  H=heads  I=inducing points
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def _attend(
 
 
 def _grouped(model: nn.Module, x_BTD: Tensor) -> Tensor:
-    """Put every cell beside its neighbours in the feature group, ``(B, T, D) -> (B, D, T, g)``; g = 1 without groups."""
+    """Put every cell beside its neighbours in the feature group, ``(B, T, D) -> (B, D, T, g)``."""
     return model.col_embedder.feature_grouping(x_BTD).transpose(1, 2)
 
 

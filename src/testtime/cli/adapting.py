@@ -39,6 +39,9 @@ def adapt(
             help="classify, regress, or auto: regress if the target holds many or fractional numbers."
         ),
     ] = "auto",
+    backbone: Annotated[
+        str, typer.Option(help="embedded, tabicl, tabpfn, tabpfn:v2, or tabicl:FILE and tabpfn:FILE.")
+    ] = "embedded",
     n_context: Annotated[str, typer.Option(help="Rows served as context, or auto.")] = "auto",
     n_steps: Annotated[
         str, typer.Option(help="Gradient steps, or auto; 0 is plain in-context learning.")
@@ -64,7 +67,7 @@ def adapt(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Adapt the embedded model to a table and save it.
+    """Adapt a pretrained model to a table and save it.
 
     A share of the rows is held out and only scored, plain and adapted, at several context lengths; the
     saved model is the one fitted on the other rows. Draw the scores with `testtime report DIR`.
@@ -78,6 +81,7 @@ def adapt(
     if max_rows < 1:
         raise InputError(sentence(f"--max-rows {max_rows}", expected="at least 1"))
     arguments = {
+        "backbone": backbone,
         "n_context": _number_or_auto("--n-context", n_context),
         "n_steps": _number_or_auto("--n-steps", n_steps),
         "step_size": _number_or_auto("--step-size", step_size, float),
