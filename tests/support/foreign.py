@@ -64,7 +64,11 @@ def shaken(module: nn.Module, seed: int, scale: float) -> nn.Module:
 
 def tabicl_checkpoint(folder: Path, task: str, seed: int = 0, **changes: object) -> Path:
     """A TabICL checkpoint file."""
-    config = {**TABICL, **({} if task == "classifier" else {"max_classes": 0, "num_quantiles": 99}), **changes}
+    config = {
+        **TABICL,
+        **({} if task == "classifier" else {"max_classes": 0, "num_quantiles": 99}),
+        **changes,
+    }
     path = folder / f"tabicl-{task}-{seed}.ckpt"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -60,7 +60,7 @@ class TabPFNView:
     def features(self, x: NDArray[np.float64], like: Tensor) -> Tensor:
         """Return rows as the architecture takes them, ``(q, D')``; NaN where a value is missing."""
         shown = clean_data_transform(x, cat_indices=self.categorical, ord_encoder=self.ordinal)
-        shown = torch.as_tensor(self.member.transform_X_test(shown), dtype=torch.float32)
+        shown = torch.as_tensor(self.member.transform_X_test(shown), dtype=torch.float64)
         if self.member.gpu_preprocessor is not None:
             fitted = self.member.gpu_preprocessor(
                 shown.unsqueeze(1), self.member.feature_schema, num_train_rows=0, use_fitted_cache=True
@@ -113,7 +113,7 @@ def tabpfn_views(
 def _view(estimator: Any, member: Any, y: NDArray, n_classes: int) -> TabPFNView:
     if member.gpu_preprocessor is not None:  # soft clipping of outliers, fitted once on the reference rows
         member.gpu_preprocessor.keep_fitted_cache = True
-        shown = torch.as_tensor(member.X_train, dtype=torch.float32).unsqueeze(1)
+        shown = torch.as_tensor(member.X_train, dtype=torch.float64).unsqueeze(1)
         member.gpu_preprocessor(shown, member.feature_schema)
     member.X_train = member.y_train = None  # the reference rows once more, which nobody reads here
     schema = estimator.inferred_feature_schema_
