@@ -2,10 +2,10 @@
 
     python -m benchmarks.backbone_costs [--steps 3] [--device cpu] [--out benchmarks/results/backbone_costs.json]
 
-Each line is a process of its own: one episode of 256 context and 128 query rows of 10 columns, three classes. "official" is
-the step of the package's own tuner, which moves every weight: its module's joint forward pass in training mode, backward,
+Each line is a process of its own: one episode of 256 context and 128 query rows of 10 columns, three classes.
+"official" is the step of the package's own tuner, which moves every weight: the module's joint forward pass, backward,
 clipping, AdamW. The others are this library's `train` with the delta that is named. Time is the fastest step after the
-first; memory is the growth of the process's peak over what it held with the model loaded (on a GPU: PyTorch's own peak).
+first; memory is the growth of the process's peak over what it held with the model loaded (on a GPU: PyTorch's).
 """
 
 from __future__ import annotations
@@ -81,15 +81,19 @@ else:
     train(learner, Rows(x, y), np.arange(384), config, np.random.SeedSequence(0),
           on_step=lambda step, loss: moments.append(now()))
     seconds = [float(s) for s in np.diff(moments)]
-after = torch.cuda.max_memory_allocated() if device.type == "cuda" else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-mb = (after - before) / (1e6 if device.type == "cuda" else 1e3)
+if device.type == "cuda":
+    mb = (torch.cuda.max_memory_allocated() - before) / 1e6
+else:
+    mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3
 print(json.dumps({"parameters": parameters, "seconds_per_step": min(seconds[1:]), "memory_mb": mb}))
 """
 
 
 def main() -> None:
     """Run the benchmark from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--families", nargs="+", default=FAMILIES, choices=FAMILIES)
@@ -98,9 +102,15 @@ def main() -> None:
     found = []
     for family in arguments.families:
         for kind in KINDS:
-            line = {"family": family, "kind": kind, **measured(family, kind, arguments.steps, arguments.device)}
-            official = line if kind == "official" else next(
-                one for one in found if one["family"] == family and one["kind"] == "official"
+            line = {
+                "family": family,
+                "kind": kind,
+                **measured(family, kind, arguments.steps, arguments.device),
+            }
+            official = (
+                line
+                if kind == "official"
+                else next(one for one in found if one["family"] == family and one["kind"] == "official")
             )
             line["time_share"] = line["seconds_per_step"] / official["seconds_per_step"]
             line["memory_share"] = line["memory_mb"] / official["memory_mb"]

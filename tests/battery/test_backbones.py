@@ -10,6 +10,7 @@ import pickle
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from testtime.adapt.task import Classes, Numbers
 from testtime.backbones.base import Backbone, Encoded
 from testtime.backbones.registry import load_backbone
 from testtime.backbones.tabicl_views import random_state_of
+from testtime.errors import InputError
 from testtime.table.outside import answer_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -75,19 +77,27 @@ def name_of(folder: Path) -> Callable[[str, str], Any]:
 
 @pytest.fixture(scope="session")
 def backbone_of(name_of: Callable[[str, str], Any]) -> Callable[[str, str], Backbone]:
-    return lambda family, task: load_backbone(name_of(family, task), task)
+    """The loaded model, with fewer views than its recipe has, since making them is what takes time here."""
+
+    @functools.cache
+    def backbone(family: str, task: str) -> Backbone:
+        loaded = load_backbone(name_of(family, task), task)
+        loaded.recipe = replace(loaded.recipe, n_views=3, guard_views=2)
+        return loaded
+
+    return backbone
 
 
 @pytest.fixture(scope="session")
-def plain(name_of: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
+def plain(backbone_of: Callable[[str, str], Backbone]) -> Callable[[str, str], Any]:
     """An estimator of zero steps, once for each model and task."""
-    return functools.cache(lambda family, task: adapted(name_of(family, task), task, n_steps=0))
+    return functools.cache(lambda family, task: adapted(backbone_of(family, task), task, n_steps=0))
 
 
 @pytest.fixture(scope="session")
-def fitted(name_of: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
+def fitted(backbone_of: Callable[[str, str], Backbone]) -> Callable[[str, str], Any]:
     """An estimator that was adapted by large steps, once for each model and task."""
-    return functools.cache(lambda family, task: adapted(name_of(family, task), task))
+    return functools.cache(lambda family, task: adapted(backbone_of(family, task), task))
 
 
 def adapted(name: Any, task: str, **arguments: Any) -> Any:
@@ -180,22 +190,22 @@ class TestZeroStepsAreTheOfficialEstimator:
         name = name_of(f"tabpfn {version}", "regressor")
         official = self.official(TabPFNRegressor, name, 1).fit(x[:N_CONTEXT], y[:N_CONTEXT])
         full = official.predict(x[N_CONTEXT:], output_type="full")
-        ours = frozen_answers(backbone_of(f"tabpfn {version}", "regressor"), "regressor", 1, torch.float64)
+        ours = frozen_answers(backbone_of(f"tabpfn {version}", "regressor"), "regressor", 1)
         logits, distribution = full["logits"].double(), full["criterion"].double()
-        probabilities = distribution.cdf(logits, torch.as_tensor(ours)).numpy()
+        probabilities = distribution.cdf(logits, torch.as_tensor(ours, dtype=torch.float64)).numpy()
         levels = np.broadcast_to(np.arange(1, 100) / 100, ours.shape)
         np.testing.assert_allclose(probabilities, levels, rtol=0, atol=1e-5)
         assert np.ptp(ours[:, 50]) > 0.01
 
 
 @every
-def test_zero_steps_are_repeatable_and_seeded(name_of, plain, family: str, task: str):
+def test_zero_steps_are_repeatable_and_seeded(backbone_of, plain, family: str, task: str):
     served = predicted(plain(family, task))
-    again = adapted(name_of(family, task), task, n_steps=0)
+    again = adapted(backbone_of(family, task), task, n_steps=0)
     assert np.array_equal(served, predicted(again)), "the same seed gives the same bits"
     assert np.isfinite(served).all()
     assert not plain(family, task).adaptation_.kept
-    changed = predicted(adapted(name_of(family, task), task, n_steps=0, random_state=1))
+    changed = predicted(adapted(backbone_of(family, task), task, n_steps=0, random_state=1))
     assert not np.array_equal(served, changed), "another seed gives other views"
 
 
@@ -260,7 +270,8 @@ def test_a_gradient_is_the_slope(backbone_of, family: str, task: str):
     step = 1e-6
     with torch.no_grad():
         difference = (loss(at + step) - loss(at - step)) / (2 * step)
-    torch.testing.assert_close(slope, difference, rtol=1e-3, atol=1e-5)
+    # Quantiles of bar distributions have kinks, and one may lie between the two points.
+    torch.testing.assert_close(slope, difference, rtol=1e-2, atol=1e-5)
 
 
 @every
@@ -277,13 +288,15 @@ def test_a_fit_leaves_the_base_alone_and_changes_what_is_served(
 
 
 @every
-def test_the_same_seed_gives_the_same_adapters(name_of, fitted, family: str, task: str):
-    again = adapted(name_of(family, task), task)
+def test_the_same_seed_gives_the_same_adapters(backbone_of, fitted, family: str, task: str):
+    again = adapted(backbone_of(family, task), task)
     assert np.array_equal(predicted(again), predicted(fitted(family, task)))
 
 
 @every
-def test_saved_and_loaded_it_predicts_the_same_bits(name_of, fitted, tmp_path: Path, family: str, task: str):
+def test_saved_and_loaded_it_predicts_the_same_bits(
+    backbone_of, fitted, tmp_path: Path, family: str, task: str
+):
     estimator = fitted(family, task)
     estimator.save(tmp_path / "model")
     given = (
@@ -292,7 +305,7 @@ def test_saved_and_loaded_it_predicts_the_same_bits(name_of, fitted, tmp_path: P
     loaded = testtime.load(tmp_path / "model", **given)
     assert np.array_equal(predicted(loaded), predicted(estimator))
     manifest = (tmp_path / "model" / "manifest.json").read_text()
-    assert load_backbone(name_of(family, task), task).licence.split(",")[0] in manifest
+    assert backbone_of(family, task).licence.split(",")[0] in manifest
 
 
 @every
@@ -304,8 +317,8 @@ def test_pickled_it_predicts_the_same_bits(fitted, family: str, task: str):
 
 
 @every
-def test_the_mixture_is_not_worse_than_the_frozen_model_out_of_fold(name_of, family: str, task: str):
-    estimator = adapted(name_of(family, task), task, guard=True, step_size=1e-3)
+def test_the_mixture_is_not_worse_than_the_frozen_model_out_of_fold(backbone_of, family: str, task: str):
+    estimator = adapted(backbone_of(family, task), task, guard=True, step_size=1e-3)
     record = estimator.adaptation_
     assert record.loss_after <= record.loss_before + 1e-9
     assert sum(member.weight for member in estimator._table.members) == pytest.approx(1.0)
@@ -313,21 +326,30 @@ def test_the_mixture_is_not_worse_than_the_frozen_model_out_of_fold(name_of, fam
 
 
 @every
-def test_precision(name_of, plain, family: str, task: str):
-    """ "auto" is one of the two; the other agrees with it."""
+def test_precision(backbone_of, plain, family: str, task: str):
+    """One of the two is taken by itself; the other agrees with it, or is refused where it would be another model."""
     served = plain(family, task)
+    if family.startswith("tabpfn"):
+        assert served._table.dtype == torch.float32
+        with pytest.raises(InputError, match="float64"):
+            adapted(backbone_of(family, task), task, n_steps=0, precision="float64")
+        return
     other = "float32" if served._table.dtype == torch.float64 else "float64"
-    changed = adapted(name_of(family, task), task, n_steps=0, precision=other)
+    changed = adapted(backbone_of(family, task), task, n_steps=0, precision=other)
     assert changed._table.dtype != served._table.dtype
     np.testing.assert_allclose(predicted(changed), predicted(served), rtol=2e-3, atol=2e-3)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_time_limit(name_of, family: str):
-    began = time.monotonic()
-    estimator = adapted(name_of(family, "classifier"), "classifier", n_steps=100_000, time_limit=2.0)
-    # Reading a table and making views is not bounded; on these sizes it takes a second or two.
-    assert time.monotonic() - began < 10.0
+def test_time_limit(backbone_of, family: str):
+    """The steps end in time. Making views is not bounded; how long it takes is seen on a fit without steps."""
+    clock = time.monotonic
+    began = clock()
+    adapted(backbone_of(family, "classifier"), "classifier", n_steps=0)
+    without = clock() - began
+    began = clock()
+    estimator = adapted(backbone_of(family, "classifier"), "classifier", n_steps=100_000, time_limit=2.0)
+    assert clock() - began < 2.0 + 3.0 * without + 1.0
     assert np.isfinite(predicted(estimator)).all()
 
 

@@ -5,12 +5,12 @@ classes. The model reads the same context ``L`` times, labelled with one digit e
 
 .. math:: \log p(c \mid x) = \sum_{l=1}^{L} \log p_l(d_l(c) \mid x) + \mathrm{const},
 
-normalised over the classes there are. Training lowers the log loss of :math:`p(c \mid x)` itself, so an adapter learns
-all digits at once, and nothing else in this library notices.
+normalised over the classes there are. Training lowers the log loss of :math:`p(c \mid x)` itself, so that an adapter
+learns all digits at once. Nothing else in this library notices.
 
-``L`` is the smallest number that tells all classes apart. Longer words would correct errors (Dietterich and Bakiri, 1995,
-"Solving multiclass learning problems via error-correcting output codes"); here the views do, since each groups the classes
-in another way.
+``L`` is the smallest number that tells all classes apart. Longer words would correct errors (Dietterich and Bakiri,
+1995, "Solving multiclass learning problems via error-correcting output codes"); here the views do, since each groups
+the classes in another way.
 """
 
 from __future__ import annotations

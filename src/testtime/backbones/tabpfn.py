@@ -144,7 +144,7 @@ class LoadedTabPFN:
             features=settings.MAX_NUMBER_OF_FEATURES,
             context=min(10_000, settings.MAX_NUMBER_OF_SAMPLES),
             context_on_cpu=5000 if version in ("v3", "v3.5") else 1000,  # tabpfn's own limits
-            dtypes=(torch.float32, torch.float64),
+            dtypes=(torch.float32,),  # up to 2.6, embeddings are drawn by a seed, and others in float64
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -186,7 +186,7 @@ def _official(version: str | None, task: str) -> Path:
     failed = download_model(path, version=chosen, which=task, model_name=filename)
     if failed == "ok":
         return path
-    remedy = f"Put {filename} into {str(path.parent)!r}, or pass backbone='tabpfn:PATH', or use backbone='tabicl' or 'embedded'"
+    remedy = f"Put {filename} into {str(path.parent)!r}, or pass backbone='tabpfn:PATH', or use backbone='embedded'"
     if any(isinstance(error, TabPFNLicenseError) for error in failed):
         raise BackboneError(
             sentence(
