@@ -69,8 +69,8 @@ def find_groups(
     note = ""
     if repeated.mean() > _MANY:
         note = (
-            f"{int(repeated.sum()):,} of {n_rows:,} rows repeat another row, exactly or nearly; copies stay on one side "
-            "of every split, so that what is measured is not remembered."
+            f"{int(repeated.sum()):,} of {n_rows:,} rows repeat another row, exactly or nearly; copies stay on one "
+            "side of every split, so that what is measured is not remembered."
         )
     if given is None:
         return Groups(repeats if repeated.any() else None, note)

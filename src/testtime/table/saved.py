@@ -1,4 +1,4 @@
-"""An adapted table as plain values and arrays, and back: what the store writes, without pickle and without base weights."""
+"""An adapted table as plain values and arrays, and back: what the store writes; no pickle, no base weights."""
 
 from __future__ import annotations
 
