@@ -114,6 +114,4 @@ class LinearBackbone:
     def views(
         self, reference: Encoded, y: NDArray, task: Task, n: int, seed: np.random.SeedSequence
     ) -> Sequence[ShuffledView]:
-        return shuffled_views(
-            ColumnScaler.fit(reference.x), reference.x.shape[1], task.n_classes, n, seed
-        )
+        return shuffled_views(ColumnScaler.fit(reference.x), reference.x.shape[1], task.n_classes, n, seed)
