@@ -90,7 +90,8 @@ class LinearBackbone:
         n_steps_short=8,
         episode=48,
         n_query=32,
-        views_per_member=2,
+        n_views=4,
+        guard_views=2,
         sizes=(16, 32, 64),
         min_rows=24,
     )
