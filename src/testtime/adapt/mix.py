@@ -1,16 +1,17 @@
 r"""How much of the adapted models is served: the weight that is best on rows that no part was trained on.
 
-.. math:: w^\star = \arg\min_{0 \le w \le 1}\ \frac1n \sum_i \ell\big((1-w)\,\bar f(x_i) + w\,\bar a(x_i),\ y_i\big) - c(w)
+.. math:: w^\star = \arg\min_{0 \le w \le 1}\
+          \frac1n \sum_i \ell\big((1-w)\,\bar f(x_i) + w\,\bar a(x_i),\ y_i\big) - c(w)
 
-:math:`\bar f` is the mean answer of frozen views, :math:`\bar a` of adapted models, both out of fold, and :math:`\ell` a
-score that is convex in the answer. A row has been seen by most adapters, so that fewer can be averaged out of fold than
-are served. The excess loss of a mean of ``P`` models over a mean of very many falls like ``1/P``; the term
+:math:`\bar f` is the mean answer of frozen views, :math:`\bar a` of adapted models, both out of fold, and :math:`\ell`
+a score that is convex in the answer. A row has been seen by most adapters, so that fewer can be averaged out of fold
+than are served. The excess loss of a mean of ``P`` models over a mean of very many falls like ``1/P``; the term
 
 .. math:: c(w) = w^2\, (\overline{\ell(a)} - \ell(\bar a))\,\tfrac{P}{P-1}\big(\tfrac1P - \tfrac1M\big)
           + (1-w)^2\, (\overline{\ell(f)} - \ell(\bar f))\,\tfrac{V}{V-1}\big(\tfrac1V - \tfrac1N\big)
 
-takes it off for ``M`` served adapters and ``N`` served views. The correction may only move the weight as far as what was
-measured without it stays at or below the frozen model: what is served is never above the frozen model out of fold.
+takes it off for ``M`` served adapters and ``N`` served views. The correction may only move the weight as far as what
+was measured without it stays at or below the frozen model: what is served is never above the frozen model out of fold.
 """
 
 from __future__ import annotations

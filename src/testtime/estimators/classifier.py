@@ -42,8 +42,8 @@ class TTTClassifier(ClassifierMixin, TTTBase):
         Gradient steps of each adapter. 0 is plain in-context learning; 1 is one step whose length is chosen on held-out
         rows, zero allowed; "auto" depends on the number of rows, with fewer steps under `time_limit`.
     step_size
-        AdamW's first rate, decayed to zero; "auto" takes the backbone's recipe. With ``n_steps=1`` a number replaces the
-        line search.
+        AdamW's first rate, decayed to zero; "auto" takes the backbone's recipe. With ``n_steps=1`` a number replaces
+        the line search.
     adapt
         What is trained: "encoders" (column and row stages; the embedded model's "auto"), "lora" (low rank on every
         matrix), "norms", "head" or "all".

@@ -14,8 +14,8 @@ from testtime.backbones.base import Backbone
 from testtime.backbones.registry import load_backbone
 from testtime.errors import BackboneError, InputError, MissingExtra, StoreError, sentence
 from testtime.estimators.settings import check_settings
-from testtime.table.config import FitConfig
 from testtime.store import Record, open_adapter, save_adapter
+from testtime.table.config import FitConfig
 from testtime.table.saved import StoredTable, from_stored, to_stored
 from testtime.table.schema import TableMeta
 
@@ -94,8 +94,8 @@ def load(
     Raises
     ------
     StoreError
-        When a file is missing, truncated or changed, was written by another version of the format, or belongs to another
-        base model.
+        When a file is missing, truncated or changed, was written by another version of the format, or belongs to
+        another base model.
     """
     from testtime.estimators.classifier import TTTClassifier
     from testtime.estimators.regressor import TTTRegressor

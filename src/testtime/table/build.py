@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -78,7 +77,8 @@ def fit_table(
     backbone, dtype = with_classes(backbone, task), config.dtype_on(backbone.limits)
     drawn, notes = _drawn_rows(len(y), y if task.n_classes else None, seed)
     frame, y = frame.iloc[drawn], y[drawn]
-    groups, time = (None if given is None else given[drawn] for given in (groups, time))
+    groups = None if groups is None else groups[drawn]
+    time = None if time is None else time[drawn]
 
     columns = TableColumns(kinds).fit(frame)
     encoded = columns.transform(frame)
@@ -95,7 +95,14 @@ def fit_table(
             )
         )
     chosen = choose(
-        backbone, task, config, EncodedRows(encoded, x, y, groups, time), choice_seed, budget, on_step, on_plan
+        backbone,
+        task,
+        config,
+        EncodedRows(encoded, x, y, groups, time),
+        choice_seed,
+        budget,
+        on_step,
+        on_plan,
     )
     chosen.notes[:0] = notes
     order = chosen.order

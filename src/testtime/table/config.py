@@ -11,6 +11,8 @@ from testtime.errors import InputError, sentence
 
 __all__ = ["ACCURACY", "OBJECTIVES", "SHORT", "FitConfig"]
 
+_CPU = torch.device("cpu")
+
 ACCURACY, SHORT = "accuracy", "short"
 OBJECTIVES = (ACCURACY, SHORT)
 """Serve all rows as context, up to the model's limit; or as few as the loss allows."""
@@ -52,7 +54,7 @@ class FitConfig:
     rank: int = 8
     guard: bool = True
     n_members: int = 8
-    device: torch.device = torch.device("cpu")
+    device: torch.device = _CPU
     predict_dtype: torch.dtype | None = None
     time_limit: float | None = None
 

@@ -245,7 +245,9 @@ def _decide(
     answers = chosen.answers
     measured = np.concatenate([folds[k].guard for k in range(len(answers))])
     y = rows.y[measured]
-    trained = [one.trained[p] for p in range(len(answers[0].trained)) for one in answers if p < len(one.trained)]
+    trained = [
+        one.trained[p] for p in range(len(answers[0].trained)) for one in answers if p < len(one.trained)
+    ]
     rivals = [one.rival for one in answers if one.rival is not None]
     if rivals:
         chosen.rival_loss = float(task.score(np.concatenate(rivals, axis=1).mean(0), y).mean())
