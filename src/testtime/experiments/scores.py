@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from testtime.adapt.mix import standard_error
 from testtime.errors import InputError, sentence
 from testtime.results import Result
 
@@ -25,7 +26,6 @@ __all__ = [
     "NumberPoint",
     "NumberScorer",
     "Scorer",
-    "standard_error",
 ]
 
 _TINY = 1e-15
@@ -292,8 +292,3 @@ def _auc(probabilities: NDArray[np.float64], codes: NDArray[np.int64]) -> float:
         roc_auc_score(codes == c, probabilities[:, c]) for c in columns if 0 < (codes == c).sum() < len(codes)
     ]
     return float(np.mean(areas)) if areas else float("nan")
-
-
-def standard_error(values: NDArray[np.float64]) -> float:
-    """Return the standard error of a mean, NaN for a single value."""
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
