@@ -35,7 +35,7 @@ def report(
     """Write one self-contained HTML page about a saved model.
 
     It shows the scores on held-out rows that `testtime adapt` measured. With --table, rows of your own are
-    scored instead, at context lengths up to the served one: a saved model holds no more context rows.
+    scored instead.
     """
     if out is not None:
         from testtime.store.places import refuse_output
@@ -126,9 +126,9 @@ def _score(model: Path, table: Path) -> dict[str, Any]:
         )
     estimator = load(model)
     classes = getattr(estimator, "classes_", None)
-    frame, labels = labelled_table(model, table, training["table"]["target"], classes)
-    n_context = estimator.adaptation_.n_context
-    sizes = curve_sizes(n_context, 0 if classes is None else len(classes), n_context)
+    frame, labels = labelled_table(table, training["table"]["target"], classes)
+    n_classes = 0 if classes is None else len(classes)
+    sizes = curve_sizes(estimator.adaptation_.n_context, n_classes, training["table"]["rows"])
     return evaluate(
         estimator,
         frame,
