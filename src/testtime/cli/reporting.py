@@ -73,20 +73,21 @@ def report_data(model: Path, evaluation: dict[str, Any] | None = None) -> Report
     Raises
     ------
     StoreError
-        If the folder holds no model or a file was changed.
+        If the folder holds no model of this version, or a file was changed.
     """
+    from testtime.estimators.saved import read_meta
     from testtime.report.html import ReportData
     from testtime.results import Adaptation
     from testtime.store import open_adapter
 
     with open_adapter(model) as saved:
-        meta, versions = saved.meta, saved.versions
+        meta, versions = read_meta(saved, str(model)), saved.versions
         training = saved.document("training") or {}
         evaluation = evaluation or saved.document("evaluation")
     return ReportData(
         title=f"testtime: {training['table']['target'] if training else model.name}",
-        adaptation=Adaptation.from_dict(meta["adaptation"]),
-        settings=meta["params"],
+        adaptation=Adaptation.from_dict(meta.table.record.model_dump()),
+        settings=meta.params,
         versions=versions,
         evaluation=evaluation,
         table=training.get("table"),

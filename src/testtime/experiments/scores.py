@@ -236,7 +236,7 @@ class NumberScorer:
 
     def predict(self, X: pd.DataFrame, n_context: int, adapted: bool) -> NDArray[np.float64]:
         """Return the 99 percentiles, ``(q, 99)``."""
-        return self._estimator.predict_quantiles_at(X, n_context, self._levels, adapted=adapted)
+        return self._estimator.predict_quantiles_at(X, n_context, self._levels.tolist(), adapted=adapted)
 
     def row_losses(self, predicted: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the ranked probability score of each row: twice the mean pinball loss of its percentiles."""
