@@ -99,11 +99,11 @@ class Recipe:
     rates: Mapping[str, float]
     tensor_rates: Mapping[str, float] = field(default_factory=dict)
     adapt: str = "encoders"
-    n_steps: int = 30
+    n_steps: int = 20
     n_steps_short: int = 50
     rows_per_step: int = 6
     snapshots: tuple[float, ...] = (0.5, 1.0)
-    episode: int = 256
+    episode: int = 512
     n_query: int = 128
     n_views: int = 8
     guard_views: int = 3
