@@ -20,7 +20,7 @@ def test_the_defaults_leave_choices_open():
     assert (settings.n_context, settings.n_steps, settings.step_size, settings.time_limit) == (None,) * 4
     assert settings.adapt == "encoders"
     assert settings.guard is True
-    assert settings.predict_dtype is torch.float64
+    assert settings.predict_dtype is None, "the model says"
     assert settings.device == torch.device("cpu")
 
 
