@@ -24,7 +24,9 @@ def seed(number: int = 0) -> np.random.SeedSequence:
 
 
 def config(n_steps: int, **changes) -> TrainConfig:
-    return TrainConfig(n_steps, **({"n_context": 10, "n_query": 10, "learning_rate": 0.1, "spec": HEAD} | changes))
+    return TrainConfig(
+        n_steps, **({"n_context": 10, "n_query": 10, "learning_rate": 0.1, "spec": HEAD} | changes)
+    )
 
 
 def run(learner, n_steps: int, slopes=(2.0,) * 60, pool=None, **changes) -> Trained:
@@ -68,7 +70,9 @@ class TestManySteps:
 
         assert third(1e-3) != pytest.approx(third(1e9), rel=1e-3)
 
-    @pytest.mark.parametrize(("rates", "factor"), [({"weight": 0.5}, 0.5), ({"w": 3.0, "weight:": 0.25}, 0.25), ({"x": 9.0}, 1.0)])
+    @pytest.mark.parametrize(
+        ("rates", "factor"), [({"weight": 0.5}, 0.5), ({"w": 3.0, "weight:": 0.25}, 0.25), ({"x": 9.0}, 1.0)]
+    )
     def test_a_tensor_has_the_rate_of_its_longest_prefix(self, rates: dict[str, float], factor: float):
         moved = run(LineLearner(), 2, rates=rates).snapshots[2][KEY].item()
         assert moved == pytest.approx(-factor * (0.1 + 0.05), rel=1e-6)
@@ -96,7 +100,14 @@ class TestManySteps:
 
     def test_every_step_is_told(self):
         told = []
-        train(LineLearner(), line_rows([2.0] * 40), np.arange(40), config(3), seed(), on_step=lambda *a: told.append(a))
+        train(
+            LineLearner(),
+            line_rows([2.0] * 40),
+            np.arange(40),
+            config(3),
+            seed(),
+            on_step=lambda *a: told.append(a),
+        )
         assert [step for step, _ in told] == [1, 2, 3]
         assert told[0][1] == 1.0
 
@@ -105,7 +116,9 @@ class TestManySteps:
         rows = random_rows(60, 3, 2)
 
         def state(n: int) -> dict[str, torch.Tensor]:
-            return train(tiny_learner(), rows, np.arange(60), config(3, spec=DeltaSpec("lora", 2)), seed(n)).snapshots[3]
+            return train(
+                tiny_learner(), rows, np.arange(60), config(3, spec=DeltaSpec("lora", 2)), seed(n)
+            ).snapshots[3]
 
         one, again, other = state(number), state(number), state(number + 7)
         assert all(torch.equal(one[key], again[key]) for key in one)
@@ -243,7 +256,13 @@ class TestThingsThatBreak:
         learner = tiny_learner()
         before = sha256_of(learner.module)
         with pytest.raises(KeyboardInterrupt):
-            train(Faulty(learner, KeyboardInterrupt(), 2), random_rows(60, 3, 2), np.arange(60), config(5), seed())
+            train(
+                Faulty(learner, KeyboardInterrupt(), 2),
+                random_rows(60, 3, 2),
+                np.arange(60),
+                config(5),
+                seed(),
+            )
         assert sha256_of(learner.module) == before
 
     def test_classes_that_a_context_never_shows_are_no_step(self):
@@ -259,7 +278,9 @@ def test_every_kind_lowers_the_loss_of_a_real_model_and_leaves_its_base(kind: st
     learner, rows = tiny_learner(), random_rows(300, 3, 2)
     before = sha256_of(learner.module)
     spec = DeltaSpec(kind, rank=2)
-    trained = train(learner, rows, np.arange(200), config(8 * n_steps - 7, learning_rate=0.02, spec=spec), seed())
+    trained = train(
+        learner, rows, np.arange(200), config(8 * n_steps - 7, learning_rate=0.02, spec=spec), seed()
+    )
     assert sha256_of(learner.module) == before
     assert not any(p.requires_grad for p in learner.module.parameters())
     (state,) = trained.snapshots.values()
