@@ -23,11 +23,12 @@ class Encoded:
     Attributes
     ----------
     x
-        Values ``(N, D)``; NaN is missing.
+        Values ``(N, D)``; NaN is missing. One column of a table may give several: a date gives days, month, weekday.
     names, kinds
-        Name of each column, and "number", "ordinal" or "nominal"; codes of a nominal column count from 0.
+        Name of each column, and "number", "ordinal" or "nominal". Nominal columns hold codes ``0 ... L-1``, and ``L`` for
+        a level that was not there at fit.
     n_levels
-        Levels of an ordinal or nominal column, 0 for numbers.
+        ``L`` of an ordinal or nominal column, 0 for numbers.
     """
 
     x: NDArray[np.float64]
