@@ -19,7 +19,9 @@ def find(x: np.ndarray, y: np.ndarray, task=None, given: np.ndarray | None = Non
 
 def same(codes: np.ndarray) -> set[frozenset[int]]:
     """The groups of more than one row."""
-    return {frozenset(np.flatnonzero(codes == code)) for code in np.unique(codes) if (codes == code).sum() > 1}
+    return {
+        frozenset(np.flatnonzero(codes == code)) for code in np.unique(codes) if (codes == code).sum() > 1
+    }
 
 
 def normal(n: int, d: int = 4, seed: int = 0) -> np.ndarray:
