@@ -8,11 +8,11 @@ from enum import Enum, StrEnum
 from typing import Any
 
 __all__ = [
-    "LOSS_UNITS",
     "Adaptation",
     "Assumption",
     "Claim",
     "OneStep",
+    "Part",
     "Plan",
     "Result",
     "Status",
@@ -23,15 +23,14 @@ __all__ = [
 class Status(StrEnum):
     """How an adaptation ended; the value is advice a user can act on."""
 
-    KEPT = "adapted weights kept"
+    KEPT = "adapted models are served, mixed with the frozen one"
     PLAIN = "plain in-context learning; no step was asked for"
-    REVERTED_NO_GAIN = "reverted: no gain on guard rows; more rows or a smaller step may help"
+    REVERTED_NO_GAIN = "reverted: no gain on rows that were not trained on; more rows may help"
     REVERTED_NON_FINITE = "reverted: the loss became non-finite; lower step_size"
     REVERTED_TOO_FEW = "too few rows to train on and to guard; add rows"
-    REVERTED_TIME = "the time limit ended before the first step; raise time_limit"
-    REVERTED_ALL_ROWS = "reverted: plain in-context learning with a longer context is better on guard rows"
-    REVERTED_RARE_CLASS = "reverted: classes with few guard rows became worse; add rows of them or merge them"
-    UNGUARDED = "adapted weights kept without a guard, as asked"
+    REVERTED_TIME = "the time limit ended before the first steps; raise time_limit"
+    SKIPPED = "nothing was trained: the forecast promised no gain worth its time"
+    UNGUARDED = "adapted models are served without a guard, as asked"
 
 
 def _plain(value: Any) -> Any:
@@ -88,137 +87,163 @@ _TRAINED = {
     "all": "all weights",
 }
 
-LOSS_UNITS = {"log loss": "nats", "CRPS": "standard deviations of the target"}
-"""What the losses of an adaptation are measured in: classes have log losses, numbers ranked probability scores."""
+@dataclass(frozen=True)
+class Part(Result):
+    """One part of what may be served, and how it did on rows that it was not trained on.
+
+    Attributes
+    ----------
+    name
+        "frozen", or "adapted, 25 steps".
+    loss
+        Its mean loss when served alone.
+    weight
+        Its share of what is served.
+    """
+
+    name: str
+    loss: float
+    weight: float
 
 
 @dataclass(frozen=True)
 class Adaptation(Result):
-    """What one ``fit`` did, and why.
+    """What one fit did, and why.
 
-    Losses are means on guard rows: rows that were neither trained on nor part of the context. For classes they are log
-    losses in nats, for numbers continuous ranked probability scores in standard deviations of the target.
+    Losses are means over rows that were neither trained on nor part of the context when they were predicted (out of
+    fold). For classes they are log losses in nats, for numbers continuous ranked probability scores in standard
+    deviations of the target.
 
     Attributes
     ----------
     kept
-        Whether the adapted weights are used.
+        Whether adapted models have a share in what is served.
     status
         The reason, as advice.
+    objective
+        "accuracy" or "short".
     loss_before, loss_after
-        Guard loss of the frozen and of the adapted model, same rows, same context; NaN without a guard.
-    difference, standard_error, margin
-        ``loss_after - loss_before``, its standard error from the paired rows, and what the improvement had to exceed.
+        Out-of-fold loss of the frozen model, averaged over its views, and of what is served; NaN where nothing was
+        measured. `loss_after` is never above `loss_before`.
+    gain, standard_error
+        ``loss_before - loss_after``, and its standard error from the paired rows, in which rows of one group count
+        as one.
+    expected_gain
+        The gain over the frozen model when all views and adapters are averaged, of which fewer can be out of fold.
+    weight
+        Share of the adapted models in what is served, from 0 to 1.
+    parts
+        What each part would have scored alone, and its weight.
     n_steps
-        Steps of the adapter that is (or would have been) kept; 0 for plain in-context learning.
+        Steps of the adapters that are (or would have been) served; 0 for plain in-context learning.
     n_context
         Rows served as context.
-    n_context_trained
-        Context rows of a training episode, which is what is served when the adapter is kept; 0 if nothing was trained.
     n_query
-        Rows that adapter was trained on; none of them is in the context.
+        Rows one adapter was trained on.
     n_guard
-        Rows the guard measured.
-    n_folds
-        Adapters that were trained and guarded before the guard could decide.
-    n_members
-        Adapters that are averaged at prediction.
+        Rows that were predicted out of fold.
+    n_members, n_views
+        Adapters that are served, and views of the frozen model that are averaged.
     n_trainable, adapter_bytes
-        Size of one adapter in values, of all kept adapters in bytes.
+        Size of one adapter in values, of all served adapters in bytes.
     adapt, step_size
-        What was trained, and AdamW's first rate (or, for one step, the length the line search chose).
+        What was trained, and the optimiser's first rate (or, for one step, the length the line search chose).
     seconds
-        Wall time of ``fit``.
+        Wall time of the fit.
     losses
-        Training loss before each step.
+        Training loss of the first adapter before each step.
     probes
         What the frozen model's loss was at other context lengths, as ``{"n_context": n, "loss": l}``.
+    columns
+        What became of each column of the table.
     notes
         Sentences about choices that were made.
-    loss_name
-        What the losses are: "log loss" or "CRPS".
+    loss_name, unit
+        What the losses are, and what they are measured in.
     rival_loss
-        Guard loss of the frozen model with all rows outside the guard as context, as many as it takes; None where
-        nothing was compared.
+        Out-of-fold loss of the frozen model with all rows as context, where fewer are served; else None.
     """
 
     kept: bool
     status: Status
+    objective: str
     loss_before: float
     loss_after: float
-    difference: float
+    gain: float
     standard_error: float
-    margin: float
+    expected_gain: float
+    weight: float
+    parts: tuple[Part, ...]
     n_steps: int
     n_context: int
     n_query: int
     n_guard: int
-    n_folds: int
     n_members: int
+    n_views: int
     n_trainable: int
     adapter_bytes: int
     adapt: str
     step_size: float
     seconds: float
-    n_context_trained: int = 0
     losses: tuple[float, ...] = ()
     probes: tuple[dict[str, float], ...] = ()
+    columns: tuple[dict[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
     loss_name: str = "log loss"
+    unit: str = "nats"
     rival_loss: float | None = None
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Adaptation:
         """Rebuild the record from :meth:`to_dict`."""
         known: dict[str, Any] = {f.name: values[f.name] for f in fields(cls) if f.name in values}
-        for name in ("loss_before", "loss_after", "difference", "standard_error", "margin", "step_size"):
+        for name in ("loss_before", "loss_after", "gain", "standard_error", "expected_gain", "step_size"):
             known[name] = math.nan if known[name] is None else float(known[name])
-        for name in ("losses", "probes", "notes"):
+        for name in ("losses", "probes", "notes", "columns"):
             known[name] = tuple(known[name])
+        known["parts"] = tuple(Part(**part) for part in known["parts"])
         known["status"] = Status[known["status"]]
         return cls(**known)
 
-    def _what_the_guard_saw(self) -> str:
-        folds = "one fold" if self.n_folds == 1 else f"{self.n_folds} cross-fitted folds"
-        loss = f"the {self.loss_name}, in {LOSS_UNITS[self.loss_name]},"
-        seen = f"On {self.n_guard:,} guard rows that were not trained on ({folds}), {loss}"
-        rival = ""
-        if self.rival_loss is not None:
-            rival = f" With a context as long as it takes, the frozen model had {self.rival_loss:.4f}."
-        if not math.isfinite(self.loss_after):
-            return f"{seen} of {self.loss_before:.4f} became non-finite."
-        if self.loss_after == self.loss_before:
-            return f"{seen} stayed at {self.loss_before:.4f}: the line search chose length zero."
-        change = "fell" if self.loss_after < self.loss_before else "rose"
-        return (
-            f"{seen} {change} from {self.loss_before:.4f} to {self.loss_after:.4f}: paired difference "
-            f"{self.difference:+.4f}, standard error {self.standard_error:.4f}, needed to fall by more than "
-            f"{self.margin:.4f}.{rival}"
-        )
-
     def explain(self) -> str:
-        """Say in sentences what was trained, what the guard saw, and what is served."""
+        """Say in sentences what was trained, what was measured, and what is served."""
         lines = []
         if self.n_steps == 0:
             lines.append(f"Nothing was trained: {self.status.value}.")
         else:
             steps = "one step" if self.n_steps == 1 else f"{self.n_steps} steps"
             lines.append(
-                f"Trained {_TRAINED.get(self.adapt, self.adapt)} ({self.n_trainable:,} values) for {steps} on "
-                f"{self.n_query:,} rows, in episodes of {self.n_context_trained or self.n_context:,} context rows."
+                f"Trained {_TRAINED.get(self.adapt, self.adapt)} ({self.n_trainable:,} values per adapter) for {steps} "
+                f"on {self.n_query:,} rows."
             )
             if self.n_guard:
-                lines.append(self._what_the_guard_saw())
+                lines.append(self._what_was_measured())
             lines.append(f"Decision: {self.status.value}.")
-        kind = "adapters" if self.kept else "members"
-        members = f", averaged over {self.n_members} {kind}" if self.n_members > 1 else ""
-        trained = " None of them was trained on." if self.kept else ""
-        lines.append(f"Predictions use {self.n_context:,} rows as context{members}.{trained}")
-        takes = "adapters take" if self.n_members > 1 else "adapter takes"
-        size = f"; the {takes} {self.adapter_bytes / 1000:,.0f} KB" if self.kept else ""
+        views = "one view" if self.n_views == 1 else f"{self.n_views} views"
+        served = f"the frozen model in {views} of the table"
+        if self.kept:
+            adapters = "one adapter" if self.n_members == 1 else f"the mean of {self.n_members} adapters"
+            served = f"{adapters} ({self.weight:.0%})" + (f" and {served}" if self.weight < 1 else "")
+        lines.append(f"Predictions use {self.n_context:,} rows as context and {served}.")
+        size = f"; the adapters take {self.adapter_bytes / 1000:,.0f} KB" if self.kept else ""
         lines.append(f"It took {self.seconds:.1f} s{size}.")
         lines.extend(self.notes)
         return " ".join(lines)
+
+    def _what_was_measured(self) -> str:
+        seen = f"On {self.n_guard:,} rows that each model had not seen, the {self.loss_name}, in {self.unit},"
+        if not math.isfinite(self.loss_after):
+            return f"{seen} of {self.loss_before:.4f} became non-finite."
+        alone = ", ".join(f"{part.loss:.4f} {part.name}" for part in self.parts)
+        rival = ""
+        if self.rival_loss is not None:
+            rival = f" With all rows as context, the frozen model had {self.rival_loss:.4f}."
+        if not self.weight:
+            return f"{seen} was {alone}, and no mixture was better than the frozen model.{rival}"
+        return (
+            f"{seen} fell from {self.loss_before:.4f} to {self.loss_after:.4f}: by {self.gain:.4f}, standard error "
+            f"{self.standard_error:.4f} (alone: {alone}).{rival}"
+        )
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from testtime import InputError, Status, StoreError, TTTClassifier, TTTRegressor
 from testtime.adapt.learner import Rows
 from testtime.backbones import embedded
 from testtime.backbones.embedded import load_embedded
-from testtime.store.adapter import load_adapter
+from testtime.store import open_adapter
 
 FAST = {"n_steps": 2, "n_context": 24, "guard": False, "step_size": 0.01}
 
@@ -236,8 +236,8 @@ class TestFit:
         path = TTTRegressor(**FAST).fit(X, y).save(tmp_path / "regressor")
         other = TTTClassifier(**FAST).fit(X, y > 10).save(tmp_path / "classifier")
         assert type(testtime.load(other)) is TTTClassifier
-        with pytest.raises(StoreError, match="base"):
-            load_adapter(other, base_fingerprint=embedded.load_embedded("regressor").fingerprint)
+        with open_adapter(other) as saved, pytest.raises(StoreError, match="base"):
+            saved.refuse_other_base(embedded.load_embedded("regressor").fingerprint)
         changed = tiny_regressor(seed=1)
         monkeypatch.setattr(embedded, "load_embedded", lambda task: changed)
         with pytest.raises(StoreError, match="base"):

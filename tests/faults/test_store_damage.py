@@ -4,10 +4,9 @@ import os
 
 import pytest
 
-from tests.support.adapters import BASE, save, tree
+from tests.support.adapters import document, load, save, tree
 from testtime.errors import StoreError
-from testtime.store import adapter as adapter_module
-from testtime.store import add_document, load_adapter, read_document
+from testtime.store import add_document, reading
 
 
 def test_every_truncation_is_refused(tmp_path):
@@ -18,11 +17,11 @@ def test_every_truncation_is_refused(tmp_path):
         for length in range(len(data)):
             path.write_bytes(data[:length])
             with pytest.raises(StoreError, match="damaged"):
-                load_adapter(tmp_path / "adapter", base_fingerprint=BASE)
+                load(tmp_path / "adapter")
             tried += 1
         path.write_bytes(data)
     assert tried > 1000
-    load_adapter(tmp_path / "adapter", base_fingerprint=BASE)
+    load(tmp_path / "adapter")
 
 
 def test_every_flipped_bit_is_refused(tmp_path):
@@ -35,7 +34,7 @@ def test_every_flipped_bit_is_refused(tmp_path):
             for bit in range(8):
                 os.pwrite(handle, bytes([data[position] ^ (1 << bit)]), position)
                 try:
-                    load_adapter(tmp_path / "adapter", base_fingerprint=BASE)
+                    load(tmp_path / "adapter")
                     accepted.append((name, position, bit))
                 except StoreError:
                     tried += 1
@@ -46,8 +45,8 @@ def test_every_flipped_bit_is_refused(tmp_path):
 
 
 def read_all(folder):
-    load_adapter(folder, base_fingerprint=BASE)
-    read_document(folder, "curves")
+    load(folder)
+    document(folder, "curves")
 
 
 def test_appended_bytes_and_missing_files_are_refused(tmp_path):
@@ -71,11 +70,11 @@ def test_manifests_that_are_no_manifest_are_refused(tmp_path, monkeypatch):
     for data in (b"", b"\xff\xfe", b"[" * 100_000, b"null", b"{}", b"9" * 10_000, b"[1e999]"):
         path.write_bytes(data)
         with pytest.raises(StoreError, match="damaged"):
-            load_adapter(tmp_path / "adapter", base_fingerprint=BASE)
-    monkeypatch.setattr(adapter_module, "_MAX_MANIFEST_BYTES", 10)
+            load(tmp_path / "adapter")
+    monkeypatch.setattr(reading, "MAX_MANIFEST_BYTES", 10)
     path.write_bytes(b" " * 11)
     with pytest.raises(StoreError, match="11 bytes long"):
-        load_adapter(tmp_path / "adapter", base_fingerprint=BASE)
+        load(tmp_path / "adapter")
 
 
 @pytest.mark.parametrize("where", ["nothing", "file", "empty"])
@@ -83,4 +82,4 @@ def test_a_place_without_an_adapter_is_refused(tmp_path, where):
     (tmp_path / "file").write_text("x")
     (tmp_path / "empty").mkdir()
     with pytest.raises(StoreError, match="holds no saved adapter"):
-        load_adapter(tmp_path / where, base_fingerprint=BASE)
+        load(tmp_path / where)

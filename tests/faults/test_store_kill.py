@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from testtime.store import atomic
+from testtime.store import atomic, leftovers
 
 KILLED = """
 import os, random, signal, sys, time
 from pathlib import Path
 import numpy as np
-from testtime.store import load_adapter, save_adapter
+from testtime.store import open_adapter, save_adapter
 assert "torch" not in sys.modules
 
 folder, trials, overwrite = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "over"
@@ -22,7 +22,7 @@ SIZE = 20_000
 
 def save(target, number):
     tensors = {f"t{i}": np.full(SIZE, number, dtype=np.float32) for i in range(3)}
-    save_adapter(target, tensors, {"number": number}, base_fingerprint="ab", overwrite=overwrite)
+    save_adapter(target, tensors, {"number": number}, base_fingerprint="ab" * 32, overwrite=overwrite)
 
 start = time.perf_counter()
 save(folder / "first", 0)
@@ -41,7 +41,8 @@ for trial in range(trials):
     if not target.exists():
         outcomes["old"] += 1
         continue
-    tensors, _, meta = load_adapter(target, base_fingerprint="ab")
+    with open_adapter(target) as saved:
+        tensors, meta = saved.tensors(), saved.meta
     values = {float(value) for tensor in tensors.values() for value in np.unique(tensor)}
     assert values == {float(meta["number"])}, (trial, values, meta)
     new = meta["number"] == trial + 1
@@ -88,7 +89,7 @@ if kind == "folder":
 elif kind == "file":
     atomic.replace_file(folder / "new.csv", lambda path: path.write_text("1"))
 else:
-    atomic.write_into_folder(folder, {"a": b"1"}, last="a", stale=lambda name: False)
+    atomic.write_into_folder(folder, {"a": b"1"}, last="a")
 """
 KINDS = ("folder", "file", "document")
 
@@ -119,7 +120,7 @@ def save_again(folder, kind):
     elif kind == "file":
         atomic.replace_file(folder / "next.csv", lambda path: path.write_text("1"))
     else:
-        atomic.write_into_folder(folder, {"next": b"1"}, last="next", stale=lambda name: False)
+        atomic.write_into_folder(folder, {"next": b"1"}, last="next")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -143,19 +144,19 @@ def test_what_another_machine_staged_is_removed_after_a_day(tmp_path):
     """A process number of another machine says nothing here; only its silence does."""
     kill(start_writer(tmp_path))
     (name,) = staged(tmp_path)
-    foreign = tmp_path / name.replace(atomic._machine(), "0123abcd")
+    foreign = tmp_path / name.replace(leftovers._machine(), "0123abcd")
     (tmp_path / name).rename(foreign)
     now = foreign.stat().st_mtime
-    os.utime(foreign, (now, now - atomic.ABANDONED_AFTER + 60))
+    os.utime(foreign, (now, now - leftovers.ABANDONED_AFTER + 60))
     save_again(tmp_path, "file")
     assert staged(tmp_path) == [foreign.name]
-    os.utime(foreign, (now, now - atomic.ABANDONED_AFTER - 60))
+    os.utime(foreign, (now, now - leftovers.ABANDONED_AFTER - 60))
     save_again(tmp_path, "file")
     assert staged(tmp_path) == []
 
 
 def test_files_of_the_user_are_not_swept(tmp_path):
-    machine = atomic._machine()
+    machine = leftovers._machine()
     names = (
         ".notes.tmp",
         ".a.0123456789ab.tmp",
@@ -170,7 +171,7 @@ def test_files_of_the_user_are_not_swept(tmp_path):
 
 
 def test_a_number_no_process_can_have_is_left_alone(tmp_path):
-    path = tmp_path / f".a.{atomic._machine()}-{10**30}-0123456789ab.tmp"
+    path = tmp_path / f".a.{leftovers._machine()}-{10**30}-0123456789ab.tmp"
     path.write_text("odd")
     save_again(tmp_path, "file")
     assert Path(path).exists()

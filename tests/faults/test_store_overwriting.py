@@ -2,9 +2,8 @@
 
 import pytest
 
-from tests.support.adapters import BASE, save, tree
+from tests.support.adapters import load, save, tree
 from testtime.errors import StoreError
-from testtime.store import load_adapter
 
 
 def test_an_existing_folder_is_refused_and_left_alone(tmp_path):
@@ -14,7 +13,7 @@ def test_an_existing_folder_is_refused_and_left_alone(tmp_path):
         save(tmp_path / "adapter", 2)
     assert tree(tmp_path) == before
     save(tmp_path / "adapter", 2, overwrite=True)
-    assert load_adapter(tmp_path / "adapter", base_fingerprint=BASE)[2]["number"] == 2
+    assert load(tmp_path / "adapter")[2]["number"] == 2
     assert len(tree(tmp_path)) == len(before)  # nothing of the old version is left
 
 
@@ -29,7 +28,7 @@ def test_only_adapters_are_overwritten(tmp_path):
     assert tree(tmp_path) == before
     (tmp_path / "empty").mkdir()
     save(tmp_path / "empty", overwrite=True)
-    load_adapter(tmp_path / "empty", base_fingerprint=BASE)
+    load(tmp_path / "empty")
 
 
 def test_overwriting_leaves_files_of_the_user(tmp_path):

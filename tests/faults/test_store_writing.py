@@ -5,9 +5,9 @@ import os
 
 import pytest
 
-from tests.support.adapters import BASE, save, tree
+from tests.support.adapters import document, load, save, tree
 from testtime.errors import InputError, StoreError
-from testtime.store import add_document, atomic, load_adapter, read_document
+from testtime.store import add_document, atomic
 
 
 def failing(calls_before, original, error):
@@ -42,7 +42,7 @@ def test_a_failing_write_leaves_what_was_there(tmp_path, monkeypatch, function, 
     assert (tmp_path / "parent").exists() == bool(before)
     monkeypatch.undo()
     save(target, 2, overwrite=True)
-    assert load_adapter(target, base_fingerprint=BASE)[2]["number"] == 2
+    assert load(target)[2]["number"] == 2
 
 
 def test_a_file_system_that_cannot_flush_folders_is_enough(tmp_path, monkeypatch):
@@ -56,7 +56,7 @@ def test_a_file_system_that_cannot_flush_folders_is_enough(tmp_path, monkeypatch
     monkeypatch.setattr(os, "fsync", refuse)
     save(tmp_path / "adapter", 1)
     save(tmp_path / "adapter", 2, overwrite=True)
-    assert load_adapter(tmp_path / "adapter", base_fingerprint=BASE)[2]["number"] == 2
+    assert load(tmp_path / "adapter")[2]["number"] == 2
 
 
 def test_a_single_file_is_replaced_whole(tmp_path, monkeypatch):
@@ -76,10 +76,10 @@ def test_a_single_file_is_replaced_whole(tmp_path, monkeypatch):
 
 def test_a_document_is_covered_and_replaced(tmp_path, monkeypatch):
     save(tmp_path / "adapter")
-    assert read_document(tmp_path / "adapter", "curves") is None
+    assert document(tmp_path / "adapter", "curves") is None
     add_document(tmp_path / "adapter", "curves", {"n": [16, 32], "loss": float("nan")})
     add_document(tmp_path / "adapter", "curves", {"n": [64], "loss": None})
-    assert read_document(tmp_path / "adapter", "curves") == {"n": [64], "loss": None}
+    assert document(tmp_path / "adapter", "curves") == {"n": [64], "loss": None}
     assert len(tree(tmp_path / "adapter")) == 4
     before = tree(tmp_path)
     monkeypatch.setattr(atomic, "_write_file", failing(1, atomic._write_file, NO_SPACE))

@@ -5,7 +5,8 @@ import json
 
 import numpy as np
 
-from testtime.store import save_adapter
+from testtime.store import open_adapter, save_adapter
+from testtime.store.lock import LOCK
 
 BASE = "ab" * 32
 LEVELS = np.array(["a", 2, 0.1, True, None, float("nan"), float("-inf"), "é\n"], dtype=object)
@@ -33,10 +34,11 @@ def save(folder, number=0, **options):
 
 
 def tree(folder):
+    """Bytes of every file, without the empty one that locks a folder."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.name != LOCK
     }
 
 
@@ -49,3 +51,16 @@ def rewrite_manifest(folder, change):
     text = json.dumps(manifest, indent=1) + "\n"
     manifest["sha256"] = hashlib.sha256(text.encode()).hexdigest()
     path.write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def load(folder, base=BASE):
+    """Tensors, arrays and meta of a saved adapter."""
+    with open_adapter(folder) as saved:
+        if base is not None:
+            saved.refuse_other_base(base)
+        return saved.tensors(), saved.arrays(), saved.meta
+
+
+def document(folder, name):
+    with open_adapter(folder) as saved:
+        return saved.document(name)

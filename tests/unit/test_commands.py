@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 import testtime
+from tests.support.adapters import document
 from tests.support.commands import run
 from testtime.cli import main
 from testtime.experiments.context_curve import curve_sizes, evaluate, hold_out
-from testtime.store import read_document
 from testtime.tasks.files import read_table
 
 
@@ -98,7 +98,7 @@ def test_scores_of_adapt_are_those_of_the_saved_model(adapted):
     probabilities = model.predict_proba(frame.iloc[scored])
     truth = labels.iloc[scored].to_numpy()
     losses = -np.log(probabilities[np.arange(len(truth)), np.searchsorted(model.classes_, truth)])
-    measured = read_document(adapted / "model", "evaluation")
+    measured = document(adapted / "model", "evaluation")
     served = [
         p for p in measured["points"] if p["n_context"] == 32 and p["adapted"] == model.adaptation_.kept
     ]

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 import testtime
+from tests.support.adapters import document
 from tests.support.commands import run
 from testtime.cli import main
 from testtime.cli.target import choose_task
 from testtime.experiments.context_curve import evaluate
-from testtime.store import read_document
 
 
 def make_table(rows=240, seed=0):
@@ -72,7 +72,7 @@ def test_adapt_says_what_it_chose_and_scores_numbers(adapted, capsys, tmp_path):
 
 def test_scores_are_those_of_the_saved_model(adapted):
     model = testtime.load(adapted / "model")
-    measured = read_document(adapted / "model", "evaluation")
+    measured = document(adapted / "model", "evaluation")
     frame = make_table()
     held = np.setdiff1d(np.arange(240), _fitted_rows(frame))
     served = next(p for p in measured["points"] if p["n_context"] == 32 and p["adapted"])

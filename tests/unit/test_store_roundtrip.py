@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 
-from tests.support.adapters import BASE, LEVELS, content, save, tree
+from tests.support.adapters import BASE, LEVELS, content, document, load, save, tree
 from testtime.errors import StoreError
-from testtime.store import add_document, load_adapter, read_document, read_meta, save_adapter
+from testtime.store import add_document, save_adapter
 
 
 def test_the_order_of_entries_is_kept(tmp_path):
     save_adapter(tmp_path / "adapter", {}, {"b": 1, "a": {"z": 1, "c": 2}}, base_fingerprint=BASE)
     add_document(tmp_path / "adapter", "columns", {"second": 1, "first": 2})
-    meta, _ = read_meta(tmp_path / "adapter")
+    _, _, meta = load(tmp_path / "adapter")
     assert list(meta) == ["b", "a"]
     assert list(meta["a"]) == ["z", "c"]
-    assert list(read_document(tmp_path / "adapter", "columns")) == ["second", "first"]
+    assert list(document(tmp_path / "adapter", "columns")) == ["second", "first"]
 
 
 def same(first, second):
@@ -23,7 +23,7 @@ def same(first, second):
 
 def test_everything_comes_back_exactly(tmp_path):
     save(tmp_path / "deep" / "adapter")
-    tensors, arrays, meta = load_adapter(tmp_path / "deep" / "adapter", base_fingerprint=BASE)
+    tensors, arrays, meta = load(tmp_path / "deep" / "adapter")
     given_tensors, given_meta, given_arrays = content()
     assert meta == given_meta
     for given, found in ((given_tensors, tensors), (given_arrays, arrays)):
@@ -33,7 +33,7 @@ def test_everything_comes_back_exactly(tmp_path):
             assert found[name].shape == given[name].shape
             assert np.array_equal(found[name], given[name])
     assert all(same(*pair) for pair in zip(arrays["levels"], LEVELS, strict=True))
-    assert read_meta(tmp_path / "deep" / "adapter")[0] == given_meta
+    assert load(tmp_path / "deep" / "adapter")[2] == given_meta
 
 
 def test_torch_tensors_come_back_as_numpy(tmp_path):
@@ -45,7 +45,7 @@ def test_torch_tensors_come_back_as_numpy(tmp_path):
         "trained": torch.nn.Parameter(torch.ones(2)),
     }
     save_adapter(tmp_path / "adapter", tensors, {}, base_fingerprint=BASE)
-    found, _, _ = load_adapter(tmp_path / "adapter", base_fingerprint=BASE)
+    found, _, _ = load(tmp_path / "adapter")
     assert found["float"].tolist() == [[0, 3], [1, 4], [2, 5]]
     assert found["brain"].tolist() == [1.0, 3.140625]
     assert found["trained"].tolist() == [1, 1]

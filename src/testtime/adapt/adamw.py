@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.adamw import adamw
 
 __all__ = ["AdamW"]
@@ -16,45 +18,46 @@ class AdamW:
               \theta \leftarrow \theta - \eta\,\frac{m/(1-\beta_1^t)}{\sqrt{v/(1-\beta_2^t)} + \epsilon}
 
     with :math:`\beta_1 = 0.9`, :math:`\beta_2 = 0.999` and :math:`\epsilon = 10^{-8}`. The numbers are those of
-    ``torch.optim.AdamW(parameters, weight_decay=0.0)`` to the bit. Making that object imports ``torch._dynamo``, which
+    ``torch.optim.AdamW(tensors, weight_decay=0.0)`` to the bit. Making that object imports ``torch._dynamo``, which
     takes longer than a fit of a few steps; the function it calls does not.
 
     Parameters
     ----------
-    parameters
-        What is stepped; tensors without a gradient are left alone.
+    tensors
+        What is stepped, in place.
+    rates
+        A multiple of the learning rate for each tensor; None for 1 everywhere.
     """
 
-    def __init__(self, parameters: list[nn.Parameter]) -> None:
-        self._parameters = parameters
+    def __init__(self, tensors: Sequence[Tensor], rates: Sequence[float] | None = None) -> None:
+        self._tensors = list(tensors)
+        rates = [1.0] * len(self._tensors) if rates is None else list(rates)
+        self._groups = {
+            rate: [i for i, own in enumerate(rates) if own == rate] for rate in dict.fromkeys(rates)
+        }
         self._moments: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
 
-    def zero_grad(self) -> None:
-        """Forget the gradients."""
-        for parameter in self._parameters:
-            parameter.grad = None
-
     @torch.no_grad()
-    def step(self, learning_rate: float) -> None:
-        """Take one step of rate `learning_rate`."""
-        moving = [(i, p, p.grad) for i, p in enumerate(self._parameters) if p.grad is not None]
-        for i, parameter, _ in moving:
-            if i not in self._moments:
-                start = (torch.zeros_like(parameter), torch.zeros_like(parameter), torch.tensor(0.0))
-                self._moments[i] = start
-        moments = [self._moments[i] for i, *_ in moving]
-        adamw(
-            [parameter for _, parameter, _ in moving],
-            [gradient for *_, gradient in moving],
-            [mean for mean, _, _ in moments],
-            [square for _, square, _ in moments],
-            [],
-            [count for *_, count in moments],
-            amsgrad=False,
-            beta1=0.9,
-            beta2=0.999,
-            lr=learning_rate,
-            weight_decay=0.0,
-            eps=1e-8,
-            maximize=False,
-        )
+    def step(self, gradients: Sequence[Tensor | None], learning_rate: float) -> None:
+        """Take one step of rate `learning_rate`; a tensor whose gradient is None is left alone."""
+        for rate, members in self._groups.items():
+            moving = [(i, gradient) for i in members if (gradient := gradients[i]) is not None]
+            for i, gradient in moving:
+                if i not in self._moments:
+                    zeros = torch.zeros_like(gradient)
+                    self._moments[i] = (zeros, zeros.clone(), torch.tensor(0.0, dtype=torch.float32))
+            adamw(
+                [self._tensors[i] for i, _ in moving],
+                [gradient for _, gradient in moving],
+                [self._moments[i][0] for i, _ in moving],
+                [self._moments[i][1] for i, _ in moving],
+                [],
+                [self._moments[i][2] for i, _ in moving],
+                amsgrad=False,
+                beta1=0.9,
+                beta2=0.999,
+                lr=rate * learning_rate,
+                weight_decay=0.0,
+                eps=1e-8,
+                maximize=False,
+            )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from testtime.errors import InputError, sentence
 
-__all__ = ["Episode", "RowSplit", "sample_episode", "split_rows", "stratified_order"]
+__all__ = ["Episode", "deal_folds", "sample_episode", "stratified_order"]
 
 Indices = NDArray[np.int64]
 
@@ -52,58 +52,72 @@ def stratified_order(labels: NDArray | None, n_rows: int, rng: np.random.Generat
     return shuffled[np.lexsort((key, rank > 0))]
 
 
-@dataclass(frozen=True)
-class RowSplit:
-    """Disjoint sets of rows.
-
-    Attributes
-    ----------
-    context
-        Rows kept as the context at prediction; never trained on.
-    folds
-        The remaining rows in equal, stratified folds. Fold ``k`` guards the adapter that was trained on the others.
-    """
-
-    context: Indices
-    folds: tuple[Indices, ...]
-
-    def training_rows(self, fold: int) -> Indices:
-        """Return the rows of all folds but `fold`."""
-        return np.concatenate([rows for k, rows in enumerate(self.folds) if k != fold])
-
-
-def split_rows(
-    order: Indices, labels: NDArray | None, n_context: int, n_folds: int, rng: np.random.Generator
-) -> RowSplit:
-    """Split rows into a kept context and `n_folds` folds.
+def deal_folds(
+    rows: Indices, labels: NDArray | None, groups: NDArray | None, n_folds: int, rng: np.random.Generator
+) -> tuple[Indices, ...]:
+    """Deal rows into folds of equal size and equal shares of each class; rows of one group stay together.
 
     Parameters
     ----------
-    order
-        A stratified ordering of all rows; its first `n_context` become the context.
-    labels
-        Class codes ``(N,)``, or None.
+    rows
+        Row indices, ``(M,)``.
+    labels, groups
+        Class codes and group codes of *all* rows of the table, ``(N,)``, or None. Groups of one row are no constraint.
 
     Raises
     ------
     InputError
-        When fewer than `n_folds` rows are left after the context is taken.
+        When there are fewer rows, or groups, than folds.
+
+    >>> groups = np.array([0, 0, 1, 1, 2, 2])
+    >>> [fold.tolist() for fold in deal_folds(np.arange(6), None, groups, 3, np.random.default_rng(0))]
+    [[2, 3], [0, 1], [4, 5]]
     """
-    rest = order[n_context:]
-    if len(rest) < n_folds:
+    codes = (
+        np.zeros(len(rows), np.int64) if labels is None else np.unique(labels[rows], return_inverse=True)[1]
+    )
+    owner = np.arange(len(rows)) if groups is None else np.unique(groups[rows], return_inverse=True)[1]
+    sizes = np.bincount(owner)
+    if len(sizes) < n_folds:
+        what = "rows" if groups is None else "groups of rows that belong together"
         raise InputError(
             sentence(
-                f"n_context={n_context} leaves {len(rest)} of {len(order)} rows",
-                expected=f"at least {n_folds} rows for training and guard",
-                remedy="Lower n_context or add rows",
+                f"{len(sizes)} {what}", expected=f"at least {n_folds}, one for each fold", remedy="Add rows"
             )
         )
-    shuffled = rng.permutation(rest)
-    if (
-        labels is not None
-    ):  # dealing rows out class by class gives every fold its share of each, to within one row
-        shuffled = shuffled[np.argsort(np.asarray(labels)[shuffled], kind="stable")]
-    return RowSplit(order[:n_context], tuple(np.sort(shuffled[k::n_folds]) for k in range(n_folds)))
+    fold = np.empty(len(rows), dtype=np.int64)
+    held = np.zeros((n_folds, codes.max() + 1))
+    shuffled = rng.permutation(len(sizes))
+    large = shuffled[sizes[shuffled] > 1]
+    # The largest groups first, each to the fold that stays most even in every class.
+    total = np.bincount(codes)
+    members = np.split(np.argsort(owner, kind="stable"), np.cumsum(sizes)[:-1])
+    for group in large[np.argsort(-sizes[large], kind="stable")]:
+        counts = np.bincount(codes[members[group]], minlength=held.shape[1])
+        unevenness = ((held + counts) ** 2 - held**2) @ (1.0 / total)
+        fold[members[group]] = best = int(unevenness.argmin())
+        held[best] += counts
+    # Single rows fill the folds up, class by class: each goes where its class is rarest, which deals them in turn.
+    single = rng.permutation(np.flatnonzero(sizes[owner] == 1))
+    for code in range(held.shape[1]):
+        own = single[codes[single] == code]
+        fold[own] = _fill(held[:, code], held.sum(1), len(own))
+        held[:, code] += np.bincount(fold[own], minlength=n_folds)
+    return tuple(np.sort(rows[fold == k]) for k in range(n_folds))
+
+
+def _fill(held: NDArray[np.float64], all_held: NDArray[np.float64], n: int) -> Indices:
+    """Return the folds of `n` rows of one class so that the folds' counts of it become even."""
+    level = held.copy()
+    order = np.lexsort((all_held, level))
+    wanted = np.zeros(len(held), dtype=np.int64)
+    target = (held.sum() + n) / len(held)
+    wanted[:] = np.maximum(0, np.floor(target - held)).astype(np.int64)
+    while wanted.sum() > n:
+        wanted[np.argmax(wanted)] -= 1
+    for k in np.resize(order, n - int(wanted.sum())):
+        wanted[k] += 1
+    return np.repeat(np.arange(len(held)), wanted)
 
 
 @dataclass(frozen=True)

@@ -2,27 +2,115 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from testtime.adapt.learner import Learner
+from testtime.adapt.learner import Learner, Rows
+from testtime.adapt.task import Task
 
-__all__ = ["Backbone", "Scaler"]
+__all__ = ["Backbone", "Encoded", "Limits", "Recipe", "View"]
 
 
-class Scaler(Protocol):
-    """Column preprocessing of a backbone, fitted on labelled rows and then fixed."""
+@dataclass(frozen=True)
+class Encoded:
+    """Rows of a table as numbers, with what each column means.
 
-    def transform(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Prepare rows ``(N, D)``; NaN is missing."""
+    Attributes
+    ----------
+    x
+        Values ``(N, D)``; NaN is missing.
+    names, kinds
+        Name of each column, and "number", "ordinal" or "nominal"; codes of a nominal column count from 0.
+    n_levels
+        Levels of an ordinal or nominal column, 0 for numbers.
+    """
+
+    x: NDArray[np.float64]
+    names: tuple[str, ...]
+    kinds: tuple[str, ...]
+    n_levels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the model can take, and what is sensible.
+
+    Attributes
+    ----------
+    classes
+        Classes the model tells apart in one pass; 0 for a regressor.
+    features
+        Columns.
+    context
+        Context rows at prediction.
+    """
+
+    classes: int
+    features: int
+    context: int
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How this model is best adapted: every tuned number in one place.
+
+    Attributes
+    ----------
+    rates
+        AdamW's first rate by what is trained; for one step, the base length of the line search.
+    tensor_rates
+        Multiples of the rate by prefix of the weight's name.
+    adapt
+        What is trained by default.
+    n_steps, n_steps_short, rows_per_step
+        Steps at most, for a long and for a short context, and training rows that are worth one step.
+    snapshots
+        Shares of the steps after which the delta may be served.
+    episode
+        Context rows of an episode at most, when all rows are served.
+    n_query
+        Query rows of an episode.
+    n_views, guard_views
+        Frozen views that are averaged when served, and out of fold.
+    sizes
+        Context lengths worth serving when a short context is asked for.
+    min_rows
+        Fewest rows that are worth training on.
+    """
+
+    rates: Mapping[str, float]
+    tensor_rates: Mapping[str, float] = field(default_factory=dict)
+    adapt: str = "encoders"
+    n_steps: int = 30
+    n_steps_short: int = 50
+    rows_per_step: int = 6
+    snapshots: tuple[float, ...] = (0.5, 1.0)
+    episode: int = 256
+    n_query: int = 128
+    n_views: int = 8
+    guard_views: int = 3
+    sizes: tuple[int, ...] = (32, 64, 128, 256)
+    min_rows: int = 64
+
+
+class View(Protocol):
+    """One way of showing a table to the model: its normalisation, column order and class codes, fixed."""
+
+    def rows(self, x: NDArray[np.float64], y: NDArray, like: torch.Tensor) -> Rows:
+        """Return labelled rows as the model sees them, in the dtype and on the device of `like`."""
         ...
 
-    def to_arrays(self) -> dict[str, NDArray[np.float64]]:
-        """Return the statistics as arrays, for the store."""
+    def features(self, x: NDArray[np.float64], like: torch.Tensor) -> torch.Tensor:
+        """Return rows ``(q, D)`` as the model sees them."""
+        ...
+
+    def answer(self, answer: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return an answer ``(q, A)`` in the table's own order of classes, or its quantiles in order."""
         ...
 
 
@@ -35,27 +123,24 @@ class Backbone(Protocol):
         The name users pass as ``backbone=``.
     fingerprint
         sha256 of the base weights; a saved adapter refuses any other.
-    max_classes, max_features
-        Limits of the architecture and of what is sensible on a CPU; a regressor has ``max_classes = 0``.
+    licence
+        Terms of the weights.
+    limits, recipe
+        What it can take, and how it is adapted.
     """
 
     name: str
     fingerprint: str
-    max_classes: int
-    max_features: int
+    licence: str
+    limits: Limits
+    recipe: Recipe
 
-    def new_module(self) -> nn.Module:
-        """Return a private copy of the base module, free to be merged with an adapter."""
+    def learner(self, task: Task, device: torch.device, dtype: torch.dtype) -> Learner:
+        """Return a learner for one thread; all learners of one device and dtype share the base's tensors."""
         ...
 
-    def learner(self, module: nn.Module, n_classes: int) -> Learner:
-        """Return the adapt engine's view of `module` on a table with `n_classes` classes, 0 for a numeric target."""
-        ...
-
-    def fit_scaler(self, x: NDArray[np.float64]) -> Scaler:
-        """Fit the preprocessing on rows ``(N, D)``."""
-        ...
-
-    def load_scaler(self, arrays: Mapping[str, NDArray[np.float64]]) -> Scaler:
-        """Rebuild the preprocessing from :meth:`Scaler.to_arrays`."""
+    def views(
+        self, reference: Encoded, y: NDArray, task: Task, n: int, seed: np.random.SeedSequence
+    ) -> Sequence[View]:
+        """Return `n` views, a function of the reference rows and the seed alone; the first is the plainest."""
         ...

@@ -5,10 +5,9 @@ The weights are of our own pretraining, verified on load and used offline.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -18,112 +17,57 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load as load_safetensors
 from tabicl._model.tabicl import TabICL
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
-from testtime.adapt.learner import Learner, Rows
-from testtime.adapt.losses import pinball
+from testtime.adapt.learner import Learner, converted, sharing_tensors
+from testtime.adapt.task import Task
+from testtime.backbones.base import Encoded, Limits, Recipe
 from testtime.backbones.scaling import ColumnScaler
-from testtime.backbones.tabicl_forward import ICL_STAGE, tabicl_logits
+from testtime.backbones.tabicl_learner import TabICLClassifierLearner, TabICLRegressorLearner
+from testtime.backbones.views import ShuffledView, shuffled_views
 from testtime.errors import BackboneError, sentence
 
-__all__ = ["EmbeddedBackbone", "TabICLClassifierLearner", "TabICLRegressorLearner", "load_embedded"]
+__all__ = ["EmbeddedBackbone", "load_embedded"]
 
-TARGET_CLIP = 20.0
-"""The regressor was pretrained on targets within so many standard deviations of the context's mean."""
-
-_CONSTANT = 1e-6  # standard deviations of the table's target; a context that varies less is taken as constant
-
-
-class _TabICLLearner:
-    """A ``TabICL`` module as the adapt engine sees it; subclasses say what its output means.
-
-    The module's weights are marked as not requiring gradients: PyTorch chooses kernels by that mark even where no
-    gradient is taken, and the frozen model must give the same bits with and without an adapter at zero.
-    """
-
-    def __init__(self, module: nn.Module) -> None:
-        self._names = [name for name, _ in module.named_parameters() if not name.endswith("rope.freqs")]
-        self.module = module.requires_grad_(False)
-
-    def parts(self) -> Mapping[str, Sequence[str]]:
-        """Column and row stages are "encoders", the decoder is "head"; "all" leaves out the fixed frequencies."""
-        return {
-            "all": self._names,
-            "encoders": [name for name in self._names if not name.startswith(ICL_STAGE)],
-            "head": [name for name in self._names if name.startswith(f"{ICL_STAGE}.decoder")],
-        }
-
-
-class TabICLClassifierLearner(_TabICLLearner):
-    """A classifier on one table with `n_classes` classes."""
-
-    def __init__(self, module: nn.Module, n_classes: int) -> None:
-        super().__init__(module)
-        self.n_classes = n_classes
-
-    def output(self, context: Rows, query_x: Tensor) -> Tensor:
-        """Logits of the table's classes, ``(q, n_classes)``."""
-        logits = tabicl_logits(self.module, context.x[None], context.y[None], query_x[None])
-        return logits[0, :, : self.n_classes]
-
-    def row_losses(self, output: Tensor, target: Tensor) -> Tensor:
-        """Log loss per row in nats."""
-        return F.cross_entropy(output, target, reduction="none")
-
-
-class TabICLRegressorLearner(_TabICLLearner):
-    """A regressor that answers with quantiles of the target at equally spaced levels."""
-
-    def output(self, context: Rows, query_x: Tensor) -> Tensor:
-        """Quantiles at the levels ``k / (K + 1)``, ``(q, K)``, in the units of ``context.y``; they may cross.
-
-        In pretraining every context had mean 0 and standard deviation 1, so every context, whatever its length, is
-        brought to these here, and the answer is mapped back.
-        """
-        mean, scale = context.y.mean(), context.y.std(correction=0)
-        # A constant context says nothing about the spread; the table's is what there is.
-        scale = torch.where(scale > _CONSTANT, scale, torch.ones_like(scale))
-        target = ((context.y - mean) / scale).clamp(-TARGET_CLIP, TARGET_CLIP)
-        quantiles = tabicl_logits(self.module, context.x[None], target[None], query_x[None])
-        return mean + scale * quantiles[0]
-
-    def row_losses(self, output: Tensor, target: Tensor) -> Tensor:
-        """Continuous ranked probability score per row: twice the pinball loss, averaged over the levels."""
-        return 2.0 * pinball(output, target)
+RECIPE = Recipe(rates={"encoders": 1e-3, "all": 5e-4, "norms": 3e-3, "head": 1e-3, "lora": 3e-3})
 
 
 class EmbeddedBackbone:
-    """The embedded classifier or, with ``max_classes=0``, the embedded regressor.
+    """The embedded classifier or, with ``limits.classes == 0``, the embedded regressor.
 
-    The base module is held once per process and never changed; estimators work on copies (a few MB each).
+    The base is held once per process, device and dtype, and never written.
     """
 
     name = "embedded"
-    max_features = 500
+    licence = "Apache-2.0"
+    recipe = RECIPE
 
     def __init__(self, module: nn.Module, fingerprint: str, max_classes: int) -> None:
-        self._module = module
+        cpu = torch.device("cpu")
+        self._modules = {(cpu, torch.float32): module.requires_grad_(False)}
         self.fingerprint = fingerprint
-        self.max_classes = max_classes
+        self.limits = Limits(classes=max_classes, features=500, context=1024)
 
-    def new_module(self) -> nn.Module:
-        """Return a private copy of the base module."""
-        return copy.deepcopy(self._module)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return load_embedded, ("classifier" if self.limits.classes else "regressor",)
 
-    def learner(self, module: nn.Module, n_classes: int) -> Learner:
-        """Return the adapt engine's view of `module`."""
-        return (
-            TabICLClassifierLearner(module, n_classes) if self.max_classes else TabICLRegressorLearner(module)
-        )
+    def learner(self, task: Task, device: torch.device, dtype: torch.dtype) -> Learner:
+        """Return a learner for one thread."""
+        key = (device, dtype)
+        if key not in self._modules:
+            own = converted(self._modules[torch.device("cpu"), torch.float32], device, dtype)
+            self._modules[key] = own
+        module = sharing_tensors(self._modules[key])
+        if task.n_classes:
+            return TabICLClassifierLearner(module, task.n_classes)
+        return TabICLRegressorLearner(module)
 
-    def fit_scaler(self, x: NDArray[np.float64]) -> ColumnScaler:
-        """Fit the column preprocessing."""
-        return ColumnScaler.fit(x)
-
-    def load_scaler(self, arrays: Mapping[str, NDArray[np.float64]]) -> ColumnScaler:
-        """Rebuild the column preprocessing."""
-        return ColumnScaler.from_arrays(arrays)
+    def views(
+        self, reference: Encoded, y: NDArray, task: Task, n: int, seed: np.random.SeedSequence
+    ) -> Sequence[ShuffledView]:
+        """Return views with one scaling and `n` orders of columns and class codes; the first has the table's own."""
+        scaler = ColumnScaler.fit(reference.x)
+        return shuffled_views(scaler, reference.x.shape[1], task.n_classes, n, seed)
 
 
 def _read(name: str) -> bytes:
@@ -166,19 +110,20 @@ def _load(task: str) -> EmbeddedBackbone:
                 remedy="Reinstall testtime",
             )
         )
-    # Building the module draws random weights, which are overwritten; the caller's random stream must not notice.
-    with torch.random.fork_rng(devices=[]):
-        module = TabICL(**card["config"])
-    state = {name: tensor.float() for name, tensor in load_safetensors(payload).items()}
-    try:
-        module.load_state_dict(state)
-    except RuntimeError as error:
-        raise BackboneError(
-            sentence(
-                "the embedded weights do not fit the installed tabicl",
-                expected="tabicl >= 2.2, < 3",
-                why=str(error).splitlines()[0],
-                remedy="pip install 'tabicl>=2.2,<3'",
-            )
-        ) from error
+    # Building the module draws random weights, which are overwritten; the caller's random stream, inference mode and
+    # default dtype must not matter.
+    with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
+        module = TabICL(**card["config"]).float()
+        state = {name: tensor.float() for name, tensor in load_safetensors(payload).items()}
+        try:
+            module.load_state_dict(state)
+        except RuntimeError as error:
+            raise BackboneError(
+                sentence(
+                    "the embedded weights do not fit the installed tabicl",
+                    expected="tabicl >= 2.2, < 3",
+                    why=str(error).splitlines()[0],
+                    remedy="pip install 'tabicl>=2.2,<3'",
+                )
+            ) from error
     return EmbeddedBackbone(module.train(), fingerprint, int(card["config"]["max_classes"]))

@@ -1,27 +1,56 @@
-"""The forward pass of tabicl's ``TabICL`` module, stage by stage, in any floating dtype.
+"""The forward pass of tabicl's ``TabICL`` module in two halves: read the context once, predict rows from what was read.
 
-Same module, same weights, same numbers as ``TabICL.forward`` in training mode, with three differences that matter here:
+Same module, same weights, same numbers as ``TabICL.forward`` in training mode to rounding, with these differences:
 
+* the context is read once for any number of later predictions: of the column stage the keys and values of the inducing
+  points remain, of the in-context stage those of the context rows;
 * it runs in float64 as well (the packaged label encoder casts to float32), which makes predictions independent of how
   rows are batched to about 1e-12;
-* it is cheaper: tabicl embeds the reserved CLS columns and then overwrites them, and runs the last in-context block on
-  context rows that nobody reads;
-* gradients flow whatever ``training`` is, and no autocast is applied.
+* tabicl embeds the reserved CLS columns and then overwrites them, and runs the last in-context block on context rows
+  that nobody reads; here neither is done;
+* gradients flow whatever ``training`` is, and no autocast is applied;
+* without gradients the row stage runs on some rows at a time, so that memory does not grow with rows x columns.
 
-tabicl's module layout is private; this file and :mod:`testtime.backbones.embedded` are the only ones that know it.
+tabicl's module layout is private; the files of this package whose names begin with ``tabicl`` or ``embedded`` are the
+only ones that know it.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import torch
+from tabicl._model.kv_cache import KVCacheEntry
 from tabicl._model.layers import OneHotAndLinear
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["ICL_STAGE", "encode_rows", "predict_rows", "tabicl_logits"]
+__all__ = ["ICL_STAGE", "TabICLRead", "predict_tabicl", "read_tabicl"]
 
 ICL_STAGE = "icl_predictor"
 """Prefix of the parameters of the in-context stage; everything before it encodes columns and rows."""
+
+_CELLS_AT_ONCE = 60_000
+
+# B=tables  N=context rows  Q=query rows  T=any rows  D=features  E=width  C=CLS tokens  S=C+D  W=C*E  H=heads
+# I=inducing points. Submodules are typed Any: torch types an attribute of a module as a tensor or a module.
+
+
+@dataclass(frozen=True)
+class TabICLRead:
+    """What remains of a context: keys and values, one pair per block.
+
+    Attributes
+    ----------
+    columns
+        Of the inducing points, ``(B, D, H, I, E / H)``.
+    rows
+        Of the context rows, ``(B, H, N, W / H)``.
+    """
+
+    columns: tuple[KVCacheEntry, ...]
+    rows: tuple[KVCacheEntry, ...]
 
 
 def _embed_targets(targets: Tensor, encoder: nn.Linear) -> Tensor:
@@ -32,68 +61,114 @@ def _embed_targets(targets: Tensor, encoder: nn.Linear) -> Tensor:
     return F.linear(one_hot, encoder.weight, encoder.bias)
 
 
-def encode_rows(model: nn.Module, x_context: Tensor, y_context: Tensor, x_query: Tensor) -> Tensor:
-    """Run the column and row stages.
+def _keys_values(block: Any, normed: Tensor, rope: Any = None) -> KVCacheEntry:
+    """Keys and values of a block over normalised rows, ``(..., T, E) -> (..., H, T, E / H)`` each."""
+    attention = block.attn
+    width, heads = attention.embed_dim, attention.num_heads
+
+    def project(part: int) -> Tensor:
+        rows = slice(part * width, (part + 1) * width)
+        bias = None if attention.in_proj_bias is None else attention.in_proj_bias[rows]
+        projected = F.linear(normed, attention.in_proj_weight[rows], bias)
+        return projected.unflatten(-1, (heads, width // heads)).transpose(-3, -2)
+
+    key, value = project(1), project(2)
+    return KVCacheEntry(key=key if rope is None else rope.rotate_queries_or_keys(key), value=value)
+
+
+def _attend(
+    block: Any,
+    x: Tensor,
+    entry: KVCacheEntry,
+    *,
+    normed: Tensor | None = None,
+    rope: Any = None,
+) -> Tensor:
+    """A pre-norm block in which `x` attends to given keys and values, ``(..., T, E) -> (..., T, E)``."""
+    normed = block.norm1(x) if normed is None else normed
+    x = x + block.attn(normed, cached_kv=entry, rope=rope)
+    return x + block.linear2(block.activation(block.linear1(block.norm2(x))))
+
+
+def _embed_cells(model: Any, x_BTD: Tensor) -> Tensor:
+    """Embed every cell with its neighbours in the feature group, ``(B, T, D) -> (B, D, T, E)``."""
+    embedder = model.col_embedder
+    n_features = x_BTD.shape[2]
+    positions = torch.arange(n_features, device=x_BTD.device)
+    groups = [x_BTD[:, :, (positions + 2**i) % n_features] for i in range(embedder.feature_group_size)]
+    x_BDTg = torch.stack(groups, dim=-1).transpose(1, 2)
+    return F.linear(x_BDTg, embedder.in_linear.weight, embedder.in_linear.bias)
+
+
+def _interact(model: Any, cells_BDTE: Tensor) -> Tensor:
+    """Run the row stage, in which the cells of a row attend to each other, ``(B, D, T, E) -> (B, T, W)``."""
+    interactor = model.row_interactor
+    n_tables, n_features, n_rows, _ = cells_BDTE.shape
+    at_once = max(1, _CELLS_AT_ONCE // (n_tables * (n_features + interactor.num_cls)))
+    if not torch.is_grad_enabled() and at_once < n_rows:
+        return torch.cat([_interact(model, piece) for piece in cells_BDTE.split(at_once, dim=2)], dim=1)
+    cls_BTCE = interactor.cls_tokens.expand(n_tables, n_rows, *interactor.cls_tokens.shape)
+    tokens_BTSE = torch.cat([cls_BTCE, cells_BDTE.transpose(1, 2)], dim=2)
+    blocks, rope, n_cls = interactor.tf_row.blocks, interactor.tf_row.rope, interactor.num_cls
+    for block in blocks:
+        normed = block.norm1(tokens_BTSE)
+        entry = _keys_values(block, normed, rope)
+        if block is blocks[-1]:  # the other cells are not read any more
+            tokens_BTSE, normed = tokens_BTSE[..., :n_cls, :], normed[..., :n_cls, :]
+        tokens_BTSE = _attend(block, tokens_BTSE, entry, normed=normed, rope=rope)
+    return interactor.out_ln(tokens_BTSE).flatten(-2)
+
+
+def read_tabicl(model: Any, x_context: Tensor, y_context: Tensor) -> TabICLRead:
+    """Read labelled rows.
 
     Parameters
     ----------
     model
         A ``TabICL`` module with feature grouping "same" and label-aware columns, for at most ``max_classes`` classes
         or for regression.
-    x_context, y_context, x_query
-        Shapes ``(B, n, D)``, ``(B, n)`` (class codes, or target values for regression) and ``(B, q, D)``.
-
-    Returns
-    -------
-    Tensor
-        One vector per row, ``(B, n + q, C * E)``.
+    x_context, y_context
+        Shapes ``(B, N, D)`` and ``(B, N)``: class codes, or target values for regression.
     """
-    # B=tables  N=context rows  T=context+query rows  D=features  E=width  C=CLS tokens
-    embedder, interactor = model.col_embedder, model.row_interactor
-    n_context, n_features = x_context.shape[1], x_context.shape[2]
-    x_BTD = torch.cat([x_context, x_query], dim=1)
-    positions = torch.arange(n_features, device=x_BTD.device)
-    groups = [x_BTD[:, :, (positions + 2**i) % n_features] for i in range(embedder.feature_group_size)]
-    x_BDTg = torch.stack(groups, dim=-1).transpose(1, 2)
-    cells_BDTE = F.linear(x_BDTg, embedder.in_linear.weight, embedder.in_linear.bias)
-    labels_B1NE = _embed_targets(y_context, embedder.y_encoder).unsqueeze(1)
-    cells_BDTE = torch.cat([cells_BDTE[:, :, :n_context] + labels_B1NE, cells_BDTE[:, :, n_context:]], dim=2)
-    cells_BDTE = embedder.tf_col(cells_BDTE, train_size=n_context)
-
-    cls_BTCE = interactor.cls_tokens.expand(*x_BTD.shape[:2], *interactor.cls_tokens.shape)
-    tokens_BTSE = torch.cat([cls_BTCE, cells_BDTE.transpose(1, 2)], dim=2)  # S = C + D
-    blocks, rope = interactor.tf_row.blocks, interactor.tf_row.rope
-    for block in blocks[:-1]:
-        tokens_BTSE = block(q=tokens_BTSE, rope=rope)
-    n_cls = interactor.num_cls
-    cls_BTCE = blocks[-1](q=tokens_BTSE[..., :n_cls, :], k=tokens_BTSE, v=tokens_BTSE, rope=rope)
-    return interactor.out_ln(cls_BTCE).flatten(-2)  # (B, T, C*E)
+    embedder, stage = model.col_embedder, model.icl_predictor
+    cells_BDNE = _embed_cells(model, x_context) + _embed_targets(y_context, embedder.y_encoder).unsqueeze(1)
+    columns = []
+    for block in embedder.tf_col.blocks:
+        first, second = block.multihead_attn1, block.multihead_attn2
+        points = block.ind_vectors.expand(*cells_BDNE.shape[:2], *block.ind_vectors.shape)
+        hidden_BDIE = _attend(first, points, _keys_values(first, first.norm1(cells_BDNE)))
+        columns.append(_keys_values(second, second.norm1(hidden_BDIE)))
+        cells_BDNE = _attend(second, cells_BDNE, columns[-1])
+    rows_BNW = _interact(model, cells_BDNE) + _embed_targets(y_context, stage.y_encoder)
+    rows = []
+    for block in stage.tf_icl.blocks:
+        normed = block.norm1(rows_BNW)
+        rows.append(_keys_values(block, normed))
+        if block is not stage.tf_icl.blocks[-1]:
+            rows_BNW = _attend(block, rows_BNW, rows[-1], normed=normed)
+    return TabICLRead(tuple(columns), tuple(rows))
 
 
-def predict_rows(model: nn.Module, rows: Tensor, y_context: Tensor) -> Tensor:
-    """Run the in-context stage on encoded rows.
+def predict_tabicl(model: Any, read: TabICLRead, x_query: Tensor) -> Tensor:
+    """Predict rows from a context that was read.
 
     Parameters
     ----------
-    rows, y_context
-        Shapes ``(B, n + q, W)`` and ``(B, n)``; the first ``n`` rows are the context.
+    read
+        Of the same model with the same weights.
+    x_query
+        Shape ``(B, Q, D)``.
 
     Returns
     -------
     Tensor
-        Logits of the query rows, ``(B, q, max_classes)``, or quantiles of their targets, ``(B, q, num_quantiles)``.
+        Logits, ``(B, Q, max_classes)``, or quantiles of the target, ``(B, Q, num_quantiles)``.
     """
+    cells_BDQE = _embed_cells(model, x_query)
+    for block, entry in zip(model.col_embedder.tf_col.blocks, read.columns, strict=True):
+        cells_BDQE = _attend(block.multihead_attn2, cells_BDQE, entry)
+    rows_BQW = _interact(model, cells_BDQE)
     stage = model.icl_predictor
-    n_context = y_context.shape[1]
-    context_BNW = rows[:, :n_context] + _embed_targets(y_context, stage.y_encoder)
-    rows_BTW = torch.cat([context_BNW, rows[:, n_context:]], dim=1)
-    for block in stage.tf_icl.blocks[:-1]:
-        rows_BTW = block(q=rows_BTW, train_size=n_context)
-    context_BNW, query_BQW = rows_BTW[:, :n_context], rows_BTW[:, n_context:]
-    query_BQW = stage.tf_icl.blocks[-1](q=query_BQW, k=context_BNW, v=context_BNW)
-    return stage.decoder(stage.ln(query_BQW))  # (B, q, K)
-
-
-def tabicl_logits(model: nn.Module, x_context: Tensor, y_context: Tensor, x_query: Tensor) -> Tensor:
-    """Logits, or quantiles, of query rows given labelled context rows, ``(B, q, K)``; see :func:`encode_rows`."""
-    return predict_rows(model, encode_rows(model, x_context, y_context, x_query), y_context)
+    for block, entry in zip(stage.tf_icl.blocks, read.rows, strict=True):
+        rows_BQW = _attend(block, rows_BQW, entry)
+    return stage.decoder(stage.ln(rows_BQW))  # (B, Q, K)

@@ -10,9 +10,8 @@ import typer
 
 from testtime.cli.doubts import refuse_doubtful
 from testtime.cli.output import check_seed, echo_json, echo_wrapped, notes_on_stderr, score_lines
-from testtime.cli.reporting import REPORT
 from testtime.cli.target import REGRESS, choose_task
-from testtime.errors import InputError, StoreError, nearest, sentence
+from testtime.errors import InputError, nearest, sentence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,7 +125,6 @@ def adapt(
     from testtime.tasks.summary import summarise
 
     estimator.save(out, overwrite=overwrite)
-    (out / REPORT).unlink(missing_ok=True)  # it would describe the model that was here before
     training = {
         "file": facts.to_dict(),
         "types": {name: kind for name, kind in facts.types.items() if name != target},
@@ -163,7 +161,12 @@ def adapt(
 def predict(
     model: Annotated[Path, typer.Argument(help="Folder that `testtime adapt` made.")],
     table: Annotated[Path, typer.Argument(help="Table with the columns of the training table.")],
-    out: Annotated[Path, typer.Option(help="File to write: .parquet, else CSV.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="File to write; its ending says the format: .csv, .tsv, .jsonl (.gz too), .parquet, .feather."
+        ),
+    ],
     labels_only: Annotated[
         bool,
         typer.Option("--label/--proba", help="Only the prediction, or probabilities or quantiles too."),
@@ -172,31 +175,19 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Predict the rows of a table, in their order; the table may be larger than the memory."""
-    if out.exists() and not overwrite:
-        raise StoreError(
-            sentence(f"the output file {str(out)!r} exists", remedy="Choose another, or --overwrite")
-        )
-    if not out.parent.is_dir():
-        raise StoreError(sentence(f"the folder {str(out.parent)!r} does not exist", remedy="Make it first"))
+    from testtime.table.writers import check_output
+
+    check_output(out, overwrite=overwrite)
 
     from testtime.cli.prediction import write_predictions
-    from testtime.store.atomic import replace_file
 
-    rows: list[int] = []
     notes: list[str] = []
     with notes_on_stderr(notes):
-        replace_file(
-            out,
-            lambda path: rows.append(
-                write_predictions(
-                    model, table, path, parquet=out.suffix == ".parquet", labels_only=labels_only
-                )
-            ),
-        )
+        rows = write_predictions(model, table, out, labels_only=labels_only)
     if as_json:
-        echo_json({"out": str(out), "rows": rows[0], "notes": notes})
+        echo_json({"out": str(out), "rows": rows, "notes": notes})
     else:
-        typer.echo(f"{rows[0]:,} {'row' if rows[0] == 1 else 'rows'} predicted, written to {out}")
+        typer.echo(f"{rows:,} {'row' if rows == 1 else 'rows'} predicted, written to {out}")
 
 
 def _number_or_auto(option: str, text: str, kind: type[int] | type[float] = int) -> float | str:

@@ -42,7 +42,7 @@ def demo(
     started = time.perf_counter()
 
     from testtime import TTTClassifier
-    from testtime.cli.reporting import REPORT, report_data, write_report
+    from testtime.cli.reporting import report_data, write_report
     from testtime.experiments.context_curve import curve_sizes, evaluate, hold_out
     from testtime.report.findings import break_even, comparison, headline
     from testtime.tasks.summary import summarise
@@ -82,8 +82,7 @@ def demo(
         out, "training", {"types": types, "table": summary, "notes": [described, *notes], "demo": True}
     )
     add_document(out, "evaluation", evaluation)
-    page = out / REPORT
-    write_report(report_data(out), page)
+    page = write_report(report_data(out), out)
     record = estimator.adaptation_.to_dict()
     seconds = time.perf_counter() - started
     if as_json:
@@ -105,7 +104,10 @@ def demo(
 
 def _refuse_models_of_the_user(out: Path) -> None:
     """Let the command replace what an earlier demo made, and nothing else."""
-    from testtime.store import read_document, refuse_existing
+    from testtime.store import open_adapter, refuse_existing
 
-    is_demo = (out / "manifest.json").is_file() and (read_document(out, "training") or {}).get("demo", False)
-    refuse_existing(out, overwrite=bool(is_demo))
+    is_demo = False
+    if (out / "manifest.json").is_file():
+        with open_adapter(out) as saved:
+            is_demo = bool((saved.document("training") or {}).get("demo", False))
+    refuse_existing(out, overwrite=is_demo)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet
 
 from testtime.errors import InputError, sentence
 from testtime.estimators.saved import load
-from testtime.store import read_document, read_meta
+from testtime.store import open_adapter
+from testtime.table.writers import write_table
 from testtime.tasks.files import iterate_table
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ __all__ = ["labelled_table", "typed_pieces", "write_predictions"]
 _LEVELS = (0.1, 0.9)
 
 
-def write_predictions(model: Path, table: Path, out: Path, *, parquet: bool, labels_only: bool) -> int:
+def write_predictions(model: Path, table: Path, out: Path, *, labels_only: bool) -> int:
     """Write a row of predictions for each row of `table` and return their number.
 
     Columns are ``prediction`` and, unless `labels_only`, ``probability_CLASS`` for each class, or for a regressor
@@ -35,16 +35,14 @@ def write_predictions(model: Path, table: Path, out: Path, *, parquet: bool, lab
     InputError
         If the table has no rows or other columns or types than the training table.
     StoreError
-        If the model is damaged.
+        If the model is damaged or `out` cannot be written.
     """
     estimator = load(model)
-    pieces = (
-        _predicted(estimator, piece, labels_only) for piece in typed_pieces(table, *feature_types(model))
-    )
-    rows = _write_parquet(pieces, out) if parquet else _write_csv(pieces, out)
-    if rows == 0:
+    pieces = typed_pieces(table, *feature_types(model))
+    first = next(pieces, None)
+    if first is None:
         raise InputError(sentence(f"{str(table)!r} has a header and no rows", remedy="Add rows"))
-    return rows
+    return write_table((_predicted(estimator, piece, labels_only) for piece in chain([first], pieces)), out)
 
 
 def feature_types(model: Path) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
@@ -53,14 +51,13 @@ def feature_types(model: Path) -> tuple[dict[str, str], dict[str, dict[str, Any]
     A model that was saved from Python knows which columns were numbers; the file types of a model that
     `testtime adapt` made are saved with it.
     """
-    meta, _ = read_meta(model)
-    columns = meta["columns"]
+    with open_adapter(model) as saved:
+        columns, training = saved.meta["columns"], saved.document("training")
     levels = {
         column["name"]: {str(level): level for level in column["levels"]}
         for column in columns
         if any(not isinstance(level, str) for level in column["levels"])
     }
-    training = read_document(model, "training")
     if training is not None:
         unused = {column["name"] for column in columns if column["kind"] == "unused"}
         return {name: "text" if name in unused else kind for name, kind in training["types"].items()}, levels
@@ -121,26 +118,3 @@ def _predicted(
         for label, column in zip(estimator.classes_.tolist(), probabilities.T, strict=True):
             columns[f"probability_{label}"] = column
     return pd.DataFrame(columns)
-
-
-def _write_csv(pieces: Iterator[pd.DataFrame], out: Path) -> int:
-    rows = 0
-    with open(out, "w", encoding="utf-8", newline="") as stream:
-        for piece in pieces:
-            piece.to_csv(stream, index=False, header=rows == 0, lineterminator="\n")
-            rows += len(piece)
-    return rows
-
-
-def _write_parquet(pieces: Iterator[pd.DataFrame], out: Path) -> int:
-    rows, writer = 0, None
-    try:
-        for piece in pieces:
-            batch = pa.Table.from_pandas(piece, preserve_index=False)
-            writer = writer or pa.parquet.ParquetWriter(out, batch.schema)
-            writer.write_table(batch)
-            rows += len(piece)
-    finally:
-        if writer is not None:
-            writer.close()
-    return rows

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from testtime.cli.output import echo_json, echo_wrapped, notes_on_stderr
-from testtime.errors import InputError, StoreError, sentence
+from testtime.errors import InputError, sentence
 
 if TYPE_CHECKING:
     from testtime.report.html import ReportData
 
-__all__ = ["REPORT", "register", "report_data", "write_report"]
-
-REPORT = "report.html"
+__all__ = ["register", "report_data", "write_report"]
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +27,9 @@ def report(
         Path | None, typer.Option(help="File to write; default report.html in the folder.")
     ] = None,
     table: Annotated[Path | None, typer.Option(help="Labelled rows of your own to score instead.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --out if it is there.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that is there, also one of yours.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Write one self-contained HTML page about a saved model.
@@ -37,16 +37,15 @@ def report(
     It shows the scores on held-out rows that `testtime adapt` measured. With --table, rows of your own are
     scored instead, at context lengths up to the served one: a saved model holds no more context rows.
     """
-    if out is not None and out.exists() and not overwrite:
-        raise StoreError(
-            sentence(f"the output file {str(out)!r} exists", remedy="Choose another, or --overwrite")
-        )
+    if out is not None:
+        from testtime.store.places import refuse_output
+
+        refuse_output(out, overwrite=overwrite)
     notes: list[str] = []
     with notes_on_stderr(notes):
         evaluation = _score(model, table) if table is not None else None
     data = report_data(model, evaluation)
-    path = out or model / REPORT
-    write_report(data, path)
+    path = write_report(data, model, out, overwrite=overwrite)
 
     from testtime.report.findings import comparison, headline
 
@@ -78,28 +77,34 @@ def report_data(model: Path, evaluation: dict[str, Any] | None = None) -> Report
     """
     from testtime.report.html import ReportData
     from testtime.results import Adaptation
-    from testtime.store import read_document, read_meta
+    from testtime.store import open_adapter
 
-    meta, versions = read_meta(model)
-    training = read_document(model, "training") or {}
+    with open_adapter(model) as saved:
+        meta, versions = saved.meta, saved.versions
+        training = saved.document("training") or {}
+        evaluation = evaluation or saved.document("evaluation")
     return ReportData(
         title=f"testtime: {training['table']['target'] if training else model.name}",
         adaptation=Adaptation.from_dict(meta["adaptation"]),
         settings=meta["params"],
         versions=versions,
-        evaluation=evaluation or read_document(model, "evaluation"),
+        evaluation=evaluation,
         table=training.get("table"),
         notes=tuple(training.get("notes", ())),
     )
 
 
-def write_report(data: ReportData, path: Path) -> None:
-    """Draw the page and put it in place whole."""
+def write_report(data: ReportData, model: Path, out: Path | None = None, *, overwrite: bool = False) -> Path:
+    """Draw the page, put it in place whole, in the folder of the model unless `out` is given, and return its path."""
     from testtime.report.html import render_report
+    from testtime.store import add_page
     from testtime.store.atomic import replace_file
 
     page = render_report(data)
-    replace_file(path, lambda staged: staged.write_text(page, encoding="utf-8"))
+    if out is None:
+        return add_page(model, "report", page, overwrite=overwrite)
+    replace_file(out, lambda staged: staged.write_text(page, encoding="utf-8"))
+    return out
 
 
 def _score(model: Path, table: Path) -> dict[str, Any]:
@@ -107,9 +112,10 @@ def _score(model: Path, table: Path) -> dict[str, Any]:
     from testtime.cli.prediction import labelled_table
     from testtime.estimators.saved import load
     from testtime.experiments.context_curve import curve_sizes, evaluate
-    from testtime.store import read_document
+    from testtime.store import open_adapter
 
-    training = read_document(model, "training")
+    with open_adapter(model) as saved:
+        training = saved.document("training")
     if training is None:
         raise InputError(
             sentence(

@@ -1,4 +1,4 @@
-"""What the estimators share: arguments, input checking, the encoded table, what is served, files."""
+"""What the estimators share: arguments, input checking in scikit-learn's terms, and an adapted table behind them."""
 
 from __future__ import annotations
 
@@ -16,47 +16,18 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from testtime.adapt.adapters import AdapterSpec, merge
+from testtime.adapt.budget import Budget
 from testtime.backbones.base import Backbone
-from testtime.errors import InputError, nearest, sentence
-from testtime.estimators.columns import ColumnEncoder, as_frame
-from testtime.estimators.fitting import fit_members
-from testtime.estimators.members import Member, member_outputs
+from testtime.backbones.registry import load_backbone
+from testtime.errors import InputError, sentence
 from testtime.estimators.progress import progress
-from testtime.estimators.settings import Settings, check_settings
-from testtime.estimators.targets import one_line
+from testtime.estimators.settings import check_settings
+from testtime.results import Adaptation
+from testtime.table.build import fit_table
+from testtime.table.columns import as_frame
+from testtime.table.target import Target, one_line
 
-__all__ = ["TTTBase", "load_backbone"]
-
-_BACKBONES = ("embedded",)
-
-
-def load_backbone(name: Any, task: str) -> Backbone:
-    """Return the backbone called `name`.
-
-    Parameters
-    ----------
-    name
-        As users pass it.
-    task
-        "classifier" or "regressor".
-
-    Raises
-    ------
-    InputError
-        For a name that is not known.
-    """
-    if name == "embedded":
-        from testtime.backbones.embedded import load_embedded
-
-        return load_embedded(task)
-    raise InputError(
-        sentence(
-            f"backbone={name!r}",
-            expected="one of " + ", ".join(map(repr, _BACKBONES)),
-            remedy=nearest(str(name), _BACKBONES),
-        )
-    )
+__all__ = ["TTTBase"]
 
 
 def _has_text(rows: Any) -> bool:
@@ -65,25 +36,25 @@ def _has_text(rows: Any) -> bool:
 
 
 class TTTBase(BaseEstimator):
-    """Everything but the target and the form of the answer, which subclasses add.
-
-    A subclass sets `_task` and turns targets into what the model takes (:meth:`_read_target`) and the model's outputs
-    into answers that can be averaged over members (:meth:`_answer`).
-    """
+    """Everything but the target and the form of the answer, which subclasses add."""
 
     _task: str
+    n_features_in_: int
+    feature_names_in_: NDArray[Any]
 
     def __init__(
         self,
         *,
-        backbone: str = "embedded",
+        backbone: Any = "embedded",
+        objective: str = "accuracy",
         n_context: int | str = "auto",
         n_steps: int | str = "auto",
         step_size: float | str = "auto",
         adapt: str = "auto",
         rank: int = 8,
         guard: bool = True,
-        n_members: int = 1,
+        n_members: int = 8,
+        column_kinds: Mapping[str, str] | None = None,
         device: str = "cpu",
         precision: str = "auto",
         time_limit: float | None = None,
@@ -91,6 +62,7 @@ class TTTBase(BaseEstimator):
         verbose: int = 0,
     ) -> None:
         self.backbone = backbone
+        self.objective = objective
         self.n_context = n_context
         self.n_steps = n_steps
         self.step_size = step_size
@@ -98,34 +70,21 @@ class TTTBase(BaseEstimator):
         self.rank = rank
         self.guard = guard
         self.n_members = n_members
+        self.column_kinds = column_kinds
         self.device = device
         self.precision = precision
         self.time_limit = time_limit
         self.random_state = random_state
         self.verbose = verbose
 
-    @property
     @abstractmethod
-    def _n_classes(self) -> int:
-        """Number of classes, 0 for a numeric target."""
+    def _read_target(self, y: Any, n_rows: int, backbone: Backbone) -> tuple[Target, NDArray]:
+        """Check the target, and return it with its encoded values."""
 
-    @abstractmethod
-    def _read_target(self, y: Any, n_rows: int, backbone: Backbone) -> NDArray:
-        """Check the target, keep what answers need of it, and return it as the model takes it, ``(N,)``."""
+    def _set_target(self, target: Any) -> None:
+        """Set the public attributes that describe the target."""
 
-    @abstractmethod
-    def _target_arrays(self) -> dict[str, NDArray]:
-        """Return what :meth:`_read_target` kept, for the store."""
-
-    @abstractmethod
-    def _load_target(self, arrays: Mapping[str, NDArray]) -> None:
-        """Take back what :meth:`_target_arrays` returned."""
-
-    @abstractmethod
-    def _answer(self, outputs: NDArray[np.float64], member: Member) -> NDArray[np.float64]:
-        """Turn a member's outputs ``(q, K)`` into an answer that does not depend on the member's codes."""
-
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, *, groups: Any = None, time: Any = None) -> Self:
         """Adapt to a table.
 
         Parameters
@@ -133,8 +92,13 @@ class TTTBase(BaseEstimator):
         X
             Features ``(N, D)``: pandas or polars frame, or array.
         y
-            Targets ``(N,)`` without missing values: labels of 2 to 10 classes for a classifier, finite numbers for a
-            regressor.
+            Targets ``(N,)`` without missing values: class labels for a classifier, finite numbers for a regressor.
+        groups
+            Group of each row, ``(N,)``, or None: rows of one group (a patient, a shop) are never on both sides of a
+            split. Rows that repeat each other are kept together without it.
+        time
+            Position of each row in time, ``(N,)``: numbers or dates, or None. With it, what is served is measured on
+            rows later than those it was trained on.
 
         Raises
         ------
@@ -145,30 +109,46 @@ class TTTBase(BaseEstimator):
         """
         before = dict(vars(self))
         try:
-            self._fit(X, y)
+            self._fit(X, y, groups, time)
         except BaseException:  # also an interrupt: the estimator stays what it was, not half of another table
             vars(self).clear()
             vars(self).update(before)
             raise
         return self
 
-    def _fit(self, X: Any, y: Any) -> None:
-        settings = check_settings(self.get_params(deep=False))
+    def _fit(self, X: Any, y: Any, groups: Any, time: Any) -> None:
+        config = check_settings(self.get_params(deep=False))
+        budget = Budget(config.time_limit)
         backbone = load_backbone(self.backbone, self._task)
         frame = self._check_table(X, reset=True)
-        target = self._read_target(y, len(frame), backbone)
-        x = self._encode_fit(frame, backbone)
+        target, values = self._read_target(y, len(frame), backbone)
+        codes, moments = _codes("groups", groups, len(frame)), _moments(time, len(frame))
         with progress(self.verbose) as (on_plan, on_step):
-            fitted = fit_members(
-                backbone, settings, x, target, self._n_classes, self._seed(), on_plan=on_plan, on_step=on_step
+            self._table, self.context_indices_ = fit_table(
+                frame,
+                target,
+                values,
+                backbone,
+                config,
+                self._seed(),
+                kinds=self.column_kinds,
+                groups=codes,
+                time=moments,
+                budget=budget,
+                on_step=on_step,
+                on_plan=on_plan,
             )
-        self.adaptation_ = fitted.adaptation
-        self.context_indices_ = fitted.order[: fitted.adaptation.n_context]
-        self._members = fitted.members
-        # Served context first, then the rows that longer contexts add.
-        self._x, self._y = x[fitted.order], target[fitted.order]
-        self._fingerprint = backbone.fingerprint
-        self._serve(settings)
+        self._set_target(target)
+
+    @property
+    def adaptation_(self) -> Adaptation:
+        """What was done and why."""
+        if "_table" not in vars(self):
+            raise AttributeError(f"{type(self).__name__} has no adaptation_ before fit")
+        return self._table.record
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_table" in vars(self)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -178,30 +158,37 @@ class TTTBase(BaseEstimator):
         return tags
 
     def _check_table(self, X: Any, *, reset: bool) -> pd.DataFrame:
-        """Return `X` as a frame whose columns agree with those at fit.
+        """Return `X` as a frame; at fit, remember its columns.
 
         Raises
         ------
         InputError
-            For what is not a table, has no rows, repeats a column name, or has other columns than at fit.
+            For what is not a table, has no rows, or repeats a column name.
         """
         try:
             if hasattr(X, "columns") and hasattr(X, "shape"):
                 frame = as_frame(X)
-                named = frame if all(isinstance(name, str) for name in frame.columns) else frame.to_numpy()
-                validate_data(self, named, reset=reset, skip_check_array=True)
+                if reset:
+                    named = all(isinstance(name, str) for name in frame.columns)
+                    validate_data(
+                        self, frame if named else frame.to_numpy(), reset=True, skip_check_array=True
+                    )
                 if len(frame) == 0:
                     raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
-            else:
-                if isinstance(X, (list, tuple)):  # NumPy would turn numbers beside text into text
-                    X = np.asarray(X, dtype=object) if _has_text(X) else X
-                array = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
-                frame = as_frame(array)
+                return frame
+            if isinstance(X, (list, tuple)):  # NumPy would turn numbers beside text into text
+                X = np.asarray(X, dtype=object) if _has_text(X) else X
+            array = np.asarray(validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False))
+            return as_frame(array) if reset or not hasattr(self, "feature_names_in_") else self._named(array)
         except InputError:
             raise
         except (TypeError, ValueError) as error:
             raise InputError(one_line(error)) from error
-        return frame
+
+    def _named(self, array: NDArray) -> pd.DataFrame:
+        """An array at prediction, where fit had named columns: they are taken in the order of fit."""
+        frame = as_frame(array)
+        return frame.set_axis(list(self.feature_names_in_), axis=1)
 
     def _seed(self) -> np.random.SeedSequence:
         """Return the root seed: reproducible for an integer or a RandomState, fresh for None."""
@@ -213,87 +200,19 @@ class TTTBase(BaseEstimator):
             return np.random.SeedSequence(int(self.random_state.integers(2**31)))
         return np.random.SeedSequence(int(check_random_state(self.random_state).randint(2**31 - 1)))
 
-    def _encode_fit(self, frame: pd.DataFrame, backbone: Backbone) -> NDArray[np.float64]:
-        """Learn column kinds and scaling, and return the scaled rows."""
-        encoder = ColumnEncoder()
-        if frame.shape[1] > backbone.max_features:
-            raise InputError(
-                sentence(
-                    f"{frame.shape[1]:,} columns",
-                    expected=f"at most {backbone.max_features}",
-                    why=f"the {backbone.name} model attends over all columns of a row",
-                    remedy="Select columns first, for example with sklearn.feature_selection.SelectKBest",
-                )
-            )
-        numbers = encoder.fit_transform(frame)
-        self._encoder = encoder
-        self._scaler = backbone.fit_scaler(numbers)
-        return self._scaler.transform(numbers)
-
-    def _encode(self, X: Any) -> NDArray[np.float64]:
-        """Return new rows, checked against fit, scaled."""
-        check_is_fitted(self, "adaptation_")
-        frame = self._check_table(X, reset=False)
-        return self._scaler.transform(self._encoder.transform(frame))
-
-    def _serve(self, settings: Settings) -> None:
-        """Merge each member's adapter into a private copy of the base, in the dtype of predictions."""
-        spec = AdapterSpec(settings.adapt, settings.rank)
-        frozen = None
-        served = []
-        for member in self._members:
-            module = frozen
-            if module is None or member.state is not None:
-                module = self._frozen_module(settings)
-                if member.state is None:
-                    frozen = module
-                else:
-                    merge(module, member.state, spec)
-            served.append(module.requires_grad_(False))
-        self._served = served
-
-    def _frozen_module(self, settings: Settings) -> Any:
-        backbone = load_backbone(self.backbone, self._task)
-        return backbone.new_module().to(device=settings.device, dtype=settings.predict_dtype)
-
     def _predict_at(
         self, X: Any, n_context: int | None = None, *, adapted: bool = True
     ) -> NDArray[np.float64]:
-        """Answers ``(q, K)`` averaged over members, for the served context or the first `n_context` rows.
-
-        Raises
-        ------
-        InputError
-            When the columns are not those of fit, or that many context rows are not there.
-        """
-        x = self._encode(X)
-        n_context = self.adaptation_.n_context if n_context is None else n_context
-        least = max(1, self._n_classes)
-        if not least <= n_context <= len(self._y):
-            raise InputError(
-                sentence(
-                    f"n_context={n_context}", expected=f"{least} to {len(self._y)}, the rows that are at hand"
-                )
-            )
-        members, modules = self._members, self._served
-        if not adapted:
-            module = self._frozen_module(check_settings(self.get_params(deep=False)))
-            # Adapters of one member share its columns and codes: without them it is one view of the table.
-            views = {(m.columns.tobytes(), m.codes.tobytes()): Member(m.columns, m.codes) for m in members}
-            members = tuple(views.values())
-            modules = [module] * len(members)
-        backbone = load_backbone(self.backbone, self._task)
-        context = (self._x[:n_context], self._y[:n_context])
-        answers = (
-            self._answer(
-                member_outputs(backbone.learner(module, self._n_classes), member, context, x), member
-            )
-            for member, module in zip(members, modules, strict=True)
-        )
-        return sum(answers, start=np.zeros(())) / len(members)
+        """Answers ``(q, A)`` as served, or with another context length or the frozen model."""
+        check_is_fitted(self)
+        frame = self._check_table(X, reset=False)
+        if n_context is None and adapted:
+            return self._table.predict(frame)
+        n_context = self._table.record.n_context if n_context is None else n_context
+        return self._table.predict_at(frame, n_context, adapted=adapted)
 
     def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-        """Write the fitted estimator to a folder: adapters, served context, record; not the base weights.
+        """Write the fitted estimator to a folder: adapters, reference rows, record; not the base weights.
 
         Parameters
         ----------
@@ -309,15 +228,43 @@ class TTTBase(BaseEstimator):
         """
         from testtime.estimators.saved import save
 
-        check_is_fitted(self, "adaptation_")
+        check_is_fitted(self)
         return save(self, directory, overwrite=overwrite)
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        state.pop("_served", None)  # rebuilt from the base and the adapters
-        return state
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if hasattr(self, "_members"):
-            self._serve(check_settings(self.get_params(deep=False)))
+def _codes(name: str, values: Any, n_rows: int) -> NDArray[np.int64] | None:
+    """Group codes of rows; a missing group stands alone."""
+    if values is None:
+        return None
+    given = pd.Series(np.asarray(values, dtype=object).ravel())
+    if len(given) != n_rows:
+        raise InputError(
+            sentence(f"X has {n_rows:,} rows and {name} has {len(given):,}", expected="one per row")
+        )
+    codes = pd.factorize(given)[0].astype(np.int64)
+    alone = codes < 0
+    codes[alone] = codes.max() + 1 + np.arange(int(alone.sum()))
+    return codes
+
+
+def _moments(values: Any, n_rows: int) -> NDArray[np.float64] | None:
+    """Positions in time as numbers."""
+    if values is None:
+        return None
+    given = pd.Series(np.asarray(values).ravel())
+    if len(given) != n_rows:
+        raise InputError(
+            sentence(f"X has {n_rows:,} rows and time has {len(given):,}", expected="one per row")
+        )
+    if not pd.api.types.is_numeric_dtype(given.dtype):
+        try:
+            given = pd.to_datetime(given, utc=True).astype("int64")
+        except (ValueError, TypeError) as error:
+            raise InputError(
+                sentence(f"time holds {given.iloc[0]!r}", expected="numbers or dates", why=one_line(error))
+            ) from error
+    moments = given.to_numpy(np.float64, na_value=np.nan)
+    if np.isnan(moments).any():
+        got = f"time is missing in {int(np.isnan(moments).sum()):,} of {n_rows:,} rows"
+        raise InputError(sentence(got, expected="a position in time for every row", remedy="Drop these rows"))
+    return moments

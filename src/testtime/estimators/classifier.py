@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 
 from testtime.backbones.base import Backbone
 from testtime.estimators.base import TTTBase
-from testtime.estimators.members import Member
-from testtime.estimators.targets import class_target
+from testtime.table.target import ClassTarget, class_target
 
 __all__ = ["TTTClassifier"]
 
@@ -21,36 +18,42 @@ __all__ = ["TTTClassifier"]
 class TTTClassifier(ClassifierMixin, TTTBase):
     """Classifier that takes a few gradient steps on the labelled rows before it predicts in context.
 
-    ``fit`` keeps some rows as context, trains small changes of the model's weights on the others, and lets a guard
-    compare the adapted and the frozen model, row by row, on rows that were not trained on. If the guard is not
-    convinced, the frozen model is used. ``predict`` needs only the kept context.
+    ``fit`` trains small changes of the model's weights (adapters) on folds of the rows. Each fold is predicted by the
+    adapter that has not seen it, and by the frozen model; the mixture of both that is best there is served. Where the
+    adapters bring nothing, their weight is zero and the frozen model is served alone, averaged over several views of
+    the table. What is served is therefore never worse, on rows that were not trained on, than the frozen model.
 
-    Numeric, boolean, categorical, text and missing columns are accepted, from pandas, NumPy and polars.
+    Numeric, boolean, categorical, text, date and missing columns are accepted, from pandas, NumPy and polars.
 
     Parameters
     ----------
     backbone
-        The pretrained model: ``"embedded"``, which ships with the package.
+        The pretrained model: ``"embedded"``, which ships with the package, or an object that implements
+        :class:`testtime.backbones.base.Backbone`.
+    objective
+        "accuracy" serves all rows as context, up to the model's limit. "short" serves as few as the loss allows, for
+        less memory and faster predictions.
     n_context
-        Rows kept as context at prediction. "auto" measures the frozen model at 32 to 256 rows and takes the shortest
-        context that is as good as the longest; the guard then also requires that the adapted model beats the frozen
-        one with *all* rows as context, and falls back to that one.
+        Rows kept as context at prediction; "auto" lets `objective` decide. A number serves that many.
     n_steps
-        Gradient steps. 0 is plain in-context learning; 1 is one step whose length is chosen on held-out rows, zero
-        allowed; "auto" is 10 to 150 by the number of rows, fewer under `time_limit`.
+        Gradient steps of each adapter. 0 is plain in-context learning; 1 is one step whose length is chosen on held-out
+        rows, zero allowed; "auto" depends on the number of rows, with fewer steps under `time_limit`.
     step_size
-        AdamW's first rate, decayed to zero; "auto" is 1e-3 for "encoders" and "head", 3e-3 for "lora" and "norms", 5e-4
-        for "all". With ``n_steps=1`` a number replaces the line search.
+        AdamW's first rate, decayed to zero; "auto" takes the backbone's recipe. With ``n_steps=1`` a number replaces
+        the line search.
     adapt
-        What is trained: "encoders" (column and row stages; the "auto" choice), "lora" (low rank on every matrix),
-        "norms", "head" or "all".
+        What is trained: "encoders" (column and row stages; the embedded model's "auto"), "lora" (low rank on every
+        matrix), "norms", "head" or "all".
     rank
         Rank of "lora".
     guard
-        False keeps the adapted weights whatever they do, trained on all rows outside the context.
+        False serves the adapters alone, whatever they do.
     n_members
-        Members that are averaged, each with its own seed, column order and class codes, and each with the adapters of
-        its folds (two in most tables). Fit and predict take as many times longer.
+        Adapters, each trained without one of four folds and in its own view of the table; the frozen model is averaged
+        over eight views (one for ``n_members=1``).
+    column_kinds
+        What columns are, by name, where you know better than what is found: "number", "date", "nominal", "ordinal",
+        "boolean", "id" or "ignored".
     device
         "cpu", "cuda", "cuda:1", ... or "auto".
     precision
@@ -59,7 +62,8 @@ class TTTClassifier(ClassifierMixin, TTTBase):
     time_limit
         Seconds for ``fit``; None for no limit. With a limit, results depend on the machine's speed.
     random_state
-        Seed of every random choice. The same seed, machine and number of threads give the same adapter.
+        Seed of every random choice. The same seed on the same machine gives the same adapters, whatever the number of
+        threads.
     verbose
         1 shows a progress bar.
 
@@ -70,7 +74,7 @@ class TTTClassifier(ClassifierMixin, TTTBase):
     classes_ : ndarray of shape (n_classes,)
         Class labels.
     context_indices_ : ndarray of shape (n_context,)
-        Rows of the training table that are served as context. When the adapted weights are kept, none was trained on.
+        Rows of the training table that are served as context.
     n_features_in_ : int
         Number of columns seen at fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -87,22 +91,11 @@ class TTTClassifier(ClassifierMixin, TTTBase):
 
     _task = "classifier"
 
-    @property
-    def _n_classes(self) -> int:
-        return len(self.classes_)
+    def _read_target(self, y: Any, n_rows: int, backbone: Backbone) -> tuple[ClassTarget, NDArray[np.int64]]:
+        return class_target(y, n_rows, backbone.limits.classes)
 
-    def _read_target(self, y: Any, n_rows: int, backbone: Backbone) -> NDArray[np.int64]:
-        self.classes_, codes = class_target(y, n_rows, backbone.max_classes)
-        return codes
-
-    def _target_arrays(self) -> dict[str, NDArray]:
-        return {"classes": self.classes_}
-
-    def _load_target(self, arrays: Mapping[str, NDArray]) -> None:
-        self.classes_ = arrays["classes"]
-
-    def _answer(self, outputs: NDArray[np.float64], member: Member) -> NDArray[np.float64]:
-        return torch.softmax(torch.from_numpy(outputs), dim=-1).numpy()[:, member.codes]
+    def _set_target(self, target: ClassTarget) -> None:
+        self.classes_ = target.classes
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return class probabilities, ``(q, n_classes)``, columns in the order of ``classes_``.
@@ -114,6 +107,11 @@ class TTTClassifier(ClassifierMixin, TTTBase):
         """
         return self._predict_at(X)
 
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return logarithms of the class probabilities, ``(q, n_classes)``."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable class of each row, ``(q,)``."""
         probabilities = self.predict_proba(X)
@@ -122,19 +120,18 @@ class TTTClassifier(ClassifierMixin, TTTBase):
     def predict_proba_at(self, X: Any, n_context: int, *, adapted: bool = True) -> NDArray[np.float64]:
         """Return probabilities with another context length or with the frozen model, for learning curves.
 
-        Contexts are prefixes of one ordering: the served context, then guard rows, then training rows; a longer
-        context than the served one therefore holds rows the adapter was trained on.
+        Contexts are prefixes of one ordering of the rows, which begins with the served ones.
 
         Parameters
         ----------
         n_context
-            Context rows, from the number of classes to the number of rows at fit.
+            Context rows, from the number of classes to the number of rows at hand.
         adapted
             False takes the frozen model.
 
         Raises
         ------
         InputError
-            When that many context rows are not there; a loaded estimator has the served ones only.
+            When that many context rows are not there; a loaded estimator has about a thousand at most.
         """
         return self._predict_at(X, n_context, adapted=adapted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 
 from testtime.backbones.base import Backbone
-from testtime.backbones.scaling import TargetScaler
 from testtime.errors import InputError, sentence
 from testtime.estimators.base import TTTBase
-from testtime.estimators.members import Member
-from testtime.estimators.targets import numeric_target
+from testtime.table.target import NumericTarget, numeric_target
 
 __all__ = ["TTTRegressor"]
 
@@ -32,7 +30,9 @@ class TTTRegressor(RegressorMixin, TTTBase):
     Parameters
     ----------
     backbone
-        The pretrained model: ``"embedded"``, which ships with the package.
+        The pretrained model: ``"embedded"``, or an object that implements the protocol.
+    objective
+        "accuracy" or "short".
     n_context
         Rows kept as context at prediction, or "auto".
     n_steps
@@ -44,9 +44,11 @@ class TTTRegressor(RegressorMixin, TTTBase):
     rank
         Rank of "lora".
     guard
-        False keeps the adapted weights whatever they do, trained on all rows outside the context.
+        False serves the adapters alone, whatever they do.
     n_members
-        Members whose quantiles are averaged, each with its own seed and column order.
+        Adapters whose quantiles are averaged with those of the frozen model.
+    column_kinds
+        What columns are, by name, where you know better than what is found.
     device
         "cpu", "cuda", "cuda:1", ... or "auto".
     precision
@@ -63,7 +65,7 @@ class TTTRegressor(RegressorMixin, TTTBase):
     adaptation_ : Adaptation
         What was done and why; its losses are CRPS in standard deviations of the target.
     context_indices_ : ndarray of shape (n_context,)
-        Rows of the training table that are served as context. When the adapted weights are kept, none was trained on.
+        Rows of the training table that are served as context.
     n_features_in_ : int
         Number of columns seen at fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -86,25 +88,10 @@ class TTTRegressor(RegressorMixin, TTTBase):
 
     _task = "regressor"
 
-    @property
-    def _n_classes(self) -> int:
-        return 0
-
-    def _read_target(self, y: Any, n_rows: int, backbone: Backbone) -> NDArray[np.float64]:
-        self._target_scaler, target = numeric_target(y, n_rows)
-        return target
-
-    def _target_arrays(self) -> dict[str, NDArray]:
-        return {"target_moments": np.array([self._target_scaler.mean, self._target_scaler.scale])}
-
-    def _load_target(self, arrays: Mapping[str, NDArray]) -> None:
-        mean, scale = arrays["target_moments"].tolist()
-        self._target_scaler = TargetScaler(mean, scale)
-
-    def _answer(self, outputs: NDArray[np.float64], member: Member) -> NDArray[np.float64]:
-        # Quantiles are predicted one by one and may cross; sorted, they are the quantile function of a distribution
-        # whose pinball loss is never higher (Chernozhukov, Fernandez-Val and Galichon, 2010, Econometrica 78).
-        return np.sort(outputs, axis=1)
+    def _read_target(
+        self, y: Any, n_rows: int, backbone: Backbone
+    ) -> tuple[NumericTarget, NDArray[np.float64]]:
+        return numeric_target(y, n_rows)
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Return the mean of the predicted distribution of each row, ``(q,)``, in the units of the target.
@@ -138,20 +125,19 @@ class TTTRegressor(RegressorMixin, TTTBase):
     def predict_at(self, X: Any, n_context: int, *, adapted: bool = True) -> NDArray[np.float64]:
         """Return means with another context length or with the frozen model, for learning curves.
 
-        Contexts are prefixes of one ordering: the served context, then guard rows, then training rows; a longer
-        context than the served one therefore holds rows the adapter was trained on.
+        Contexts are prefixes of one ordering of the rows, which begins with the served ones.
 
         Parameters
         ----------
         n_context
-            Context rows, from 1 to the number of rows at fit.
+            Context rows, from 1 to the number of rows at hand.
         adapted
             False takes the frozen model.
 
         Raises
         ------
         InputError
-            When that many context rows are not there; a loaded estimator has the served ones only.
+            When that many context rows are not there; a loaded estimator has about a thousand at most.
         """
         return self._mean(self._predict_at(X, n_context, adapted=adapted))
 
@@ -162,7 +148,7 @@ class TTTRegressor(RegressorMixin, TTTBase):
         return self._quantiles(levels, X, n_context, adapted=adapted)
 
     def _mean(self, quantiles: NDArray[np.float64]) -> NDArray[np.float64]:
-        return self._target_scaler.inverse(quantiles.mean(axis=1))
+        return quantiles.mean(axis=1)
 
     def _quantiles(self, levels: Any, *args: Any, **where: Any) -> NDArray[np.float64]:
         try:
@@ -188,4 +174,4 @@ class TTTRegressor(RegressorMixin, TTTBase):
         below = np.floor(position).astype(np.int64)
         above = np.minimum(below + 1, quantiles.shape[1] - 1)
         share = position - below
-        return self._target_scaler.inverse((1 - share) * quantiles[:, below] + share * quantiles[:, above])
+        return (1 - share) * quantiles[:, below] + share * quantiles[:, above]

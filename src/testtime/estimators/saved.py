@@ -1,69 +1,82 @@
-"""``save`` and ``load`` of fitted estimators: what prediction needs, without the base weights and without pickle."""
+"""``save`` and ``load`` of fitted estimators: an adapted table and the arguments of the estimator."""
 
 from __future__ import annotations
 
 import numbers
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-import torch
+from pydantic import Field
 
-from testtime.errors import StoreError, sentence
-from testtime.estimators.base import TTTBase, load_backbone
-from testtime.estimators.columns import ColumnEncoder
-from testtime.estimators.members import Member
+from testtime.backbones.registry import load_backbone
+from testtime.errors import InputError, StoreError, sentence
 from testtime.estimators.settings import check_settings
-from testtime.results import Adaptation
-from testtime.store.adapter import load_adapter, read_meta, save_adapter
+from testtime.store import Record, open_adapter, save_adapter
+from testtime.table.config import FitConfig
+from testtime.table.saved import StoredTable, from_stored, to_stored
+from testtime.table.schema import TableMeta
 
 if TYPE_CHECKING:
+    from testtime.estimators.base import TTTBase
     from testtime.estimators.classifier import TTTClassifier
     from testtime.estimators.regressor import TTTRegressor
 
-__all__ = ["load", "save"]
+__all__ = ["EstimatorMeta", "load", "save"]
+
+
+class EstimatorMeta(Record):
+    """What the manifest says about an estimator."""
+
+    estimator: Literal["TTTClassifier", "TTTRegressor"]
+    params: dict[str, Any]
+    n_features_in: Annotated[int, Field(ge=1, le=10_000_000)]
+    feature_names: list[str]
+    table: TableMeta
 
 
 def save(estimator: TTTBase, directory: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
     """Write a fitted estimator; see :meth:`testtime.estimators.base.TTTBase.save`."""
-    n_context = estimator.adaptation_.n_context
-    tensors: dict[str, torch.Tensor] = {}
-    arrays: dict[str, np.ndarray] = {
-        **estimator._target_arrays(),
-        "context_indices": estimator.context_indices_,
-        "context_x": estimator._x[:n_context],
-        "context_y": estimator._y[:n_context],
-        **estimator._scaler.to_arrays(),
-    }
-    for m, member in enumerate(estimator._members):
-        arrays[f"member_{m}_columns"], arrays[f"member_{m}_codes"] = member.columns, member.codes
-        for name, tensor in (member.state or {}).items():
-            tensors[f"{m}/{name}"] = tensor.contiguous().cpu()
+    kind = _public_kind(estimator)
+    table = estimator._table
+    stored = to_stored(table)
     params = estimator.get_params(deep=False)
     seed = params["random_state"]  # a generator has no value that could be written down
     params["random_state"] = int(seed) if isinstance(seed, numbers.Integral) else None
     params["guard"] = bool(params["guard"])
-    meta = {
-        "estimator": type(estimator).__name__,
-        "params": params,
-        "columns": estimator._encoder.to_list(),
-        "n_features_in": estimator.n_features_in_,
-        "feature_names": [str(name) for name in getattr(estimator, "feature_names_in_", [])],
-        "n_members": len(estimator._members),
-        "adaptation": estimator.adaptation_.to_dict(),
-    }
+    params["backbone"] = table.backbone.name
+    params["column_kinds"] = dict(params["column_kinds"] or {})
+    meta = EstimatorMeta(
+        estimator=kind,
+        params=params,
+        n_features_in=estimator.n_features_in_,
+        feature_names=[str(name) for name in getattr(estimator, "feature_names_in_", [])],
+        table=stored.meta,
+    )
     save_adapter(
-        directory, tensors, meta, arrays=arrays, base_fingerprint=estimator._fingerprint, overwrite=overwrite
+        directory,
+        stored.tensors,
+        meta.model_dump(),
+        arrays=stored.arrays | {"context_indices": estimator.context_indices_},
+        base_fingerprint=table.backbone.fingerprint,
+        overwrite=overwrite,
     )
     return Path(directory)
+
+
+def _public_kind(estimator: TTTBase) -> Literal["TTTClassifier", "TTTRegressor"]:
+    """The public class an estimator is loaded as: its own, or the one it was derived from."""
+    from testtime.estimators.classifier import TTTClassifier
+
+    return "TTTClassifier" if isinstance(estimator, TTTClassifier) else "TTTRegressor"
 
 
 def load(directory: str | os.PathLike[str], *, device: str | None = None) -> TTTClassifier | TTTRegressor:
     """Read an estimator that was saved with ``save``.
 
-    It predicts what the saved one predicted, bit for bit on the same machine. It holds the served context only, so
-    ``predict_proba_at`` and ``predict_at`` cannot go beyond it.
+    It predicts what the saved one predicted, bit for bit on the same machine. It holds about a thousand rows, so
+    ``predict_proba_at`` and ``predict_at`` cannot go beyond them. A subclass is loaded as the public class it extends.
 
     Parameters
     ----------
@@ -75,42 +88,54 @@ def load(directory: str | os.PathLike[str], *, device: str | None = None) -> TTT
     Raises
     ------
     StoreError
-        When a file is missing, truncated or changed, was written by a newer version, or belongs to another base model.
+        When a file is missing, truncated or changed, was written by another version of the format, or belongs to
+        another base model.
     """
     from testtime.estimators.classifier import TTTClassifier
     from testtime.estimators.regressor import TTTRegressor
 
-    meta, _ = read_meta(directory)
-    kinds = {kind.__name__: kind for kind in (TTTClassifier, TTTRegressor)}
-    kind = kinds.get(meta.get("estimator", ""))
-    if kind is None:
-        raise StoreError(
-            sentence(
-                f"{os.fspath(directory)!r} holds {meta.get('estimator', 'an adapter without an estimator')!r}",
-                expected="a folder written by " + " or ".join(f"{name}.save" for name in kinds),
+    where = os.fspath(directory)
+    with open_adapter(directory) as saved:
+        if saved.format_version < 2:
+            raise StoreError(
+                sentence(
+                    f"{where!r} was saved by testtime {saved.versions.get('testtime', '0.1')}",
+                    expected="a model of testtime 0.2 or newer",
+                    why="the models of 0.1 hold one context and one guard, where this version mixes members",
+                    remedy="Fit it again with this version, or use it with: pip install 'testtime<0.2'",
+                )
             )
-        )
-    params = {**meta["params"], **({} if device is None else {"device": device})}
-    backbone = load_backbone(params["backbone"], kind._task)
-    tensors, arrays, meta = load_adapter(directory, base_fingerprint=backbone.fingerprint)
-    estimator = kind(**params)
-    estimator.n_features_in_ = meta["n_features_in"]
-    if meta["feature_names"]:
-        estimator.feature_names_in_ = np.array(meta["feature_names"], dtype=object)
-    estimator._load_target(arrays)
-    estimator.context_indices_ = arrays["context_indices"]
-    estimator.adaptation_ = Adaptation.from_dict(meta["adaptation"])
-    estimator._x, estimator._y = arrays["context_x"], arrays["context_y"]
-    estimator._encoder = ColumnEncoder.from_list(meta["columns"])
-    estimator._scaler = backbone.load_scaler(arrays)
-    estimator._fingerprint = backbone.fingerprint
-    states: list[dict[str, torch.Tensor]] = [{} for _ in range(meta["n_members"])]
-    for key, tensor in tensors.items():
-        index, _, name = key.partition("/")
-        states[int(index)][name] = torch.from_numpy(np.array(tensor))
-    estimator._members = tuple(
-        Member(arrays[f"member_{m}_columns"], arrays[f"member_{m}_codes"], state or None)
-        for m, state in enumerate(states)
+        meta = saved.record(EstimatorMeta)
+        kind = {"TTTClassifier": TTTClassifier, "TTTRegressor": TTTRegressor}[meta.estimator]
+        params = {**meta.params, "column_kinds": meta.params.get("column_kinds") or None}
+        estimator, config = _rebuilt(kind, params, where)
+        if device is not None:
+            estimator.set_params(device=device)
+            config = check_settings(estimator.get_params(deep=False))
+        try:
+            backbone = load_backbone(meta.table.backbone, kind._task)
+        except InputError as error:
+            raise StoreError(sentence(f"{where!r} cannot be loaded", why=str(error))) from error
+        saved.refuse_other_base(backbone.fingerprint)
+        arrays, tensors = saved.arrays(), saved.tensors()
+    context = arrays.pop("context_indices", np.empty(0, dtype=np.int64))
+    table = from_stored(
+        StoredTable(meta.table, arrays, tensors), backbone, config.device, config.predict_dtype
     )
-    estimator._serve(check_settings(params))
+    estimator._table = table
+    estimator._set_target(table.target)
+    estimator.context_indices_ = context
+    estimator.n_features_in_ = meta.n_features_in
+    if meta.feature_names:
+        estimator.feature_names_in_ = np.array(meta.feature_names, dtype=object)
     return estimator
+
+
+def _rebuilt(kind: Any, params: dict[str, Any], where: str) -> tuple[Any, FitConfig]:
+    """An estimator with saved arguments, and these checked."""
+    try:
+        estimator = kind(**params)
+        return estimator, check_settings(estimator.get_params(deep=False))
+    except (InputError, TypeError) as error:
+        why = f"its arguments cannot be used: {error}"
+        raise StoreError(sentence(f"{where!r} cannot be loaded", why=why, remedy="Fit it again")) from error

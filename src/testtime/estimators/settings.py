@@ -1,37 +1,22 @@
-"""Constructor arguments, checked once at ``fit`` and turned into what the engine takes."""
+"""Constructor arguments, checked once at ``fit`` and turned into what the fit takes."""
 
 from __future__ import annotations
 
 import numbers
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
-from testtime.adapt.adapters import KINDS
+from testtime.adapt.delta import KINDS
 from testtime.errors import InputError, nearest, sentence
+from testtime.table.config import OBJECTIVES, FitConfig
 
-__all__ = ["AUTO", "Settings", "check_settings"]
+__all__ = ["AUTO", "check_settings"]
 
 AUTO = "auto"
 _PRECISIONS = {"auto": None, "float32": torch.float32, "float64": torch.float64}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Checked arguments; None stands for "auto"."""
-
-    n_context: int | None
-    n_steps: int | None
-    step_size: float | None
-    adapt: str
-    rank: int
-    guard: bool
-    n_members: int
-    device: torch.device
-    predict_dtype: torch.dtype
-    time_limit: float | None
 
 
 def _integer(name: str, value: Any, least: int, *, auto: bool = False) -> int | None:
@@ -52,40 +37,40 @@ def _positive(name: str, value: Any, none: Any) -> float | None:
     return float(value)
 
 
+def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
+    if not isinstance(value, str) or value not in choices:
+        expected = "one of " + ", ".join(map(repr, choices))
+        raise InputError(
+            sentence(f"{name}={value!r}", expected=expected, remedy=nearest(str(value), choices))
+        )
+    return value
+
+
 def _device(name: Any) -> torch.device:
     if name == AUTO:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    expected = "'cpu', 'cuda', 'cuda:0', ... or 'auto'"
     try:
         device = torch.device(name)
     except (RuntimeError, TypeError) as error:
-        raise InputError(
-            sentence(f"device={name!r}", expected="'cpu', 'cuda', 'cuda:0', ... or 'auto'")
-        ) from error
+        raise InputError(sentence(f"device={name!r}", expected=expected)) from error
     if device.type not in ("cpu", "cuda"):
-        raise InputError(sentence(f"device={name!r}", expected="'cpu', 'cuda', 'cuda:0', ... or 'auto'"))
+        raise InputError(sentence(f"device={name!r}", expected=expected))
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            sentence(
-                f"device={name!r}, but PyTorch finds no CUDA device",
-                remedy="Use device='cpu' or device='auto'",
-            )
-        )
+        got = f"device={name!r}, but PyTorch finds no CUDA device"
+        raise InputError(sentence(got, remedy="Use device='cpu' or device='auto'"))
     return device
 
 
 def _check_random_state(seed: Any) -> None:
     generators = (np.random.RandomState, np.random.Generator)
-    integer = isinstance(seed, numbers.Integral) and not isinstance(seed, bool) and seed >= 0
+    integer = isinstance(seed, numbers.Integral) and not isinstance(seed, bool) and int(seed) >= 0
     if seed is not None and not integer and not isinstance(seed, generators):
-        raise InputError(
-            sentence(
-                f"random_state={seed!r}",
-                expected="a non-negative integer, None, a RandomState or a Generator",
-            )
-        )
+        expected = "a non-negative integer, None, a RandomState or a Generator"
+        raise InputError(sentence(f"random_state={seed!r}", expected=expected))
 
 
-def check_settings(params: dict[str, Any]) -> Settings:
+def check_settings(params: Mapping[str, Any]) -> FitConfig:
     """Check the constructor arguments `params` of an estimator.
 
     Raises
@@ -93,34 +78,28 @@ def check_settings(params: dict[str, Any]) -> Settings:
     InputError
         Naming the first argument that cannot be used, what was expected and what to do.
     """
-    adapt = params["adapt"]
-    if adapt != AUTO and adapt not in KINDS:
-        raise InputError(
-            sentence(
-                f"adapt={adapt!r}",
-                expected="'auto' or one of " + ", ".join(map(repr, KINDS)),
-                remedy=nearest(str(adapt), KINDS),
-            )
-        )
+    objective = _one_of("objective", params["objective"], OBJECTIVES)
+    adapt = _one_of("adapt", params["adapt"], (AUTO, *KINDS))
     guard = params["guard"]
     if not isinstance(guard, (bool, np.bool_)):
         raise InputError(sentence(f"guard={guard!r}", expected="True or False"))
-    precision = params["precision"]
-    if not isinstance(precision, str) or precision not in _PRECISIONS:
+    precision = _one_of("precision", params["precision"], tuple(_PRECISIONS))
+    kinds = params["column_kinds"]
+    if kinds is not None and not isinstance(kinds, Mapping):
         raise InputError(
-            sentence(f"precision={precision!r}", expected="one of " + ", ".join(map(repr, _PRECISIONS)))
+            sentence(f"column_kinds={kinds!r}", expected="a mapping of column names to kinds, or None")
         )
     device = _device(params["device"])
     _check_random_state(params["random_state"])
-    _integer(
-        "verbose", int(params["verbose"]) if isinstance(params["verbose"], bool) else params["verbose"], 0
-    )
+    verbose = params["verbose"]
+    _integer("verbose", int(verbose) if isinstance(verbose, bool) else verbose, 0)
     default_dtype = torch.float64 if device.type == "cpu" else torch.float32
-    return Settings(
+    return FitConfig(
+        objective=objective,
         n_context=_integer("n_context", params["n_context"], 1, auto=True),
         n_steps=_integer("n_steps", params["n_steps"], 0, auto=True),
         step_size=_positive("step_size", params["step_size"], AUTO),
-        adapt="encoders" if adapt == AUTO else adapt,
+        adapt=None if adapt == AUTO else adapt,
         rank=_integer("rank", params["rank"], 1) or 1,
         guard=bool(guard),
         n_members=_integer("n_members", params["n_members"], 1) or 1,

@@ -1,12 +1,17 @@
 """Bytes on disk: a saved adapter is whole, unchanged and for this base model, or it is refused."""
 
-from testtime.store.adapter import (
-    add_document,
-    load_adapter,
-    read_document,
-    read_meta,
-    refuse_existing,
-    save_adapter,
-)
+from testtime.store.forms import Form
+from testtime.store.reading import SavedAdapter, open_adapter
+from testtime.store.records import Record
+from testtime.store.writing import add_document, add_page, refuse_existing, save_adapter
 
-__all__ = ["add_document", "load_adapter", "read_document", "read_meta", "refuse_existing", "save_adapter"]
+__all__ = [
+    "Form",
+    "Record",
+    "SavedAdapter",
+    "add_document",
+    "add_page",
+    "open_adapter",
+    "refuse_existing",
+    "save_adapter",
+]

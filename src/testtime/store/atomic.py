@@ -1,32 +1,22 @@
 """Write files and folders so that they are whole or not there; one rename is the step that counts.
 
 Payload names carry a piece of their hash, so a new version of an adapter never touches the bytes of the old
-one. A process killed before the rename leaves the old adapter, one killed after it leaves the new one. What it had
-staged stays behind under a hidden name, which says who wrote it; the next save into the same folder removes it.
+one. A process killed before the rename leaves the old adapter, one killed after it leaves the new one.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import platform
-import re
-import secrets
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from functools import cache
+import stat
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from testtime.errors import StoreError, sentence
+from testtime.store.leftovers import beside, sweep
+from testtime.store.places import existing_file, storing
 
 __all__ = ["replace_file", "write_folder", "write_into_folder"]
-
-ABANDONED_AFTER = 24 * 3600.0
-"""Seconds without a write after which a temporary file of another machine belongs to nobody."""
-
-_STAGED = re.compile(r"\..+\.(?P<machine>[0-9a-f]{8})-(?P<process>[0-9]+)-[0-9a-f]{12}\.tmp", re.DOTALL)
 
 
 def _commit(source: Path, target: Path) -> None:
@@ -37,21 +27,29 @@ def _commit(source: Path, target: Path) -> None:
 def replace_file(target: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `target` and rename it.
 
+    A new file gets the mode that the umask asks for; a file that is replaced keeps its mode and its owner.
+
     Raises
     ------
     StoreError
-        If the file system refuses; an older `target` is left as it was.
+        If something other than a plain file is at `target`, or the file system refuses; an older `target` is left
+        as it was.
     """
-    staged = _beside(target)
-    with _storing(target):
+    staged = beside(target)
+    with storing(target):
+        old = existing_file(target)
         try:
+            # Made here, so that no mode is up to the writer: what replaces a private file is never readable.
+            os.close(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if old is None else 0o600))
             write(staged)
             with open(staged, "rb+") as stream:
                 os.fsync(stream.fileno())
+            if old is not None:
+                _like(staged, old)
             _commit(staged, target)
         finally:
             staged.unlink(missing_ok=True)  # there only if the rename did not happen
-    _sweep(target.parent)
+    sweep(target.parent)
 
 
 def write_folder(target: Path, contents: Mapping[str, bytes]) -> None:
@@ -60,12 +58,12 @@ def write_folder(target: Path, contents: Mapping[str, bytes]) -> None:
     Raises
     ------
     StoreError
-        If the file system refuses.
+        If the file system refuses, or something is at `target`.
     """
-    staged = _beside(target)
+    staged = beside(target)
     missing = [folder for folder in (target.parent, *target.parent.parents) if not folder.exists()]
     done = False
-    with _storing(target):
+    with storing(target):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             staged.mkdir()
@@ -81,105 +79,87 @@ def write_folder(target: Path, contents: Mapping[str, bytes]) -> None:
                 for folder in missing:
                     with suppress(OSError):  # not empty, or never made
                         folder.rmdir()
-    _sweep(target.parent)
+    sweep(target.parent)
 
 
 def write_into_folder(
-    target: Path, contents: Mapping[str, bytes], *, last: str, stale: Callable[[str], bool]
+    target: Path,
+    contents: Mapping[str, bytes],
+    *,
+    last: str,
+    after: Collection[str] = (),
+    stale: Collection[str] = (),
 ) -> None:
-    """Add files to a folder; the one called `last` makes the others count and is put in place last.
+    """Add files to a folder; the one called `last` makes the others count. The caller holds the folder's lock.
 
     Parameters
     ----------
     target
         Folder that exists.
     contents
-        Name and bytes of each file, `last` among them. The other names must be new or have the same bytes.
+        Name and bytes of each file, `last` among them. Names that are neither `last` nor in `after` must be new or
+        have the same bytes.
     last
-        The file that refers to the others.
+        The file that refers to the others. New files get the mode of the one it replaces.
+    after
+        Names that are put in place after `last`. What has such a name is removed before, so that whoever is killed
+        leaves a missing file and never one that `last` describes wrongly.
     stale
-        Says of a file that was there before whether it may be deleted once `last` is in place.
+        Files to remove once `last` is in place.
 
     Raises
     ------
     StoreError
-        If the file system refuses; the folder is then as it was.
+        If the file system refuses before `last` is in place; the folder is then as it was, without the files that
+        `after` names.
     """
-    staged = {name: _beside(target / name) for name in contents}
+    staged = {name: beside(target / name) for name in contents}
+    first = set(contents) - {last, *after}
     before = {path.name for path in target.iterdir()}
     done = False
-    with _storing(target):
+    with storing(target):
+        old = existing_file(target / last)
         try:
             for name, data in contents.items():
-                _write_file(staged[name], data)
-            for name in set(contents) - {last}:
+                _write_file(staged[name], data, None if old is None else stat.S_IMODE(old.st_mode))
+            for name in first:
                 os.replace(staged[name], target / name)
             _sync_folder(target)
+            for name in after:
+                (target / name).unlink(missing_ok=True)
             _commit(staged[last], target / last)
             done = True
+            for name in after:
+                os.replace(staged[name], target / name)
             _sync_folder(target)
         finally:
-            added = () if done else set(contents) - {last} - before
+            added = () if done else first - before
             for path in [*staged.values(), *(target / name for name in added)]:
                 path.unlink(missing_ok=True)
-    for name in filter(stale, before):
+    for name in stale:
         with suppress(OSError):  # an old file that stays harms nothing: no manifest names it
             (target / name).unlink()
-    _sweep(target)
+    sweep(target)
 
 
-def _beside(target: Path) -> Path:
-    """Return a name for a temporary file or folder on the same file system; it names its writer for :func:`_sweep`."""
-    return target.with_name(f".{target.name}.{_machine()}-{os.getpid()}-{secrets.token_hex(6)}.tmp")
-
-
-@cache
-def _machine() -> str:
-    """Return eight hex digits for the space in which a process number means one process: host, boot, container."""
-    known = [platform.node()]
-    with suppress(OSError):
-        known.append(Path("/proc/sys/kernel/random/boot_id").read_text())
-        known.append(os.readlink("/proc/self/ns/pid"))
-    return hashlib.sha256("\n".join(known).encode()).hexdigest()[:8]
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what killed writers left in `folder`; a save has succeeded, so failing at this is no error."""
-    with suppress(OSError), os.scandir(folder) as entries:
-        staged = [(entry, name) for entry in entries if (name := _STAGED.fullmatch(entry.name))]
-        for entry, name in staged:
-            with suppress(OSError):  # another save may have removed it meanwhile
-                if not _abandoned(entry, name["machine"], int(name["process"])):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    shutil.rmtree(entry.path)
-                else:
-                    os.unlink(entry.path)
-
-
-def _abandoned(entry: os.DirEntry[str], machine: str, process: int) -> bool:
-    """Whether the writer is known to be dead, or is out of sight and has written nothing for a day."""
-    if machine == _machine() and os.name == "posix":
-        return not _alive(process)
-    last_write = entry.stat(follow_symlinks=False).st_mtime
-    return time.time() - last_write > ABANDONED_AFTER
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)  # asks only; no signal is sent
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):  # it belongs to somebody else, or the number is none
-        return True
-    return True
-
-
-def _write_file(path: Path, data: bytes) -> None:
-    with open(path, "xb") as stream:
+def _write_file(path: Path, data: bytes, mode: int | None = None) -> None:
+    """Write a new file and flush it; the mode is what the umask asks for unless one is given."""
+    with open(
+        path, "xb", opener=lambda name, flags: os.open(name, flags, 0o666 if mode is None else 0o600)
+    ) as stream:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
+    if mode is not None:
+        os.chmod(path, mode)
+
+
+def _like(path: Path, old: os.stat_result) -> None:
+    """Give a file the owner, where that is allowed, and the mode of the one it replaces."""
+    if hasattr(os, "chown"):
+        with suppress(OSError):
+            os.chown(path, old.st_uid, old.st_gid)
+    os.chmod(path, stat.S_IMODE(old.st_mode))
 
 
 def _sync_folder(folder: Path) -> None:
@@ -191,19 +171,3 @@ def _sync_folder(folder: Path) -> None:
                 os.fsync(handle)
             finally:
                 os.close(handle)
-
-
-@contextmanager
-def _storing(target: Path) -> Iterator[None]:
-    """Turn an error of the file system into a sentence."""
-    try:
-        yield
-    except StoreError:
-        raise
-    except OSError as error:
-        raise StoreError(
-            sentence(
-                f"{str(target)!r} could not be written: {error.strerror or error}",
-                remedy="Free some space or choose another place; nothing was left behind",
-            )
-        ) from error

@@ -2,7 +2,8 @@
 
 A manifest is canonical JSON and holds the hash of its own remainder. It is accepted only if writing what
 was read gives the same bytes again: a flipped bit is noticed even where JSON reads the same value (``1e5``
-and ``1E5``).
+and ``1E5``). A right hash says that nothing was damaged, not that nobody meant harm: every field is then checked
+against the types and bounds below.
 """
 
 from __future__ import annotations
@@ -11,18 +12,38 @@ import hashlib
 import json
 import re
 import sys
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
 
 from testtime.errors import StoreError, sentence
+from testtime.store.records import Record, checked, damaged
+from testtime.store.values import EncodedArray, check_encoded
 
-__all__ = ["FORMAT_VERSION", "FileEntry", "Manifest", "installed_versions", "is_payload_name", "sha256_hex"]
+__all__ = [
+    "FORMAT",
+    "FORMAT_VERSION",
+    "MANIFEST",
+    "MAX_FILE_BYTES",
+    "MAX_MANIFEST_BYTES",
+    "FileEntry",
+    "Manifest",
+    "installed_versions",
+    "sha256_hex",
+]
 
-FORMAT = "testtime adapter"
-FORMAT_VERSION = 1
-_FILE_NAME = re.compile(r"[a-z][a-z_]{0,40}-[0-9a-f]{16}\.(safetensors|json)")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+MANIFEST = "manifest.json"
+FORMAT: Literal["testtime adapter"] = "testtime adapter"
+FORMAT_VERSION = 2
+"""What is written. 1 is read too: it knew no pages."""
+
+MAX_MANIFEST_BYTES = 64 * 2**20
+MAX_FILE_BYTES = 4 * 2**30
+_MAX_FILES = 1000
+
+_ROLE = re.compile(r"[a-z][a-z_]{0,39}")
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 def sha256_hex(data: bytes) -> str:
@@ -30,13 +51,13 @@ def sha256_hex(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def is_payload_name(name: str) -> bool:
-    """Say whether `name` is a file name that a save could have made, and so no path.
+def is_role(name: object) -> bool:
+    """Say whether a file of an adapter can have this role: 1 to 40 lower-case letters and underscores.
 
-    >>> is_payload_name("tensors-0123456789abcdef.safetensors"), is_payload_name("../tensors.safetensors")
+    >>> is_role("evaluation"), is_role("../x")
     (True, False)
     """
-    return _FILE_NAME.fullmatch(name) is not None
+    return isinstance(name, str) and _ROLE.fullmatch(name) is not None
 
 
 def installed_versions() -> dict[str, str]:
@@ -50,31 +71,48 @@ def installed_versions() -> dict[str, str]:
     return found
 
 
-@dataclass(frozen=True)
-class FileEntry:
+class FileEntry(Record):
     """One file of an adapter.
 
     Attributes
     ----------
     name
-        File name inside the folder: a role, a piece of the hash, an ending; never a path.
+        File name inside the folder, which follows from the role, the ending and the hash; never a path.
     size
         Length in bytes.
     sha256
         Hash of its bytes.
     """
 
-    name: str
-    size: int
-    sha256: str
+    name: Annotated[str, Field(max_length=80)]
+    size: Annotated[int, Field(ge=0, le=MAX_FILE_BYTES)]
+    sha256: Hash
+
+    @classmethod
+    def of(cls, role: str, data: bytes, ending: Literal["safetensors", "json", "html"]) -> FileEntry:
+        """Return the entry for bytes; a page keeps one name, so that a person finds it."""
+        digest = sha256_hex(data)
+        name = f"{role}.html" if ending == "html" else f"{role}-{digest[:16]}.{ending}"
+        return cls(name=name, size=len(data), sha256=digest)
+
+    @property
+    def is_page(self) -> bool:
+        """Whether this is a page for a person, under a name that does not change with its content."""
+        return self.name.endswith(".html")
+
+    def fits(self, role: str) -> bool:
+        """Say whether :meth:`of` would give this name."""
+        payload = f"{role}-{self.sha256[:16]}"
+        return self.name in (f"{role}.html", f"{payload}.safetensors", f"{payload}.json")
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(Record):
     """What a saved adapter consists of.
 
     Attributes
     ----------
+    format, format_version
+        What this is, and which version of it.
     base_fingerprint
         SHA-256 of the base model's weights, which the adapter fits and which are not saved with it.
     versions
@@ -87,27 +125,55 @@ class Manifest:
         Role of each file and its entry.
     """
 
-    base_fingerprint: str
-    versions: dict[str, str]
+    format: Literal["testtime adapter"]
+    format_version: Annotated[int, Field(ge=1, le=FORMAT_VERSION)]
+    base_fingerprint: Hash
+    versions: Annotated[
+        dict[Annotated[str, Field(max_length=80)], Annotated[str, Field(max_length=80)]],
+        Field(max_length=100),
+    ]
     meta: dict[str, Any]
-    labels: dict[str, Any]
-    files: dict[str, FileEntry]
+    labels: Annotated[dict[str, EncodedArray], Field(max_length=10_000)]
+    files: Annotated[dict[str, FileEntry], Field(max_length=_MAX_FILES)]
+
+    @field_validator("meta")
+    @classmethod
+    def _check_meta(cls, meta: dict[str, Any]) -> dict[str, Any]:
+        check_encoded(meta)
+        return meta
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Manifest:
+        for role, entry in self.files.items():
+            if not is_role(role) or not entry.fits(role) or (entry.is_page and self.format_version == 1):
+                raise ValueError(
+                    f"it names the file {entry.name!r} as {role!r}, and an adapter may only refer to files in its own "
+                    "folder, under names such as 'tensors-0123456789abcdef.safetensors'"
+                )
+        for role in ("tensors", "arrays"):
+            if not self.files.get(role, _NOTHING).name.endswith(".safetensors"):
+                raise ValueError(f"it names no file of {role}")
+        return self
 
     def to_bytes(self) -> bytes:
-        """Return the canonical JSON, with the hash of the remainder in it."""
-        body = {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "base_fingerprint": self.base_fingerprint,
-            "versions": self.versions,
-            "meta": self.meta,
-            "labels": self.labels,
-            "files": {
-                role: {"name": entry.name, "size": entry.size, "sha256": entry.sha256}
-                for role, entry in self.files.items()
-            },
-        }
-        return _canonical(body | {"sha256": sha256_hex(_canonical(body))})
+        """Return the canonical JSON, with the hash of the remainder in it.
+
+        Raises
+        ------
+        StoreError
+            If it would be longer than what is read back.
+        """
+        body = self.model_dump()
+        data = _canonical(body | {"sha256": sha256_hex(_canonical(body))})
+        if len(data) > MAX_MANIFEST_BYTES:
+            raise StoreError(
+                sentence(
+                    f"a manifest of {len(data):,} bytes cannot be saved",
+                    expected=f"at most {MAX_MANIFEST_BYTES:,}",
+                    remedy="Leave out columns with very many levels, or save large arrays as numbers",
+                )
+            )
+        return data
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str) -> Manifest:
@@ -123,69 +189,38 @@ class Manifest:
         Raises
         ------
         StoreError
-            If the bytes are damaged, of a newer format, or name a file outside of the folder.
+            If the bytes are damaged, of a newer format, or a field is not what it may be.
         """
         try:
             content = json.loads(data.decode("utf-8"))
         except (ValueError, RecursionError) as error:
-            raise _damaged(where, "it is not JSON") from error
+            raise damaged(where, "it is not JSON") from error
         if not isinstance(content, dict) or content.get("format") != FORMAT:
-            raise _damaged(where, f"it does not say it is a {FORMAT}")
+            raise damaged(where, "it is not the manifest of an adapter")
         found = content.get("format_version")
-        if isinstance(found, int) and not isinstance(found, bool) and found > FORMAT_VERSION:
+        if type(found) is int and found > FORMAT_VERSION:
             raise StoreError(
                 sentence(
-                    f"{where} has format version {found}",
+                    f"{where} has format version {str(found)[:20]}",
                     expected=f"at most {FORMAT_VERSION}",
                     why="it was written by a newer testtime",
                     remedy="Upgrade with: pip install --upgrade testtime",
                 )
             )
         stated = content.pop("sha256", None)
-        if found != FORMAT_VERSION or stated != sha256_hex(_canonical(content)):
-            raise _damaged(where, "its content does not have the hash it states")
-        if _canonical(content | {"sha256": stated}) != data:
-            raise _damaged(where, "its bytes are not those that were written")
-        return cls._checked(content, where)
-
-    @classmethod
-    def _checked(cls, content: dict[str, Any], where: str) -> Manifest:
-        """Build the manifest from content whose hash is right; a hand-made one can still be wrong."""
         try:
-            files = {
-                role: FileEntry(str(entry["name"]), int(entry["size"]), str(entry["sha256"]))
-                for role, entry in content["files"].items()
-            }
-            manifest = cls(
-                base_fingerprint=str(content["base_fingerprint"]),
-                versions=dict(content["versions"]),
-                meta=dict(content["meta"]),
-                labels=dict(content["labels"]),
-                files=files,
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise _damaged(where, "a field is missing or of the wrong type") from error
-        for entry in files.values():
-            if not is_payload_name(entry.name):
-                raise StoreError(
-                    sentence(
-                        f"{where} names the file {entry.name!r}",
-                        expected="a plain name such as 'tensors-0123456789abcdef.safetensors'",
-                        why="an adapter may only refer to files in its own folder",
-                        remedy="Do not use this adapter, or fit it again",
-                    )
-                )
-            if entry.size < 0 or not _SHA256.fullmatch(entry.sha256):
-                raise _damaged(where, f"size or hash of {entry.name} is not one")
-        return manifest
+            if stated != sha256_hex(_canonical(content)):
+                raise damaged(where, "its content does not have the hash it states")
+            if _canonical(content | {"sha256": stated}) != data:
+                raise damaged(where, "its bytes are not those that were written")
+        except (ValueError, RecursionError) as error:  # 1e999 was read as infinity; lists in lists in lists
+            raise damaged(where, "it holds what no manifest holds") from error
+        return checked(cls, content, where)
+
+
+_NOTHING = FileEntry(name="", size=0, sha256="0" * 64)
 
 
 def _canonical(content: dict[str, Any]) -> bytes:
     text = json.dumps(content, indent=1, ensure_ascii=True, allow_nan=False)
     return (text + "\n").encode("ascii")
-
-
-def _damaged(where: str, why: str) -> StoreError:
-    return StoreError(
-        sentence(f"{where} is damaged", why=why, remedy="Copy the adapter again, or fit it again")
-    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -12,11 +13,57 @@ from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from testtime.adapt.task import Classes, Numbers, Task
 from testtime.backbones.scaling import TargetScaler
 from testtime.errors import InputError, sentence
-from testtime.estimators.columns import DataWarning
+from testtime.table.columns import DataWarning
 
-__all__ = ["class_target", "numeric_target", "one_line"]
+__all__ = ["ClassTarget", "NumericTarget", "Target", "class_target", "numeric_target", "one_line"]
+
+
+class Target(Protocol):
+    """What is predicted, in the user's terms."""
+
+    @property
+    def task(self) -> Task:
+        """What the engine predicts and how it is scored."""
+        ...
+
+    def inverse(self, answer: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Turn answers ``(q, A)`` into the user's unit."""
+        ...
+
+
+@dataclass(frozen=True)
+class ClassTarget:
+    """Class labels, sorted; answers are probabilities in their order."""
+
+    classes: NDArray[Any]
+
+    @property
+    def task(self) -> Classes:
+        """Classification."""
+        return Classes(len(self.classes))
+
+    def inverse(self, answer: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return probabilities as they are."""
+        return answer
+
+
+@dataclass(frozen=True)
+class NumericTarget:
+    """Numbers and the scale they are brought to; answers are quantiles."""
+
+    scaler: TargetScaler
+
+    @property
+    def task(self) -> Numbers:
+        """Regression."""
+        return Numbers()
+
+    def inverse(self, answer: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return quantiles in the unit of the target."""
+        return self.scaler.inverse(answer)
 
 
 def one_line(error: Exception, most: int = 300) -> str:
@@ -25,8 +72,8 @@ def one_line(error: Exception, most: int = 300) -> str:
     return text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 2 :]}"
 
 
-def class_target(y: Any, n_rows: int, max_classes: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return the class labels, sorted, and the code of each row.
+def class_target(y: Any, n_rows: int, max_classes: int) -> tuple[ClassTarget, NDArray[np.int64]]:
+    """Return the class labels and the code of each row.
 
     Parameters
     ----------
@@ -85,10 +132,10 @@ def class_target(y: Any, n_rows: int, max_classes: int) -> tuple[NDArray[Any], N
             DataWarning,
             stacklevel=5,
         )
-    return classes, codes.astype(np.int64)
+    return ClassTarget(classes), codes.astype(np.int64)
 
 
-def numeric_target(y: Any, n_rows: int) -> tuple[TargetScaler, NDArray[np.float64]]:
+def numeric_target(y: Any, n_rows: int) -> tuple[NumericTarget, NDArray[np.float64]]:
     """Return the scaling of a numeric target and its standardised values.
 
     Parameters
@@ -142,7 +189,7 @@ def numeric_target(y: Any, n_rows: int) -> tuple[TargetScaler, NDArray[np.float6
                 remedy="Divide it by a constant",
             )
         )
-    return scaler, scaler.transform(values)
+    return NumericTarget(scaler), scaler.transform(values)
 
 
 def _vector(y: Any, n_rows: int, estimator: str, one: str, kind: str) -> NDArray[Any]:

@@ -1,0 +1,65 @@
+"""Independent pieces of work side by side in threads, with the same results as one after the other.
+
+A piece runs on one thread of its own, and torch uses one thread within it, whatever the caller's settings are: sums are
+then taken in the same order on every machine, and the caller's grad mode, inference mode and autocast do not matter,
+since all three belong to a thread.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import TypeVar
+
+import torch
+
+from testtime.adapt.budget import Budget
+
+__all__ = ["available_cores", "side_by_side"]
+
+_Done = TypeVar("_Done")
+
+
+def available_cores() -> int:
+    """Number of cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def side_by_side(
+    pieces: Sequence[Callable[[], _Done]], *, workers: int | None = None, budget: Budget | None = None
+) -> list[_Done]:
+    """Run the pieces and return what they return, in their order.
+
+    Parameters
+    ----------
+    pieces
+        Functions without arguments that share nothing they write.
+    workers
+        Threads; None takes one for each core.
+    budget
+        Stopped when a piece raises or the caller is interrupted, so that the others end soon.
+
+    Raises
+    ------
+    BaseException
+        What the first failing piece raised, after the others have ended.
+    """
+    if not pieces:
+        return []
+    workers = min(len(pieces), workers or available_cores())
+    before = torch.get_num_threads()
+    pool = ThreadPoolExecutor(
+        workers, thread_name_prefix="testtime", initializer=torch.set_num_threads, initargs=(1,)
+    )
+    futures = [pool.submit(piece) for piece in pieces]
+    try:
+        wait(futures, return_when=FIRST_EXCEPTION)
+        return [future.result() for future in futures]
+    except BaseException:
+        if budget is not None:
+            budget.stop()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        torch.set_num_threads(before)  # the setting is the process's on some builds

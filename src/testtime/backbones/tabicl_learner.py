@@ -1,0 +1,104 @@
+"""A ``TabICL`` module as the adapt engine sees it, as a classifier and as a regressor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from testtime.adapt.learner import Rows, Weights, call_with
+from testtime.adapt.losses import pinball
+from testtime.backbones.tabicl_forward import ICL_STAGE, TabICLRead, predict_tabicl, read_tabicl
+
+__all__ = ["TabICLClassifierLearner", "TabICLRegressorLearner"]
+
+TARGET_CLIP = 20.0
+"""The regressor was pretrained on targets within so many standard deviations of the context's mean."""
+
+_CONSTANT = 1e-6  # standard deviations of the table's target; a context that varies less is taken as constant
+
+
+class _TabICLParts:
+    """The module and the names of its parts.
+
+    The module's weights are marked as not requiring gradients: PyTorch chooses kernels by that mark even where no
+    gradient is taken, and the frozen model must give the same bits with and without a delta at zero.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self._names = [name for name, _ in module.named_parameters() if not name.endswith("rope.freqs")]
+        self.module = module.requires_grad_(False)
+
+    def parts(self) -> Mapping[str, Sequence[str]]:
+        """Column and row stages are "encoders", the decoder is "head"; "all" leaves out the fixed frequencies."""
+        return {
+            "all": self._names,
+            "encoders": [name for name in self._names if not name.startswith(ICL_STAGE)],
+            "head": [name for name in self._names if name.startswith(f"{ICL_STAGE}.decoder")],
+        }
+
+
+class TabICLClassifierLearner(_TabICLParts):
+    """A classifier on one table with `n_classes` classes."""
+
+    def __init__(self, module: nn.Module, n_classes: int) -> None:
+        super().__init__(module)
+        self.n_classes = n_classes
+
+    def read(self, weights: Weights, context: Rows) -> TabICLRead:
+        """Read labelled rows."""
+        return call_with(self.module, weights, read_tabicl, context.x[None], context.y[None])
+
+    def predict(self, weights: Weights, read: TabICLRead, x: Tensor) -> Tensor:
+        """Logits of the table's classes, ``(q, n_classes)``."""
+        return call_with(self.module, weights, predict_tabicl, read, x[None])[0, :, : self.n_classes]
+
+    def loss(self, output: Tensor, y: Tensor) -> Tensor:
+        """Log loss per row in nats."""
+        return F.cross_entropy(output, y, reduction="none")
+
+    def answer(self, output: Tensor) -> Tensor:
+        """Probabilities of the classes."""
+        return torch.softmax(output, dim=-1)
+
+
+@dataclass(frozen=True)
+class _NumericRead:
+    """What remains of a context with numeric targets: the model's own, and the context's location and scale."""
+
+    read: TabICLRead
+    mean: Tensor
+    scale: Tensor
+
+
+class TabICLRegressorLearner(_TabICLParts):
+    """A regressor that answers with quantiles of the target at equally spaced levels."""
+
+    def read(self, weights: Weights, context: Rows) -> _NumericRead:
+        """Read labelled rows; their targets are brought to mean 0 and standard deviation 1, as in pretraining."""
+        mean, scale = context.y.mean(), context.y.std(correction=0)
+        # A constant context says nothing about the spread; the table's is what there is.
+        scale = torch.where(scale > _CONSTANT, scale, torch.ones_like(scale))
+        target = ((context.y - mean) / scale).clamp(-TARGET_CLIP, TARGET_CLIP)
+        read = call_with(self.module, weights, read_tabicl, context.x[None], target[None])
+        return _NumericRead(read, mean, scale)
+
+    def predict(self, weights: Weights, read: _NumericRead, x: Tensor) -> Tensor:
+        """Quantiles at the levels ``k / (K + 1)``, ``(q, K)``, in the units of the context's targets; may cross."""
+        quantiles = call_with(self.module, weights, predict_tabicl, read.read, x[None])
+        return read.mean + read.scale * quantiles[0]
+
+    def loss(self, output: Tensor, y: Tensor) -> Tensor:
+        """Continuous ranked probability score per row: twice the pinball loss, averaged over the levels."""
+        return 2.0 * pinball(output, y)
+
+    def answer(self, output: Tensor) -> Tensor:
+        """The quantiles in order.
+
+        Quantiles are predicted one by one and may cross; sorted, they are the quantile function of a distribution
+        whose pinball loss is never higher (Chernozhukov, Fernandez-Val and Galichon, 2010, Econometrica 78).
+        """
+        return output.sort(dim=-1).values

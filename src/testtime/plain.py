@@ -1,0 +1,51 @@
+"""Values as strict JSON for people and scripts; the one place that says what becomes of numbers JSON has no word for.
+
+NaN becomes null and an infinity the text ``"inf"`` or ``"-inf"``. This is one-way: what is read back exactly, in
+saved adapters, is written by :mod:`testtime.store.values`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+__all__ = ["json_text", "plain"]
+
+
+def plain(value: Any) -> Any:
+    """Turn a value into what strict JSON holds: NumPy becomes Python, a result its fields, an enum its name.
+
+    >>> plain({"loss": float("inf"), 3: (float("nan"), 0.5)})
+    {'loss': 'inf', '3': [None, 0.5]}
+    """
+    if isinstance(value, Enum):  # before str: some are both
+        return value.name
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None if math.isnan(value) else str(float(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    for method in ("to_dict", "tolist"):  # results; NumPy scalars and arrays, without importing NumPy
+        if hasattr(value, method):
+            return plain(getattr(value, method)())
+    return value
+
+
+def json_text(value: Any, *, indent: int | None = 2, ascii_only: bool = True) -> str:
+    """Return :func:`plain` of a value as strict JSON.
+
+    Raises
+    ------
+    TypeError
+        If something in it is neither a number, text, boolean, None, list, mapping, array or result.
+
+    >>> json_text([float("inf"), float("nan")], indent=None)
+    '["inf", null]'
+    """
+    return json.dumps(plain(value), indent=indent, ensure_ascii=ascii_only, allow_nan=False)

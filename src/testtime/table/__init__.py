@@ -1,0 +1,1 @@
+"""Everything about one table: reading it, understanding its columns, fitting it, serving it."""

@@ -1,0 +1,187 @@
+"""A fitted table: everything that prediction needs, without scikit-learn, and nothing that training needed only."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from testtime.adapt.delta import Delta, DeltaSpec
+from testtime.adapt.learner import FROZEN, Learner, Weights, predict_rows
+from testtime.adapt.parallel import side_by_side
+from testtime.adapt.task import Task
+from testtime.backbones.base import Backbone, Encoded, View
+from testtime.errors import InputError, sentence
+from testtime.results import Adaptation
+from testtime.table.encoding import TableEncoding
+from testtime.table.target import Target
+
+__all__ = ["AdaptedTable", "Member"]
+
+_ROWS_AT_ONCE = 8_192
+_CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Member:
+    """One model whose answers are mixed.
+
+    Attributes
+    ----------
+    view
+        Index of the view it sees the table in.
+    state
+        Its delta; None for the frozen model.
+    weight
+        Its share of the answer.
+    """
+
+    view: int
+    state: dict[str, torch.Tensor] | None
+    weight: float
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A member that has read its context: with it, rows can be predicted; it cannot be used with another one."""
+
+    view: View
+    weights: Weights
+    read: Any
+    weight: float
+
+
+@dataclass(frozen=True)
+class AdaptedTable:
+    """A table a model was adapted to.
+
+    Attributes
+    ----------
+    backbone, task
+        The pretrained model, and what is predicted.
+    encoding, target
+        How rows and the target become numbers.
+    x, y
+        Encoded rows ``(M, D)`` and targets ``(M,)``; contexts are taken from the front. The first rows, as many as the
+        backbone's views were made from, are what views are rebuilt from.
+    views
+        Of the backbone; a function of those rows and of the views' seed.
+    view_seed, n_reference
+        What the views were drawn with, and the number of rows they were made from.
+    members
+        What is mixed: weights sum to one.
+    spec
+        What the members' deltas change.
+    record
+        What was done and why; its ``n_context`` rows are served.
+    names, kinds, n_levels
+        Of the encoded columns, as in :class:`testtime.backbones.base.Encoded`.
+    device, dtype
+        Where predictions are computed.
+    """
+
+    backbone: Backbone
+    task: Task
+    encoding: TableEncoding
+    target: Target
+    x: NDArray[np.float64]
+    y: NDArray
+    views: tuple[View, ...]
+    view_seed: int
+    n_reference: int
+    members: tuple[Member, ...]
+    spec: DeltaSpec
+    record: Adaptation
+    names: tuple[str, ...]
+    kinds: tuple[str, ...]
+    n_levels: tuple[int, ...]
+    device: torch.device = _CPU
+    dtype: torch.dtype = torch.float32
+    _served: list[_Reading] = field(default_factory=list, init=False, repr=False, compare=False)
+    _lock: Any = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
+
+    @property
+    def described(self) -> Encoded:
+        """The encoded rows with the names and kinds of their columns."""
+        return Encoded(self.x, self.names, self.kinds, self.n_levels)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key not in ("_served", "_lock")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _served=[], _lock=threading.Lock())  # what was read is read again
+
+    def predict(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """Answers ``(q, A)`` for new rows: probabilities in the order of classes, or quantiles in the target's unit.
+
+        The context is read once, at the first call, and kept.
+        """
+        with self._lock:
+            if not self._served:
+                self._served.extend(self._read(self.members, self._context(self.record.n_context)))
+            readings = tuple(self._served)
+        return self._answers(readings, frame)
+
+    def predict_at(self, frame: pd.DataFrame, n_context: int, *, adapted: bool = True) -> NDArray[np.float64]:
+        """Answers with another context length, or of the frozen model alone, for learning curves.
+
+        Raises
+        ------
+        InputError
+            When that many context rows are not there.
+        """
+        members = self.members if adapted else self._frozen_members()
+        readings = self._read(members, self._context(n_context))
+        return self._answers(readings, frame)
+
+    def _context(self, n_context: int) -> tuple[NDArray[np.float64], NDArray]:
+        least = max(1, self.task.n_classes)
+        if not least <= n_context <= len(self.y):
+            raise InputError(
+                sentence(
+                    f"n_context={n_context}",
+                    expected=f"{least} to {len(self.y)}, the rows that are at hand",
+                )
+            )
+        return self.x[:n_context], self.y[:n_context]
+
+    def _frozen_members(self) -> tuple[Member, ...]:
+        n_views = self.record.n_views
+        return tuple(Member(view, None, 1.0 / n_views) for view in range(n_views))
+
+    def _learner(self) -> Learner:
+        return self.backbone.learner(self.task, self.device, self.dtype)
+
+    def _read(
+        self, members: Sequence[Member], context: tuple[NDArray[np.float64], NDArray]
+    ) -> list[_Reading]:
+        def read(member: Member) -> _Reading:
+            learner, view = self._learner(), self.views[member.view]
+            weights = FROZEN if member.state is None else Delta(learner, self.spec).weights(member.state)
+            rows = view.rows(*context, next(learner.module.parameters()))
+            with torch.no_grad():
+                return _Reading(view, weights, learner.read(weights, rows), member.weight)
+
+        return side_by_side([lambda member=member: read(member) for member in members])
+
+    def _answers(self, readings: Sequence[_Reading], frame: pd.DataFrame) -> NDArray[np.float64]:
+        """Answers in the target's unit, some thousand rows at a time, so that memory does not grow with the rows."""
+        x = self.encoding.transform(frame)
+        pieces = [self._mixed(readings, x[i : i + _ROWS_AT_ONCE]) for i in range(0, len(x), _ROWS_AT_ONCE)]
+        return self.target.inverse(np.concatenate(pieces))
+
+    def _mixed(self, readings: Sequence[_Reading], x: NDArray[np.float64]) -> NDArray[np.float64]:
+        def answers(reading: _Reading) -> NDArray[np.float64]:
+            learner = self._learner()
+            features = reading.view.features(x, next(learner.module.parameters()))
+            with torch.no_grad():
+                output = learner.answer(predict_rows(learner, reading.weights, reading.read, features))
+            return reading.weight * reading.view.answer(output.double().cpu().numpy())
+
+        return np.sum(side_by_side([lambda one=one: answers(one) for one in readings]), axis=0)

@@ -1,0 +1,197 @@
+"""``fit_table``: a frame and a target in, an adapted table out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from testtime.adapt.budget import Budget
+from testtime.adapt.delta import DeltaSpec, delta_bytes
+from testtime.adapt.episodes import stratified_order
+from testtime.adapt.task import Task
+from testtime.backbones.base import Backbone
+from testtime.errors import InputError, sentence
+from testtime.results import Adaptation, Part
+from testtime.table.adapted import AdaptedTable, Member
+from testtime.table.columns import TableColumns
+from testtime.table.config import FitConfig
+from testtime.table.encoding import TableEncoding, with_statistics
+from testtime.table.fit import Chosen, EncodedRows, choose
+from testtime.table.levels import LevelStatistics
+from testtime.table.rows import MOST_ROWS
+from testtime.table.target import Target
+
+__all__ = ["fit_table"]
+
+
+def fit_table(
+    frame: pd.DataFrame,
+    target: Target,
+    y: NDArray,
+    backbone: Backbone,
+    config: FitConfig,
+    seed: np.random.SeedSequence,
+    *,
+    kinds: Mapping[str, str] | None = None,
+    groups: NDArray[np.int64] | None = None,
+    time: NDArray[np.float64] | None = None,
+    budget: Budget | None = None,
+    on_step: Callable[[int, float], None] | None = None,
+    on_plan: Callable[[int], None] | None = None,
+) -> tuple[AdaptedTable, NDArray[np.int64]]:
+    """Adapt a backbone to a table.
+
+    Parameters
+    ----------
+    frame
+        Features, ``(N, D)``.
+    target, y
+        What is predicted, and its encoded values, ``(N,)``.
+    kinds
+        Kinds of columns that the user knows, by name.
+    groups, time
+        Group code and position in time of each row, or None.
+    budget
+        Time for the fit, begun by the caller; None begins one of ``config.time_limit`` seconds.
+    on_step, on_plan
+        As in :func:`testtime.table.fit.choose`.
+
+    Returns
+    -------
+    table
+        The adapted table.
+    context
+        Positions in `frame` of the rows that are served as context.
+
+    Raises
+    ------
+    InputError
+        When the table or an argument cannot be used.
+    """
+    budget = budget or Budget(config.time_limit)
+    task = target.task
+    drawn, notes = _drawn_rows(len(y), y if task.n_classes else None, seed)
+    frame, y = frame.iloc[drawn], y[drawn]
+    groups = None if groups is None else groups[drawn]
+    time = None if time is None else time[drawn]
+
+    columns = TableColumns(kinds).fit(frame)
+    encoded = columns.transform(frame)
+    levels = LevelStatistics.fit(encoded, y, task.n_classes)
+    level_seed, choice_seed = seed.spawn(2)
+    x = levels.cross_fitted(encoded, y, int(level_seed.generate_state(1)[0]))
+    if x.shape[1] > backbone.limits.features:
+        raise InputError(
+            sentence(
+                f"{x.shape[1]:,} columns",
+                expected=f"at most {backbone.limits.features}",
+                why=f"the {backbone.name} model attends over all columns of a row",
+                remedy="Select columns first, for example with sklearn.feature_selection.SelectKBest",
+            )
+        )
+    chosen = choose(
+        backbone,
+        task,
+        config,
+        EncodedRows(encoded, x, y, groups, time),
+        choice_seed,
+        budget,
+        on_step,
+        on_plan,
+    )
+    chosen.notes[:0] = notes
+    order = chosen.order
+    described = with_statistics(encoded, x)
+    table = AdaptedTable(
+        backbone=backbone,
+        task=task,
+        encoding=TableEncoding(columns, levels),
+        target=target,
+        x=x[order],
+        y=y[order],
+        views=chosen.views,
+        view_seed=chosen.view_seed,
+        n_reference=min(len(order), backbone.limits.context),
+        members=_members(chosen),
+        spec=DeltaSpec(config.adapt or backbone.recipe.adapt, config.rank),
+        record=_record(chosen, task, config, backbone, columns, budget),
+        names=described.names,
+        kinds=described.kinds,
+        n_levels=described.n_levels,
+        device=config.device,
+        dtype=config.predict_dtype,
+    )
+    return table, drawn[order[: chosen.n_context]]
+
+
+def _drawn_rows(
+    n_rows: int, labels: NDArray | None, seed: np.random.SeedSequence
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Rows the fit looks at: all, or a draw that shows every class."""
+    if n_rows <= MOST_ROWS:
+        return np.arange(n_rows), []
+    order = stratified_order(labels, n_rows, np.random.default_rng(seed.spawn(1)[0]))
+    note = f"{MOST_ROWS:,} of {n_rows:,} rows were drawn and used: the steps of a fit visit no more."
+    return np.sort(order[:MOST_ROWS]), [note]
+
+
+def _members(chosen: Chosen) -> tuple[Member, ...]:
+    """The frozen views and the adapters with their weights; what has none is left out."""
+    weight, n_views = chosen.weight, len(chosen.views)
+    frozen = [Member(view, None, (1.0 - weight) / n_views) for view in range(n_views)] if weight < 1 else []
+    n_adapters = len(chosen.states)
+    adapted = [
+        Member(k % n_views, state, weight / n_adapters) for k, state in enumerate(chosen.states) if weight > 0
+    ]
+    return (*frozen, *adapted)
+
+
+def _record(
+    chosen: Chosen, task: Task, config: FitConfig, backbone: Backbone, columns: TableColumns, budget: Budget
+) -> Adaptation:
+    """Put numbers and choices into the record users see."""
+    mix = chosen.mix
+    trained = [trained for one in chosen.answers for trained in one.trained]
+    parts = ()
+    if mix is not None:
+        parts = (
+            Part("frozen", mix.frozen_loss, 1.0 - mix.weight),
+            Part(f"adapted, {chosen.n_steps} steps", mix.adapted_loss, mix.weight),
+        )
+    adapt = config.adapt or backbone.recipe.adapt
+    rate = config.step_size or backbone.recipe.rates[adapt]
+    length = trained[0].step_length if trained else None
+    n_taken = chosen.n_steps or (trained[0].n_steps if trained else 0)
+    return Adaptation(
+        kept=bool(chosen.states) and chosen.weight > 0,
+        status=chosen.status,
+        objective=config.objective,
+        loss_before=mix.frozen_loss if mix else float("nan"),
+        loss_after=mix.loss if mix else float("nan"),
+        gain=mix.gain if mix else float("nan"),
+        expected_gain=mix.expected_gain if mix else float("nan"),
+        standard_error=mix.standard_error if mix else float("nan"),
+        weight=chosen.weight,
+        parts=parts,
+        n_steps=n_taken,
+        n_context=chosen.n_context,
+        n_query=chosen.n_pool,
+        n_guard=mix.n_rows if mix else 0,
+        n_members=len(chosen.states),
+        n_views=len(chosen.views),
+        n_trainable=trained[0].n_trainable if trained else 0,
+        adapter_bytes=sum(map(delta_bytes, chosen.states)),
+        adapt=adapt,
+        step_size=rate if length is None else rate * length,
+        seconds=budget.spent(),
+        losses=trained[0].losses if trained else (),
+        probes=tuple(probe.to_dict() for probe in chosen.probes),
+        columns=tuple(record.to_dict() for record in columns.records),
+        notes=tuple(chosen.notes),
+        loss_name=task.loss_name,
+        unit=task.unit,
+        rival_loss=chosen.rival_loss,
+    )

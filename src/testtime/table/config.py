@@ -1,0 +1,61 @@
+"""What a fit is asked to do: checked arguments, in which None stands for "auto"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+__all__ = ["ACCURACY", "OBJECTIVES", "SHORT", "FitConfig"]
+
+_CPU = torch.device("cpu")
+
+ACCURACY, SHORT = "accuracy", "short"
+OBJECTIVES = (ACCURACY, SHORT)
+"""Serve all rows as context, up to the model's limit; or as few as the loss allows."""
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """Arguments of a fit.
+
+    Attributes
+    ----------
+    objective
+        One of :data:`OBJECTIVES`.
+    n_context
+        Rows served as context; None lets the objective decide.
+    n_steps
+        Gradient steps; None lets the recipe decide, 0 is plain in-context learning.
+    step_size
+        First rate of the optimiser; None takes the recipe's.
+    adapt
+        What is trained; None takes the recipe's.
+    rank
+        Of low-rank changes.
+    guard
+        False serves the adapted models whatever they do.
+    n_members
+        Adapters.
+    device, predict_dtype
+        Where to compute, and the precision of predictions; training is in float32.
+    time_limit
+        Seconds for the fit; None for no limit.
+    """
+
+    objective: str = ACCURACY
+    n_context: int | None = None
+    n_steps: int | None = None
+    step_size: float | None = None
+    adapt: str | None = None
+    rank: int = 8
+    guard: bool = True
+    n_members: int = 8
+    device: torch.device = _CPU
+    predict_dtype: torch.dtype = torch.float32
+    time_limit: float | None = None
+
+    @property
+    def serves_all(self) -> bool:
+        """Whether all rows are served, rather than a number of them."""
+        return self.objective == ACCURACY and self.n_context is None

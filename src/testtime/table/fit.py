@@ -1,0 +1,293 @@
+"""From encoded rows to a fitted table: context and steps are chosen, folds are run, the mixture is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from testtime.adapt.budget import Budget
+from testtime.adapt.delta import DeltaSpec
+from testtime.adapt.episodes import stratified_order
+from testtime.adapt.mix import Mix, fit_mix
+from testtime.adapt.task import Task
+from testtime.adapt.train import TrainConfig
+from testtime.backbones.base import Backbone, Encoded, View
+from testtime.results import Status
+from testtime.table.config import FitConfig
+from testtime.table.encoding import encode_fold, with_statistics
+from testtime.table.outside import Fold, FoldAnswers, run_folds
+from testtime.table.probes import Probe, choose_context, probe_contexts
+from testtime.table.repeats import find_groups
+from testtime.table.rows import FEWEST_STEPS, N_FOLDS, DealtRows, choose_steps, deal_rows, plan_context
+from testtime.table.timing import StepTimer
+
+__all__ = ["Chosen", "EncodedRows", "choose"]
+
+
+@dataclass(frozen=True)
+class EncodedRows:
+    """The rows of a fit.
+
+    Attributes
+    ----------
+    encoded
+        Columns as numbers, without what their levels say about the target.
+    x
+        The same with statistics of levels, each row's from other rows, ``(N, D + S)``.
+    y
+        Class codes or standardised numbers, ``(N,)``.
+    groups
+        Group codes of the user, or None.
+    time
+        Position of each row in time, or None. With it, later rows guard what was trained on earlier ones.
+    """
+
+    encoded: Encoded
+    x: NDArray[np.float64]
+    y: NDArray
+    groups: NDArray[np.int64] | None = None
+    time: NDArray[np.float64] | None = None
+
+
+@dataclass
+class Chosen:
+    """What :func:`choose` decided.
+
+    Attributes
+    ----------
+    order
+        All rows; the first `n_context` are served.
+    n_context
+        Their number.
+    views, view_seed
+        The frozen views and what they were drawn with; adapter ``k`` lives in view ``k``.
+    status, mix
+        How it ended; the mixture, where one was fitted.
+    states
+        The deltas that are served, one for each adapter; empty when the frozen model is.
+    n_steps, n_pool
+        Steps behind each of them, and rows it was trained on.
+    answers
+        Of each fold, as far as folds were run.
+    config
+        How the adapters were trained, if they were.
+    probes, notes, rival_loss
+        For the record.
+    """
+
+    order: NDArray[np.int64]
+    n_context: int
+    views: tuple[View, ...]
+    view_seed: int
+    status: Status
+    mix: Mix | None = None
+    states: tuple[dict[str, torch.Tensor], ...] = ()
+    n_steps: int = 0
+    n_pool: int = 0
+    answers: list[FoldAnswers] = field(default_factory=list)
+    config: TrainConfig | None = None
+    probes: tuple[Probe, ...] = ()
+    notes: list[str] = field(default_factory=list)
+    rival_loss: float | None = None
+
+    @property
+    def weight(self) -> float:
+        """Share of the adapters in what is served."""
+        if not self.states:
+            return 0.0
+        return 1.0 if self.mix is None else self.mix.weight
+
+
+def choose(
+    backbone: Backbone,
+    task: Task,
+    config: FitConfig,
+    rows: EncodedRows,
+    seed: np.random.SeedSequence,
+    budget: Budget,
+    on_step: Callable[[int, float], None] | None = None,
+    on_plan: Callable[[int], None] | None = None,
+) -> Chosen:
+    """Choose the context, train adapters on folds and fit the mixture.
+
+    Parameters
+    ----------
+    seed
+        Root of every random choice.
+    budget
+        Time for everything that is done here.
+    on_step, on_plan
+        Called after each step, from any thread, and once with the number of steps of all adapters together.
+
+    Raises
+    ------
+    InputError
+        When the context that is asked for is not there.
+    """
+    recipe, n_rows = backbone.recipe, len(rows.y)
+    labels = task.strata(rows.y)
+    order_seed, deal_seed, view_seed, group_seed, fold_seed, member_seed = seed.spawn(6)
+    order = stratified_order(labels, n_rows, np.random.default_rng(order_seed))
+    n_context = plan_context(config, backbone.limits, n_rows, task.n_classes)
+    n_views = recipe.n_views if config.n_members > 1 else 1
+    view_number = int(view_seed.generate_state(1, np.uint64)[0])
+    views = _views(backbone, rows, order, task, n_views, view_number)
+    chosen = Chosen(order, n_context, views, view_number, Status.PLAIN)
+    if config.n_steps == 0:
+        _note_draw(chosen, config, n_rows)
+        return chosen
+
+    groups = find_groups(
+        views[0].features(rows.x, torch.zeros((), dtype=torch.float64)).numpy(),
+        rows.y,
+        task,
+        rows.groups,
+        np.random.default_rng(group_seed),
+    )
+    chosen.notes += [groups.note] if groups.note else []
+    timer = StepTimer(backbone, task, config.device)
+    if config.n_context is None and not config.serves_all:
+        chosen.probes = probe_contexts(timer.learner, views[0], rows, order, recipe.sizes, task)
+        if chosen.probes:
+            chosen.n_context = choose_context(chosen.probes)
+            chosen.notes.append(_said(chosen.probes, chosen.n_context))
+    n_units = n_rows if groups.codes is None else len(np.unique(groups.codes))
+    short = not config.serves_all
+    n_pool = (n_rows - (chosen.n_context if short else 0)) * (N_FOLDS - 1) // N_FOLDS
+    fewest = max(recipe.min_rows, 4 * task.n_classes) if config.n_steps is None else 2 * N_FOLDS
+    if min(n_pool, n_units) < fewest:
+        chosen.n_context = plan_context(replace(config, n_steps=0), backbone.limits, n_rows, task.n_classes)
+        chosen.status = Status.REVERTED_TOO_FEW
+        return chosen
+
+    dealt = deal_rows(
+        order,
+        labels,
+        groups.codes,
+        chosen.n_context if short else None,
+        N_FOLDS,
+        backbone.limits,
+        np.random.default_rng(deal_seed),
+        rows.time,
+    )
+    folds = [_fold(rows, task, one, own) for one, own in zip(dealt, fold_seed.spawn(N_FOLDS), strict=True)]
+    n_steps = choose_steps(config, recipe, n_pool, short=short)
+    adapt = config.adapt or recipe.adapt
+    train_config = TrainConfig(
+        n_steps=n_steps,
+        n_context=min(chosen.n_context, recipe.episode),
+        n_query=recipe.n_query,
+        learning_rate=config.step_size or recipe.rates[adapt],
+        spec=DeltaSpec(adapt, config.rank),
+        rates=recipe.tensor_rates if adapt == recipe.adapt else {},
+        line_search=config.step_size is None,
+    )
+    n_guard_views = min(recipe.guard_views, n_views)
+    n_fit = timer.affordable(folds, views[0], train_config, config.n_members, n_guard_views, budget)
+    if n_fit < min(n_steps, FEWEST_STEPS):
+        chosen.status = Status.REVERTED_TIME
+        chosen.n_context = plan_context(replace(config, n_steps=0), backbone.limits, n_rows, task.n_classes)
+        return chosen
+    if n_fit < n_steps:
+        chosen.notes.append(f"The time limit allows {n_fit} of {n_steps} steps.")
+    shares = sorted({max(1, round(share * n_fit)) for share in recipe.snapshots})
+    chosen.n_pool = len(dealt[0].pool)
+    chosen.config = replace(train_config, n_steps=n_fit, snapshots=tuple(shares))
+    if on_plan is not None:
+        on_plan(n_fit * config.n_members)
+    chosen.answers = run_folds(
+        backbone,
+        task,
+        folds,
+        views,
+        n_guard_views,
+        chosen.config,
+        member_seed.spawn(config.n_members),
+        config.device,
+        budget,
+        on_step,
+    )
+    _decide(chosen, task, rows, folds, groups.codes, config.n_members, guard=config.guard)
+    return chosen
+
+
+def _views(
+    backbone: Backbone,
+    rows: EncodedRows,
+    order: NDArray[np.int64],
+    task: Task,
+    n_views: int,
+    view_seed: int,
+) -> tuple[View, ...]:
+    reference = order[: backbone.limits.context]
+    described = with_statistics(rows.encoded, rows.x[reference])
+    seed = np.random.SeedSequence(view_seed)
+    return tuple(backbone.views(described, rows.y[reference], task, n_views, seed))
+
+
+def _fold(rows: EncodedRows, task: Task, dealt: DealtRows, seed: np.random.SeedSequence) -> Fold:
+    x = rows.x
+    if x.shape[1] > len(rows.encoded.names):
+        x = encode_fold(rows.encoded, rows.y, task.n_classes, dealt.held, seed)
+    return Fold(x, rows.y, dealt.pool, dealt.context, dealt.guard, dealt.rival)
+
+
+def _decide(
+    chosen: Chosen,
+    task: Task,
+    rows: EncodedRows,
+    folds: list[Fold],
+    groups: NDArray[np.int64] | None,
+    n_members: int,
+    *,
+    guard: bool,
+) -> None:
+    """Fit the mixture on what the folds answered, for the number of steps that makes it best."""
+    answers = chosen.answers
+    measured = np.concatenate([folds[k].guard for k in range(len(answers))])
+    y = rows.y[measured]
+    trained = [
+        one.trained[p] for p in range(len(answers[0].trained)) for one in answers if p < len(one.trained)
+    ]
+    rivals = [one.rival for one in answers if one.rival is not None]
+    if rivals:
+        chosen.rival_loss = float(task.score(np.concatenate(rivals, axis=1).mean(0), y).mean())
+    # Folds may have one adapter more or less; as many as all have are measured.
+    n_common = min(len(one.trained) for one in answers)
+    common = sorted(set.intersection(*(set(one.adapted) for one in answers)))
+    adapted = {n: np.concatenate([one.adapted[n][:n_common] for one in answers], axis=1) for n in common}
+    finite = all(one.finite for one in trained) and all(np.isfinite(part).all() for part in adapted.values())
+    if not finite or not common:
+        out_of_time = any(one.out_of_time for one in trained)
+        nothing = Status.REVERTED_TIME if out_of_time else Status.REVERTED_TOO_FEW
+        chosen.status = nothing if finite else Status.REVERTED_NON_FINITE
+        return
+    if not guard:
+        chosen.status, chosen.n_steps = Status.UNGUARDED, common[-1]
+        chosen.states = tuple(one.snapshots[common[-1]] for one in trained)
+        return
+    frozen = np.concatenate([one.frozen for one in answers], axis=1)
+    own_groups = None if groups is None else groups[measured]
+    served = {"n_views": len(chosen.views), "n_members": n_members, "groups": own_groups}
+    mixes = {n: fit_mix(task, frozen, adapted[n], y, **served) for n in common}
+    best = max(mixes, key=lambda n: mixes[n].expected_gain)
+    chosen.mix, chosen.n_steps = mixes[best], best
+    if chosen.mix.weight > 0:
+        chosen.status = Status.KEPT
+        chosen.states = tuple(one.snapshots[best] for one in trained)
+    else:
+        chosen.status = Status.REVERTED_NO_GAIN
+
+
+def _note_draw(chosen: Chosen, config: FitConfig, n_rows: int) -> None:
+    if config.n_context is None and chosen.n_context < n_rows:
+        chosen.notes.append(f"The context is a draw of {chosen.n_context:,} of {n_rows:,} rows.")
+
+
+def _said(probes: tuple[Probe, ...], n_context: int) -> str:
+    losses = ", ".join(f"{probe.loss:.3f} at {probe.n_context}" for probe in probes)
+    return f"A context of {n_context} rows was chosen: the frozen model's loss on other rows was {losses}."

@@ -1,0 +1,147 @@
+"""Out-of-fold answers of the frozen and of adapted models: each fold is predicted by what has not seen it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from testtime.adapt.budget import Budget
+from testtime.adapt.delta import Delta
+from testtime.adapt.learner import FROZEN, Learner, Weights, predict_rows
+from testtime.adapt.parallel import side_by_side
+from testtime.adapt.task import Task
+from testtime.adapt.train import TrainConfig, Trained, train
+from testtime.backbones.base import Backbone, View
+
+__all__ = ["Fold", "FoldAnswers", "answer_rows", "run_folds"]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold: what may be seen and what is predicted.
+
+    Attributes
+    ----------
+    x, y
+        All rows of the table, encoded without this fold's targets, ``(N, D)``, ``(N,)``.
+    pool
+        Rows that may be trained on.
+    context
+        Rows that are served as context.
+    guard
+        Rows that are predicted; none is in `pool` or `context`.
+    rival
+        Context of the frozen model where that is longer than `context`; empty otherwise.
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray
+    pool: NDArray[np.int64]
+    context: NDArray[np.int64]
+    guard: NDArray[np.int64]
+    rival: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class FoldAnswers:
+    """Answers on the guard rows of one fold.
+
+    Attributes
+    ----------
+    frozen
+        Of each frozen view, ``(V, g, A)``.
+    rival
+        Of each frozen view with the longer context; None without one.
+    adapted
+        Of each adapter that has not seen the fold, by number of steps: ``(P, g, A)``; may hold NaN where training went
+        wrong. Only numbers of steps that all of them reached.
+    trained
+        What training returned for each of them.
+    """
+
+    frozen: NDArray[np.float64]
+    rival: NDArray[np.float64] | None
+    adapted: dict[int, NDArray[np.float64]]
+    trained: tuple[Trained, ...]
+
+
+def answer_rows(
+    learner: Learner,
+    weights: Weights,
+    view: View,
+    context: tuple[NDArray[np.float64], NDArray],
+    x: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Answers ``(q, A)`` of one model in one view, from labelled context rows ``(n, D), (n,)``."""
+    like = next(learner.module.parameters())
+    with torch.no_grad():
+        read = learner.read(weights, view.rows(*context, like))
+        output = predict_rows(learner, weights, read, view.features(x, like))
+        return view.answer(learner.answer(output).double().cpu().numpy())
+
+
+def run_folds(
+    backbone: Backbone,
+    task: Task,
+    folds: Sequence[Fold],
+    views: Sequence[View],
+    n_guard_views: int,
+    config: TrainConfig,
+    seeds: Sequence[np.random.SeedSequence],
+    device: torch.device,
+    budget: Budget,
+    on_step: Callable[[int, float], None] | None = None,
+) -> list[FoldAnswers]:
+    """Train the adapters, each without one fold, and predict every trained fold, side by side.
+
+    Parameters
+    ----------
+    views
+        Adapter ``j`` is trained in view ``j`` modulo their number.
+    n_guard_views
+        Frozen views that predict the folds, the first ones.
+    seeds
+        One for each adapter; adapter ``j`` does not see fold ``j`` modulo their number.
+    """
+
+    def frozen(fold: Fold, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        learner = backbone.learner(task, device, torch.float32)
+        context, guard = (fold.x[rows], fold.y[rows]), fold.x[fold.guard]
+        return np.stack([answer_rows(learner, FROZEN, v, context, guard) for v in views[:n_guard_views]])
+
+    def adapted(j: int) -> tuple[Trained, dict[int, NDArray[np.float64]]]:
+        fold, view = folds[j % len(folds)], views[j % len(views)]
+        learner = backbone.learner(task, device, torch.float32)
+        rows = view.rows(fold.x, fold.y, next(learner.module.parameters()))
+        trained = train(learner, rows, fold.pool, config, seeds[j], budget=budget, on_step=on_step)
+        delta, context = Delta(learner, config.spec), (fold.x[fold.context], fold.y[fold.context])
+        answers = {
+            steps: answer_rows(learner, delta.weights(state), view, context, fold.x[fold.guard])
+            for steps, state in trained.snapshots.items()
+        }
+        return trained, answers
+
+    used = range(min(len(folds), len(seeds)))
+    contexts = [(folds[k], rows) for k in used for rows in (folds[k].context, folds[k].rival) if len(rows)]
+    pieces: list[Callable[[], Any]] = [lambda j=j: adapted(j) for j in range(len(seeds))]
+    pieces += [lambda fold=fold, rows=rows: frozen(fold, rows) for fold, rows in contexts]
+    done = side_by_side(pieces, budget=budget)
+    members, answers = done[: len(seeds)], iter(done[len(seeds) :])
+    found = []
+    for k in used:
+        own = members[k :: len(folds)]
+        common = sorted(set.intersection(*(set(by_steps) for _, by_steps in own)))
+        found.append(
+            FoldAnswers(
+                frozen=next(answers),
+                rival=next(answers) if len(folds[k].rival) else None,
+                adapted={n: np.stack([by_steps[n] for _, by_steps in own]) for n in common},
+                trained=tuple(trained for trained, _ in own),
+            )
+        )
+    return found

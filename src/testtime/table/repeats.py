@@ -1,0 +1,128 @@
+"""Rows that belong together: the user's groups, and rows that repeat each other, exactly or nearly.
+
+An out-of-fold loss means nothing if a copy of the guarded row was trained on. Copies share their target, too: rows that
+merely coincide in a few coarse columns have different targets, and are no copies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import KDTree
+
+from testtime.adapt.task import Task
+
+__all__ = ["Groups", "find_groups"]
+
+_NEAR = 0.1  # of the distance at which unrelated rows would be neighbours
+_MANY = 0.05  # share of rows in groups from which the user is told
+_PROJECTIONS = 8
+_TARGET_TOLERANCE = 0.05  # standard deviations between the targets of near copies
+_MOST_PAIRS = 2_000_000
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Which rows belong together.
+
+    Attributes
+    ----------
+    codes
+        Group of each row, ``(N,)``; None when every row stands alone.
+    note
+        A sentence for the user when many rows repeat; else empty.
+    """
+
+    codes: NDArray[np.int64] | None
+    note: str = ""
+
+
+def find_groups(
+    x: NDArray[np.float64], y: NDArray, task: Task, given: NDArray[np.int64] | None, rng: np.random.Generator
+) -> Groups:
+    """Join the user's groups with the groups of rows that repeat.
+
+    Parameters
+    ----------
+    x
+        Scaled features ``(N, D)``, finite, each column of about unit spread.
+    y
+        Class codes or standardised numbers, ``(N,)``.
+    given
+        Group codes of the user, or None.
+    rng
+        For random projections.
+    """
+    n_rows = len(x)
+    pairs = _near_pairs(x, rng)
+    if len(pairs):
+        apart = np.abs(y[pairs[:, 0]] - y[pairs[:, 1]])
+        pairs = pairs[apart <= (0 if task.n_classes else _TARGET_TOLERANCE)]
+    repeats = _components(n_rows, pairs)
+    # Rows that chain together with different targets coincide; they are not copies.
+    repeats = _only_agreeing(repeats, x, y, task)
+    repeated = np.bincount(repeats)[repeats] > 1
+    note = ""
+    if repeated.mean() > _MANY:
+        note = (
+            f"{int(repeated.sum()):,} of {n_rows:,} rows repeat another row, exactly or nearly; copies stay on one "
+            "side of every split, so that what is measured is not remembered."
+        )
+    if given is None:
+        return Groups(repeats if repeated.any() else None, note)
+    links = [np.column_stack([_first_of(codes), np.arange(n_rows)]) for codes in (given, repeats)]
+    return Groups(_components(n_rows, np.concatenate(links)), note)
+
+
+def _near_pairs(x: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Pairs of rows closer than a tenth of the distance at which unrelated rows are neighbours."""
+    n_rows, n_columns = x.shape
+    identical = _first_of(np.unique(np.ascontiguousarray(x), axis=0, return_inverse=True)[1].ravel())
+    same = np.flatnonzero(identical != np.arange(n_rows))
+    pairs = [np.column_stack([identical[same], same])]
+    distinct = np.flatnonzero(identical == np.arange(n_rows))
+    dimension = min(n_columns, _PROJECTIONS)
+    some = rng.permutation(distinct)[:512]
+    if len(some) >= 16:
+        typical = float(np.median(np.linalg.norm(x[some] - x[np.roll(some, 1)], axis=1)))
+        radius = _NEAR * typical * len(distinct) ** (-1.0 / dimension)
+        axes = np.linalg.qr(rng.normal(size=(n_columns, dimension)))[0]
+        tree = KDTree(x[distinct] @ axes)  # a projection never makes near rows far
+        if tree.count_neighbors(tree, radius) < _MOST_PAIRS:
+            close = tree.query_pairs(radius, output_type="ndarray")
+            close = distinct[close]
+            distance = np.linalg.norm(x[close[:, 0]] - x[close[:, 1]], axis=1)
+            pairs.append(close[distance <= radius])
+    return np.concatenate(pairs).astype(np.int64)
+
+
+def _first_of(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The first row that has the code of each row."""
+    _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
+    return first[inverse.ravel()]
+
+
+def _components(n_rows: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n_rows, n_rows))
+    return connected_components(graph, directed=False)[1].astype(np.int64)
+
+
+def _only_agreeing(
+    groups: NDArray[np.int64], x: NDArray[np.float64], y: NDArray, task: Task
+) -> NDArray[np.int64]:
+    """Take apart the groups whose features another row has with a different target."""
+    identical = np.unique(np.ascontiguousarray(x), axis=0, return_inverse=True)[1].ravel()
+    lowest, highest = np.full(identical.max() + 1, np.inf), np.full(identical.max() + 1, -np.inf)
+    np.minimum.at(lowest, identical, y)
+    np.maximum.at(highest, identical, y)
+    clash = (highest - lowest > (0 if task.n_classes else _TARGET_TOLERANCE))[identical]
+    clashing = np.zeros(groups.max() + 1, dtype=bool)
+    np.logical_or.at(clashing, groups, clash)
+    apart = clashing[groups]
+    return np.unique(np.where(apart, len(groups) + np.arange(len(groups)), groups), return_inverse=True)[
+        1
+    ].ravel()

@@ -1,0 +1,174 @@
+"""Which rows are context, which guard, which are drawn at all, and how many steps: the choices behind "auto"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testtime.adapt.episodes import deal_folds
+from testtime.backbones.base import Limits, Recipe
+from testtime.errors import InputError, sentence
+from testtime.table.config import FitConfig
+
+__all__ = ["FEWEST_STEPS", "MOST_ROWS", "RowPlan", "choose_steps", "deal_rows", "plan_context"]
+
+MOST_ROWS = 20_000
+"""Rows a fit looks at; the steps of a fit visit no more than these, so that others would only cost time."""
+
+MOST_GUARD_ROWS = 1_024
+"""Guard rows of one fold: a few thousand in all know a loss well enough."""
+
+N_FOLDS = 4
+FEWEST_STEPS = 5
+
+
+@dataclass
+class RowPlan:
+    """What a fit does with the rows.
+
+    Attributes
+    ----------
+    n_context
+        Rows served as context.
+    n_steps
+        Steps of each adapter; 0 for plain in-context learning.
+    notes
+        Sentences about choices that were made.
+    """
+
+    n_context: int
+    n_steps: int
+    notes: list[str] = field(default_factory=list)
+
+
+def plan_context(config: FitConfig, limits: Limits, n_rows: int, n_classes: int) -> int:
+    """Return the number of rows that are served when nothing is measured: as asked, else all up to the limit.
+
+    Raises
+    ------
+    InputError
+        When that many rows are not there, or do not show every class.
+    """
+    if config.n_context is None:
+        return min(n_rows, limits.context)
+    reserved = 0 if config.n_steps == 0 else 2 * N_FOLDS
+    most = n_rows - reserved
+    if config.n_context > most:
+        held = f", {reserved:,} of them needed for training and guard" if reserved else ""
+        remedy = f"Lower n_context to {most:,} or less, or add rows"
+        if most < max(n_classes, 1):
+            remedy = "Add rows, or pass n_steps=0 for plain in-context learning"
+        got = f"n_context={config.n_context:,} is more than the rows there are ({n_rows:,} rows{held})"
+        raise InputError(sentence(got, remedy=remedy))
+    if config.n_context < n_classes:
+        raise InputError(
+            sentence(
+                f"n_context={config.n_context} is less than the number of classes, {n_classes}",
+                expected="at least one context row of each class",
+                remedy=f"Pass n_context={n_classes} or more",
+            )
+        )
+    return config.n_context
+
+
+def choose_steps(config: FitConfig, recipe: Recipe, n_pool: int, *, short: bool) -> int:
+    """Return the number of steps: as asked, else one for every few training rows up to the recipe's most."""
+    if config.n_steps is not None:
+        return config.n_steps
+    most = recipe.n_steps_short if short else recipe.n_steps
+    return int(np.clip(n_pool // recipe.rows_per_step, FEWEST_STEPS, most))
+
+
+@dataclass(frozen=True)
+class DealtRows:
+    """Rows of one fold, as indices of the table.
+
+    Attributes
+    ----------
+    pool, context, guard, rival
+        As in :class:`testtime.table.outside.Fold`.
+    held
+        All rows of the fold, of which `guard` are predicted.
+    """
+
+    pool: NDArray[np.int64]
+    context: NDArray[np.int64]
+    guard: NDArray[np.int64]
+    rival: NDArray[np.int64]
+    held: NDArray[np.int64]
+
+
+def deal_rows(
+    order: NDArray[np.int64],
+    labels: NDArray | None,
+    groups: NDArray[np.int64] | None,
+    n_served: int | None,
+    n_folds: int,
+    limits: Limits,
+    rng: np.random.Generator,
+    time: NDArray[np.float64] | None = None,
+) -> list[DealtRows]:
+    """Deal rows into folds.
+
+    Parameters
+    ----------
+    order
+        A stratified ordering of the rows; contexts are taken from its front.
+    labels, groups
+        Class codes and group codes of the rows, or None.
+    n_served
+        Length of a short context, which stays out of all folds and is the same for each; None serves all rows, and the
+        context of a fold are the rows outside it.
+    time
+        Position of each row in time, or None. With it, folds are blocks of the later rows, in order, and what a fold
+        may see are the rows before it.
+    """
+    if time is not None:
+        return _deal_in_time(order, n_served, n_folds, limits, time)
+    served = order[: n_served or 0]
+    rest = order[n_served or 0 :]
+    beside = np.empty(0, dtype=np.int64)
+    if groups is not None and len(served):  # a row of a served group may be trained on, but measures nothing
+        known = np.isin(groups[rest], groups[served])
+        rest, beside = rest[~known], rest[known]
+    folds = deal_folds(rest, labels, groups, n_folds, rng)
+    place = np.empty(int(order.max()) + 1, dtype=np.int64)
+    place[order] = np.arange(len(order))
+    dealt = []
+    for held in folds:
+        outside = np.setdiff1d(np.concatenate([rest, beside]), held)
+        outside = outside[np.argsort(place[outside])]
+        everything = np.concatenate([served, outside])[: limits.context]
+        guard = held
+        if len(held) > MOST_GUARD_ROWS:
+            guard = np.sort(held[np.argsort(place[held])][:MOST_GUARD_ROWS])
+        context, rival = (served, everything) if n_served else (everything, everything[:0])
+        dealt.append(DealtRows(outside, context, guard, rival, held))
+    return dealt
+
+
+_FIRST_GUARDED = 0.6  # share of the rows, in time, that no fold guards
+
+
+def _deal_in_time(
+    order: NDArray[np.int64],
+    n_served: int | None,
+    n_folds: int,
+    limits: Limits,
+    time: NDArray[np.float64],
+) -> list[DealtRows]:
+    """Blocks of the later rows guard what was trained on earlier ones; rows of one moment stay together."""
+    moments = np.unique(time[order])
+    edges = moments[np.round(np.linspace(_FIRST_GUARDED, 1.0, n_folds + 1) * len(moments)).astype(int)[:-1]]
+    nothing = order[:0]
+    dealt = []
+    for begin, end in zip(edges, [*edges[1:], np.inf], strict=True):
+        held = np.sort(order[(time[order] >= begin) & (time[order] < end)])
+        outside = order[time[order] < begin]
+        everything = outside[: limits.context]
+        context = outside[:n_served] if n_served else everything
+        rival = everything if n_served else nothing
+        dealt.append(DealtRows(outside, context, held[:MOST_GUARD_ROWS], rival, held))
+    return dealt
