@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from tabicl._model.tabicl import TabICL
 from torch import Tensor
 
-from testtime.backbones.tabicl_forward import tabicl_logits
+from testtime.backbones.tabicl_forward import predict_tabicl, read_tabicl
 
 SMALL: dict[str, object] = {
     "max_classes": 10,
@@ -71,7 +71,7 @@ def finer_quantiles(weights: dict[str, Tensor], n_quantiles: int) -> dict[str, T
 
 
 def lean_logits(model: TabICL, x: Tensor, y: Tensor) -> Tensor:
-    """``model.train()(x, y)``, equal bit for bit and cheaper; see :mod:`testtime.backbones.tabicl_forward`.
+    """``model.train()(x, y)`` to rounding, and cheaper; see :mod:`testtime.backbones.tabicl_forward`.
 
     Parameters
     ----------
@@ -87,4 +87,4 @@ def lean_logits(model: TabICL, x: Tensor, y: Tensor) -> Tensor:
     Tensor of shape (B, T - n_context, max_classes) or (B, T - n_context, num_quantiles)
     """
     n_context = y.shape[1]
-    return tabicl_logits(model, x[:, :n_context], y, x[:, n_context:])
+    return predict_tabicl(model, read_tabicl(model, x[:, :n_context], y), x[:, n_context:])
