@@ -124,7 +124,12 @@ def _stepped(
 ) -> Weights:
     """The weights after ``count`` steps on the rows that are not context."""
     config = TrainConfig(
-        count, n_context, RECIPE.n_query, RECIPE.rates[RECIPE.adapt], spec=DeltaSpec(RECIPE.adapt), rates=rates
+        count,
+        n_context,
+        RECIPE.n_query,
+        RECIPE.rates[RECIPE.adapt],
+        spec=DeltaSpec(RECIPE.adapt),
+        rates=rates,
     )
     pool = np.arange(n_context, len(rows))
     trained = train(learner, rows, pool, config, np.random.SeedSequence([seed, count]))

@@ -236,7 +236,9 @@ def _draw_tables(
             if config.dates and draws.coin(config.dates):
                 x = dates(draws, x)
         # Levels are known before an explicit function makes the target of them; else they coarsen what made it.
-        value, code = to_nominal(draws, x[:, :, n_numeric:], most_levels) if layout.n_nominal else (x[:, :, :0],) * 2
+        value, code = (
+            to_nominal(draws, x[:, :, n_numeric:], most_levels) if layout.n_nominal else (x[:, :, :0],) * 2
+        )
         numeric = x[:, :, :n_numeric]
         if y is None and kind == "random_effects":
             y = random_effects(draws, numeric, code, most_levels, n_classes)

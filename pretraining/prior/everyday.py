@@ -32,8 +32,8 @@ def count_and_rate(draws: Draws, x: Tensor) -> Tensor:
 
 def dates(draws: Draws, x: Tensor) -> Tensor:
     """Replace the first four columns by a date taken apart: elapsed days, year, month, day of the week."""
-    n_tables, n_rows, n_features = x.shape
-    if n_features < 5:
+    n_tables = len(x)
+    if x.shape[2] < 5:
         return x
     span = draws.log_uniform(n_tables, 1, 1, low=60, high=4000)
     day = (ranks(x[:, :, :1]) * span + draws.integers(365, n_tables, 1, 1)).floor()
@@ -55,7 +55,9 @@ def remove_for_a_reason(draws: Draws, x: Tensor, y: Tensor) -> Tensor:
     cause = torch.where(
         draws.bernoulli(0.5, n_tables, 1, 1),
         unit(y.float()[:, :, None]).expand(-1, -1, n_features),
-        unit(x.gather(2, draws.permutations(n_tables, n_features)[:, None].expand(-1, n_rows, -1))),
+        unit(
+            x.nan_to_num().gather(2, draws.permutations(n_tables, n_features)[:, None].expand(-1, n_rows, -1))
+        ),
     )
     affected = draws.bernoulli(draws.uniform(n_tables, 1, 1, high=0.6), n_tables, 1, n_features)
     logit = draws.normal(n_tables, 1, n_features) * cause + draws.uniform(

