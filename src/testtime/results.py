@@ -87,6 +87,7 @@ _TRAINED = {
     "all": "all weights",
 }
 
+
 @dataclass(frozen=True)
 class Part(Result):
     """One part of what may be served, and how it did on rows that it was not trained on.

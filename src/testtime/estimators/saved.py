@@ -13,7 +13,7 @@ from pydantic import Field
 from testtime.backbones.registry import load_backbone
 from testtime.errors import InputError, StoreError, sentence
 from testtime.estimators.settings import check_settings
-from testtime.store import Record, open_adapter, save_adapter
+from testtime.store import Record, SavedAdapter, open_adapter, save_adapter
 from testtime.table.config import FitConfig
 from testtime.table.saved import StoredTable, from_stored, to_stored
 from testtime.table.schema import TableMeta
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from testtime.estimators.classifier import TTTClassifier
     from testtime.estimators.regressor import TTTRegressor
 
-__all__ = ["EstimatorMeta", "load", "save"]
+__all__ = ["EstimatorMeta", "load", "read_meta", "save"]
 
 
 class EstimatorMeta(Record):
@@ -96,16 +96,7 @@ def load(directory: str | os.PathLike[str], *, device: str | None = None) -> TTT
 
     where = os.fspath(directory)
     with open_adapter(directory) as saved:
-        if saved.format_version < 2:
-            raise StoreError(
-                sentence(
-                    f"{where!r} was saved by testtime {saved.versions.get('testtime', '0.1')}",
-                    expected="a model of testtime 0.2 or newer",
-                    why="the models of 0.1 hold one context and one guard, where this version mixes members",
-                    remedy="Fit it again with this version, or use it with: pip install 'testtime<0.2'",
-                )
-            )
-        meta = saved.record(EstimatorMeta)
+        meta = read_meta(saved, where)
         kind = {"TTTClassifier": TTTClassifier, "TTTRegressor": TTTRegressor}[meta.estimator]
         params = {**meta.params, "column_kinds": meta.params.get("column_kinds") or None}
         estimator, config = _rebuilt(kind, params, where)
@@ -129,6 +120,26 @@ def load(directory: str | os.PathLike[str], *, device: str | None = None) -> TTT
     if meta.feature_names:
         estimator.feature_names_in_ = np.array(meta.feature_names, dtype=object)
     return estimator
+
+
+def read_meta(saved: SavedAdapter, where: str) -> EstimatorMeta:
+    """Return what an open adapter says about its estimator; `where` names it in errors.
+
+    Raises
+    ------
+    StoreError
+        When it was written by another version of the format, or says what no estimator can have said.
+    """
+    if saved.format_version < 2:
+        raise StoreError(
+            sentence(
+                f"{where!r} was saved by testtime {saved.versions.get('testtime', '0.1')}",
+                expected="a model of testtime 0.2 or newer",
+                why="the models of 0.1 hold one context and one guard, where this version mixes members",
+                remedy="Fit it again with this version, or use it with: pip install 'testtime<0.2'",
+            )
+        )
+    return saved.record(EstimatorMeta)
 
 
 def _rebuilt(kind: Any, params: dict[str, Any], where: str) -> tuple[Any, FitConfig]:

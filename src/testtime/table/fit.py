@@ -16,6 +16,7 @@ from testtime.adapt.mix import Mix, fit_mix
 from testtime.adapt.task import Task
 from testtime.adapt.train import TrainConfig
 from testtime.backbones.base import Backbone, Encoded, View
+from testtime.backbones.scaling import ColumnScaler
 from testtime.results import Status
 from testtime.table.config import FitConfig
 from testtime.table.encoding import encode_fold, with_statistics
@@ -141,8 +142,10 @@ def choose(
         _note_draw(chosen, config, n_rows)
         return chosen
 
+    # Without statistics of levels: copies have different ones, since each row's come from other rows.
+    columns = rows.encoded.x
     groups = find_groups(
-        views[0].features(rows.x, torch.zeros((), dtype=torch.float64)).numpy(),
+        ColumnScaler.fit(columns).transform(columns),
         rows.y,
         task,
         rows.groups,
