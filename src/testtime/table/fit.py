@@ -142,8 +142,15 @@ def choose(
         _note_draw(chosen, config, n_rows)
         return chosen
 
-    scaled = ColumnScaler.fit(rows.x).transform(rows.x)
-    groups = find_groups(scaled, rows.y, task, rows.groups, np.random.default_rng(group_seed))
+    # Without statistics of levels: copies have different ones, since each row's come from other rows.
+    columns = rows.encoded.x
+    groups = find_groups(
+        ColumnScaler.fit(columns).transform(columns),
+        rows.y,
+        task,
+        rows.groups,
+        np.random.default_rng(group_seed),
+    )
     chosen.notes += [groups.note] if groups.note else []
     timer = StepTimer(backbone, task, config.device)
     if config.n_context is None and not config.serves_all:
