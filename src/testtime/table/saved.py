@@ -140,7 +140,9 @@ def from_stored(
         device=device,
         dtype=dtype,
     )
-    if not np.allclose(_check_values(table), arrays["check"], rtol=1e-5, atol=1e-5, equal_nan=True):
+    shown = _check_values(table)
+    same = shown.shape == arrays["check"].shape
+    if not same or not np.allclose(shown, arrays["check"], rtol=1e-5, atol=1e-5, equal_nan=True):
         raise StoreError(
             sentence(
                 "the saved model shows its rows to the network in another way than it did when it was saved",
@@ -152,11 +154,11 @@ def from_stored(
 
 
 def _check_values(table: AdaptedTable) -> NDArray[np.float64]:
-    """A few rows as each view shows them, ``(V, r, D)``."""
+    """A few rows as each view shows them, side by side: views may differ in width, ``(r, D_1 + ... + D_V)``."""
     like = torch.zeros((), dtype=torch.float64)
     n_views = max(member.view for member in table.members) + 1
     shown = [view.features(table.x[:_CHECKED_ROWS], like).numpy() for view in table.views[:n_views]]
-    return np.stack(shown)
+    return np.concatenate(shown, axis=1)
 
 
 def _target_arrays(target: Target) -> dict[str, NDArray]:
