@@ -84,6 +84,9 @@ def tabpfn_checkpoint(folder: Path, version: str, task: str, seed: int = 0) -> P
     from tabpfn.inference_config import InferenceConfig
 
     both = version == "v3.5"  # one checkpoint for both tasks
+    path = folder / f"tabpfn-{version}-{'' if both else task + '-'}{seed}.ckpt"
+    if path.exists():  # of the other task
+        return path
     name = "tabpfn_" + version.replace(".", "_")
     sizes = {
         "max_num_classes": 10 if both or task == "classifier" else 0,
@@ -104,6 +107,5 @@ def tabpfn_checkpoint(folder: Path, version: str, task: str, seed: int = 0) -> P
         kind = "multiclass" if task == "classifier" else "regression"
         checkpoint["architecture_name"] = name
         checkpoint["inference_config"] = asdict(InferenceConfig.get_default(kind, ModelVersion.V2_5))
-    path = folder / f"tabpfn-{version}-{'' if both else task + '-'}{seed}.ckpt"
     torch.save(checkpoint, path)
     return path

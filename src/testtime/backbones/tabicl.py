@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from tabicl._model.tabicl import TabICL
-from torch import nn
 
 from testtime.adapt.learner import Learner
 from testtime.adapt.task import Task
@@ -97,7 +96,7 @@ class LoadedTabICL:
     licence = LICENCE
     recipe = RECIPE
 
-    def __init__(self, module: nn.Module, fingerprint: str, name: str) -> None:
+    def __init__(self, module: TabICL, fingerprint: str, name: str) -> None:
         self._module = HeldModule(module.eval())
         self.fingerprint = fingerprint
         self.name = name

@@ -158,7 +158,8 @@ class LoadedTabPFN:
         temperature = float(self._specs.inference_config.SOFTMAX_TEMPERATURE)
         if task.n_classes:
             return TabPFNClassifierLearner(module, trainable, task.n_classes, temperature)
-        return TabPFNRegressorLearner(module, trainable, self._specs.norm_criterion.borders, temperature)
+        distribution: Any = self._specs.norm_criterion
+        return TabPFNRegressorLearner(module, trainable, distribution.borders, temperature)
 
     def views(
         self, reference: Encoded, y: NDArray, task: Task, n: int, seed: np.random.SeedSequence
@@ -173,7 +174,7 @@ def _reload(where: str, task: str) -> LoadedTabPFN:
     return TabPFNBackbone.named(where).load(task)
 
 
-def _official(version: str | None, task: str) -> Path:
+def _official(version: str | None, task: Any) -> Path:
     """The checkpoint the installed tabpfn takes by default: from its cache, or downloaded by it."""
     from tabpfn.constants import ModelVersion
     from tabpfn.errors import TabPFNLicenseError
@@ -206,7 +207,7 @@ def _official(version: str | None, task: str) -> Path:
 
 
 @lru_cache(maxsize=4)
-def _load(file: tuple[str, int, int], task: str, name: str) -> LoadedTabPFN:
+def _load(file: tuple[str, int, int], task: Any, name: str) -> LoadedTabPFN:
     from tabpfn.base import ModelSpecs
     from tabpfn.model_loading import load_model
 
@@ -230,7 +231,7 @@ def _load(file: tuple[str, int, int], task: str, name: str) -> LoadedTabPFN:
         raise BackboneError(
             sentence(f"{str(path)!r} holds TabPFN {version}", expected="one of " + ", ".join(LICENCES))
         )
-    borders = criterion if task == "regressor" else None
+    borders: Any = criterion if task == "regressor" else None
     loaded = LoadedTabPFN(
         ModelSpecs(module.float(), config, settings, borders), version, file_sha256(path), name, task
     )

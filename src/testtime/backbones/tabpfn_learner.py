@@ -76,7 +76,8 @@ class _TabPFN:
         }
 
     def _forward(self, weights: Weights, x: Tensor, y: Tensor, **cache: Any) -> Any:
-        options = self.module.get_default_performance_options()
+        architecture: Any = self.module
+        options = architecture.get_default_performance_options()
         if torch.is_grad_enabled():
             # Activations that are computed again in the backward pass would be computed with the base's weights.
             options = dataclasses.replace(options, use_chunkwise_inference=False, force_recompute_layer=False)

@@ -107,7 +107,8 @@ def tabpfn_views(
         random_state=random_state_of(seed),
     )
     estimator.fit(reference.x, y)
-    return tuple(_view(estimator, member, y, n_classes) for member in estimator.executor_.ensemble_members)
+    engine: Any = estimator.executor_
+    return tuple(_view(estimator, member, y, n_classes) for member in engine.ensemble_members)
 
 
 def _view(estimator: Any, member: Any, y: NDArray, n_classes: int) -> TabPFNView:
