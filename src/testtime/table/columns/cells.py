@@ -3,6 +3,9 @@
 Words are kept once each, with a code per row, so that every rule about messy text looks at different values only.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+
 from __future__ import annotations
 
 import datetime as dt
@@ -20,10 +23,10 @@ from numpy.typing import NDArray
 
 from testtime.errors import InputError, sentence
 
-__all__ = ["Cells", "NumberCells", "TimeCells", "WordCells", "as_words", "n_missing", "read_cells", "spell"]
+__all__ = ["Cells", "NumberCells", "TimeCells", "WordCells", "as_words", "read_cells", "spell"]
 
 NOTHING = pa.array(
-    ["", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "nan", "NaN", "NAN", "null", "NULL", "Null"],
+    ["", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "nan", "NaN", "NAN", "null", "NULL", "Null", r"\N"],
     pa.large_string(),
 )
 """Words that are no value in a column of any kind."""
@@ -43,12 +46,30 @@ class NumberCells:
     values: NDArray[np.float64]
     too_large: int = 0
 
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """Whether each cell holds no value."""
+        return np.isnan(self.values)
+
+    def take(self, rows: NDArray[np.int64]) -> NumberCells:
+        """Return some rows."""
+        return NumberCells(self.values[rows])
+
 
 @dataclass(frozen=True)
 class TimeCells:
     """Points in time as ``datetime64[us]`` in UTC; NaT is missing."""
 
     values: NDArray[np.datetime64]
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """Whether each cell holds no value."""
+        return np.isnat(self.values)
+
+    def take(self, rows: NDArray[np.int64]) -> TimeCells:
+        """Return some rows."""
+        return TimeCells(self.values[rows])
 
 
 @dataclass(frozen=True)
@@ -60,9 +81,7 @@ class WordCells:
 
     @cached_property
     def _dictionary(self) -> pa.DictionaryArray:
-        return (
-            self.text if pa.types.is_dictionary(self.text.type) else self.text.dictionary_encode()
-        )
+        return self.text if pa.types.is_dictionary(self.text.type) else self.text.dictionary_encode()
 
     @property
     def words(self) -> pa.Array:
@@ -72,12 +91,31 @@ class WordCells:
     @cached_property
     def codes(self) -> NDArray[np.int64]:
         """Position in `words` of each row, ``len(words)`` for missing."""
-        return self._dictionary.indices.fill_null(len(self.words)).to_numpy(zero_copy_only=False).astype(np.int64)
+        return (
+            self._dictionary.indices.fill_null(len(self.words))
+            .to_numpy(zero_copy_only=False)
+            .astype(np.int64)
+        )
 
     @cached_property
     def counts(self) -> NDArray[np.int64]:
         """Number of rows of each word."""
         return np.bincount(self.codes, minlength=len(self.words) + 1)[:-1]
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """Whether each cell holds no value."""
+        return self.codes == len(self.words)
+
+    def take(self, rows: NDArray[np.int64]) -> WordCells:
+        """Return some rows."""
+        return WordCells(self.text.take(pa.array(rows)), self.order)
+
+    def sample(self, most: int) -> WordCells:
+        """Return rows at even distances, `most` of them or all."""
+        if len(self.text) <= most:
+            return self
+        return WordCells(self.text.take(pa.array(np.linspace(0, len(self.text) - 1, most).astype(np.int64))))
 
     def spread(self, of_words: NDArray[Any], missing: Any) -> NDArray[Any]:
         """Give each row what was found for its word."""
@@ -119,23 +157,17 @@ def read_cells(values: pd.Series, name: str) -> Cells:
     return _spelled(values.astype(object), name)  # intervals and what else pandas may come to have
 
 
-def n_missing(cells: Cells) -> int:
-    """Count the missing cells."""
-    if isinstance(cells, WordCells):
-        return int(cells.text.null_count)
-    missing = np.isnat if isinstance(cells, TimeCells) else np.isnan
-    return int(missing(cells.values).sum())
-
-
 def as_words(cells: Cells) -> WordCells:
     """Spell numbers and times, so that they can be matched with the words of another table."""
     if isinstance(cells, WordCells):
         return cells
     values = cells.values
     codes, distinct = pd.factorize(values)
-    words = [spell(value, "") for value in distinct.tolist()] if isinstance(cells, NumberCells) else [
-        str(value).replace("T00:00:00.000000", "") for value in distinct
-    ]
+    words = (
+        [spell(value, "") for value in distinct.tolist()]
+        if isinstance(cells, NumberCells)
+        else [str(value).replace("T00:00:00.000000", "") for value in distinct]
+    )
     return _coded(codes, words)
 
 
@@ -261,7 +293,9 @@ def _from_arrow(array: pa.Array, name: str) -> Cells:
     if pa.types.is_boolean(kind):
         array = array.cast(pa.int8())
     if pa.types.is_duration(kind) or pa.types.is_time(kind):
-        ticks = array.cast(pa.int32() if pa.types.is_time32(kind) else pa.int64()).cast(pa.float64(), safe=False)
+        ticks = array.cast(pa.int32() if pa.types.is_time32(kind) else pa.int64()).cast(
+            pa.float64(), safe=False
+        )
         return NumberCells(ticks.to_numpy(zero_copy_only=False) / _TICKS_PER_SECOND[kind.unit])
     if pa.types.is_integer(array.type) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return NumberCells(array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))

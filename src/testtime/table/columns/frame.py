@@ -28,7 +28,9 @@ def as_frame(X: Any) -> pd.DataFrame:
         X = X.to_pandas()
     if not isinstance(X, pd.DataFrame):
         X = _numbered(np.asarray(X))
-    names = X.columns.map(str)  # a file has text names only: the columns 0 and "0" could not be told apart there
+    names = X.columns.map(
+        str
+    )  # a file has text names only: the columns 0 and "0" could not be told apart there
     repeated = names[names.duplicated()].unique()
     if len(repeated):
         raise InputError(
@@ -51,14 +53,8 @@ def _numbered(array: np.ndarray) -> pd.DataFrame:
                 remedy="Pass one row as X.reshape(1, -1), one column as X.reshape(-1, 1)",
             )
         )
-    frame = pd.DataFrame(array, columns=range(array.shape[1]))
-    return frame.infer_objects() if array.dtype == object and _encodable(array) else frame
-
-
-def _encodable(array: np.ndarray) -> bool:
-    """Tell whether pandas may look for text: it raises its own error at text that is no Unicode."""
-    try:
-        pd.Series(array.ravel()).infer_objects()
-    except UnicodeEncodeError:
-        return False
-    return True
+    if (
+        array.dtype.kind not in "biufcmM"
+    ):  # pandas would look for text, and raise its own error at what is no Unicode
+        array = array.astype(object)
+    return pd.DataFrame(array, columns=range(array.shape[1]), dtype=array.dtype)

@@ -4,6 +4,9 @@ They are left out: a model that sees the position of a row in a sorted file has 
 for new rows, and a value that occurs once says nothing about any other row.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+
 from __future__ import annotations
 
 import re
@@ -24,7 +27,9 @@ _KEY = re.compile(
     re.IGNORECASE,
 )
 _CASED_KEY = re.compile(r"[a-z](ID|Id)$")  # "customerId", and not "humid"
-_COUNTER = re.compile(r"^(nr|no|num|number|n|#|obs|case|record|sample|row|idx|seq|sequence|x|s\.?no\.?)$", re.IGNORECASE)
+_COUNTER = re.compile(
+    r"^(nr|no|num|number|n|#|obs|case|record|sample|row|idx|seq|sequence|x|s\.?no\.?)$", re.IGNORECASE
+)
 _UUID = r"^\{?[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\}?$|^[0-9a-fA-F]{40}$|^[0-9a-fA-F]{64}$"
 
 
@@ -43,7 +48,11 @@ def why_identity(values: NDArray[np.float64], name: str, index: NDArray[np.int64
     if len(values) < _FEWEST or np.isnan(values).any() or not (values == np.floor(values)).all():
         return ""
     for rows in (np.arange(len(values)), index):
-        if rows is not None and values[0] - rows[0] in (0, 1) and (values - rows == values[0] - rows[0]).all():
+        if (
+            rows is not None
+            and values[0] - rows[0] in (0, 1)
+            and (values - rows == values[0] - rows[0]).all()
+        ):
             return "it counts the rows"
     if not (_is_key(name) or _COUNTER.search(name.strip())) or len(np.unique(values)) < len(values):
         return ""
@@ -61,7 +70,9 @@ def why_text(cells: WordCells, name: str) -> tuple[str, str]:
     distinct = len(words)
     if distinct == present and pc.all(pc.match_substring_regex(words, _UUID)).as_py():
         return "id", "it holds a UUID or hash per row"
-    long = pc.mean(pc.utf8_length(words)).as_py() >= 25 and pc.mean(pc.count_substring(words, " ")).as_py() >= 3
+    long = (
+        pc.mean(pc.utf8_length(words)).as_py() >= 25 and pc.mean(pc.count_substring(words, " ")).as_py() >= 3
+    )
     if long and distinct > 0.5 * present:
         return "text", f"it holds free text, {distinct:,} different in {present:,} rows"
     if distinct == present:

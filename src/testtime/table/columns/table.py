@@ -75,10 +75,13 @@ class TableColumns:
         for name, kind in self.kinds.items():
             check_kind(name, kind)
             if name not in names:
-                raise InputError(sentence(f"there is no column {name!r} to be {kind!r}", remedy=nearest(name, names)))
+                raise InputError(
+                    sentence(f"there is no column {name!r} to be {kind!r}", remedy=nearest(name, names))
+                )
         ignored = {name for name, kind in self.kinds.items() if kind == "ignored"}
         cells = {
-            name: None if name in ignored else read_cells(frame.iloc[:, at], name) for at, name in enumerate(names)
+            name: None if name in ignored else read_cells(frame.iloc[:, at], name)
+            for at, name in enumerate(names)
         }
         habits = Habits([column for column in cells.values() if column is not None])
         index = _row_numbers(frame)
@@ -103,7 +106,9 @@ class TableColumns:
         """
         used = [column for column in self._columns if not isinstance(column, UnusedColumn)]
         places = self._places(frame, used)
-        cells = [read_cells(frame.iloc[:, place], column.name) for column, place in zip(used, places, strict=True)]
+        cells = [
+            read_cells(frame.iloc[:, place], column.name) for column, place in zip(used, places, strict=True)
+        ]
         habits = Habits(cells)
         outputs: list[Output] = []
         told: list[str] = []
@@ -135,8 +140,13 @@ class TableColumns:
 
     def to_state(self) -> dict[str, Any]:
         """Return all that was learned as plain values, for the store."""
-        state = State(
-            columns=self._columns, records=list(self.records), notes=list(self.notes), kinds=self.kinds
+        state = State.model_validate(
+            {
+                "columns": self._columns,
+                "records": list(self.records),
+                "notes": list(self.notes),
+                "kinds": self.kinds,
+            }
         )
         return state.model_dump(mode="json")
 
@@ -155,7 +165,9 @@ class TableColumns:
             first = error.errors()[0]
             where = " of ".join(str(part) for part in reversed(first["loc"]))
             raise InputError(
-                sentence(f"the saved columns are not valid: {where}: {first['msg']}", remedy="Save the model again")
+                sentence(
+                    f"the saved columns are not valid: {where}: {first['msg']}", remedy="Save the model again"
+                )
             ) from error
         columns = cls(checked.kinds)
         columns._columns = list(checked.columns)
@@ -207,7 +219,9 @@ def _something(choices: list[Choice]) -> tuple[list[Choice], list[str]]:
                 why="there is nothing to learn from",
             )
         )
-    return kept, [f"Columns that look like names of rows are used, since nothing else is there: {_names(names)}."]
+    return kept, [
+        f"Columns that look like names of rows are used, since nothing else is there: {_names(names)}."
+    ]
 
 
 def _left_out(records: tuple[ColumnRecord, ...]) -> list[str]:
@@ -215,7 +229,9 @@ def _left_out(records: tuple[ColumnRecord, ...]) -> list[str]:
     notes = []
     constant = [record.name for record in records if record.left_out and record.kind == "constant"]
     if constant:
-        notes.append(f"Columns with a single value or nothing but missing values are left out: {_names(constant)}.")
+        notes.append(
+            f"Columns with a single value or nothing but missing values are left out: {_names(constant)}."
+        )
     rest = [record for record in records if record.left_out and record.kind in ("id", "text")]
     reasons: dict[str, list[str]] = {}
     for record in rest:
@@ -233,8 +249,9 @@ def _one_indicator_per_pattern(columns: list[Fitted], cells: Mapping[str, Cells 
     seen: set[bytes] = set()
     kept: list[Fitted] = []
     for column in columns:
-        if isinstance(column, Lossy) and column.indicator:
-            values = column.transform(cells[column.name], Habits(), [])[0].values
+        read = cells[column.name]
+        if isinstance(column, Lossy) and column.indicator and read is not None:
+            values = column.transform(read, Habits(), [])[0].values
             pattern = np.packbits(np.isnan(values)).tobytes()
             if pattern in seen:
                 column = column.model_copy(update={"indicator": False})
@@ -258,4 +275,3 @@ def _warn(notes: list[str]) -> None:
         warnings.warn(note, DataWarning, stacklevel=4)
     if len(notes) > _MOST_NOTES:
         warnings.warn(f"{len(notes) - _MOST_NOTES} more notes about columns.", DataWarning, stacklevel=4)
-

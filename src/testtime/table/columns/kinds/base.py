@@ -17,7 +17,16 @@ from testtime.table.columns.words.dates import day_first_evidence
 from testtime.table.columns.words.numbers import has_decimal_comma
 from testtime.table.columns.words.reading import Reading, shown_counts
 
-__all__ = ["Fitted", "Habits", "Learned", "Output", "is_constant", "missing_matters", "never_infinite", "told_lost"]
+__all__ = [
+    "Fitted",
+    "Habits",
+    "Learned",
+    "Output",
+    "is_constant",
+    "missing_matters",
+    "never_infinite",
+    "told_lost",
+]
 
 _ROUNDING = 1e-12  # differences that are smaller parts of the values than this are rounding noise
 
@@ -57,7 +66,9 @@ class Lossy(Fitted):
 
     def with_indicator(self, values: NDArray[np.float64]) -> list[Output]:
         """Return the column of missing values, if there is to be one."""
-        return [Output(np.isnan(values).astype(np.float64), f"{self.name} is missing")] if self.indicator else []
+        return (
+            [Output(np.isnan(values).astype(np.float64), f"{self.name} is missing")] if self.indicator else []
+        )
 
     def accept(self, reading: Reading, expected: str, told: list[str]) -> None:
         """Take what could be read of new cells, or refuse them.

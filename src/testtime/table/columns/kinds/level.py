@@ -1,5 +1,8 @@
 """Columns of levels: words without an order, or with one."""
 
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+
 from __future__ import annotations
 
 from typing import ClassVar, Literal
@@ -10,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import Field
 
-from testtime.table.columns.cells import Cells, WordCells, as_words, n_missing
+from testtime.table.columns.cells import Cells, as_words
 from testtime.table.columns.kinds.base import Fitted, Habits, Learned, Output
 from testtime.table.columns.words.truth import truth_of
 
@@ -48,8 +51,12 @@ class LevelColumn(Fitted):
             kept = sorted(rows, key=lambda word: (-rows[word], word))[:MOST_LEVELS]
             levels = sorted(kept, key=_place)
             if len(rows) > MOST_LEVELS:
-                notes = [f"Column {name!r} has {len(rows):,} levels; the rarest beyond {MOST_LEVELS:,} count as one."]
-        return Learned(cls(name=name, levels=levels, ordered=ordered), "", tuple(notes), n_missing(words))
+                notes = [
+                    f"Column {name!r} has {len(rows):,} levels; the rarest beyond {MOST_LEVELS:,} count as one."
+                ]
+        return Learned(
+            cls(name=name, levels=levels, ordered=ordered), "", tuple(notes), int(words.missing.sum())
+        )
 
     def transform(self, cells: Cells, habits: Habits, told: list[str]) -> list[Output]:
         """Look up new cells among the levels."""
@@ -73,7 +80,9 @@ class LevelColumn(Fitted):
                 at = np.where(at < 0, _find(pc.utf8_lower(_spelled(words)), folded), at)
             if set(self.levels) <= {"0", "1"}:
                 truth = truth_of(words)
-                digits = pa.array(["" if np.isnan(value) else str(int(value)) for value in truth], pa.large_string())
+                digits = pa.array(
+                    ["" if np.isnan(value) else str(int(value)) for value in truth], pa.large_string()
+                )
                 at = np.where(at < 0, _find(digits, levels), at)
         unseen = at < 0
         elsewhere = np.nan if self.ordered else float(len(self.levels))

@@ -4,6 +4,9 @@ Most forms can be read in one way only. ``1,234`` and ``1.234`` cannot: what dec
 the other columns of the table, then the habit of programming languages; see :attr:`NumberReading.ambiguous`.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+
 from __future__ import annotations
 
 from collections import Counter
@@ -15,11 +18,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from testtime.table.columns.cells import WordCells
-from testtime.table.columns.words.reading import Reading, judge
+from testtime.table.columns.words.reading import SAMPLE, Reading, judge
 
 __all__ = ["NumberReading", "has_decimal_comma", "read_numbers"]
 
-_CURRENCIES = "USD|EUR|GBP|JPY|CHF|CNY|RMB|INR|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|RUB|TRY|BRL|MXN|ZAR|KRW|SGD|HKD"
+_CURRENCIES = (
+    "USD|EUR|GBP|JPY|CHF|CNY|RMB|INR|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|RUB|TRY|BRL|MXN|ZAR|KRW|SGD|HKD"
+)
 _BODY = "|".join(
     [
         r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?",
@@ -40,7 +45,17 @@ _DRESSED = (
 )
 _COMMA_OR_GROUPS = r"^[1-9][0-9]{0,2},[0-9]{3}$"
 _POINT_OR_GROUPS = r"^[1-9][0-9]{0,2}\.[0-9]{3}$"
-_SCALES = {"k": 1e3, "K": 1e3, "M": 1e6, "mn": 1e6, "mio": 1e6, "million": 1e6, "B": 1e9, "bn": 1e9, "billion": 1e9}
+_SCALES = {
+    "k": 1e3,
+    "K": 1e3,
+    "M": 1e6,
+    "mn": 1e6,
+    "mio": 1e6,
+    "million": 1e6,
+    "B": 1e9,
+    "bn": 1e9,
+    "billion": 1e9,
+}
 _ORDINALS = {"st", "nd", "rd", "th"}
 
 
@@ -71,10 +86,10 @@ class NumberReading(Reading):
 
 def has_decimal_comma(cells: WordCells) -> bool:
     """Tell whether a column holds numbers whose comma can only be a decimal sign, and hardly anything else."""
-    text = cells.text if not pa.types.is_dictionary(cells.text.type) else cells.words
-    if not pc.any(pc.match_substring(text, ",")).as_py():
+    sample = cells.sample(SAMPLE)
+    if not pc.any(pc.match_substring(sample.words, ",")).as_py():
         return False
-    reading = read_numbers(cells, comma=None, table_comma=False)
+    reading = read_numbers(sample, comma=None, table_comma=False)
     return reading.enough and reading.comma is True
 
 
@@ -140,7 +155,9 @@ def _read_dressed(
     decided = table_comma if own is None else own
     swapped = sure_comma | ((either_comma | either_point) & decided)
     values = _cast(body, part["exponent"], swapped)
-    negative = _filled(part["open"]) ^ _is(part["sign"], "-") ^ _is(part["sign_after"], "-") ^ _filled(part["minus"])
+    negative = (
+        _filled(part["open"]) ^ _is(part["sign"], "-") ^ _is(part["sign_after"], "-") ^ _filled(part["minus"])
+    )
     values = np.where(negative, -values, values)
 
     fits, factor, unit = _units(part["before"], part["after"], counts, read)
@@ -153,12 +170,15 @@ def _read_dressed(
 
     unsure = (either_comma | (either_point & decided)) & read
     reading = judge(cells, values, read | endless, np.nan, known)
-    odd = np.flatnonzero(read & (counts > 0) & ~_match(words, r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"))
+    odd = np.flatnonzero(
+        read & (counts > 0) & ~_match(words, r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$")
+    )
     return NumberReading(
         reading.values,
         reading.n_read,
         reading.blanks,
         reading.stray,
+        reading.n_lost,
         comma=True if decided and (own or unsure.any()) else own,
         ambiguous=words[int(np.flatnonzero(unsure)[0])].as_py() if own is None and unsure.any() else "",
         unit=unit,
@@ -173,7 +193,9 @@ def _units(
     """Tell which words have the unit of the column or none, the factor of each, and the unit."""
     fits, factor, found = np.ones(len(counts), bool), np.ones(len(counts)), ""
     for side in (before, after):
-        units = np.array([_unit(unit) for unit in side.to_pylist()], dtype=object)
+        encoded = side.dictionary_encode()
+        different = np.array([_unit(unit) for unit in encoded.dictionary.to_pylist()], dtype=object)
+        units = different[encoded.indices.to_numpy()]
         rows = Counter[str]()
         for unit, count in zip(units[read], counts[read].tolist(), strict=True):
             rows[unit] += count
