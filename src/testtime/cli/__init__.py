@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from testtime.cli import adapting, demo, doctor, figures, planning, reporting
+from testtime.cli import adapting, demo, doctor, figures, planning, pretraining, reporting
 from testtime.errors import TestTimeError
 
 __all__ = ["app", "main"]
@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for group in (demo, adapting, reporting, planning, figures, doctor):
+for group in (demo, adapting, reporting, planning, figures, pretraining, doctor):
     group.register(app)
 
 

@@ -135,6 +135,24 @@ class Recipe:
                 )
             )
 
+    def quick(self) -> Recipe:
+        """Return a run of a minute on a CPU: it shows that everything works, not what the model can learn."""
+        model, steps = self.model, self.steps
+        return dataclasses.replace(
+            self,
+            model=dataclasses.replace(
+                model,
+                dim=min(model.dim, 8),
+                width=min(model.width, 64),
+                n_layer=min(model.n_layer, 2),
+                n_head=min(model.n_head, 4),
+            ),
+            steps=dataclasses.replace(
+                steps, steps=min(steps.steps, 200), warmup=min(steps.warmup, 20), rows=min(steps.rows, 32), batch=16
+            ),
+            curriculum=dataclasses.replace(self.curriculum, steps=min(self.curriculum.steps, 50)),
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, as in the file."""
         return dataclasses.asdict(self)
@@ -159,29 +177,31 @@ class Recipe:
         return cls(problem=data["problem"], **filled)
 
     @classmethod
-    def load(cls, name: str | Path) -> Recipe:
-        """Read a TOML file, or the recipe of this name that ships with the package.
+    def load(cls, name: str) -> Recipe:
+        """Return the recipe of this name that ships with the package.
 
         Raises
         ------
         InputError
-            When there is no such file or recipe, or it cannot be read.
+            When there is none; the nearest name is offered.
         """
-        shipped = shipped_recipes()
-        path = Path(name)
+        if name not in shipped_recipes():
+            raise InputError(sentence(f"there is no recipe {name!r}", remedy=nearest(name, shipped_recipes())))
+        return cls.from_dict(tomllib.loads((files(__package__) / "recipes" / f"{name}.toml").read_text("utf-8")))
+
+    @classmethod
+    def read(cls, path: Path) -> Recipe:
+        """Return the recipe in a TOML file.
+
+        Raises
+        ------
+        InputError
+            When it cannot be read, or is no recipe.
+        """
         try:
-            if str(name) in shipped:
-                text = (files(__package__) / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
-            else:
-                text = path.read_text(encoding="utf-8")
-            return cls.from_dict(tomllib.loads(text))
-        except (OSError, UnicodeDecodeError) as error:
-            remedy = nearest(path.stem, shipped)
-            raise InputError(
-                sentence(f"{name} is no file that can be read", expected="a TOML file or a recipe", remedy=remedy)
-            ) from error
-        except tomllib.TOMLDecodeError as error:
-            raise InputError(sentence(f"{name} is no TOML: {error}")) from error
+            return cls.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise InputError(sentence(f"{path} cannot be read: {error}", expected="a TOML file")) from error
 
 
 def shipped_recipes() -> tuple[str, ...]:
