@@ -92,7 +92,10 @@ def test_it_comes_back_from_disk(layout: str, tmp_path):
     assert torch.equal(torch.random.get_rng_state(), state), "loading draws nothing from the caller's stream"
     assert again.config == model.config
     assert torch.equal(again(x, y), model(x, y))
-    assert sorted(path.name for path in (tmp_path / "new" / "model").iterdir()) == ["config.json", "model.safetensors"]
+    assert sorted(path.name for path in (tmp_path / "new" / "model").iterdir()) == [
+        "config.json",
+        "model.safetensors",
+    ]
 
 
 def test_half_precision_halves_the_file(tmp_path):

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -101,13 +102,17 @@ def test_a_killed_command_goes_on_and_ends_with_the_same_weights(tmp_path):
     process.wait()
     assert command().wait(timeout=240) == 0
     assert log_of(tmp_path / "killed")[-1] == log_of(tmp_path / "whole")[-1]
-    whole, again = (InContextGPT.from_pretrained(tmp_path / name).state_dict() for name in ("whole", "killed"))
+    whole, again = (
+        InContextGPT.from_pretrained(tmp_path / name).state_dict() for name in ("whole", "killed")
+    )
     assert all(torch.equal(whole[name], again[name]) for name in whole)
 
 
 def test_pretraining_teaches_to_use_the_context(tmp_path):
     shape = GPTConfig(dim=1, width=16, n_layer=1, n_head=2)
-    recipe = Recipe("gpt2-linear", shape, steps=Steps(steps=300, batch=32, rows=6, learning_rate=5e-3, warmup=20))
+    recipe = Recipe(
+        "gpt2-linear", shape, steps=Steps(steps=300, batch=32, rows=6, learning_rate=5e-3, warmup=20)
+    )
     pretrain(recipe, tmp_path / "run")
     model = InContextGPT.from_pretrained(tmp_path / "run")
     X, y = (torch.as_tensor(part, dtype=torch.float32) for part in draw_prompts(recipe, 999_999))
@@ -175,7 +180,7 @@ def test_the_rate_warms_up_and_falls():
     rates = [learning_rate(plan, step) for step in range(100)]
     assert rates[:3] == [0.1, 0.2, pytest.approx(0.3)]
     assert max(rates) == rates[9] == rates[10] == 1.0
-    assert all(one > other for one, other in zip(rates[10:], rates[11:], strict=False))
+    assert all(one > other for one, other in pairwise(rates[10:]))
     assert rates[-1] == pytest.approx(0.1, abs=0.01)
 
 
@@ -194,7 +199,10 @@ def test_shipped_recipes_can_be_run_quickly(name: str):
         (TINY.replace("width", "widht"), r"\[model\] has no setting 'widht'\. Did you mean 'width'"),
         (TINY.replace("[steps]", "[stps]"), r"section 'stps'\. Did you mean 'steps'"),
         (TINY.replace("gpt2-links", "gpt2-link"), "Did you mean 'gpt2-links'"),
-        (TINY.replace("batch = 4", "batch = 'four'"), r"\[steps\] batch = 'four'; expected a value of type int"),
+        (
+            TINY.replace("batch = 4", "batch = 'four'"),
+            r"\[steps\] batch = 'four'; expected a value of type int",
+        ),
         (TINY.replace("batch = 4", "batch = 0"), r"\[steps\] batch = 0; expected an integer of at least 1"),
         (TINY.replace("warmup = 3", "learning_rate = -1.0"), r"\[steps\] learning_rate = -1\.0"),
         (TINY.replace("dim = 4", ""), r"\[model\] is incomplete"),

@@ -90,7 +90,9 @@ def train_each(
             norms = _clip_each(gradients, config.clip)
             finite = (torch.isfinite(losses) & torch.isfinite(norms)).tolist()
             # A task whose loss is not finite ends here; its numbers are beside those of the others, and go on unread.
-            optimizer.step([gradients[key] for key in state], config.learning_rate * (1.0 - step / config.n_steps))
+            optimizer.step(
+                [gradients[key] for key in state], config.learning_rate * (1.0 - step / config.n_steps)
+            )
             done = step + 1
             for b, record in enumerate(records):
                 record.add(finite[b], float(losses[b]), done if done in config.snapshots else None, state, b)
@@ -112,7 +114,9 @@ class _Record:
         self.losses: list[float] = []
         self.snapshots: dict[int, State] = {}
 
-    def add(self, finite: bool, loss: float, snapshot: int | None, state: Mapping[str, Tensor], b: int) -> None:
+    def add(
+        self, finite: bool, loss: float, snapshot: int | None, state: Mapping[str, Tensor], b: int
+    ) -> None:
         self.finite &= finite
         if not self.finite:
             return
@@ -121,7 +125,13 @@ class _Record:
             self.snapshots[snapshot] = _of(state, b)
 
     def trained(
-        self, done: int, state: Mapping[str, Tensor], b: int, n_trainable: int, seconds: float, out_of_time: bool
+        self,
+        done: int,
+        state: Mapping[str, Tensor],
+        b: int,
+        n_trainable: int,
+        seconds: float,
+        out_of_time: bool,
     ) -> Trained:
         if self.finite and done:
             self.snapshots.setdefault(done, _of(state, b))
@@ -161,7 +171,7 @@ def _episodes(
 
 
 def _clip_each(gradients: Mapping[str, Tensor], largest: float) -> Tensor:
-    """Scale the gradients of each task in place to a norm of at most `largest`; returns the norms they had, ``(B,)``."""
+    """Scale each task's gradients in place to a norm of at most `largest`; returns the norms they had, ``(B,)``."""
     squares = [value.square().flatten(1).sum(1) for value in gradients.values()]
     norms = torch.stack(squares).sum(0).sqrt()
     factors = (largest / (norms + 1e-6)).clamp(max=1.0)
@@ -192,7 +202,10 @@ def _check(
         raise InputError(
             sentence("targets are classes", expected="numbers", why="episodes of classes differ in size")
         )
-    for name, sizes in (("tables", {tuple(rows.x.shape) for rows in tables}), ("pools", {len(p) for p in pools})):
+    for name, sizes in (
+        ("tables", {tuple(rows.x.shape) for rows in tables}),
+        ("pools", {len(p) for p in pools}),
+    ):
         if len(sizes) > 1:
             remedy = "Group tasks of one size"
             raise InputError(sentence(f"{name} of sizes {sorted(sizes)}", expected="one size", remedy=remedy))

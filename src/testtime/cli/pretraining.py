@@ -18,7 +18,9 @@ def register(app: typer.Typer) -> None:
 
 
 def pretrain(
-    name: Annotated[str | None, typer.Argument(help="A recipe: gpt2-links, gpt2-linear, ...; --list shows all.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A recipe, such as gpt2-links; --list shows all.")
+    ] = None,
     list_all: Annotated[bool, typer.Option("--list", help="List the recipes and stop.")] = False,
     config: Annotated[Path | None, typer.Option(help="A TOML file instead of a recipe.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A run of a minute, to see that it works.")] = False,

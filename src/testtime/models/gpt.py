@@ -4,7 +4,7 @@ Every row becomes two tokens, a question and then its answer, and the model pred
 :math:`i`, from the rows before it. Two layouts:
 
 * ``"order-free"``: tokens :math:`(x_i, 0, 1)` and :math:`(x_i, y_i, 0)` through one linear map, no positions. The
-  answer's token carries :math:`x_i`, so nothing has to be copied from the token before, and a prompt may have any length.
+  answer's token carries :math:`x_i`, so nothing has to be copied from the token before; a prompt may have any length.
 * ``"interleaved"``: tokens :math:`x_i` and :math:`(y_i, 0, \dots, 0)` with learned positions, as in Garg et al. (2022),
   "What can transformers learn in-context?"; a prompt has at most ``max_rows`` rows.
 
@@ -68,7 +68,9 @@ class GPTConfig:
                 raise InputError(sentence(f"{name}={value!r}", expected="an integer of at least 1"))
         if self.width % self.n_head:
             raise InputError(
-                sentence(f"width={self.width} with n_head={self.n_head}", expected="heads that divide the width")
+                sentence(
+                    f"width={self.width} with n_head={self.n_head}", expected="heads that divide the width"
+                )
             )
         if self.layout == "interleaved" and self.max_rows is None:
             raise InputError(
@@ -79,7 +81,9 @@ class GPTConfig:
                 )
             )
         if self.max_rows is not None and self.max_rows < 1:
-            raise InputError(sentence(f"max_rows={self.max_rows}", expected="an integer of at least 1, or None"))
+            raise InputError(
+                sentence(f"max_rows={self.max_rows}", expected="an integer of at least 1, or None")
+            )
 
 
 class InContextGPT(nn.Module):
@@ -99,7 +103,11 @@ class InContextGPT(nn.Module):
             from transformers import GPT2Config, GPT2Model
         except ImportError as error:
             raise MissingExtra(
-                sentence("transformers is not installed", why="the model is its GPT2Model", remedy="pip install 'testtime[gpt2]'")
+                sentence(
+                    "transformers is not installed",
+                    why="the model is its GPT2Model",
+                    remedy="pip install 'testtime[gpt2]'",
+                )
             ) from error
         self.config = config
         positions = 1 if config.max_rows is None or self._free else 2 * config.max_rows
@@ -132,7 +140,7 @@ class InContextGPT(nn.Module):
     # B=prompts  N=rows of a prompt  Q=questions  D=inputs  T=tokens  E=width
 
     def forward(self, x_BND: Tensor, y_BN: Tensor) -> Tensor:
-        """Predict each row from the rows before it, ``(B, N, D), (B, N) -> (B, N)``; row i never sees its own answer."""
+        """Predict each row from the rows before it, ``(B, N, D), (B, N) -> (B, N)``; no row sees its own answer."""
         n_rows = y_BN.shape[1]
         self._check(x_BND, y_BN, n_rows)
         tokens_BTE = self._pairs(x_BND, y_BN)
@@ -140,7 +148,7 @@ class InContextGPT(nn.Module):
         return self.readout(hidden_BTE[:, 0::2])[..., 0]
 
     def answer(self, x_BND: Tensor, y_BN: Tensor, questions_BQD: Tensor) -> Tensor:
-        """Predict questions from a prompt, ``(B, N, D), (B, N), (B, Q, D) -> (B, Q)``; questions do not see each other."""
+        """Predict questions from a prompt, ``(B, N, D), (B, N), (B, Q, D) -> (B, Q)``; each sees the prompt alone."""
         n_rows, n_questions = y_BN.shape[1], questions_BQD.shape[1]
         self._check(x_BND, y_BN, n_rows + 1)
         tokens_BTE = torch.cat([self._pairs(x_BND, y_BN), self._questions(questions_BQD)], dim=1)
@@ -216,7 +224,10 @@ class InContextGPT(nn.Module):
             _replace(target / _CONFIG, (json.dumps(described, indent=2) + "\n").encode())
         except OSError as error:
             raise StoreError(
-                sentence(f"{target} could not be written: {error.strerror or error}", remedy="Choose another folder")
+                sentence(
+                    f"{target} could not be written: {error.strerror or error}",
+                    remedy="Choose another folder",
+                )
             ) from error
 
     @classmethod
@@ -234,7 +245,9 @@ class InContextGPT(nn.Module):
             payload = (source / _WEIGHTS).read_bytes()
         except (OSError, ValueError) as error:
             raise StoreError(
-                sentence(f"no model can be read from {source} ({error})", expected=f"{_CONFIG} and {_WEIGHTS}")
+                sentence(
+                    f"no model can be read from {source} ({error})", expected=f"{_CONFIG} and {_WEIGHTS}"
+                )
             ) from error
         digest = described.pop("sha256", "") if isinstance(described, dict) else ""
         if hashlib.sha256(payload).hexdigest() != digest:
@@ -247,7 +260,9 @@ class InContextGPT(nn.Module):
             )
         known = {field.name for field in dataclasses.fields(GPTConfig)}
         for key in sorted(set(described) - known):
-            raise StoreError(sentence(f"{source / _CONFIG} has the setting {key!r}", remedy=nearest(key, sorted(known))))
+            raise StoreError(
+                sentence(f"{source / _CONFIG} has the setting {key!r}", remedy=nearest(key, sorted(known)))
+            )
         try:
             config = GPTConfig(**described)
             tensors = load_tensors(payload)

@@ -18,7 +18,11 @@ from testtime.results import Claim
 __all__ = ["FIGURE", "Config"]
 
 MODELS = {4: "gpt2-links", 8: "gpt2-links-d8", 16: "gpt2-links-d16"}
-PANELS = {"icl full": "in-context, all rows", "ttt": "test-time training", "guarded": "test-time training, guarded"}
+PANELS = {
+    "icl full": "in-context, all rows",
+    "ttt": "test-time training",
+    "guarded": "test-time training, guarded",
+}
 
 
 @dataclass(frozen=True)
@@ -58,13 +62,13 @@ def cells(config: Config) -> list[Cell]:
         cell
         for d in config.dims
         for n in reversed(config.n_rows)
-        for cell in blocks(config.n_tasks, config.block, d=d, n_rows=n)
+        for cell in blocks(MODELS[d], config.n_tasks, config.block, d=d, n_rows=n)
     ]
 
 
 def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[dict]:
     """Measure every method on the tasks of a block."""
-    rows = task_rows(MODELS[cell["d"]], "varying", config.block, cell["n_rows"], config.how, seed)
+    rows = task_rows(cell["recipe"], "varying", config.block, cell["n_rows"], config.how, seed)
     return [{"d": cell["d"], **row} for row in rows]
 
 

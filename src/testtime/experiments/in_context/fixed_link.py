@@ -57,7 +57,7 @@ def cells(config: Config) -> list[Cell]:
         cell
         for recipe in SETTINGS
         for n in reversed(config.n_rows)
-        for cell in blocks(config.n_tasks, config.block, recipe=recipe, n_rows=n)
+        for cell in blocks(recipe, config.n_tasks, config.block, n_rows=n)
     ]
 
 
@@ -74,7 +74,9 @@ def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
     fixed, many = gain["gpt2-links-fixed"], config.n_rows[-1]
     return [
         at_most("one link: test-time training within 1.5 of in-context learning, better", fixed.max(), 1.5),
-        at_least("one link: test-time training within 1.5 of in-context learning, worse", fixed.min(), 1 / 1.5),
+        at_least(
+            "one link: test-time training within 1.5 of in-context learning, worse", fixed.min(), 1 / 1.5
+        ),
         at_least(f"links that vary, N = {many}: test-time training wins", gain["gpt2-links"][many], 1.5),
         at_most(
             "one link: guarded at most 1.05 of in-context learning",

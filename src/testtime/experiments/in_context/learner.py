@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -26,7 +25,9 @@ class GPTLearner:
     """
 
     def __init__(self, module: InContextGPT, huber: float = 3.0) -> None:
-        self._names = [name for name, value in module.named_parameters() if not name.startswith(("gpt.wte", "gpt.wpe"))]
+        self._names = [
+            name for name, value in module.named_parameters() if not name.startswith(("gpt.wte", "gpt.wpe"))
+        ]
         self.module = module.requires_grad_(False)
         self.huber = huber
 
@@ -36,7 +37,9 @@ class GPTLearner:
 
     def predict(self, weights: Weights, read: Rows, x: Tensor) -> Tensor:
         """Predict rows from the context, ``(q, D) -> (q, 1)``."""
-        return call_with(self.module, weights, InContextGPT.answer, read.x[None], read.y[None], x[None])[0, :, None]
+        return call_with(self.module, weights, InContextGPT.answer, read.x[None], read.y[None], x[None])[
+            0, :, None
+        ]
 
     def loss(self, output: Tensor, y: Tensor) -> Tensor:
         """Huber loss per row."""

@@ -65,7 +65,7 @@ def cells(config: Config) -> list[Cell]:
         cell
         for link in TITLES
         for n in config.sizes(link)
-        for cell in blocks(config.n_tasks, config.block, link=link, n_rows=n)
+        for cell in blocks(config.recipe, config.n_tasks, config.block, link=link, n_rows=n)
     ]
     return sorted(listed, key=lambda cell: -cell["n_rows"])
 

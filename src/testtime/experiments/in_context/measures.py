@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -33,7 +34,9 @@ __all__ = [
     "LINKS",
     "METHODS",
     "Adaptation",
+    "blocks",
     "draw_errors",
+    "fingerprint",
     "mean_errors",
     "shipped",
     "task_rows",
@@ -96,7 +99,16 @@ class Adaptation:
 @lru_cache(maxsize=4)
 def shipped(name: str) -> GPTLearner:
     """Return the pretrained model that ships under the name of its recipe."""
-    return GPTLearner(InContextGPT.from_pretrained(Path(str(files(__package__) / "weights" / name))))
+    return GPTLearner(InContextGPT.from_pretrained(_folder(name)))
+
+
+def fingerprint(name: str) -> str:
+    """Return what changes when the shipped weights do; cells hold it, so that they are computed again."""
+    return json.loads((_folder(name) / "config.json").read_text())["sha256"][:12]
+
+
+def _folder(name: str) -> Path:
+    return Path(str(files(__package__) / "weights" / name))
 
 
 def tasks_of(recipe: str, link: str, n_tasks: int, n_rows: int, seed: np.random.SeedSequence) -> Drawn:
@@ -136,10 +148,11 @@ def task_rows(
     return rows
 
 
-def blocks(n_tasks: int, block: int, **columns: Any) -> list[Cell]:
+def blocks(recipe: str, n_tasks: int, block: int, **columns: Any) -> list[Cell]:
     """Return the cells of one setting: its tasks in blocks."""
     label = " ".join(f"{key}={value}" for key, value in columns.items())
-    return [{"id": f"{label} block={i}", **columns} for i in range(n_tasks // block)]
+    own = {"recipe": recipe, "weights": fingerprint(recipe), **columns}
+    return [{"id": f"{recipe} {label} block={i}", **own} for i in range(n_tasks // block)]
 
 
 def mean_errors(table: pd.DataFrame, by: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -116,8 +116,12 @@ def pretrain(
     run = _Run.begin(recipe, target, place)
     plan = recipe.steps
     started = clock() - run.seconds
-    _log(target, {"event": "start", "step": run.step, "device": str(place), "threads": torch.get_num_threads()})
-    with tqdm(total=plan.steps, initial=run.step, disable=not progress, unit="step", dynamic_ncols=True) as bar:
+    _log(
+        target, {"event": "start", "step": run.step, "device": str(place), "threads": torch.get_num_threads()}
+    )
+    with tqdm(
+        total=plan.steps, initial=run.step, disable=not progress, unit="step", dynamic_ncols=True
+    ) as bar:
         end = plan.steps if stop_after is None else min(plan.steps, run.step + stop_after)
         while run.step < end:
             run.sum += run.advance()
@@ -127,7 +131,10 @@ def pretrain(
             if run.step % plan.log_every == 0 or run.step == plan.steps:
                 run.loss, run.sum, run.count = run.sum / run.count, 0.0, 0
                 line = {"step": run.step, "loss": run.loss, "seconds": round(run.seconds, 2)}
-                _log(target, line | {"learning_rate": learning_rate(plan, run.step - 1), "skipped": run.skipped})
+                _log(
+                    target,
+                    line | {"learning_rate": learning_rate(plan, run.step - 1), "skipped": run.skipped},
+                )
                 bar.set_postfix(loss=f"{run.loss:.4f}")
             if run.step % plan.save_every == 0 or run.step == end:
                 run.save()
@@ -221,7 +228,9 @@ class _Run:
             recipe, counters = json.loads(metadata["recipe"]), json.loads(metadata["counters"])
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise StoreError(
-                sentence(f"{path} is damaged: {error}", remedy="Delete it to begin again, or choose another folder")
+                sentence(
+                    f"{path} is damaged: {error}", remedy="Delete it to begin again, or choose another folder"
+                )
             ) from error
         if recipe != json.loads(json.dumps(self.recipe.to_dict())):
             changed = _first_difference(recipe, json.loads(json.dumps(self.recipe.to_dict())))

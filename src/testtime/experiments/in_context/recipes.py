@@ -148,7 +148,11 @@ class Recipe:
                 n_head=min(model.n_head, 4),
             ),
             steps=dataclasses.replace(
-                steps, steps=min(steps.steps, 200), warmup=min(steps.warmup, 20), rows=min(steps.rows, 32), batch=16
+                steps,
+                steps=min(steps.steps, 200),
+                warmup=min(steps.warmup, 20),
+                rows=min(steps.rows, 32),
+                batch=16,
             ),
             curriculum=dataclasses.replace(self.curriculum, steps=min(self.curriculum.steps, 50)),
         )
@@ -166,7 +170,12 @@ class Recipe:
         InputError
             For a section or setting that does not exist, with the nearest name, or a value of another type.
         """
-        sections: dict[str, type] = {"model": GPTConfig, "task": TaskLaw, "steps": Steps, "curriculum": Curriculum}
+        sections: dict[str, type] = {
+            "model": GPTConfig,
+            "task": TaskLaw,
+            "steps": Steps,
+            "curriculum": Curriculum,
+        }
         for key in data:
             if key != "problem" and key not in sections:
                 remedy = nearest(key, ["problem", *sections])
@@ -186,8 +195,12 @@ class Recipe:
             When there is none; the nearest name is offered.
         """
         if name not in shipped_recipes():
-            raise InputError(sentence(f"there is no recipe {name!r}", remedy=nearest(name, shipped_recipes())))
-        return cls.from_dict(tomllib.loads((files(__package__) / "recipes" / f"{name}.toml").read_text("utf-8")))
+            raise InputError(
+                sentence(f"there is no recipe {name!r}", remedy=nearest(name, shipped_recipes()))
+            )
+        return cls.from_dict(
+            tomllib.loads((files(__package__) / "recipes" / f"{name}.toml").read_text("utf-8"))
+        )
 
     @classmethod
     def read(cls, path: Path) -> Recipe:
@@ -224,7 +237,9 @@ def _fill(section: str, kind: type[_Section], data: Any) -> _Section:
             "str": isinstance(value, str),
         }.get(annotation.removesuffix(" | None"), isinstance(value, (list, tuple)))
         if not fits:
-            raise InputError(sentence(f"[{section}] {key} = {value!r}", expected=f"a value of type {annotation}"))
+            raise InputError(
+                sentence(f"[{section}] {key} = {value!r}", expected=f"a value of type {annotation}")
+            )
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
     try:
         return kind(**values)

@@ -19,7 +19,7 @@ from testtime.experiments.drawing import curves
 from testtime.experiments.grid import Cell, Figure
 from testtime.experiments.in_context.adapting import Contexts, table_of
 from testtime.experiments.in_context.learner import GPTLearner
-from testtime.experiments.in_context.measures import shipped
+from testtime.experiments.in_context.measures import fingerprint, shipped
 from testtime.experiments.in_context.prompts import task_variances
 from testtime.experiments.in_context.recipes import Recipe
 from testtime.models.gpt import InContextGPT
@@ -88,7 +88,7 @@ class Config:
 def cells(config: Config) -> list[Cell]:
     """One cell for each covariance and k, the longest first; the theory is drawn without one."""
     return [
-        {"id": f"{name} k={k}", "alignment": name, "k": k}
+        {"id": f"{name} k={k}", "alignment": name, "k": k, "weights": fingerprint(config.recipe)}
         for k in reversed(config.n_train)
         for name in config.alignments
     ]
@@ -122,13 +122,21 @@ def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[d
     def add(method: str, told: list[Array], **more: float) -> None:
         for t, answer in enumerate(told):
             error = float(np.mean((answer - drawn.y_query[t]) ** 2) / np.mean(drawn.y_query[t] ** 2))
-            rows.append({"alignment": cell["alignment"], "k": k, "method": method, "task": t, "mse": error, **more})
+            rows.append(
+                {"alignment": cell["alignment"], "k": k, "method": method, "task": t, "mse": error, **more}
+            )
 
     tables = _tables(drawn)
     contexts = Contexts(full=n)
-    add("icl", [contexts.with_full(warm, FROZEN, one, X) for one, X in zip(tables, drawn.X_query, strict=True)])
+    add(
+        "icl",
+        [contexts.with_full(warm, FROZEN, one, X) for one, X in zip(tables, drawn.X_query, strict=True)],
+    )
     whole = Contexts(full=n + k)
-    add("icl all", [whole.with_full(warm, FROZEN, one, X) for one, X in zip(tables, drawn.X_query, strict=True)])
+    add(
+        "icl all",
+        [whole.with_full(warm, FROZEN, one, X) for one, X in zip(tables, drawn.X_query, strict=True)],
+    )
     add("ridge", [_least_squares(one, X) for one, X in zip(tables, drawn.X_query, strict=True)])
     for start, learner in learners.items():
         best = min(
@@ -157,7 +165,10 @@ def _random_twin(learner: GPTLearner, seed: np.random.SeedSequence) -> GPTLearne
 
 def _tables(drawn) -> list[Rows]:
     """Context rows first, then training rows, of each task."""
-    X, y = np.concatenate([drawn.X_context, drawn.X_train], 1), np.concatenate([drawn.y_context, drawn.y_train], 1)
+    X, y = (
+        np.concatenate([drawn.X_context, drawn.X_train], 1),
+        np.concatenate([drawn.y_context, drawn.y_train], 1),
+    )
     return [table_of(*one) for one in zip(X, y, strict=True)]
 
 
@@ -175,7 +186,9 @@ def _trained(
     )
     tables = _tables(drawn)
     pools = [np.arange(len(one)) for one in tables]
-    seeds = [np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, 9, t)) for t in range(len(tables))]
+    seeds = [
+        np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, 9, t)) for t in range(len(tables))
+    ]
     delta = Delta(learner, train_config.spec)
     trained = train_each(learner, tables, pools, train_config, seeds)
     return {
