@@ -20,12 +20,15 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from testtime.adapt.adamw import AdamW
 from testtime.adapt.budget import Budget
 from testtime.adapt.delta import Delta
-from testtime.adapt.episodes import sample_episode
+from testtime.adapt.episodes import Episode, sample_episode
 from testtime.adapt.learner import Learner, Rows
 from testtime.adapt.train import State, TrainConfig, Trained, first_delta
 from testtime.errors import InputError, sentence
 
-__all__ = ["train_each"]
+__all__ = ["Draw", "train_each"]
+
+Draw = Callable[[NDArray[np.int64], int, np.random.Generator], Episode]
+"""Draws an episode from a pool at a step; the sizes depend on the step alone."""
 
 
 def train_each(
@@ -35,6 +38,7 @@ def train_each(
     config: TrainConfig,
     seeds: Sequence[np.random.SeedSequence],
     *,
+    draw: Draw | None = None,
     budget: Budget | None = None,
     on_step: Callable[[int, float], None] | None = None,
 ) -> list[Trained]:
@@ -55,6 +59,8 @@ def train_each(
         How to step; two steps or more.
     seeds
         One for each task.
+    draw
+        What the episode of a step is; None draws context and query at random, in the sizes of `config`.
     budget
         No step is begun that would not end within it.
     on_step
@@ -78,6 +84,9 @@ def train_each(
         weights = delta.weights(state)
         return learner.loss(learner.predict(weights, learner.read(weights, Rows(cx, cy)), qx), qy).mean()
 
+    def at_random(pool: NDArray[np.int64], step: int, rng: np.random.Generator) -> Episode:
+        return sample_episode(pool, None, config.n_context, config.n_query, rng)
+
     step_each = vmap(grad_and_value(episode_loss))
     records = [_Record() for _ in tables]
     longest, out_of_time, done = 0.0, False, 0
@@ -86,7 +95,10 @@ def train_each(
             at = budget.clock()
             if out_of_time := not budget.fits(longest):
                 break
-            gradients, losses = step_each(state, *_episodes(x, y, pools, config, generators))
+            drawn = [
+                (draw or at_random)(pool, step, rng) for pool, rng in zip(pools, generators, strict=True)
+            ]
+            gradients, losses = step_each(state, *_rows_of(x, y, drawn))
             norms = _clip_each(gradients, config.clip)
             finite = (torch.isfinite(losses) & torch.isfinite(norms)).tolist()
             # A task whose loss is not finite ends here; its numbers are beside those of the others, and go on unread.
@@ -150,18 +162,8 @@ def _of(state: Mapping[str, Tensor], b: int) -> State:
     return {key: value[b].clone() for key, value in state.items()}
 
 
-def _episodes(
-    x: Tensor,
-    y: Tensor,
-    pools: Sequence[NDArray[np.int64]],
-    config: TrainConfig,
-    generators: Sequence[np.random.Generator],
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """One episode of each task: context ``(B, n, D)``, ``(B, n)`` and query ``(B, q, D)``, ``(B, q)``."""
-    drawn = [
-        sample_episode(pool, None, config.n_context, config.n_query, rng)
-        for pool, rng in zip(pools, generators, strict=True)
-    ]
+def _rows_of(x: Tensor, y: Tensor, drawn: Sequence[Episode]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Rows of each task's episode: context ``(B, n, D)``, ``(B, n)`` and query ``(B, q, D)``, ``(B, q)``."""
     tasks = torch.arange(len(drawn), device=x.device)[:, None]
     context, query = (
         torch.as_tensor(np.stack([getattr(one, part) for one in drawn]), device=x.device)

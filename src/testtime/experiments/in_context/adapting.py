@@ -20,7 +20,7 @@ from testtime.adapt.learner import FROZEN, Rows, Weights, predict_rows
 from testtime.adapt.mix import Mix, fit_mix
 from testtime.adapt.task import Numbers
 from testtime.adapt.train import TrainConfig
-from testtime.adapt.train_each import train_each
+from testtime.adapt.train_each import Draw, train_each
 from testtime.experiments.in_context.learner import GPTLearner
 
 __all__ = ["Contexts", "Guarded", "adapt_each", "guard_each", "table_of"]
@@ -75,11 +75,12 @@ def adapt_each(
     seeds: Sequence[np.random.SeedSequence],
     *,
     pools: Sequence[Indices] | None = None,
+    draw: Draw | None = None,
 ) -> list[Weights]:
     """Train one adapter per task, on all rows or those of its pool; where the loss is not finite, none."""
     pools = [np.arange(len(rows)) for rows in tables] if pools is None else pools
     delta = Delta(learner, config.spec)
-    trained = train_each(learner, tables, pools, config, seeds)
+    trained = train_each(learner, tables, pools, config, seeds, draw=draw)
     return [delta.weights(one.snapshots[one.n_steps]) if one.snapshots else FROZEN for one in trained]
 
 

@@ -108,7 +108,7 @@ def fingerprint(name: str) -> str:
 
 
 def _folder(name: str) -> Path:
-    return Path(str(files(__package__) / "weights" / name))
+    return Path(str(files("testtime.experiments.in_context") / "weights" / name))
 
 
 def tasks_of(recipe: str, link: str, n_tasks: int, n_rows: int, seed: np.random.SeedSequence) -> Drawn:

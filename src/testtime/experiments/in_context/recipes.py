@@ -199,7 +199,9 @@ class Recipe:
                 sentence(f"there is no recipe {name!r}", remedy=nearest(name, shipped_recipes()))
             )
         return cls.from_dict(
-            tomllib.loads((files(__package__) / "recipes" / f"{name}.toml").read_text("utf-8"))
+            tomllib.loads(
+                (files("testtime.experiments.in_context") / "recipes" / f"{name}.toml").read_text("utf-8")
+            )
         )
 
     @classmethod
@@ -219,7 +221,7 @@ class Recipe:
 
 def shipped_recipes() -> tuple[str, ...]:
     """Return the names of the recipes that ship with the package."""
-    found = (files(__package__) / "recipes").iterdir()
+    found = (files("testtime.experiments.in_context") / "recipes").iterdir()
     return tuple(sorted(path.name.removesuffix(".toml") for path in found if path.name.endswith(".toml")))
 
 
