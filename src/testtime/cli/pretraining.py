@@ -26,6 +26,7 @@ def pretrain(
     quick: Annotated[bool, typer.Option("--quick", help="A run of a minute, to see that it works.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...; on cuda products run in bfloat16.")] = "cpu",
     out: Annotated[Path | None, typer.Option(help="Folder of the model, its log and its checkpoint.")] = None,
+    half: Annotated[bool, typer.Option("--half", help="Store the model in float16, half the size.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Pretrain an in-context GPT-2 on synthetic tasks.
@@ -55,7 +56,7 @@ def pretrain(
     from testtime.experiments.in_context.pretrain import pretrain as run
 
     try:
-        made = run(recipe.quick() if quick else recipe, out, device=device, progress=not as_json)
+        made = run(recipe.quick() if quick else recipe, out, device=device, half=half, progress=not as_json)
     except KeyboardInterrupt:
         sys.stderr.write("testtime: interrupted; the same command goes on from the last checkpoint.\n")
         raise typer.Exit(1) from None

@@ -81,6 +81,7 @@ def pretrain(
     folder: str | Path,
     *,
     device: str = "cpu",
+    half: bool = False,
     stop_after: int | None = None,
     progress: bool = False,
     clock: Callable[[], float] = time.monotonic,
@@ -96,6 +97,8 @@ def pretrain(
         continued.
     device
         Of torch; on "cuda" matrix products run in bfloat16.
+    half
+        Store the finished model in float16; the checkpoint stays in float32.
     stop_after
         Return, with a checkpoint, after so many steps of this call.
     progress
@@ -138,7 +141,7 @@ def pretrain(
                 bar.set_postfix(loss=f"{run.loss:.4f}")
             if run.step % plan.save_every == 0 or run.step == end:
                 run.save()
-    run.model.save_pretrained(target)
+    run.model.save_pretrained(target, dtype=torch.float16 if half else torch.float32)
     n_parameters = sum(value.numel() for value in run.parameters)
     return Pretrained(str(target), run.step, run.loss, run.seconds, n_parameters, str(place))
 
