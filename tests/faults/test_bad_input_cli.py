@@ -266,12 +266,12 @@ def test_an_option_that_is_missing_or_unknown_is_a_usage_error(capsys, tmp_path)
 
 
 def test_a_full_disk_leaves_no_predictions(model, capsys, tmp_path, monkeypatch):
-    from testtime.cli import prediction
+    from testtime.table import writers
 
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(prediction, "_write_csv", full)
+    monkeypatch.setattr(writers, "_text_stream", full)
     (tmp_path / "new.csv").write_text("size,colour,when\n1,red,\n")
     line = refused(capsys, tmp_path, "predict", model, tmp_path / "new.csv", "--out", tmp_path / "out.csv")
     assert "No space left on device" in line

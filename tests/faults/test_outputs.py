@@ -1,10 +1,12 @@
 """Files that are written for a person: what is not a plain file is refused, and who may read it stays the same."""
 
 import os
+import socket
 import stat
 
 import pytest
 
+from tests.support.adapters import save
 from testtime.errors import StoreError
 from testtime.store.atomic import replace_file
 
@@ -28,8 +30,6 @@ def make(kind, path):
     elif kind == "pipe":
         os.mkfifo(path)
     else:
-        import socket
-
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(os.fspath(path))
 
@@ -103,8 +103,6 @@ def test_a_new_file_has_the_mode_that_the_umask_asks_for(tmp_path, umask):
 
 
 def test_a_folder_that_is_overwritten_keeps_who_may_read_its_files(tmp_path):
-    from tests.support.adapters import save
-
     folder = tmp_path / "adapter"
     save(folder, 1)
     for path in folder.iterdir():

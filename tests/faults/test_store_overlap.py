@@ -1,12 +1,19 @@
 """Two saves into one folder, forced to overlap, and loads beside a save: always one whole adapter."""
 
+import os
+import random
+import subprocess
+import sys
 import threading
+import time
+from collections import Counter
 
+import numpy as np
 import pytest
 
 from tests.support.adapters import load, save
 from testtime.errors import StoreError
-from testtime.store import add_document, atomic
+from testtime.store import add_document, atomic, lock, open_adapter
 
 
 class Overlap:
@@ -65,3 +72,67 @@ def test_two_saves_that_both_make_the_folder(tmp_path, monkeypatch, overwrite):
     assert overlap.errors == []
     assert load(folder)[2]["number"] == (1 if overwrite else 2)
     assert [path.name for path in tmp_path.iterdir()] == ["adapter"]
+
+
+ALTERNATING = """
+import sys
+from pathlib import Path
+from tests.support.adapters import save
+
+folder = Path(sys.argv[1])
+number = 1
+while not (folder.parent / "enough").exists():
+    save(folder, number, overwrite=True)
+    number = 3 - number
+"""
+
+
+def test_every_load_beside_a_writer_that_alternates_two_models(tmp_path):
+    """Each of 500 loads gives one of the two, whole: tensors and documents of the same save as the meta."""
+    folder = tmp_path / "adapter"
+    save(folder, 1)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    writer = subprocess.Popen([sys.executable, "-c", ALTERNATING, os.fspath(folder)], env=environment)
+    seen = Counter()
+    try:
+        while len(seen) < 2 and writer.poll() is None:  # it takes a moment to start
+            seen[load(folder)[2]["number"]] += 1
+        for _ in range(500):
+            with open_adapter(folder) as saved:
+                time.sleep(random.uniform(0, 0.005))  # time for the next save to remove what was listed
+                number = saved.meta["number"]
+                assert np.array_equal(saved.tensors()["layer.A"], np.full((2, 3), number, dtype=np.float32))
+                assert set(saved.arrays()) == {"context", "levels", "names", "index", "mask"}
+            seen[number] += 1
+    finally:
+        (tmp_path / "enough").touch()
+        assert writer.wait(30) == 0
+    assert min(seen[1], seen[2]) > 20
+
+
+def test_a_missing_file_is_said_when_the_manifest_did_not_change(tmp_path):
+    save(tmp_path / "adapter")
+    next((tmp_path / "adapter").glob("tensors-*")).unlink()
+    with pytest.raises(StoreError, match=r"tensors-\w+\.safetensors' is missing"):
+        load(tmp_path / "adapter")
+
+
+def test_what_is_open_stays_readable_after_it_was_replaced(tmp_path):
+    save(tmp_path / "adapter", 1, documents={"curves": {"n": 1}})
+    with open_adapter(tmp_path / "adapter") as saved:
+        save(tmp_path / "adapter", 2, overwrite=True)
+        assert saved.document("curves") == {"n": 1}
+        assert saved.tensors()["layer.A"][0, 0] == saved.meta["number"] == 1
+        assert saved.tensors()["layer.A"][0, 0] == 1, "a second time too"
+    assert load(tmp_path / "adapter")[2]["number"] == 2
+
+
+def test_a_writer_that_never_ends_is_said(tmp_path, monkeypatch):
+    save(tmp_path / "adapter", 1)
+    monkeypatch.setattr(lock, "PATIENCE", 0.1)
+    with (
+        lock.folder_lock(tmp_path / "adapter"),
+        pytest.raises(StoreError, match="being written by another process"),
+    ):
+        save(tmp_path / "adapter", 2, overwrite=True)
+    save(tmp_path / "adapter", 2, overwrite=True)

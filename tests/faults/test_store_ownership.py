@@ -1,6 +1,7 @@
 """Only folders that testtime made are overwritten, and only files that their manifest lists are removed."""
 
 import json
+import os
 
 import pytest
 
@@ -41,8 +42,6 @@ def test_a_damaged_adapter_is_not_overwritten(tmp_path):
 
 
 def test_a_manifest_that_is_a_folder_or_a_pipe_is_refused(tmp_path):
-    import os
-
     (tmp_path / "adapter" / "manifest.json").mkdir(parents=True)
     (tmp_path / "pipe").mkdir()
     os.mkfifo(tmp_path / "pipe" / "manifest.json")

@@ -1,5 +1,7 @@
 """A page for people beside an adapter: it goes with the adapter it describes, and a file of the user never goes."""
 
+import os
+
 import pytest
 
 from tests.support.adapters import load, save, tree
@@ -65,6 +67,24 @@ def test_a_page_that_cannot_be_written_can_be_written_later(folder, monkeypatch,
     with pytest.raises(StoreError, match="No space left"):
         add_page(folder, "report", "two")
     monkeypatch.undo()
+    add_page(folder, "report", "three")
+    assert (folder / "report.html").read_text() == "three"
+
+
+def test_a_page_that_stops_between_manifest_and_page_can_be_written_later(folder, monkeypatch):
+    add_page(folder, "report", "one")
+    replace = os.replace
+
+    def stop(source, target):
+        if os.path.basename(target) == "report.html":
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        add_page(folder, "report", "two")
+    monkeypatch.undo()
+    assert not (folder / "report.html").exists(), "missing, and not one that the manifest describes wrongly"
     add_page(folder, "report", "three")
     assert (folder / "report.html").read_text() == "three"
 

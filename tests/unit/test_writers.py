@@ -26,6 +26,12 @@ def frame(n=7, start=0):
     )
 
 
+def lines(path):
+    data = path.read_bytes()
+    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
+    return pd.DataFrame([json.loads(line) for line in text.splitlines()])
+
+
 READ = {
     ".csv": pd.read_csv,
     ".csv.gz": pd.read_csv,
@@ -34,10 +40,8 @@ READ = {
     ".parquet": pd.read_parquet,
     ".feather": pd.read_feather,
     ".arrow": lambda path: pa.ipc.open_file(path).read_all().to_pandas(),
-    ".jsonl": lambda path: pd.DataFrame([json.loads(line) for line in open(path, encoding="utf-8")]),
-    ".jsonl.gz": lambda path: pd.DataFrame(
-        [json.loads(line) for line in gzip.open(path, "rt", encoding="utf-8")]
-    ),
+    ".jsonl": lines,
+    ".jsonl.gz": lines,
 }
 
 
@@ -123,10 +127,10 @@ def test_mixed_labels_are_refused_where_a_column_has_one_type(tmp_path, ending):
 
 def test_places_that_cannot_be_written(tmp_path):
     (tmp_path / "there.csv").write_text("old")
-    with pytest.raises(StoreError, match="there.csv' exists"):
+    with pytest.raises(StoreError, match=r"there\.csv' exists"):
         check_output(tmp_path / "there.csv", overwrite=False)
     check_output(tmp_path / "there.csv", overwrite=True)
-    with pytest.raises(StoreError, match="does not exist.*Make it first"):
+    with pytest.raises(StoreError, match=r"does not exist.*Make it first"):
         check_output(tmp_path / "nowhere" / "x.csv", overwrite=False)
     for odd in (Path("a\0b.csv"), Path("x" * 300 + ".csv")):
         with pytest.raises(InputError, match="cannot be the name of a file"):

@@ -1,11 +1,15 @@
 """The ``testtime`` command: one file per group of subcommands, loaded only when called.
 
-Exit codes: 0 done, 2 bad input (one clear line on stderr, no traceback), 1 anything else.
+Exit codes: 0 done, 2 bad input (one clear line on stderr, no traceback), 143 ended by SIGTERM, 1 anything else.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import typer
 
@@ -15,6 +19,7 @@ from testtime.errors import TestTimeError
 __all__ = ["app", "main"]
 
 _INTERRUPTED = 130  # typer's exit code for Ctrl-C
+_TERMINATED = 143  # the usual exit code for SIGTERM
 
 app = typer.Typer(
     name="testtime",
@@ -31,12 +36,32 @@ for group in (demo, adapting, reporting, planning, figures, pretraining, doctor)
 def main(argv: list[str] | None = None) -> None:
     """Run the command line and exit; bad input becomes one line on stderr and exit code 2."""
     try:
-        app(args=argv, prog_name="testtime")
+        with _ended_as_by_ctrl_c():
+            app(args=argv, prog_name="testtime")
     except TestTimeError as error:
         sys.stderr.write(f"testtime: {error}\n")
         sys.exit(2)
     except SystemExit as stop:
-        if stop.code != _INTERRUPTED:
+        if stop.code not in (_INTERRUPTED, _TERMINATED):
             raise
         sys.stderr.write("testtime: interrupted; what was not reported as written was not.\n")
-        sys.exit(1)
+        sys.exit(1 if stop.code == _INTERRUPTED else _TERMINATED)
+
+
+@contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """Let the signal that asks a process to end unwind the stack, so that temporary files are removed."""
+
+    def end(signal_number: int, frame: object) -> None:
+        sys.exit(_TERMINATED)
+
+    if (
+        threading.current_thread() is not threading.main_thread()
+    ):  # Python takes signals in the main thread only
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

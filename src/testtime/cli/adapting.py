@@ -175,10 +175,12 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Predict the rows of a table, in their order; the table may be larger than the memory."""
-    from testtime.cli.prediction import write_predictions
     from testtime.table.writers import check_output
 
     check_output(out, overwrite=overwrite)
+
+    from testtime.cli.prediction import write_predictions
+
     notes: list[str] = []
     with notes_on_stderr(notes):
         rows = write_predictions(model, table, out, labels_only=labels_only)

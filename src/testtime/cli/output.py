@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -13,6 +11,7 @@ from typing import Any
 import typer
 
 from testtime.errors import InputError, sentence
+from testtime.plain import json_text
 
 __all__ = ["check_seed", "echo_json", "echo_wrapped", "notes_on_stderr", "score_lines"]
 
@@ -33,16 +32,8 @@ def check_seed(seed: int) -> None:
 
 
 def echo_json(content: Mapping[str, Any]) -> None:
-    """Print one JSON object; numbers that are not finite become null."""
-    typer.echo(json.dumps(_finite(content), indent=2, allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    """Print one JSON object; NaN becomes null and an infinity ``"inf"``, as in :func:`testtime.plain.plain`."""
+    typer.echo(json_text(content))
 
 
 def echo_wrapped(text: str) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 import platform
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from testtime.errors import StoreError, sentence
+from testtime.plain import json_text
 from testtime.store.atomic import replace_file
 
 __all__ = ["file_hash", "strict_json", "versions", "write_atomic"]
@@ -40,22 +39,12 @@ def write_atomic(path: Path, content: bytes) -> Path:
 
 
 def strict_json(value: Any) -> bytes:
-    """Return `value` as strict JSON: NaN becomes null, infinity ``"inf"``, as in :meth:`Result.to_dict`.
+    """Return `value` as strict JSON: NaN becomes null, infinity ``"inf"``, as in :func:`testtime.plain.plain`.
 
     >>> strict_json([float("inf"), float("nan")])
     b'[\\n  "inf",\\n  null\\n]\\n'
     """
-    return (json.dumps(_finite(value), indent=2, allow_nan=False) + "\n").encode()
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return value
+    return (json_text(value) + "\n").encode()
 
 
 def file_hash(path: Path) -> str:

@@ -22,6 +22,7 @@ from testtime.store.records import Record, checked, damaged
 from testtime.store.values import EncodedArray, check_encoded
 
 __all__ = [
+    "FORMAT",
     "FORMAT_VERSION",
     "MANIFEST",
     "MAX_FILE_BYTES",
@@ -33,7 +34,7 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
-FORMAT = "testtime adapter"
+FORMAT: Literal["testtime adapter"] = "testtime adapter"
 FORMAT_VERSION = 2
 """What is written. 1 is read too: it knew no pages."""
 
@@ -124,8 +125,8 @@ class Manifest(Record):
         Role of each file and its entry.
     """
 
-    format: Literal["testtime adapter"] = FORMAT
-    format_version: Annotated[int, Field(ge=1, le=FORMAT_VERSION)] = FORMAT_VERSION
+    format: Literal["testtime adapter"]
+    format_version: Annotated[int, Field(ge=1, le=FORMAT_VERSION)]
     base_fingerprint: Hash
     versions: Annotated[
         dict[Annotated[str, Field(max_length=80)], Annotated[str, Field(max_length=80)]],

@@ -67,7 +67,7 @@ class SavedAdapter:
 
     @property
     def format_version(self) -> int:
-        """Version of the format it was written in: 2, or 1 by testtime 0.1."""
+        """Version of the format it was written in: 2, or 1, which knew no pages."""
         return self._manifest.format_version
 
     @property

@@ -17,6 +17,8 @@ from testtime.store.atomic import write_folder, write_into_folder
 from testtime.store.leftovers import is_leftover
 from testtime.store.lock import LOCK, folder_lock
 from testtime.store.manifest import (
+    FORMAT,
+    FORMAT_VERSION,
     MANIFEST,
     MAX_FILE_BYTES,
     FileEntry,
@@ -129,6 +131,8 @@ def save_adapter(
     encoded = encode_value(dict(meta))
     try:
         manifest = Manifest(
+            format=FORMAT,
+            format_version=FORMAT_VERSION,
             base_fingerprint=base_fingerprint,
             versions=installed_versions(),
             meta=encoded,
@@ -232,16 +236,16 @@ def _adapter_to_replace(target: Path) -> Manifest | None:
     StoreError
         If it is no folder, or one that we cannot have written.
     """
-    why = "only adapters are overwritten"
-    try:
-        if target.is_dir():
+    why = f"it is {what_is_at(target)}"
+    if target.is_dir():
+        try:
             with os.scandir(target) as entries:
                 empty = all(entry.name == LOCK or is_leftover(entry.name) for entry in entries)
             return None if empty else read_manifest(target)
-    except StoreError as error:
-        why = f"{why}; {str(error).rstrip('.')}"
-    except OSError as error:
-        why = f"it cannot be read: {error.strerror or error}"
+        except StoreError:
+            why = "only adapters are overwritten, and it has no manifest, or one that is damaged, newer or not ours"
+        except OSError as error:
+            why = f"it cannot be read: {error.strerror or error}"
     raise StoreError(
         sentence(
             f"{str(target)!r} is not a saved adapter",
@@ -264,8 +268,8 @@ def _with_file(folder: Path, role: str, entry: FileEntry) -> Manifest:
     if manifest.format_version == 1:
         raise StoreError(
             sentence(
-                f"{str(folder)!r} was written by testtime 0.1",
-                why="adapters of that format are read and not changed",
+                f"{str(folder)!r} is of format version 1",
+                why="adapters of that version are read and not changed",
                 remedy="Save the adapter again, or write to a place outside of its folder",
             )
         )

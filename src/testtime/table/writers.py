@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet
+from pyarrow.parquet import ParquetWriter
 
 from testtime.errors import InputError, sentence
 from testtime.plain import json_text
@@ -114,7 +114,7 @@ def _write_lines(pieces: Iterator[pd.DataFrame], path: Path, *, packed: bool) ->
 def _write_arrow(pieces: Iterator[pd.DataFrame], path: Path, *, parquet: bool) -> None:
     first = pa.Table.from_pandas(next(pieces), preserve_index=False)
     if parquet:
-        writer = pa.parquet.ParquetWriter(path, first.schema)
+        writer = ParquetWriter(path, first.schema)
     else:
         writer = pa.ipc.new_file(path, first.schema, options=pa.ipc.IpcWriteOptions(compression="lz4"))
     with writer:
