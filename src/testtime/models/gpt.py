@@ -287,7 +287,8 @@ class InContextGPT(nn.Module):
 
     def _stored(self) -> dict[str, Tensor]:
         """Return the tensors that are not fixed at zero."""
-        return {name: value.detach() for name, value in self.named_parameters() if value.requires_grad}
+        zero = ("gpt.wte.", "gpt.wpe.") if self._free else ("gpt.wte.",)
+        return {name: value.detach() for name, value in self.named_parameters() if not name.startswith(zero)}
 
 
 def _causal(n_tokens: int, like: Tensor) -> Tensor:

@@ -62,6 +62,13 @@ class Contexts:
         chosen = [rng.choice(len(rows), self.short, replace=False) for _ in range(self.draws)]
         return np.mean([_predict(learner, weights, rows.take(one), X) for one in chosen], axis=0)
 
+    def with_both(self, learner: GPTLearner, weights: Weights, rows: Rows, X: Array) -> Array:
+        """Predict the rows of `X` as the mean of the full and the short contexts: how an adapted model answers."""
+        if self.short >= len(rows):
+            return self.with_full(learner, weights, rows, X)
+        views = (self.with_full, self.with_short)
+        return np.mean([view(learner, weights, rows, X) for view in views], axis=0)
+
 
 def _predict(learner: GPTLearner, weights: Weights, context: Rows, X: Array) -> Array:
     questions = torch.as_tensor(X, dtype=torch.float32)
@@ -86,30 +93,24 @@ def adapt_each(
 
 @dataclass(frozen=True, eq=False)
 class Guarded:
-    """What is served for one task: a mixture of the frozen model with all rows, and its adapters.
+    """What is served for one task: a mixture of the frozen model and the mean of its adapters.
 
     Attributes
     ----------
     weights
         Of the adapters, one for each fold.
     mix
-        Weights of three parts: the frozen model with the full context, adapters with full contexts, adapters with
-        short ones.
+        Share of the adapters, and what it was worth.
     """
 
     weights: list[Weights] = field(repr=False)
     mix: Mix
 
     def predict(self, learner: GPTLearner, rows: Rows, X: Array, contexts: Contexts) -> Array:
-        """Predict the rows of `X`; parts of weight zero are not computed."""
-        frozen, full, short = self.mix.weights
-        told = np.zeros(len(X))
-        if frozen > 0:
-            told += frozen * contexts.with_full(learner, FROZEN, rows, X)
-        for weight, view in ((full, contexts.with_full), (short, contexts.with_short)):
-            if weight > 0:
-                told += weight * np.mean([view(learner, own, rows, X) for own in self.weights], axis=0)
-        return told
+        """Predict the rows of `X`, ``(q, D) -> (q,)``."""
+        frozen = contexts.with_full(learner, FROZEN, rows, X)
+        adapted = np.mean([contexts.with_both(learner, own, rows, X) for own in self.weights], axis=0)
+        return (1.0 - self.mix.weight) * frozen + self.mix.weight * adapted
 
 
 def guard_each(
@@ -150,13 +151,12 @@ def _guarded(
     learner: GPTLearner, rows: Rows, weights: list[Weights], folds: Sequence[Indices], contexts: Contexts
 ) -> Guarded:
     """Fit the mixture on what the frozen model and each adapter answer on the rows of the adapter's own fold."""
-    parts = np.empty((3, len(rows), 1))
-    fold_of = np.empty(len(rows), dtype=np.int64)
-    for k, (fold, own) in enumerate(zip(folds, weights, strict=True)):
-        fold_of[fold] = k
+    parts = np.empty((2, len(rows)))
+    for fold, own in zip(folds, weights, strict=True):
         outside = rows.take(np.setdiff1d(np.arange(len(rows)), fold))
         X = rows.take(fold).x.double().numpy()
-        parts[0, fold, 0] = contexts.with_full(learner, FROZEN, outside, X)
-        parts[1, fold, 0] = contexts.with_full(learner, own, outside, X)
-        parts[2, fold, 0] = contexts.with_short(learner, own, outside, X)
-    return Guarded(weights, fit_mix(Numbers(), parts, rows.y.double().numpy(), fold_of))
+        parts[0, fold] = contexts.with_full(learner, FROZEN, outside, X)
+        parts[1, fold] = contexts.with_both(learner, own, outside, X)
+    frozen, adapted = parts[:, None, :, None]
+    y = rows.y.double().numpy()
+    return Guarded(weights, fit_mix(Numbers(), frozen, adapted, y, n_views=1, n_members=len(weights)))

@@ -135,7 +135,8 @@ def task_rows(
     told = {
         "icl short": lambda t: lambda X: contexts.with_short(learner, FROZEN, tables[t], X),
         "icl full": lambda t: lambda X: contexts.with_full(learner, FROZEN, tables[t], X),
-        "ttt": lambda t: lambda X: contexts.with_short(learner, adapted[t], tables[t], X),
+        "ttt": lambda t: lambda X: contexts.with_both(learner, adapted[t], tables[t], X),
+        "ttt short": lambda t: lambda X: contexts.with_short(learner, adapted[t], tables[t], X),
         "ttt full": lambda t: lambda X: contexts.with_full(learner, adapted[t], tables[t], X),
         "guarded": lambda t: lambda X: guarded[t].predict(learner, tables[t], X, contexts),
     }
@@ -144,7 +145,7 @@ def task_rows(
         rows += drawn.score(method, [of(t) for t in range(n_tasks)], link=link, n_rows=n_rows, model=recipe)
         for t, row in enumerate(rows[-n_tasks:]):
             row["task"] = t
-            row["adapted_weight"] = guarded[t].mix.adapted_weight if method == "guarded" else np.nan
+            row["adapted_weight"] = guarded[t].mix.weight if method == "guarded" else np.nan
     return rows
 
 

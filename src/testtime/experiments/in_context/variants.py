@@ -105,7 +105,7 @@ def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[d
         train_config, trained_on, draw = variant(learner, tables, config, cell["method"])
         weights = adapt_each(learner, trained_on, train_config, seed.spawn(len(tables)), draw=draw)
     contexts = Contexts(full=n)
-    view = contexts.with_full if cell["method"] == "icl full" else contexts.with_short
+    view = contexts.with_full if cell["method"] == "icl full" else contexts.with_both
     predictors: list[Callable[[Array], Array]] = [
         lambda X, own=own, rows=rows: view(learner, own, rows, X)
         for own, rows in zip(weights, tables, strict=True)
