@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ from testtime.backbones import embedded
 from testtime.results import Status
 from testtime.store import open_adapter, save_adapter
 from testtime.table.saved import from_stored, to_stored
-from testtime.table.schema import TableMeta
+from testtime.table.schema import RecordMeta, TableMeta
 
 CPU = torch.device("cpu")
 FRAME, Y = linear_table(80, n_classes=3)
@@ -125,11 +125,13 @@ RECORDS: dict[str, tuple[Callable[[dict], None], str]] = {
     "steps below zero": (put("params.n_steps", -1), "n_steps=-1"),
     "a rank of a word": (put("params.rank", "8"), "rank='8'"),
     "members as truth": (put("params.n_members", True), "n_members=True"),
-    "a backbone of a path": (put("params.backbone", "../../x"), ""),
-    "an unknown backbone": (put("table.backbone", "tabpfn"), "backbone='tabpfn'"),
+    "a backbone of a path": (put("table.backbone", "../../x"), ""),
+    "an unknown backbone": (put("table.backbone", "tabnet"), "tabnet"),
     "a device that is none": (put("params.device", "toaster"), "device='toaster'"),
     "no columns": (put("table.columns", {}), ""),
     "columns of a list": (put("table.columns", [1, 2]), "table.columns"),
+    "a column too few": (lambda manifest: manifest["meta"]["table"]["columns"]["columns"].pop(), "not those"),
+    "a column of another name": (put("table.names.0", "z"), "not those"),
     "a column of another kind": (put("table.columns.columns.0.form", "pickle"), ""),
     "a field in a column": (put("table.columns.columns.0.extra", 1), ""),
     "features of a word": (put("n_features_in", "5"), "n_features_in"),
@@ -148,7 +150,7 @@ RECORDS: dict[str, tuple[Callable[[dict], None], str]] = {
     "a seed too long": (put("table.view_seed", "9" * 4000), "view_seed"),
     "another seed": (put("table.view_seed", "12345"), "in another way"),
     "no reference rows": (put("table.n_reference", 0), "n_reference"),
-    "more reference rows than rows": (put("table.n_reference", 500_000), "do not fit"),
+    "more reference rows than rows": (put("table.n_reference", 500_000), "more than its 80 rows"),
     "a million views": (put("table.n_views", 1_000_000), "n_views"),
     "a view that is not there": (put("table.members.0.view", 7), "view"),
     "a view below zero": (put("table.members.0.view", -1), "view"),
@@ -174,7 +176,7 @@ RECORDS: dict[str, tuple[Callable[[dict], None], str]] = {
     "an unknown status": (put("table.record.status", "PERFECT"), ""),
     "a status that is no name": (put("table.record.status", "__class__"), "status"),
     "a context of nothing": (put("table.record.n_context", 0), "n_context"),
-    "a context longer than the rows": (put("table.record.n_context", 999_999), "do not fit"),
+    "a context longer than the rows": (put("table.record.n_context", 999_999), "more than its 80 rows"),
     "a context of a fraction": (put("table.record.n_context", 1e6), "n_context"),
     "views of the record beyond bounds": (put("table.record.n_views", 10**9), "n_views"),
     "a record of losses as words": (put("table.record.losses", ["low"]), "losses"),
@@ -196,18 +198,17 @@ ARRAYS: dict[str, tuple[Callable[[dict, dict], None], str]] = {
     "no rows": (lambda arrays, tensors: arrays.pop("x"), ""),
     "no targets": (lambda arrays, tensors: arrays.pop("y"), ""),
     "no check": (lambda arrays, tensors: arrays.pop("check"), ""),
-    "no classes": (lambda arrays, tensors: arrays.pop("classes"), "nothing of its target"),
+    "no classes": (lambda arrays, tensors: arrays.pop("classes"), ""),
     "no levels": (lambda arrays, tensors: arrays.pop("levels_positions"), ""),
-    "rows of a vector": (change_array("x", lambda x: x[0]), "do not fit"),
-    "rows of another width": (change_array("x", lambda x: x[:, :-1]), "do not fit"),
+    "rows of a vector": (change_array("x", lambda x: x[0]), "'x'"),
+    "rows of another width": (change_array("x", lambda x: x[:, :-1]), "'x'"),
     "rows of words": (change_array("x", lambda x: x.astype(str)), ""),
-    "fewer rows": (change_array("x", lambda x: x[:5]), "do not fit"),
-    "fewer targets": (change_array("y", lambda y: y[:5]), "do not fit"),
-    "targets of fractions": (change_array("y", lambda y: y + 0.5), "do not fit"),
-    "a class that is not there": (change_array("y", lambda y: y + 1), "do not fit"),
-    "a class below zero": (change_array("y", lambda y: y - 1), "do not fit"),
-    "one class": (change_array("classes", lambda c: c[:1]), "do not fit"),
-    "eleven classes": (change_array("classes", lambda c: np.arange(11)), ""),
+    "fewer rows": (change_array("x", lambda x: x[:5]), "'y'"),
+    "fewer targets": (change_array("y", lambda y: y[:5]), "'y'"),
+    "targets of fractions": (change_array("y", lambda y: y + 0.5), "float64"),
+    "a class that is not there": (change_array("y", lambda y: y + 1), "codes of 3 classes"),
+    "a class below zero": (change_array("y", lambda y: y - 1), "codes of 3 classes"),
+    "one class": (change_array("classes", lambda c: c[:1]), "codes of 1 classes"),
     "classes of a table": (change_array("classes", lambda c: c[:, None]), ""),
     "other rows": (change_array("x", lambda x: x[::-1] * 7.0), "in another way"),
     "a check of another shape": (change_array("check", lambda c: c[:, :2]), ""),
@@ -251,6 +252,11 @@ def check_refused(folder: Path, says: str) -> None:
 
 @pytest.mark.usefixtures("tiny_embedded")
 class TestMadeByHand:
+    def test_the_schema_knows_every_status(self):
+        assert set(get_args(RecordMeta.model_fields["status"].annotation)) == {
+            status.name for status in Status
+        }
+
     def test_there_are_enough(self):
         assert len(RECORDS) + len(ARRAYS) >= 60
 
