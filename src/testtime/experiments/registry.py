@@ -13,21 +13,28 @@ if TYPE_CHECKING:
 __all__ = ["FIGURES", "find", "names", "registry"]
 
 FIGURES = {
-    module.replace("_", "-"): module
-    for module in (
-        "linear_context",
-        "linear_start",
-        "linear_alignment",
-        "linear_covariance",
-        "linear_steps",
-        "linear_reduction",
-        "single_index_context",
-        "single_index_dimension",
-        "single_index_stage1",
-        "single_index_fixed_link",
-        "single_index_shift",
-        "single_index_multi",
-    )
+    **{
+        module.replace("_", "-"): module
+        for module in (
+            "linear_context",
+            "linear_start",
+            "linear_alignment",
+            "linear_covariance",
+            "linear_steps",
+            "linear_reduction",
+            "single_index_context",
+            "single_index_dimension",
+            "single_index_stage1",
+            "single_index_fixed_link",
+            "single_index_shift",
+            "single_index_multi",
+        )
+    },
+    "gpt2-links": "in_context.links",
+    "gpt2-fixed-link": "in_context.fixed_link",
+    "gpt2-dimension": "in_context.dimension",
+    "gpt2-shift": "in_context.shift",
+    "gpt2-variants": "in_context.variants",
 }
 """Name of each figure, and its module in this package."""
 
