@@ -10,9 +10,11 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated
 
 import typer
 
+from testtime import __version__
 from testtime.cli import adapting, demo, doctor, figures, planning, pretraining, reporting
 from testtime.errors import TestTimeError
 
@@ -20,6 +22,13 @@ __all__ = ["app", "main"]
 
 _INTERRUPTED = 130  # typer's exit code for Ctrl-C
 _TERMINATED = 143  # the usual exit code for SIGTERM
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"testtime {__version__}")
+        raise typer.Exit
+
 
 app = typer.Typer(
     name="testtime",
@@ -29,6 +38,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop."),
+    ] = False,
+) -> None:
+    """Options of the command itself."""
+
+
 for group in (demo, adapting, reporting, planning, figures, pretraining, doctor):
     group.register(app)
 

@@ -8,17 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from testtime.cli.doubts import refuse_doubtful
-from testtime.cli.output import check_seed, echo_json, echo_wrapped, notes_on_stderr, score_lines
+from testtime.cli.output import (
+    check_seed,
+    column_lines,
+    echo_json,
+    echo_wrapped,
+    notes_on_stderr,
+    score_lines,
+)
 from testtime.cli.target import REGRESS, choose_task
-from testtime.errors import InputError, nearest, sentence
+from testtime.errors import InputError, sentence
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from testtime.cli.training import Training
 
 __all__ = ["register"]
 
-_FEWEST_TO_HOLD_OUT = 200  # rows; below, every row is worth more for the fit than for a score
+_Columns = list[str] | None
 
 
 def register(app: typer.Typer) -> None:
@@ -39,6 +45,32 @@ def adapt(
             help="classify, regress, or auto: regress if the target holds many or fractional numbers."
         ),
     ] = "auto",
+    backbone: Annotated[
+        str, typer.Option(help="embedded, tabicl, tabpfn, tabpfn:v2, or tabicl:FILE and tabpfn:FILE.")
+    ] = "embedded",
+    objective: Annotated[
+        str, typer.Option(help="accuracy serves all rows as context, short as few as the loss allows.")
+    ] = "accuracy",
+    numeric: Annotated[_Columns, typer.Option(metavar="COL", help="This column holds numbers.")] = None,
+    categorical: Annotated[
+        _Columns,
+        typer.Option(metavar="COL", help="This column holds categories, also if they look like numbers."),
+    ] = None,
+    date: Annotated[_Columns, typer.Option(metavar="COL", help="This column holds dates.")] = None,
+    ignore: Annotated[_Columns, typer.Option(metavar="COL", help="This column is not looked at.")] = None,
+    key: Annotated[
+        _Columns, typer.Option("--id", metavar="COL", help="This column names rows, and is left out.")
+    ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(metavar="COL", help="Rows with the same value stay together; not a feature."),
+    ] = None,
+    time: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COL", help="Time of each row: later rows are the test of earlier ones; not a feature."
+        ),
+    ] = None,
     n_context: Annotated[str, typer.Option(help="Rows served as context, or auto.")] = "auto",
     n_steps: Annotated[
         str, typer.Option(help="Gradient steps, or auto; 0 is plain in-context learning.")
@@ -47,9 +79,12 @@ def adapt(
     step_size: Annotated[str, typer.Option(help="First rate of the optimiser, or auto.")] = "auto",
     rank: Annotated[int, typer.Option(help="Rank of --adapt lora.")] = 8,
     guard: Annotated[
-        bool, typer.Option("--guard/--no-guard", help="Keep the adapted weights only if guard rows agree.")
+        bool,
+        typer.Option(
+            "--guard/--no-guard", help="Mix in the frozen model as rows ask for that were not trained on."
+        ),
     ] = True,
-    n_members: Annotated[int, typer.Option(help="Members that are averaged.")] = 1,
+    n_members: Annotated[int, typer.Option(help="Adapters that are averaged.")] = 8,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ... or auto.")] = "cpu",
     time_limit: Annotated[float | None, typer.Option(help="Seconds for the fit.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
@@ -57,17 +92,13 @@ def adapt(
         int, typer.Option(help="Rows to use at most, drawn uniformly from the file.")
     ] = 50_000,
     held_out: Annotated[float, typer.Option(help="Share of rows that is only scored, never fitted.")] = 0.2,
-    lenient: Annotated[
-        bool,
-        typer.Option("--lenient", help="Leave out columns without information and keep classes of one row."),
-    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Adapt the embedded model to a table and save it.
+    """Adapt a pretrained model to a table and save it.
 
-    A share of the rows is held out and only scored, plain and adapted, at several context lengths; the
-    saved model is the one fitted on the other rows. Draw the scores with `testtime report DIR`.
+    A share of the rows is held out and only scored, by the frozen model and by what is served; the saved
+    model is the one fitted on the other rows. Draw the scores with `testtime report DIR`.
     """
     from testtime.store import add_document, refuse_existing
 
@@ -78,6 +109,8 @@ def adapt(
     if max_rows < 1:
         raise InputError(sentence(f"--max-rows {max_rows}", expected="at least 1"))
     arguments = {
+        "backbone": backbone,
+        "objective": objective,
         "n_context": _number_or_auto("--n-context", n_context),
         "n_steps": _number_or_auto("--n-steps", n_steps),
         "step_size": _number_or_auto("--step-size", step_size, float),
@@ -91,65 +124,49 @@ def adapt(
         "verbose": int(not as_json and sys.stderr.isatty()),
     }
 
-    from testtime.experiments.context_curve import hold_out
-    from testtime.tasks.files import read_table
+    from testtime.cli.training import declared_kinds, read_training, typed
 
-    frame, facts = read_table(train, max_rows=max_rows, random_state=seed)
-    if target not in frame:
-        raise InputError(
-            sentence(f"{str(train)!r} has no column {target!r}", remedy=nearest(target, frame.columns))
-        )
-    labels = frame.pop(target)
-    if not len(frame.columns):
-        raise InputError(sentence(f"{str(train)!r} has no column besides {target!r}", remedy="Add features"))
-    if labels.isna().any():
-        raise InputError(
-            sentence(
-                f"the target {target!r} is missing in {int(labels.isna().sum()):,} of {len(labels):,} rows",
-                expected="a value in every row",
-                remedy="Drop these rows",
-            )
-        )
-    task, chosen = choose_task(task, labels)
-    if not lenient:
-        refuse_doubtful(frame, None if task == REGRESS else labels)
-    if not as_json:
-        echo_wrapped(facts.explain())
-        echo_wrapped(chosen)
-    share = held_out if len(frame) >= _FEWEST_TO_HOLD_OUT else 0.0
-    fitted, scored = hold_out([0] * len(labels) if task == REGRESS else labels, share, seed)
+    arguments["column_kinds"] = declared_kinds(
+        {
+            "--numeric": ("number", numeric),
+            "--categorical": ("nominal", categorical),
+            "--date": ("date", date),
+            "--ignore": ("ignored", ignore),
+            "--id": ("id", key),
+        }
+    )
     notes: list[str] = []
-    split = _split_sentence(len(frame), len(scored), held_out)
     with notes_on_stderr(notes):
-        estimator, evaluation = _fit_and_score(task, arguments, frame, labels, fitted, scored, seed)
+        data, facts, dropped = read_training(
+            train, target, groups=groups, time=time, max_rows=max_rows, seed=seed
+        )
+    values = typed(data.labels, facts)
+    task, chosen = choose_task(task, values)
+    if not as_json:
+        for said in (facts.explain(), *dropped, chosen):
+            echo_wrapped(said)
+    if task == REGRESS:
+        data = data.with_labels(values)
+    fitted, scored, split = data.split(held_out, seed, numeric=task == REGRESS)
+    with notes_on_stderr(notes):
+        estimator, evaluation = _fit_and_score(task, arguments, fitted, scored, seed)
     from testtime.tasks.summary import summarise
 
+    record = estimator.adaptation_
     estimator.save(out, overwrite=overwrite)
-    training = {
-        "file": facts.to_dict(),
-        "types": {name: kind for name, kind in facts.types.items() if name != target},
-        "table": summarise(frame.iloc[fitted], labels.iloc[fitted], numeric=task == REGRESS).to_dict(),
-        "notes": [facts.explain(), chosen, split, *notes],
-    }
+    summary = summarise(fitted.X.shape[1], fitted.labels, numeric=task == REGRESS)
+    said = [*dropped, chosen, split, *notes]
+    training = {"file": facts.to_dict(), "table": summary.to_dict(), "notes": [facts.explain(), *said]}
     add_document(out, "training", training)
     if evaluation is not None:
         add_document(out, "evaluation", evaluation)
     if as_json:
-        echo_json(
-            {
-                "out": str(out),
-                "task": task,
-                "file": facts.to_dict(),
-                "adaptation": estimator.adaptation_.to_dict(),
-                "explanation": estimator.adaptation_.explain(),
-                "evaluation": evaluation,
-                "notes": [chosen, split, *notes],
-            }
-        )
+        content = {"out": str(out), "task": task, "file": facts.to_dict(), "adaptation": record.to_dict()}
+        echo_json(content | {"explanation": record.explain(), "evaluation": evaluation, "notes": said})
         return
     echo_wrapped(split)
-    typer.echo()
-    echo_wrapped(estimator.adaptation_.explain())
+    typer.echo("\n" + column_lines(record.columns) + "\n")
+    echo_wrapped(record.explain())
     if evaluation is not None:
         from testtime.report.findings import comparison
 
@@ -160,7 +177,9 @@ def adapt(
 
 def predict(
     model: Annotated[Path, typer.Argument(help="Folder that `testtime adapt` made.")],
-    table: Annotated[Path, typer.Argument(help="Table with the columns of the training table.")],
+    table: Annotated[
+        Path, typer.Argument(help="Table with the columns that the model uses; others are ignored.")
+    ],
     out: Annotated[
         Path,
         typer.Option(
@@ -200,38 +219,30 @@ def _number_or_auto(option: str, text: str, kind: type[int] | type[float] = int)
         raise InputError(sentence(f"{option} {text}", expected=expected)) from error
 
 
-def _split_sentence(n_rows: int, n_scored: int, share: float) -> str:
-    if n_scored:
-        return (
-            f"{n_scored:,} of {n_rows:,} rows were held out and only scored; the saved model was fitted on the "
-            f"other {n_rows - n_scored:,}."
-        )
-    if share == 0:
-        return f"All {n_rows:,} rows were fitted; none was held out, so nothing was scored."
-    return f"All {n_rows:,} rows were fitted: too few to hold some out, so nothing was scored."
-
-
 def _fit_and_score(
-    task: str,
-    arguments: dict[str, Any],
-    frame: pd.DataFrame,
-    labels: pd.Series,
-    fitted: Any,
-    scored: Any,
-    seed: int,
+    task: str, arguments: dict[str, Any], fitted: Training, scored: Training, seed: int
 ) -> tuple[Any, dict[str, Any] | None]:
-    """Fit on some rows, score the others at several context lengths."""
+    """Fit on some rows, score the others."""
     from testtime import TTTClassifier, TTTRegressor
     from testtime.experiments.context_curve import curve_sizes, evaluate
 
     kind = TTTRegressor if task == REGRESS else TTTClassifier
-    estimator = kind(**arguments).fit(frame.iloc[fitted], labels.iloc[fitted])
-    if not len(scored):
+    estimator = kind(**arguments).fit(fitted.X, fitted.labels, groups=fitted.groups, time=fitted.time)
+    if not len(scored.X):
         return estimator, None
     n_classes = len(getattr(estimator, "classes_", ()))
-    sizes = curve_sizes(estimator.adaptation_.n_context, n_classes, len(fitted))
-    source = f"drawn from the table with seed {seed} before the fit, neither fitted nor seen by the guard"
+    drawn = (
+        "the latest rows of the table"
+        if scored.time is not None
+        else f"drawn from the table with seed {seed}"
+    )
     evaluation = evaluate(
-        estimator, frame.iloc[scored], labels.iloc[scored], sizes=sizes, source=source, random_state=seed
+        estimator,
+        scored.X,
+        scored.labels,
+        sizes=curve_sizes(estimator.adaptation_.n_context, n_classes, len(fitted.X)),
+        source=f"{drawn}, held out before the fit",
+        groups=scored.groups,
+        random_state=seed,
     )
     return estimator, evaluation.to_dict()

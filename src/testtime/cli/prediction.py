@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
-from testtime.errors import InputError, sentence
+from testtime.cli.training import typed
+from testtime.errors import InputError, nearest, sentence
+from testtime.estimators.classifier import TTTClassifier
+from testtime.estimators.regressor import TTTRegressor
 from testtime.estimators.saved import load
-from testtime.store import open_adapter
 from testtime.table.writers import write_table
-from testtime.tasks.files import iterate_table
+from testtime.tasks.files import iterate_table, read_table
 
-if TYPE_CHECKING:
-    from testtime.estimators.classifier import TTTClassifier
-    from testtime.estimators.regressor import TTTRegressor
-
-__all__ = ["labelled_table", "typed_pieces", "write_predictions"]
+__all__ = ["labelled_table", "write_predictions"]
 
 _LEVELS = (0.1, 0.9)
 
@@ -33,78 +30,58 @@ def write_predictions(model: Path, table: Path, out: Path, *, labels_only: bool)
     Raises
     ------
     InputError
-        If the table has no rows or other columns or types than the training table.
+        If the table has no rows, lacks a column that the model uses, or holds values that cannot be used.
     StoreError
         If the model is damaged or `out` cannot be written.
     """
     estimator = load(model)
-    pieces = typed_pieces(table, *feature_types(model))
+    pieces = iterate_table(table)
     first = next(pieces, None)
     if first is None:
         raise InputError(sentence(f"{str(table)!r} has a header and no rows", remedy="Add rows"))
     return write_table((_predicted(estimator, piece, labels_only) for piece in chain([first], pieces)), out)
 
 
-def feature_types(model: Path) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
-    """Return the type of each column of the training table, and the levels that are not text.
-
-    A model that was saved from Python knows which columns were numbers; the file types of a model that
-    `testtime adapt` made are saved with it.
-    """
-    with open_adapter(model) as saved:
-        columns, training = saved.meta["columns"], saved.document("training")
-    levels = {
-        column["name"]: {str(level): level for level in column["levels"]}
-        for column in columns
-        if any(not isinstance(level, str) for level in column["levels"])
-    }
-    if training is not None:
-        unused = {column["name"] for column in columns if column["kind"] == "unused"}
-        return {name: "text" if name in unused else kind for name, kind in training["types"].items()}, levels
-    return {column["name"]: "number" if column["kind"] == "number" else "text" for column in columns}, levels
-
-
-def typed_pieces(
-    table: Path, types: Mapping[str, str], levels: Mapping[str, Mapping[str, Any]]
-) -> Iterator[pd.DataFrame]:
-    """Yield the rows of a file as the estimator saw them at fit."""
-    for piece in iterate_table(table, types):
-        for name, known in levels.items():
-            piece[name] = piece[name].map(lambda text, known=known: known.get(text, text), na_action="ignore")
-        yield piece
-
-
-def labelled_table(
-    model: Path, table: Path, target: str, classes: Any | None
-) -> tuple[pd.DataFrame, pd.Series]:
+def labelled_table(table: Path, target: str, classes: Any | None) -> tuple[pd.DataFrame, pd.Series]:
     """Read a table with its target: labels in the type of `classes`, or numbers if that is None.
 
     Raises
     ------
     InputError
-        If a column is missing, the target among them.
+        If the target is no column, or misses a value.
     """
-    types, levels = feature_types(model)
-    kind = "number" if classes is None else "text"
-    whole = pd.concat(typed_pieces(table, {**types, target: kind}, levels), ignore_index=True)
-    labels = whole.pop(target)
+    frame, facts = read_table(table)
+    if target not in frame:
+        remedy = nearest(target, frame.columns)
+        raise InputError(sentence(f"{str(table)!r} has no column {target!r}", remedy=remedy))
+    labels = frame.pop(target)
     if labels.isna().any():
-        raise InputError(
-            sentence(
-                f"{int(labels.isna().sum()):,} held-out rows have no {target!r}", remedy="Leave them out"
-            )
-        )
-    if classes is None:
-        return whole, labels
-    known = {str(label): label for label in classes.tolist()}
-    return whole, labels.map(lambda text: known.get(text, text)).astype(object)
+        got = f"{int(labels.isna().sum()):,} held-out rows have no {target!r}"
+        raise InputError(sentence(got, remedy="Leave them out"))
+    if classes is not None:
+        known = {str(label): label for label in classes.tolist()}
+        return frame, labels.astype(object).map(lambda label: known.get(str(label), label))
+    numbers = typed(labels, facts)
+    if not pd.api.types.is_numeric_dtype(numbers.dtype):
+        bad = next((value for value in labels if not _is_number(value)), labels.iloc[0])
+        got = f"column {target!r} of {str(table)!r} holds {str(bad)!r}"
+        raise InputError(sentence(got, expected="a number", remedy="Correct the value, or drop its row"))
+    return frame, numbers
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _predicted(
     estimator: TTTClassifier | TTTRegressor, piece: pd.DataFrame, labels_only: bool
 ) -> pd.DataFrame:
     columns: dict[str, Any] = {}
-    if hasattr(estimator, "predict_quantiles"):
+    if isinstance(estimator, TTTRegressor):
         columns["prediction"] = estimator.predict(piece)
         if not labels_only:
             quantiles = estimator.predict_quantiles(piece, _LEVELS)

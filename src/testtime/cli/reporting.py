@@ -35,7 +35,7 @@ def report(
     """Write one self-contained HTML page about a saved model.
 
     It shows the scores on held-out rows that `testtime adapt` measured. With --table, rows of your own are
-    scored instead, at context lengths up to the served one: a saved model holds no more context rows.
+    scored instead.
     """
     if out is not None:
         from testtime.store.places import refuse_output
@@ -73,20 +73,21 @@ def report_data(model: Path, evaluation: dict[str, Any] | None = None) -> Report
     Raises
     ------
     StoreError
-        If the folder holds no model or a file was changed.
+        If the folder holds no model of this version, or a file was changed.
     """
+    from testtime.estimators.saved import read_meta
     from testtime.report.html import ReportData
     from testtime.results import Adaptation
     from testtime.store import open_adapter
 
     with open_adapter(model) as saved:
-        meta, versions = saved.meta, saved.versions
+        meta, versions = read_meta(saved, str(model)), saved.versions
         training = saved.document("training") or {}
         evaluation = evaluation or saved.document("evaluation")
     return ReportData(
         title=f"testtime: {training['table']['target'] if training else model.name}",
-        adaptation=Adaptation.from_dict(meta["adaptation"]),
-        settings=meta["params"],
+        adaptation=Adaptation.from_dict(meta.table.record.model_dump()),
+        settings=meta.params,
         versions=versions,
         evaluation=evaluation,
         table=training.get("table"),
@@ -126,9 +127,9 @@ def _score(model: Path, table: Path) -> dict[str, Any]:
         )
     estimator = load(model)
     classes = getattr(estimator, "classes_", None)
-    frame, labels = labelled_table(model, table, training["table"]["target"], classes)
-    n_context = estimator.adaptation_.n_context
-    sizes = curve_sizes(n_context, 0 if classes is None else len(classes), n_context)
+    frame, labels = labelled_table(table, training["table"]["target"], classes)
+    n_classes = 0 if classes is None else len(classes)
+    sizes = curve_sizes(estimator.adaptation_.n_context, n_classes, training["table"]["rows"])
     return evaluate(
         estimator,
         frame,

@@ -1,7 +1,7 @@
 """How good a fitted estimator is on rows it never saw, against the number of context rows.
 
-One function measures everything a report shows, plain and adapted: scores with their errors, calibration, and
-seconds per prediction.
+One function measures everything a report shows, of the frozen model and of the mixture that is served: scores with
+their errors, calibration, and seconds per prediction.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from testtime.adapt.mix import standard_error
 from testtime.experiments.scores import (
     CalibrationBin,
     ClassScorer,
@@ -23,7 +24,6 @@ from testtime.experiments.scores import (
     NumberPoint,
     NumberScorer,
     Scorer,
-    standard_error,
 )
 from testtime.results import Result
 
@@ -50,11 +50,12 @@ class Evaluation(Result):
     n_context
         Context length that is served.
     difference, difference_error
-        Loss of the served model minus that of the frozen one at the same length, row by row, and its standard error.
+        Loss of what is served minus that of the frozen model at the same length, row by row, and its standard error,
+        in which rows of one group count as one.
     points
         Scores at each length.
     calibration
-        Of the served model and of the frozen one at the served length.
+        Of what is served and of the frozen model at the served length.
     loss_name
         The loss: "log loss" in nats for classes, "CRPS" in units of the target for numbers.
     """
@@ -70,50 +71,103 @@ class Evaluation(Result):
 
 
 def hold_out(
-    labels: Any, share: float, random_state: int, *, most: int = 5000
+    labels: Any,
+    share: float,
+    random_state: int,
+    *,
+    groups: Any = None,
+    time: NDArray[np.float64] | None = None,
+    most: int = 5000,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Split rows into those to fit and those to score, with the class shares of the table.
+    """Split rows into those to fit and those to score.
 
     Parameters
     ----------
     labels
-        Class of each row; one class for all rows draws them uniformly.
+        Class of each row, whose shares both parts have; one class for all rows draws them uniformly.
     share
         Share of rows to hold out; each class keeps at least two rows to fit.
     random_state
         Seed.
+    groups
+        Group of each row, or None. Groups are held out whole, whatever their classes; a row without one stands alone.
+    time
+        Position of each row in time, or None. With it, the latest rows are held out, whatever their group.
     most
         Rows to hold out at most: more would not sharpen the scores.
 
     Returns
     -------
     fitted, held_out
-        Row numbers in ascending order.
+        Row numbers in ascending order. Rows that are held out and of a class that no fitted row has are in neither.
 
     >>> fitted, held = hold_out(["a"] * 8 + ["b"] * 2, 0.25, 0)
     >>> len(fitted), len(held)
     (8, 2)
+    >>> hold_out(["a"] * 4, 0.5, 0, time=np.array([3, 1, 2, 4]))[1].tolist()
+    [0, 3]
     """
     codes = pd.factorize(pd.Series(labels), use_na_sentinel=False)[0]
+    rng = np.random.default_rng(random_state)
+    share = min(share, most / max(1, len(codes)))
+    if time is not None:
+        chosen = _latest(time, share)
+    elif groups is not None:
+        chosen = _whole_groups(_group_codes(groups), share, rng)
+    else:
+        chosen = _stratified(codes, share, rng)
+    fitted = np.setdiff1d(np.arange(len(codes)), chosen)
+    return fitted, chosen[np.isin(codes[chosen], codes[fitted])]
+
+
+def _stratified(codes: NDArray[np.int64], share: float, rng: np.random.Generator) -> NDArray[np.int64]:
     counts = np.bincount(codes)
-    wanted = min(share, most / max(1, len(codes))) * counts
+    wanted = share * counts
     quotas = np.floor(wanted).astype(np.int64)
     rest = np.argsort(quotas - wanted, kind="stable")  # the classes that rounding has cut most get one more
     quotas[rest[: round(wanted.sum()) - quotas.sum()]] += 1
     quotas = np.clip(quotas, 0, np.maximum(counts - 2, 0))
-    rng = np.random.default_rng(random_state)
     held = [rng.permutation(np.flatnonzero(codes == code))[:quota] for code, quota in enumerate(quotas)]
-    chosen = np.sort(np.concatenate(held)) if held else np.zeros(0, dtype=np.int64)
-    return np.setdiff1d(np.arange(len(codes)), chosen), chosen
+    return np.sort(np.concatenate(held)) if held else np.zeros(0, dtype=np.int64)
+
+
+def _latest(time: NDArray[np.float64], share: float) -> NDArray[np.int64]:
+    """Rows later than the others; rows of one moment stay together."""
+    n_held = round(share * len(time))
+    if not n_held:
+        return np.zeros(0, dtype=np.int64)
+    last_fitted = np.sort(time)[len(time) - n_held - 1]
+    return np.flatnonzero(time > last_fitted)
+
+
+def _group_codes(groups: Any) -> NDArray[np.int64]:
+    """Number the groups; a row without one stands alone."""
+    codes = pd.factorize(pd.Series(np.asarray(groups, dtype=object)))[0].astype(np.int64)
+    codes[codes < 0] = codes.max() + 1 + np.arange(int((codes < 0).sum()))
+    return codes
+
+
+def _whole_groups(codes: NDArray[np.int64], share: float, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Groups in random order, as many as fit in the share."""
+    sizes = np.bincount(codes)
+    order = rng.permutation(len(sizes))
+    held = order[np.cumsum(sizes[order]) <= round(share * len(codes))]
+    return np.flatnonzero(np.isin(codes, held))
 
 
 def curve_sizes(n_context: int, n_classes: int, n_available: int) -> list[int]:
     """Return the context lengths to measure: powers of two, the served length, and all rows up to a limit.
 
+    Where all rows are served, no longer context is there to compare with, and only the served length is measured.
+
     >>> curve_sizes(128, 2, 1000)
     [16, 32, 64, 128, 256, 512, 1000]
+    >>> curve_sizes(1000, 2, 1000)
+    [1000]
     """
     longest = min(n_available, MAX_CONTEXT)
+    if n_context >= longest:
+        return [n_context]
     powers = [2**k for k in range(4, 11) if max(n_classes, 16) <= 2**k < longest]
     return sorted({*powers, n_context, longest})
 
@@ -125,6 +179,7 @@ def evaluate(
     *,
     sizes: Sequence[int],
     source: str,
+    groups: Any = None,
     random_state: int = 0,
 ) -> Evaluation:
     """Score a fitted classifier or regressor on rows that it was not fitted on.
@@ -139,6 +194,8 @@ def evaluate(
         Context lengths; the served length is added.
     source
         Where the rows come from, for the record.
+    groups
+        Group of each row, or None.
     random_state
         Seed of the draw.
 
@@ -148,9 +205,10 @@ def evaluate(
         If a label is not one of the classes of the fit, a target is no number, or there are no rows.
     """
     labels = np.asarray(labels, dtype=object)
+    codes = None if groups is None else _group_codes(groups)
     if len(labels) > MAX_SCORED:
         drawn = np.sort(np.random.default_rng(random_state).choice(len(labels), MAX_SCORED, replace=False))
-        X, labels = X.iloc[drawn], labels[drawn]
+        X, labels, codes = X.iloc[drawn], labels[drawn], None if codes is None else codes[drawn]
     scorer = _scorer(estimator, labels)
     served = estimator.adaptation_.n_context
     points, calibration, losses = [], [], {}
@@ -171,7 +229,7 @@ def evaluate(
         n_rows=scorer.n_rows,
         n_context=served,
         difference=float(difference.mean()),
-        difference_error=standard_error(difference),
+        difference_error=standard_error(difference, codes),
         points=tuple(points),
         calibration=tuple(calibration),
         loss_name=scorer.loss_name,

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from testtime.adapt.mix import standard_error
 from testtime.errors import InputError, sentence
 from testtime.results import Result
 
@@ -25,7 +26,6 @@ __all__ = [
     "NumberPoint",
     "NumberScorer",
     "Scorer",
-    "standard_error",
 ]
 
 _TINY = 1e-15
@@ -236,7 +236,7 @@ class NumberScorer:
 
     def predict(self, X: pd.DataFrame, n_context: int, adapted: bool) -> NDArray[np.float64]:
         """Return the 99 percentiles, ``(q, 99)``."""
-        return self._estimator.predict_quantiles_at(X, n_context, self._levels, adapted=adapted)
+        return self._estimator.predict_quantiles_at(X, n_context, self._levels.tolist(), adapted=adapted)
 
     def row_losses(self, predicted: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the ranked probability score of each row: twice the mean pinball loss of its percentiles."""
@@ -292,8 +292,3 @@ def _auc(probabilities: NDArray[np.float64], codes: NDArray[np.int64]) -> float:
         roc_auc_score(codes == c, probabilities[:, c]) for c in columns if 0 < (codes == c).sum() < len(codes)
     ]
     return float(np.mean(areas)) if areas else float("nan")
-
-
-def standard_error(values: NDArray[np.float64]) -> float:
-    """Return the standard error of a mean, NaN for a single value."""
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from testtime.report.measures import Measure, measures_of
+from testtime.report.measures import Measure, as_float, measures_of
 from testtime.results import Result
 
 __all__ = ["BreakEven", "break_even", "comparison", "equal_context", "headline", "point_at"]
@@ -82,7 +82,7 @@ def equal_context(
 
 
 def break_even(adaptation: Mapping[str, Any], evaluation: Mapping[str, Any]) -> BreakEven | None:
-    """Compare serving the adapted model with serving the frozen one at equal loss.
+    """Compare serving the mixture with serving the frozen model at equal loss, as measured.
 
     Parameters
     ----------
@@ -94,10 +94,10 @@ def break_even(adaptation: Mapping[str, Any], evaluation: Mapping[str, Any]) -> 
     Returns
     -------
     BreakEven
-        None if nothing was adapted.
+        None if nothing was adapted, or no other context length was measured.
     """
     served = point_at(evaluation["points"], evaluation["n_context"], True)
-    if served is None:
+    if served is None or len({point["n_context"] for point in evaluation["points"]}) < 2:
         return None
     loss, *_ = measures_of(evaluation)
     plain = equal_context(evaluation["points"], served[loss.key], loss.key)
@@ -115,69 +115,76 @@ def break_even(adaptation: Mapping[str, Any], evaluation: Mapping[str, Any]) -> 
 
 
 def comparison(evaluation: Mapping[str, Any]) -> str:
-    """Say what the held-out rows show about adapted against frozen, with the error of the difference."""
+    """Say what the held-out rows show about what is served against frozen, with the error of the difference."""
     n_context, points = evaluation["n_context"], evaluation["points"]
-    plain, served = point_at(points, n_context, False), point_at(points, n_context, True)
-    if plain is None:
+    frozen, served = point_at(points, n_context, False), point_at(points, n_context, True)
+    if frozen is None:
         return "No context length was measured."
     loss, *others = measures_of(evaluation)
     if served is None:
         return (
             f"On {evaluation['n_rows']:,} held-out rows, the frozen model with {n_context:,} context rows "
-            f"has a {loss.name} of {loss.of(plain)}, {_scores(others, plain)}."
+            f"has a {loss.name} of {loss.of(frozen)} (standard error "
+            f"{loss.text(as_float(frozen[f'{loss.key}_error']))}), {_scores(others, frozen)}."
         )
-    difference, error = evaluation["difference"], evaluation["difference_error"]
+    difference, error = _difference(evaluation)
     if not math.isfinite(error):
         verdict = "one row says nothing"
     elif abs(difference) <= 2 * error:
         verdict = "the two cannot be told apart on these rows"
     else:
-        verdict = "the adapted model is better" if difference < 0 else "the adapted model is WORSE"
-    scores = _scores(others, served, plain)
+        verdict = "what is served is better" if difference < 0 else "what is served is WORSE"
+    scores = _scores(others, served, frozen)
     return (
         f"On {evaluation['n_rows']:,} held-out rows and with {n_context:,} context rows each, the {loss.name} "
-        f"is {loss.of(served)} adapted and {loss.of(plain)} plain: a difference of "
+        f"is {loss.of(served)} served and {loss.of(frozen)} frozen: a difference of "
         f"{loss.text(difference, '+')} with standard error {loss.text(error)}, so {verdict}. "
         f"{scores[0].upper()}{scores[1:]}."
     )
 
 
 def headline(adaptation: Mapping[str, Any], evaluation: Mapping[str, Any] | None) -> str:
-    """Return the one sentence to read if only one is read."""
+    """Return the one sentence to read if only one is read.
+
+    Parameters
+    ----------
+    adaptation, evaluation
+        As for :func:`break_even`; no `evaluation` where no held-out rows were measured.
+    """
     if not adaptation["kept"]:
-        return "The frozen model is served: nothing was adapted, or the guard was not convinced."
-    if evaluation is None:
-        return "The adapted model is served; no held-out rows were measured yet."
-    n_context, points = evaluation["n_context"], evaluation["points"]
-    plain, served = point_at(points, n_context, False), point_at(points, n_context, True)
-    if plain is None or served is None:
-        return "The adapted model is served; the served context length was not measured."
-    difference, error = evaluation["difference"], evaluation["difference_error"]
-    if not abs(difference) > 2 * error:
+        return "The frozen model is served: nothing was trained, or what was trained brought no gain."
+    share = f"Adapters with a share of {adaptation['weight']:.0%} are served"
+    served = None if evaluation is None else point_at(evaluation["points"], evaluation["n_context"], True)
+    if evaluation is None or served is None:
+        gain, error = as_float(adaptation["gain"]), as_float(adaptation["standard_error"])
+        if not (math.isfinite(gain) and math.isfinite(error)):
+            return f"{share}; what they bring was not measured."
         return (
-            f"With {n_context:,} context rows, adapted and plain cannot be told apart on the held-out rows."
+            f"{share}; on rows of the fit that they were not trained on, the {adaptation['loss_name']} is lower by "
+            f"{gain:.4f} (standard error {error:.4f}, {adaptation['unit']})."
         )
-    if difference > 0:
-        return f"With {n_context:,} context rows, the adapted model is worse on held-out rows: do not use it."
     loss, *_ = measures_of(evaluation)
-    share = 1 - served[loss.key] / plain[loss.key]
-    text = f"With {n_context:,} context rows, adapting lowers the held-out {loss.name} by {share:.0%}"
-    longer = [
-        point["n_context"] for point in points if not point["adapted"] and point["n_context"] > n_context
-    ]
-    if not longer:
-        return text + "."
-    equal = equal_context(points, served[loss.key], loss.key)
-    if equal is None:
-        return text + f", below what the frozen model reaches with up to {max(longer):,}."
-    return text + f"; the frozen model needs {equal['n_context']:,} rows for the same."
+    difference, error = _difference(evaluation)
+    if not math.isfinite(error):
+        return f"{share}; one held-out row says nothing about them."
+    measured = f"{loss.text(abs(difference))} (standard error {loss.text(error)})"
+    if not abs(difference) > 2 * error:
+        return f"{share}; on held-out rows, they and the frozen model cannot be told apart: {measured}."
+    if difference > 0:
+        return f"{share}; on held-out rows, the {loss.name} is HIGHER by {measured}: do not use them."
+    return f"{share}; on held-out rows, the {loss.name} is lower than that of the frozen model by {measured}."
+
+
+def _difference(evaluation: Mapping[str, Any]) -> tuple[float, float]:
+    """Loss of what is served minus that of the frozen model, and its standard error."""
+    return as_float(evaluation["difference"]), as_float(evaluation["difference_error"])
 
 
 def _scores(
     measures: Sequence[Measure], first: Mapping[str, Any], second: Mapping[str, Any] | None = None
 ) -> str:
     """Name the scores of one point, or of two against each other; what is undefined is left out."""
-    defined = [measure for measure in measures if first[measure.key] == first[measure.key]]
+    defined = [measure for measure in measures if math.isfinite(as_float(first[measure.key]))]
     against = {m.key: f" against {m.of(second)}" if second is not None else "" for m in defined}
     return ", ".join(f"{m.name} {m.of(first)}{against[m.key]}" for m in defined)
 

@@ -1,4 +1,4 @@
-"""One self-contained page about an adaptation: what was done, what the guard saw, what held-out rows say.
+"""One self-contained page about an adaptation: what was done, what decided it, what held-out rows say.
 
 The page needs no network and no script. Everything that came from the user's table is escaped.
 """
@@ -15,11 +15,13 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from testtime.report.findings import break_even, comparison, headline, point_at
-from testtime.report.measures import measures_of
-from testtime.report.table_plots import draw_calibration, draw_curves, draw_guard, draw_losses
-from testtime.results import LOSS_UNITS, Adaptation
+from testtime.report.measures import as_float, measures_of
+from testtime.report.table_plots import draw_calibration, draw_curves, draw_gain, draw_losses
+from testtime.results import Adaptation
 
 __all__ = ["ReportData", "render_report"]
+
+_MAX_COLUMNS = 200  # a report with more is not read
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class ReportData:
     evaluation
         Scores on held-out rows, :class:`testtime.experiments.context_curve.Evaluation` as a dict.
     table
-        :class:`testtime.tasks.summary.TableSummary` of the training rows as a dict.
+        :class:`testtime.tasks.summary.TableSummary` of the fitted rows as a dict; columns are in the record.
     notes
         Sentences about the data: how the file was read, which rows were held out.
     """
@@ -76,7 +78,7 @@ def render_report(data: ReportData) -> str:
         comparison=comparison(evaluation) if evaluation is not None else None,
         rows=_score_rows(evaluation) if evaluation is not None else [],
         measures=measures_of(evaluation) if evaluation is not None else (),
-        loss_unit=LOSS_UNITS[data.adaptation.loss_name],
+        columns=data.adaptation.columns[:_MAX_COLUMNS],
         break_even=break_even(record, evaluation) if evaluation is not None else None,
         drawings=_drawings(data),
     )
@@ -87,33 +89,30 @@ def _drawings(data: ReportData) -> dict[str, Markup | None]:
     drawn: dict[str, str] = {}
     adaptation, evaluation = data.adaptation, data.evaluation
     if evaluation is not None and evaluation["points"]:
-        drawn["curves"] = draw_curves(evaluation["points"], evaluation["n_context"], measures_of(evaluation))
+        if len({point["n_context"] for point in evaluation["points"]}) > 1:
+            drawn["curves"] = draw_curves(
+                evaluation["points"], evaluation["n_context"], measures_of(evaluation)
+            )
         drawn["calibration"] = draw_calibration(evaluation["calibration"])
     if adaptation.losses:
-        drawn["losses"] = draw_losses(
-            adaptation.losses, f"{adaptation.loss_name} ({LOSS_UNITS[adaptation.loss_name]})"
+        drawn["losses"] = draw_losses(adaptation.losses, f"{adaptation.loss_name} ({adaptation.unit})")
+    if adaptation.kept and math.isfinite(adaptation.gain) and math.isfinite(adaptation.standard_error):
+        drawn["gain"] = draw_gain(
+            adaptation.gain, adaptation.standard_error, adaptation.loss_name, adaptation.unit
         )
-    if (
-        adaptation.n_guard
-        and math.isfinite(adaptation.difference)
-        and math.isfinite(adaptation.standard_error)
-    ):
-        drawn["guard"] = draw_guard(
-            adaptation.difference, adaptation.standard_error, adaptation.margin, adaptation.loss_name
-        )
-    names = ("curves", "calibration", "losses", "guard")
+    names = ("curves", "calibration", "losses", "gain")
     return {name: Markup(drawn[name]) if name in drawn else None for name in names}
 
 
 def _score_rows(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Put plain and adapted scores of one context length side by side."""
+    """Put the scores of the frozen model and of what is served at one context length side by side."""
     points = evaluation["points"]
     return [
         {
             "n_context": size,
             "served": size == evaluation["n_context"],
-            "plain": point_at(points, size, False),
-            "adapted": point_at(points, size, True),
+            "frozen": point_at(points, size, False),
+            "mixture": point_at(points, size, True),
         }
         for size in sorted({point["n_context"] for point in points})
     ]
@@ -121,4 +120,5 @@ def _score_rows(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _number(value: Any, form: str) -> str:
     """Format a number, or say that there is none."""
-    return format(value, form) if value is not None and math.isfinite(value) else "\N{EN DASH}"
+    number = as_float(value)
+    return format(number, form) if math.isfinite(number) else "\N{EN DASH}"

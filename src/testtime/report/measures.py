@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["CLASS_MEASURES", "NUMBER_MEASURES", "Measure", "measures_of"]
+__all__ = ["CLASS_MEASURES", "NUMBER_MEASURES", "Measure", "as_float", "measures_of"]
+
+
+def as_float(value: float | str | None) -> float:
+    """Return a number as strict JSON holds it: None is NaN, an infinity is text.
+
+    >>> as_float(None), as_float("inf"), as_float(0.5)
+    (nan, inf, 0.5)
+    """
+    return math.nan if value is None else float(value)
 
 
 @dataclass(frozen=True)
@@ -38,8 +47,8 @@ class Measure:
 
     def of(self, point: Mapping[str, Any] | None, missing: str = "-") -> str:
         """Return the value of a point as text, `missing` where there is none."""
-        value = None if point is None else point[self.key]
-        return self.text(value) if value is not None and math.isfinite(value) else missing
+        value = math.nan if point is None else as_float(point[self.key])
+        return self.text(value) if math.isfinite(value) else missing
 
 
 CLASS_MEASURES = (
@@ -55,7 +64,7 @@ NUMBER_MEASURES = (
 
 
 def measures_of(evaluation: Mapping[str, Any]) -> tuple[Measure, ...]:
-    """Return the measures of an evaluation; the first is the loss that the guard compares.
+    """Return the measures of an evaluation; the first is the loss that weighs the parts of a mixture.
 
     >>> [measure.name for measure in measures_of({"loss_name": "CRPS"})]
     ['CRPS', 'RMSE', 'MAE']

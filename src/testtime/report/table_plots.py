@@ -1,6 +1,6 @@
 """The drawings of an adaptation report, as SVG that takes its colours from the page.
 
-Orange circles are the adapted model, blue squares the frozen one. The drawings hold no text of the user's.
+Orange circles are what is served, blue squares the frozen model. The drawings hold no text of the user's.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from testtime.report.measures import CLASS_MEASURES, Measure
+from testtime.report.measures import CLASS_MEASURES, Measure, as_float
 from testtime.report.plots import GREY, PALETTE, house_style, log_axis, name_axes, new_figure
 
-__all__ = ["draw_calibration", "draw_curves", "draw_guard", "draw_losses"]
+__all__ = ["draw_calibration", "draw_curves", "draw_gain", "draw_losses"]
 
 PLAIN, ADAPTED = PALETTE[0], PALETTE[1]
 _LOOK = {
-    False: {"color": PLAIN, "marker": "s", "label": "plain"},
-    True: {"color": ADAPTED, "marker": "o", "label": "adapted"},
+    False: {"color": PLAIN, "marker": "s", "label": "frozen"},
+    True: {"color": ADAPTED, "marker": "o", "label": "served"},
 }
 _PAGE_COLOURS = {  # what the page may choose anew, for example on a dark background
     "#1f2937": "var(--ink)",
@@ -39,7 +39,7 @@ _PAGE_COLOURS = {  # what the page may choose anew, for example on a dark backgr
 def draw_curves(
     points: Sequence[Mapping[str, Any]], served: int, measures: Sequence[Measure] = CLASS_MEASURES
 ) -> str:
-    """Draw scores against the context length, plain and adapted, one panel for each.
+    """Draw scores of the frozen model and of what is served against the context length, one panel for each.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def draw_curves(
         What to draw; a measure that is undefined somewhere is left out.
     """
     with house_style():
-        drawn = [m for m in measures if all(np.isfinite(point[m.key]) for point in points)]
+        drawn = [m for m in measures if all(np.isfinite(as_float(point[m.key])) for point in points)]
         figure, panels = new_figure(len(drawn), width=3.5 * len(drawn), height=3.3)
         for axes, measure in zip(panels, drawn, strict=True):
             for adapted in (False, True):
@@ -113,22 +113,19 @@ def draw_losses(losses: Sequence[float], label: str = "log loss (nats)") -> str:
         return _svg(figure, "losses")
 
 
-def draw_guard(difference: float, standard_error: float, margin: float, loss_name: str = "log loss") -> str:
-    """Draw the difference the guard saw, two standard errors around it, and what it had to fall below."""
+def draw_gain(gain: float, standard_error: float, loss_name: str = "log loss", unit: str = "nats") -> str:
+    """Draw the gain on rows that were not trained on, with two standard errors to each side, against none."""
     with house_style():
         figure, (axes,) = new_figure(width=6.4, height=1.7)
         axes.errorbar(
-            [difference], [0], xerr=[2 * standard_error], color=ADAPTED, marker="o", markersize=7, capsize=5
+            [gain], [0], xerr=[2 * standard_error], color=ADAPTED, marker="o", markersize=7, capsize=5
         )
         axes.axvline(0, color=GREY, linewidth=1)
-        axes.axvline(-margin, color=GREY, linewidth=1.2, linestyle="--")
-        axes.annotate("margin", (-margin, 0.96), xycoords=axes.get_xaxis_transform(), ha="right", va="top",
-                      xytext=(-4, 0), textcoords="offset points", color=GREY, fontsize=8.5)  # fmt: skip
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
-        meaning = "adapted minus frozen (bar: two standard errors); left of the margin is kept"
-        name_axes(axes, x=f"{loss_name}, {meaning}")
-        return _svg(figure, "guard")
+        meaning = "frozen minus served (bar: two standard errors); right of zero is a gain"
+        name_axes(axes, x=f"{loss_name} in {unit}, {meaning}")
+        return _svg(figure, "gain")
 
 
 def _size_axis(axes: Axes, sizes: Sequence[int]) -> None:

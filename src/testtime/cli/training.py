@@ -1,0 +1,206 @@
+"""What ``testtime adapt`` fits: a file taken apart into features, target, groups and times, and rows held out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from testtime.errors import InputError, nearest, sentence
+from testtime.experiments.context_curve import hold_out
+from testtime.table.columns import TableColumns
+from testtime.tasks.column_types import as_numbers
+from testtime.tasks.files import FileFacts, read_table
+
+__all__ = ["Training", "declared_kinds", "read_training", "typed"]
+
+_FEWEST_TO_HOLD_OUT = 200  # rows; below, every row is worth more for the fit than for a score
+
+
+@dataclass(frozen=True)
+class Training:
+    """Rows to fit or to score.
+
+    Attributes
+    ----------
+    X
+        Features.
+    labels
+        The target as it stands in the file, without missing values.
+    groups
+        Group of each row, or None.
+    time
+        Position of each row in time, or None.
+    """
+
+    X: pd.DataFrame
+    labels: pd.Series
+    groups: pd.Series | None = None
+    time: NDArray[np.float64] | None = None
+
+    def rows(self, chosen: NDArray[np.int64]) -> Training:
+        """Return some of the rows."""
+        return Training(
+            self.X.iloc[chosen],
+            self.labels.iloc[chosen],
+            None if self.groups is None else self.groups.iloc[chosen],
+            None if self.time is None else self.time[chosen],
+        )
+
+    def with_labels(self, labels: pd.Series) -> Training:
+        """Return the same rows with another form of the target."""
+        return replace(self, labels=labels)
+
+    def split(self, share: float, seed: int, *, numeric: bool) -> tuple[Training, Training, str]:
+        """Return the rows to fit, those to score, and a sentence that says so."""
+        n_rows = len(self.X)
+        classes = np.zeros(n_rows) if numeric else self.labels
+        own = share if n_rows >= _FEWEST_TO_HOLD_OUT else 0.0
+        fitted, scored = hold_out(classes, own, seed, groups=self.groups, time=self.time)
+        return self.rows(fitted), self.rows(scored), self._said(len(fitted), len(scored), share)
+
+    def _said(self, n_fitted: int, n_scored: int, share: float) -> str:
+        n_rows = len(self.X)
+        if n_scored:
+            which = (
+                ", the latest,"
+                if self.time is not None
+                else ", whole groups,"
+                if self.groups is not None
+                else ""
+            )
+            unknown = n_rows - n_fitted - n_scored
+            left = f" {unknown:,} rows of classes that no fitted row has were left out." if unknown else ""
+            return (
+                f"{n_scored:,} of {n_rows:,} rows{which} were held out and only scored; the saved model was fitted on "
+                f"{'the other ' if not unknown else ''}{n_fitted:,}.{left}"
+            )
+        none = "none was held out" if share == 0 else "too few to hold some out"
+        return f"{n_fitted:,} of {n_rows:,} rows were fitted: {none}, so nothing was scored."
+
+
+def read_training(
+    path: Path,
+    target: str,
+    *,
+    groups: str | None = None,
+    time: str | None = None,
+    max_rows: int | None = None,
+    seed: int = 0,
+) -> tuple[Training, FileFacts, list[str]]:
+    """Read a file and take the columns out that are no features; rows without a target are dropped and it is said.
+
+    Parameters
+    ----------
+    path
+        The file.
+    target, groups, time
+        Names of columns; None where there is none.
+    max_rows, seed
+        As in :func:`testtime.tasks.files.read_table`.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, a column is not there, or the target is missing everywhere.
+    """
+    frame, facts = read_table(path, max_rows=max_rows, random_state=seed)
+    taken = {"--target": target, "--groups": groups, "--time": time}
+    names = [name for name in taken.values() if name is not None]
+    for option, name in taken.items():
+        if name is not None and name not in frame:
+            raise InputError(
+                sentence(f"{str(path)!r} has no column {name!r}", remedy=nearest(name, frame.columns))
+            )
+        if name is not None and names.count(name) > 1:
+            raise InputError(sentence(f"{option} {name} is also another one of {', '.join(taken)}"))
+    labelled = frame[target].notna().to_numpy()
+    notes = _rows_without_target(path, target, labelled)
+    frame = frame.iloc[np.flatnonzero(labelled)]
+    columns = {name: frame.pop(name) for name in names}
+    if not len(frame.columns):
+        beside = ", ".join(map(repr, names))
+        raise InputError(sentence(f"{str(path)!r} has no column besides {beside}", remedy="Add features"))
+    labels = columns[target]
+    if isinstance(labels.dtype, pd.CategoricalDtype):
+        labels = labels.astype(labels.cat.categories.dtype)
+    data = Training(
+        frame,
+        labels,
+        None if groups is None else columns[groups],
+        None if time is None else _moments(columns[time], facts),
+    )
+    return data, facts, notes
+
+
+def typed(column: pd.Series, facts: FileFacts) -> pd.Series:
+    """Return a column of a file with its type: text of a CSV file as numbers, if every value is one."""
+    if not facts.is_text:
+        return column
+    return as_numbers(column, decimal_comma=facts.separator != "comma")
+
+
+def declared_kinds(options: dict[str, tuple[str, Sequence[str] | None]]) -> dict[str, str]:
+    """Return the kind of each column that is declared, from ``{option: (kind, columns)}``.
+
+    Raises
+    ------
+    InputError
+        If a column is declared to be two things.
+
+    >>> declared_kinds({"--numeric": ("number", ["size"]), "--id": ("id", None)})
+    {'size': 'number'}
+    """
+    kinds: dict[str, str] = {}
+    said: dict[str, str] = {}
+    for option, (kind, columns) in options.items():
+        for name in columns or ():
+            if name in said and said[name] != option:
+                raise InputError(
+                    sentence(
+                        f"column {name!r} is given to {said[name]} and to {option}",
+                        expected="one kind for each column",
+                        remedy="Remove one of them",
+                    )
+                )
+            kinds[name], said[name] = kind, option
+    return kinds
+
+
+def _rows_without_target(path: Path, target: str, labelled: NDArray[np.bool_]) -> list[str]:
+    missing = int((~labelled).sum())
+    if missing == len(labelled):
+        raise InputError(
+            sentence(
+                f"the target {target!r} is missing in all {missing:,} rows of {str(path)!r}",
+                expected="a value in each row that is to be learned from",
+                remedy="Check that --target names the right column",
+            )
+        )
+    if not missing:
+        return []
+    return [f"{missing:,} of {len(labelled):,} rows have no {target!r} and were dropped."]
+
+
+def _moments(column: pd.Series, facts: FileFacts) -> NDArray[np.float64]:
+    """Positions in time: numbers as they are, dates in days, read as dates among the features are."""
+    values = typed(column, facts)
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        moments = values.to_numpy(np.float64, na_value=np.nan)
+    else:
+        name = str(column.name)
+        moments = TableColumns({name: "date"}).fit_transform(values.to_frame()).x[:, 0]
+    missing = int(np.isnan(moments).sum())
+    if missing:
+        raise InputError(
+            sentence(
+                f"the time {str(column.name)!r} is missing in {missing:,} of {len(moments):,} rows",
+                expected="numbers or dates, one for each row",
+                remedy="Drop these rows",
+            )
+        )
+    return moments
