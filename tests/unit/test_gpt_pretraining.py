@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 
@@ -255,3 +256,25 @@ def test_the_command_trains_and_says_so(tmp_path, capsys):
     told = json.loads(capsys.readouterr().out)
     assert told["steps"] == 12
     assert InContextGPT.from_pretrained(tmp_path / "run").config.width == 8
+
+
+def test_shipped_weights_are_small_and_of_their_recipes():
+    folder = Path(str(files("testtime.experiments.in_context") / "weights"))
+    models = sorted(path for path in folder.iterdir() if path.is_dir())
+    assert models
+    assert sum(path.stat().st_size for model in models for path in model.iterdir()) <= 2_000_000
+    for model in models:
+        assert InContextGPT.from_pretrained(model).config == Recipe.load(model.name).model
+
+
+def test_the_shipped_model_learns_links_in_context():
+    """Error against the first row, of which nothing is known: the context takes off most of it."""
+    model = InContextGPT.from_pretrained(
+        Path(str(files("testtime.experiments.in_context") / "weights" / "gpt2-links"))
+    )
+    X, y = (
+        torch.as_tensor(part, dtype=torch.float32) for part in draw_prompts(Recipe.load("gpt2-links"), 10**6)
+    )
+    with torch.no_grad():
+        errors = (model(X, y) - y).square().clamp(max=9.0).mean(0)
+    assert errors[-16:].mean() < 0.4 * errors[:2].mean()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -12,7 +11,6 @@ from testtime.adapt.learner import FROZEN, Learner, Rows
 from testtime.adapt.train import TrainConfig
 from testtime.experiments.in_context.adapting import Contexts, adapt_each, guard_each, table_of
 from testtime.experiments.in_context.learner import GPTLearner
-from testtime.experiments.in_context.shift import crossing
 from testtime.experiments.in_context.variants import chunk_pass, leave_one_out
 from testtime.models.gpt import GPTConfig, InContextGPT
 
@@ -132,12 +130,3 @@ def test_a_pass_along_the_sequence_never_trains_on_a_chunk_before_its_turn():
     episodes = [draw(np.arange(16), step, np.random.default_rng(0)) for step in range(9)]
     assert [int(one.query[0]) for one in episodes] == [4, 4, 4, 8, 8, 8, 12, 12, 12]
     assert all((one.context == one.query - 4).all() for one in episodes)
-
-
-def test_the_crossing_is_found_between_points():
-    def curve(warm, cold):
-        return pd.DataFrame({"warm": warm, "cold": cold}, index=[1, 4, 16])
-
-    assert crossing(curve([1.0, 1.0, 1.0], [4.0, 2.0, 0.5])) == pytest.approx(8.0)
-    assert crossing(curve([1.0, 1.0, 1.0], [4.0, 2.0, 1.5])) == np.inf
-    assert crossing(curve([1.0, 1.0, 1.0], [0.5, 2.0, 1.5])) == 0.0

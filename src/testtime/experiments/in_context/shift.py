@@ -30,7 +30,7 @@ from testtime.theory.one_step import one_step
 from testtime.theory.setting import Setting
 from testtime.theory.transition import start_transition
 
-__all__ = ["ALIGNMENTS", "FIGURE", "Config", "crossing"]
+__all__ = ["ALIGNMENTS", "FIGURE", "Config"]
 
 Array = NDArray[np.float64]
 
@@ -208,25 +208,6 @@ def _errors(learner: GPTLearner, weights: list[Weights], drawn, n: int) -> list[
 def _least_squares(rows: Rows, X: Array) -> Array:
     """Predict with the smallest coefficients that fit best: ridge as its penalty goes to zero."""
     return X @ np.linalg.lstsq(rows.x.double().numpy(), rows.y.double().numpy(), rcond=None)[0]
-
-
-def crossing(curve: pd.DataFrame) -> float:
-    """Return the k at which the cold error falls to the warm one, between two measured k on the scale of log k.
-
-    `curve` has the columns "warm" and "cold" and the index k. Infinity when warm is better at every k, 0 when never.
-
-    >>> crossing(pd.DataFrame({"warm": [1.0, 1.0], "cold": [2.0, 0.5]}, index=[10, 100])).__round__(1)
-    46.4
-    """
-    ahead = np.log(curve["cold"] / curve["warm"]).to_numpy()
-    ks = np.log(curve.index.to_numpy(dtype=float))
-    if ahead[0] <= 0:
-        return 0.0
-    for i in range(1, len(ahead)):
-        if ahead[i] <= 0:
-            share = ahead[i - 1] / (ahead[i - 1] - ahead[i])
-            return float(np.exp(ks[i - 1] + share * (ks[i] - ks[i - 1])))
-    return float("inf")
 
 
 def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
