@@ -226,7 +226,7 @@ def test_steps_start_from_plain_change_the_prediction_and_leave_the_model_alone(
 def test_the_learner_of_numbers_answers_what_plain_prediction_answers():
     model, table = build_model(QUANTILES, 0).train(), made_up(numeric=True)
     rows, test = np.arange(40), np.arange(300, 340)
-    x = scaled_rows(table.x[rows], table.x[test])
+    x = scaled_rows(np.concatenate([table.x[rows], table.x[test]]), 40)
     targets = torch.from_numpy(500 + 30 * table.y[rows]).float()
     learner = TabICLRegressorLearner(copy.deepcopy(model))
     got = learner.predict({}, learner.read({}, Rows(x[:40], targets)), x[40:])
