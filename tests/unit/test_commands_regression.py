@@ -159,7 +159,7 @@ def test_tasks_that_cannot_be(adapted, capsys, tmp_path):
             "--task regres; expected one of auto, classify, regress. Did you",
         ),
         (("--target", "town", "--task", "regress"), "the target 'town' is no column of numbers"),
-        (("--target", "price", "--task", "classify"), "continuous"),
+        (("--target", "price", "--task", "classify"), "classes; expected at most 10"),
     ):
         code, _, err = run(capsys, *adapt, *options)
         assert code == 2

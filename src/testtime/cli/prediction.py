@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from testtime.cli.training import typed
 from testtime.errors import InputError, nearest, sentence
+from testtime.estimators.classifier import TTTClassifier
+from testtime.estimators.regressor import TTTRegressor
 from testtime.estimators.saved import load
 from testtime.table.writers import write_table
 from testtime.tasks.files import iterate_table, read_table
-
-if TYPE_CHECKING:
-    from testtime.estimators.classifier import TTTClassifier
-    from testtime.estimators.regressor import TTTRegressor
 
 __all__ = ["labelled_table", "write_predictions"]
 
@@ -65,18 +63,25 @@ def labelled_table(table: Path, target: str, classes: Any | None) -> tuple[pd.Da
         return frame, labels.astype(object).map(lambda label: known.get(str(label), label))
     numbers = typed(labels, facts)
     if not pd.api.types.is_numeric_dtype(numbers.dtype):
-        bad = labels[pd.to_numeric(labels.astype(object), errors="coerce").isna()]
-        shown = bad.iloc[0] if len(bad) else labels.iloc[0]
-        got = f"column {target!r} of {str(table)!r} holds {str(shown)!r}"
+        bad = next((value for value in labels if not _is_number(value)), labels.iloc[0])
+        got = f"column {target!r} of {str(table)!r} holds {str(bad)!r}"
         raise InputError(sentence(got, expected="a number", remedy="Correct the value, or drop its row"))
     return frame, numbers
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _predicted(
     estimator: TTTClassifier | TTTRegressor, piece: pd.DataFrame, labels_only: bool
 ) -> pd.DataFrame:
     columns: dict[str, Any] = {}
-    if hasattr(estimator, "predict_quantiles"):
+    if isinstance(estimator, TTTRegressor):
         columns["prediction"] = estimator.predict(piece)
         if not labels_only:
             quantiles = estimator.predict_quantiles(piece, _LEVELS)

@@ -118,9 +118,9 @@ def read_training(
             )
         if name is not None and names.count(name) > 1:
             raise InputError(sentence(f"{option} {name} is also another one of {', '.join(taken)}"))
-    labelled = frame[target].notna()
+    labelled = frame[target].notna().to_numpy()
     notes = _rows_without_target(path, target, labelled)
-    frame = frame[labelled]
+    frame = frame.iloc[np.flatnonzero(labelled)]
     columns = {name: frame.pop(name) for name in names}
     if not len(frame.columns):
         beside = ", ".join(map(repr, names))
@@ -171,7 +171,7 @@ def declared_kinds(options: dict[str, tuple[str, Sequence[str] | None]]) -> dict
     return kinds
 
 
-def _rows_without_target(path: Path, target: str, labelled: pd.Series) -> list[str]:
+def _rows_without_target(path: Path, target: str, labelled: NDArray[np.bool_]) -> list[str]:
     missing = int((~labelled).sum())
     if missing == len(labelled):
         raise InputError(

@@ -62,6 +62,15 @@ def plan_context(config: FitConfig, limits: Limits, n_rows: int, n_classes: int)
             remedy = "Add rows, or pass n_steps=0 for plain in-context learning"
         got = f"n_context={config.n_context:,} is more than the rows there are ({n_rows:,} rows{held})"
         raise InputError(sentence(got, remedy=remedy))
+    if limits.context_on_cpu is not None and config.n_context > limits.context:
+        raise InputError(
+            sentence(
+                f"n_context={config.n_context:,} on a CPU",
+                expected=f"at most {limits.context:,} with this model",
+                why="more rows take it very long without an accelerator",
+                remedy=f"Lower n_context to {limits.context:,}, or pass device='cuda'",
+            )
+        )
     if config.n_context < n_classes:
         raise InputError(
             sentence(
