@@ -5,7 +5,8 @@
 Each line is a process of its own: one episode of 256 context and 128 query rows of 10 columns, three classes.
 "official" is the step of the package's own tuner, which moves every weight: the module's joint forward pass, backward,
 clipping, AdamW. The others are this library's `train` with the delta that is named. Time is the fastest step after the
-first; memory is the growth of the process's peak over what it held with the model loaded (on a GPU: PyTorch's).
+first, on a CPU in seconds of one thread's processor time, which a busy machine hardly changes; memory is the growth of
+the process's peak over what it held with the model loaded (on a GPU: PyTorch's own peak). Set OMP_NUM_THREADS=1.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ seconds = []
 def now():
     if device.type == "cuda":
         torch.cuda.synchronize()
-    return time.perf_counter()
+        return time.perf_counter()
+    return time.process_time()
 with torch.no_grad():
     forward(module.eval() if family != "tabicl" else module.train(), x[:40], y[:20])
 if device.type == "cuda":

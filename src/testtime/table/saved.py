@@ -184,11 +184,11 @@ def _check_deltas(table: AdaptedTable) -> None:
 
 
 def _check_values(table: AdaptedTable) -> NDArray[np.float64]:
-    """A few rows as each view shows them, ``(V, r, D)``."""
+    """A few rows as each view shows them, side by side, since views may differ in width: ``(r, D_1 + ... + D_V)``."""
     like = torch.zeros((), dtype=torch.float64)
     n_views = max(member.view for member in table.members) + 1
     shown = [view.features(table.x[:_CHECKED_ROWS], like).numpy() for view in table.views[:n_views]]
-    return np.stack(shown)
+    return np.concatenate(shown, axis=1)
 
 
 def _target_arrays(target: Target) -> dict[str, NDArray]:

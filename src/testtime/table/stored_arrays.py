@@ -27,7 +27,7 @@ def check_arrays(meta: TableMeta, arrays: Mapping[str, NDArray]) -> None:
     forms = {
         "x": Form("f", ("rows", "columns")),
         "y": Form("i" if is_classes else "f", ("rows",)),
-        "check": Form("f", ("views", "checked rows", "shown columns")),
+        "check": Form("f", ("checked rows", "shown columns")),
         "levels_targets": Form("i", ("level targets",)),
         "levels_positions": Form("i", ("level columns",)),
     }
