@@ -45,6 +45,9 @@ def adapt(
             help="classify, regress, or auto: regress if the target holds many or fractional numbers."
         ),
     ] = "auto",
+    backbone: Annotated[
+        str, typer.Option(help="embedded, tabicl, tabpfn, tabpfn:v2, or tabicl:FILE and tabpfn:FILE.")
+    ] = "embedded",
     objective: Annotated[
         str, typer.Option(help="accuracy serves all rows as context, short as few as the loss allows.")
     ] = "accuracy",
@@ -92,7 +95,7 @@ def adapt(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Adapt the embedded model to a table and save it.
+    """Adapt a pretrained model to a table and save it.
 
     A share of the rows is held out and only scored, by the frozen model and by what is served; the saved
     model is the one fitted on the other rows. Draw the scores with `testtime report DIR`.
@@ -106,6 +109,7 @@ def adapt(
     if max_rows < 1:
         raise InputError(sentence(f"--max-rows {max_rows}", expected="at least 1"))
     arguments = {
+        "backbone": backbone,
         "objective": objective,
         "n_context": _number_or_auto("--n-context", n_context),
         "n_steps": _number_or_auto("--n-steps", n_steps),

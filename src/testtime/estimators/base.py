@@ -170,9 +170,8 @@ class TTTBase(BaseEstimator):
                 frame = as_frame(X)
                 if reset:
                     named = all(isinstance(name, str) for name in frame.columns)
-                    validate_data(
-                        self, frame if named else frame.to_numpy(), reset=True, skip_check_array=True
-                    )
+                    table: Any = frame if named else frame.to_numpy()
+                    validate_data(self, table, reset=True, skip_check_array=True)
                 if len(frame) == 0:
                     raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
                 return frame

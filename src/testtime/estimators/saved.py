@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from testtime.backbones.base import Backbone
 from testtime.backbones.registry import load_backbone
-from testtime.errors import InputError, StoreError, sentence
+from testtime.errors import BackboneError, InputError, MissingExtra, StoreError, sentence
 from testtime.estimators.settings import check_settings
 from testtime.store import Record, SavedAdapter, open_adapter, save_adapter
 from testtime.table.config import FitConfig
@@ -72,7 +73,9 @@ def _public_kind(estimator: TTTBase) -> Literal["TTTClassifier", "TTTRegressor"]
     return "TTTClassifier" if isinstance(estimator, TTTClassifier) else "TTTRegressor"
 
 
-def load(directory: str | os.PathLike[str], *, device: str | None = None) -> TTTClassifier | TTTRegressor:
+def load(
+    directory: str | os.PathLike[str], *, device: str | None = None, backbone: Any = None
+) -> TTTClassifier | TTTRegressor:
     """Read an estimator that was saved with ``save``.
 
     It predicts what the saved one predicted, bit for bit on the same machine. It holds about a thousand rows, so
@@ -84,6 +87,9 @@ def load(directory: str | os.PathLike[str], *, device: str | None = None) -> TTT
         Folder written by ``save``.
     device
         Where to predict; None takes the device it was fitted on.
+    backbone
+        The pretrained model it was fitted with, as its estimator takes it, where the saved name does not lead there any
+        more: a checkpoint that was moved, or a backbone of your own. None takes the saved name.
 
     Raises
     ------
@@ -103,16 +109,14 @@ def load(directory: str | os.PathLike[str], *, device: str | None = None) -> TTT
         if device is not None:
             estimator.set_params(device=device)
             config = check_settings(estimator.get_params(deep=False))
-        try:
-            backbone = load_backbone(meta.table.backbone, kind._task)
-        except InputError as error:
-            raise StoreError(sentence(f"{where!r} cannot be loaded", why=str(error))) from error
-        saved.refuse_other_base(backbone.fingerprint)
+        if backbone is not None:
+            estimator.set_params(backbone=backbone)
+        base = _base(meta.table.backbone if backbone is None else backbone, kind._task, where)
+        saved.refuse_other_base(base.fingerprint)
         arrays, tensors = saved.arrays(), saved.tensors()
     context = arrays.pop("context_indices", np.empty(0, dtype=np.int64))
-    table = from_stored(
-        StoredTable(meta.table, arrays, tensors), backbone, config.device, config.predict_dtype
-    )
+    dtype = config.dtype_on(base.limits)
+    table = from_stored(StoredTable(meta.table, arrays, tensors), base, config.device, dtype)
     estimator._table = table
     estimator._set_target(table.target)
     estimator.context_indices_ = context
@@ -120,6 +124,20 @@ def load(directory: str | os.PathLike[str], *, device: str | None = None) -> TTT
     if meta.feature_names:
         estimator.feature_names_in_ = np.array(meta.feature_names, dtype=object)
     return estimator
+
+
+def _base(name: Any, task: str, where: str) -> Backbone:
+    """The pretrained model a saved one needs."""
+    try:
+        return load_backbone(name, task)
+    except (InputError, BackboneError, MissingExtra) as error:
+        raise StoreError(
+            sentence(
+                f"{where!r} cannot be loaded without the model it was fitted with",
+                why=str(error).rstrip("."),
+                remedy="Pass it as testtime.load(..., backbone=...) if it is elsewhere now",
+            )
+        ) from error
 
 
 def read_meta(saved: SavedAdapter, where: str) -> EstimatorMeta:
