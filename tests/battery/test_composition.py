@@ -106,7 +106,7 @@ def test_a_loaded_estimator_checks_its_input(tmp_path):
     with pytest.raises(InputError, match="town"):
         loaded.predict(X.drop(columns="town"))
     with pytest.raises(InputError, match="rows that are at hand"):
-        loaded.predict_proba_at(X, 60)
+        loaded.predict_proba_at(X, len(X) + 1)
 
 
 @pytest.mark.parametrize(
