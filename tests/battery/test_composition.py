@@ -202,12 +202,6 @@ def test_frames_of_polars_and_pandas_give_the_same_predictions():
     assert np.array_equal(one.predict_proba(twin), other.predict_proba(X))
 
 
-def test_columns_in_another_order_are_refused():
-    X, y = frame()
-    with pytest.raises(InputError, match="order"):
-        TTTClassifier(**FAST).fit(X, y).predict(X[X.columns[::-1]])
-
-
 def test_a_category_never_seen_works_and_is_said():
     X, y = frame()
     fitted = TTTClassifier(**FAST).fit(X, y)
