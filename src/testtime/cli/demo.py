@@ -14,7 +14,7 @@ from testtime.cli.output import check_seed, echo_json, echo_wrapped, notes_on_st
 __all__ = ["register"]
 
 _TABLE = "adult"
-_ROWS, _ROWS_QUICK = (1500, 1000), (600, 300)  # to fit, to score
+_ROWS, _ROWS_QUICK = (1000, 600), (600, 300)  # to fit, to score
 _ADAPTERS_QUICK, _STEPS_QUICK = 4, 10
 
 
@@ -31,7 +31,7 @@ def demo(
 ) -> None:
     """Adapt the embedded model to a bundled real table and compare it with the frozen model.
 
-    1,500 rows of a census table with mixed columns are fitted; others are scored, by the frozen model,
+    1,000 rows of a census table with mixed columns are fitted; others are scored, by the frozen model,
     averaged over its views of all rows, and by what is served. Needs no network. A demo that was there
     before is replaced.
     """

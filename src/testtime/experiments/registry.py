@@ -30,11 +30,6 @@ FIGURES = {
             "single_index_multi",
         )
     },
-    "gpt2-links": "in_context.links",
-    "gpt2-fixed-link": "in_context.fixed_link",
-    "gpt2-dimension": "in_context.dimension",
-    "gpt2-shift": "in_context.shift",
-    "gpt2-variants": "in_context.variants",
 }
 """Name of each figure, and its module in this package."""
 
