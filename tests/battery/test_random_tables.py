@@ -107,14 +107,14 @@ def check(case: tuple[pd.DataFrame, np.ndarray, pd.DataFrame], **params: object)
 @settings(max_examples=1800, suppress_health_check=RELAXED)
 @given(tables())
 def test_plain(case: tuple[pd.DataFrame, np.ndarray, pd.DataFrame]):
-    check(case, n_steps=0)
+    check(case, n_steps=0, n_members=1)
 
 
 @settings(max_examples=200, suppress_health_check=RELAXED)
 @given(tables(), st.sampled_from([1, 2]), st.booleans(), st.sampled_from(["head", "norms"]))
 def test_adapted(case: tuple[pd.DataFrame, np.ndarray, pd.DataFrame], n_steps: int, guard: bool, adapt: str):
     n_context = max(len(np.unique(case[1])), len(case[0]) // 3)
-    check(case, n_steps=n_steps, n_context=n_context, guard=guard, adapt=adapt)
+    check(case, n_steps=n_steps, n_context=n_context, n_members=2, guard=guard, adapt=adapt)
 
 
 def test_most_ordinary_tables_are_answered():
@@ -124,7 +124,7 @@ def test_most_ordinary_tables_are_answered():
         rng = np.random.default_rng(seed)
         kinds = rng.choice(KINDS[:3] + KINDS[5:], 4)
         frame = pd.concat([column(rng, kind, 30) for kind in kinds], axis=1).set_axis(list("abcd"), axis=1)
-        answered += check((frame[:25], np.arange(25) % 3, frame[25:]), n_steps=0)
+        answered += check((frame[:25], np.arange(25) % 3, frame[25:]), n_steps=0, n_members=1)
     assert answered == 30
 
 
@@ -132,5 +132,5 @@ def test_most_ordinary_tables_are_answered():
 def test_wide_tables(n_columns: int):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.standard_normal((12, n_columns)).round(1))
-    answered = check((frame[:10], np.arange(10) % 2, frame[10:]), n_steps=0)
+    answered = check((frame[:10], np.arange(10) % 2, frame[10:]), n_steps=0, n_members=1)
     assert answered == (n_columns <= 500)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,6 +106,7 @@ class AdaptedTable:
     dtype: torch.dtype = torch.float32
     _served: list[_Reading] = field(default_factory=list, init=False, repr=False, compare=False)
     _lock: Any = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
+    _idle: list[Learner] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def described(self) -> Encoded:
@@ -112,10 +114,10 @@ class AdaptedTable:
         return Encoded(self.x, self.names, self.kinds, self.n_levels)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key not in ("_served", "_lock")}
+        return {key: value for key, value in vars(self).items() if key not in ("_served", "_lock", "_idle")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _served=[], _lock=threading.Lock())  # what was read is read again
+        vars(self).update(state, _served=[], _lock=threading.Lock(), _idle=[])  # what was read is read again
 
     def predict(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """Answers ``(q, A)`` for new rows: probabilities in the order of classes, or quantiles in the target's unit.
@@ -155,17 +157,26 @@ class AdaptedTable:
         n_views = self.record.n_views
         return tuple(Member(view, None, 1.0 / n_views) for view in range(n_views))
 
-    def _learner(self) -> Learner:
-        return self.backbone.learner(self.task, self.device, self.dtype)
+    @contextmanager
+    def _learner(self) -> Iterator[Learner]:
+        """Lend a learner to one thread; to make one costs more than to predict a row with it."""
+        try:
+            learner = self._idle.pop()
+        except IndexError:
+            learner = self.backbone.learner(self.task, self.device, self.dtype)
+        try:
+            yield learner
+        finally:
+            self._idle.append(learner)
 
     def _read(
         self, members: Sequence[Member], context: tuple[NDArray[np.float64], NDArray]
     ) -> list[_Reading]:
         def read(member: Member) -> _Reading:
-            learner, view = self._learner(), self.views[member.view]
-            weights = FROZEN if member.state is None else Delta(learner, self.spec).weights(member.state)
-            rows = view.rows(*context, next(learner.module.parameters()))
-            with torch.no_grad():
+            view = self.views[member.view]
+            with self._learner() as learner, torch.no_grad():
+                weights = FROZEN if member.state is None else Delta(learner, self.spec).weights(member.state)
+                rows = view.rows(*context, next(learner.module.parameters()))
                 return _Reading(view, weights, learner.read(weights, rows), member.weight)
 
         return side_by_side([lambda member=member: read(member) for member in members])
@@ -178,9 +189,8 @@ class AdaptedTable:
 
     def _mixed(self, readings: Sequence[_Reading], x: NDArray[np.float64]) -> NDArray[np.float64]:
         def answers(reading: _Reading) -> NDArray[np.float64]:
-            learner = self._learner()
-            features = reading.view.features(x, next(learner.module.parameters()))
-            with torch.no_grad():
+            with self._learner() as learner, torch.no_grad():
+                features = reading.view.features(x, next(learner.module.parameters()))
                 output = learner.answer(predict_rows(learner, reading.weights, reading.read, features))
             return reading.weight * reading.view.answer(output.double().cpu().numpy())
 
