@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from testtime.experiments.scores import (
+from testtime.evaluation.scores import (
     CalibrationBin,
     ClassScorer,
     CoverageLevel,
