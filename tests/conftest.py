@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from tests.support.models import tiny_backbone, tiny_regressor
+from tests.support.models import load_tiny
 from testtime.backbones import embedded
 from testtime.backbones.embedded import EmbeddedBackbone
 from testtime.experiments.grid import FigureResult, run
@@ -24,14 +24,13 @@ settings.load_profile("repeatable")
 @pytest.fixture(scope="session")
 def tiny() -> EmbeddedBackbone:
     """A TabICL of 9,000 random weights behind the interface of the embedded backbone."""
-    return tiny_backbone()
+    return load_tiny("classifier")
 
 
 @pytest.fixture
 def tiny_embedded(tiny: EmbeddedBackbone, monkeypatch: pytest.MonkeyPatch) -> EmbeddedBackbone:
     """Let ``backbone="embedded"`` mean the tiny model, so that what is tested is the code around the model."""
-    both = {"classifier": tiny, "regressor": tiny_regressor()}
-    monkeypatch.setattr(embedded, "load_embedded", both.__getitem__)
+    monkeypatch.setattr(embedded, "load_embedded", load_tiny)
     return tiny
 
 

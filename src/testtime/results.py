@@ -87,6 +87,7 @@ _TRAINED = {
     "all": "all weights",
 }
 
+
 @dataclass(frozen=True)
 class Part(Result):
     """One part of what may be served, and how it did on rows that it was not trained on.
@@ -128,6 +129,8 @@ class Adaptation(Result):
     gain, standard_error
         ``loss_before - loss_after``, and its standard error from the paired rows, in which rows of one group count
         as one.
+    expected_gain
+        The gain over the frozen model when all views and adapters are averaged, of which fewer can be out of fold.
     weight
         Share of the adapted models in what is served, from 0 to 1.
     parts
@@ -169,6 +172,7 @@ class Adaptation(Result):
     loss_after: float
     gain: float
     standard_error: float
+    expected_gain: float
     weight: float
     parts: tuple[Part, ...]
     n_steps: int
@@ -194,7 +198,7 @@ class Adaptation(Result):
     def from_dict(cls, values: dict[str, Any]) -> Adaptation:
         """Rebuild the record from :meth:`to_dict`."""
         known: dict[str, Any] = {f.name: values[f.name] for f in fields(cls) if f.name in values}
-        for name in ("loss_before", "loss_after", "gain", "standard_error", "step_size"):
+        for name in ("loss_before", "loss_after", "gain", "standard_error", "expected_gain", "step_size"):
             known[name] = math.nan if known[name] is None else float(known[name])
         for name in ("losses", "probes", "notes", "columns"):
             known[name] = tuple(known[name])

@@ -32,7 +32,9 @@ class AdamW:
     def __init__(self, tensors: Sequence[Tensor], rates: Sequence[float] | None = None) -> None:
         self._tensors = list(tensors)
         rates = [1.0] * len(self._tensors) if rates is None else list(rates)
-        self._groups = {rate: [i for i, own in enumerate(rates) if own == rate] for rate in dict.fromkeys(rates)}
+        self._groups = {
+            rate: [i for i, own in enumerate(rates) if own == rate] for rate in dict.fromkeys(rates)
+        }
         self._moments: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
 
     @torch.no_grad()

@@ -128,7 +128,9 @@ class Delta:
             shape = state[f"{name}:{keys[0]}"].shape
             if self.spec.kind == "lora":
                 up = state[f"{name}:{_UP}"].shape
-                shape = (*up[:1], *shape[1:]) if len(shape) == len(up) == 2 and up[1] == shape[0] else (up, shape)
+                shape = (
+                    (*up[:1], *shape[1:]) if len(shape) == len(up) == 2 and up[1] == shape[0] else (up, shape)
+                )
             if tuple(shape) != tuple(weight.shape):
                 raise InputError(
                     sentence(

@@ -73,7 +73,9 @@ def deal_folds(
     >>> [fold.tolist() for fold in deal_folds(np.arange(6), None, groups, 3, np.random.default_rng(0))]
     [[2, 3], [0, 1], [4, 5]]
     """
-    codes = np.zeros(len(rows), np.int64) if labels is None else np.unique(labels[rows], return_inverse=True)[1]
+    codes = (
+        np.zeros(len(rows), np.int64) if labels is None else np.unique(labels[rows], return_inverse=True)[1]
+    )
     owner = np.arange(len(rows)) if groups is None else np.unique(groups[rows], return_inverse=True)[1]
     sizes = np.bincount(owner)
     if len(sizes) < n_folds:

@@ -13,7 +13,16 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-__all__ = ["FROZEN", "Learner", "Rows", "Weights", "call_with", "converted", "predict_rows", "sharing_tensors"]
+__all__ = [
+    "FROZEN",
+    "Learner",
+    "Rows",
+    "Weights",
+    "call_with",
+    "converted",
+    "predict_rows",
+    "sharing_tensors",
+]
 
 Weights = Mapping[str, Tensor]
 """Changed tensors by the name of the parameter they stand for; every other parameter is the base model's."""

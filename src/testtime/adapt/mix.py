@@ -1,30 +1,35 @@
-r"""How much of the adapted model is served: convex weights on parts, fitted where none of them was trained.
+r"""How much of the adapted models is served: the weight that is best on rows that no part was trained on.
 
-.. math:: w^\star = \arg\min_{w \ge 0,\ \sum_j w_j = 1}\ \frac1n \sum_i \ell\Big(\sum_j w_j\, p_j(x_i),\ y_i\Big)
+.. math:: w^\star = \arg\min_{0 \le w \le 1}\
+          \frac1n \sum_i \ell\big((1-w)\,\bar f(x_i) + w\,\bar a(x_i),\ y_i\big) - c(w)
 
-Part 0 is the frozen model, the others are adapted ones; :math:`p_j(x_i)` are out-of-fold answers and :math:`\ell` a
-score that is convex in the answer, so the problem is convex and no mixture is worse than its worst part. With all weight
-on part 0 as one of the candidates, the served mixture is never above the frozen model on these rows.
+:math:`\bar f` is the mean answer of frozen views, :math:`\bar a` of adapted models, both out of fold, and :math:`\ell`
+a score that is convex in the answer. A row has been seen by most adapters, so that fewer can be averaged out of fold
+than are served. The excess loss of a mean of ``P`` models over a mean of very many falls like ``1/P``; the term
 
-The fit is then shrunk towards the frozen model as far as fitting on the other folds says (:func:`fit_mix`).
+.. math:: c(w) = w^2\, (\overline{\ell(a)} - \ell(\bar a))\,\tfrac{P}{P-1}\big(\tfrac1P - \tfrac1M\big)
+          + (1-w)^2\, (\overline{\ell(f)} - \ell(\bar f))\,\tfrac{V}{V-1}\big(\tfrac1V - \tfrac1N\big)
+
+takes it off for ``M`` served adapters and ``N`` served views. The correction may only move the weight as far as what
+was measured without it stays at or below the frozen model: what is served is never above the frozen model out of fold.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from testtime.adapt.task import Task
 from testtime.results import Result
 
-__all__ = ["Mix", "fit_mix", "optimal_weights"]
+__all__ = ["Mix", "fit_mix", "standard_error"]
 
-_SHRINKAGES = np.linspace(0.0, 1.0, 21)
+_COARSE = np.linspace(0.0, 1.0, 21)
+_FINE = np.linspace(-0.05, 0.05, 11)
 
 
 @dataclass(frozen=True)
@@ -33,152 +38,102 @@ class Mix(Result):
 
     Attributes
     ----------
-    weights
-        Of each part; part 0 is the frozen model.
-    loss
-        Mean score of the mixture.
-    losses
-        Mean score of each part alone.
+    weight
+        Share of the adapted models.
+    loss, frozen_loss, adapted_loss
+        Mean score of the mixture, of the frozen views alone and of the adapted models alone, as measured out of fold.
     gain, standard_error
-        Mean of the frozen model's score minus the mixture's, row by row, and its standard error, in which rows of one
-        group count as one.
-    unshrunk
-        The weights before shrinkage.
+        ``frozen_loss - loss``, and its standard error from the paired rows, in which rows of one group count as one.
+    expected_gain
+        The gain when all members are averaged.
     n_rows
-        Rows it was fitted on.
+        Rows it was measured on.
     """
 
-    weights: tuple[float, ...]
+    weight: float
     loss: float
-    losses: tuple[float, ...]
+    frozen_loss: float
+    adapted_loss: float
     gain: float
     standard_error: float
-    unshrunk: tuple[float, ...]
+    expected_gain: float
     n_rows: int
-
-    @property
-    def adapted_weight(self) -> float:
-        """Weight of all adapted parts together."""
-        return sum(self.weights[1:])
-
-
-def _mean_score(
-    task: Task, parts: NDArray[np.float64], y: NDArray, weights: NDArray[np.float64]
-) -> float:
-    return float(task.score(np.tensordot(weights, parts, axes=1), y).mean())
-
-
-def optimal_weights(task: Task, parts: NDArray[np.float64], y: NDArray) -> NDArray[np.float64]:
-    """Return the convex weights with the smallest mean score.
-
-    Parameters
-    ----------
-    parts
-        Answers of each part on the same rows, ``(J, n, A)``.
-    y
-        What was to be predicted, ``(n,)``.
-
-    Returns
-    -------
-    ndarray of shape (J,)
-        Never worse than any single part.
-    """
-    n_parts = len(parts)
-    gradient = _gradient_of(task, parts, y)
-    corners = np.eye(n_parts)
-    starts = [*corners, np.full(n_parts, 1.0 / n_parts)]
-    scores = [_mean_score(task, parts, y, start) for start in starts]
-    best = starts[int(np.argmin(scores))]
-    found = minimize(
-        lambda w: _mean_score(task, parts, y, w),
-        0.9 * best + 0.1 / n_parts,
-        jac=gradient,
-        method="SLSQP",
-        bounds=[(0.0, 1.0)] * n_parts,
-        constraints={"type": "eq", "fun": lambda w: w.sum() - 1.0, "jac": lambda w: np.ones_like(w)},
-        options={"ftol": 1e-12, "maxiter": 200},
-    )
-    weights = np.clip(found.x, 0.0, None)
-    weights = weights / weights.sum() if np.isfinite(weights).all() and weights.sum() > 0 else best
-    weights = np.where(weights < 1e-4, 0.0, weights)
-    weights = weights / weights.sum()
-    return weights if _mean_score(task, parts, y, weights) <= min(scores) else best
-
-
-def _gradient_of(task: Task, parts: NDArray[np.float64], y: NDArray):
-    """Return the gradient of the mean score in the weights, as a function of the weights."""
-    rows = np.arange(len(y))
-    if task.n_classes:
-        own = parts[:, rows, y]
-        return lambda w: -(own / np.maximum(w @ own, 1e-30)).mean(1)
-    n_levels = parts.shape[-1]
-    levels = np.arange(1, n_levels + 1) / (n_levels + 1)
-
-    def gradient(w: NDArray[np.float64]) -> NDArray[np.float64]:
-        above = np.tensordot(w, parts, axes=1) > y[:, None]
-        slope = 2.0 * (above - levels) / above.size
-        return np.tensordot(parts, slope, axes=2)
-
-    return gradient
 
 
 def fit_mix(
     task: Task,
-    parts: NDArray[np.float64],
+    frozen: NDArray[np.float64],
+    adapted: NDArray[np.float64],
     y: NDArray,
-    folds: NDArray[np.int64],
+    *,
+    n_views: int,
+    n_members: int,
     groups: NDArray[np.int64] | None = None,
 ) -> Mix:
-    """Fit the weights on out-of-fold answers and shrink them towards part 0.
-
-    The weights of each fold's complement are measured on that fold, at every shrinkage from none to all of it. The
-    shrinkage is the strongest whose score is within one standard error of the best; the weights of all rows are then
-    shrunk by it. Noise in the weights shows as a best shrinkage away from none.
+    """Fit the weight of the adapted models.
 
     Parameters
     ----------
-    parts
-        Answers of each part on the same rows, ``(J, n, A)``; finite.
-    y, folds
-        What was to be predicted, and the fold of each row, ``(n,)``.
+    frozen, adapted
+        Out-of-fold answers of single views, ``(V, n, A)``, and of single adapters, ``(P, n, A)``, on the same rows.
+    y
+        What was to be predicted, ``(n,)``.
+    n_views, n_members
+        Views and adapters that will be averaged when served.
     groups
-        Group of each row, ``(n,)``; rows of one group count as one in standard errors.
+        Group of each row, ``(n,)``, or None.
     """
-    frozen = np.eye(len(parts))[0]
-    best = optimal_weights(task, parts, y)
-    before = task.score(parts[0], y)
-    share = 1.0
-    names = np.unique(folds)
-    if len(names) > 1 and best[0] < 1.0:
-        score = np.empty((len(_SHRINKAGES), len(y)))
-        for fold in names:
-            own, other = folds == fold, folds != fold
-            weights = optimal_weights(task, parts[:, other], y[other])
-            for i, kept in enumerate(_SHRINKAGES):
-                mixed = kept * weights + (1.0 - kept) * frozen
-                score[i, own] = task.score(np.tensordot(mixed, parts[:, own], axes=1), y[own])
-        share = _chosen_share(score, groups)
-    weights = share * best + (1.0 - share) * frozen
-    after = task.score(np.tensordot(weights, parts, axes=1), y)
+    parts = frozen.mean(0), adapted.mean(0)
+    spread = [
+        _spread(task, members, mean, y, served)
+        for members, mean, served in ((frozen, parts[0], n_views), (adapted, parts[1], n_members))
+    ]
+
+    def score(weight: float) -> NDArray[np.float64]:
+        return task.score((1.0 - weight) * parts[0] + weight * parts[1], y)
+
+    def correction(weight: float) -> float:
+        return (1.0 - weight) ** 2 * spread[0] + weight**2 * spread[1]
+
+    before = score(0.0)
+    measured = {float(w): float(score(w).mean()) for w in _COARSE}
+    best = _best(measured, correction, float(before.mean()))
+    measured |= {float(w): float(score(w).mean()) for w in np.clip(best + _FINE, 0.0, 1.0)}
+    weight = _best(measured, correction, float(before.mean()))
+    after = score(weight)
     gain = before - after
     return Mix(
-        weights=tuple(float(w) for w in weights),
+        weight=weight,
         loss=float(after.mean()),
-        losses=tuple(float(task.score(part, y).mean()) for part in parts),
+        frozen_loss=float(before.mean()),
+        adapted_loss=measured[1.0],
         gain=float(gain.mean()),
         standard_error=standard_error(gain, groups),
-        unshrunk=tuple(float(w) for w in best),
+        expected_gain=float(gain.mean()) - correction(0.0) + correction(weight),
         n_rows=len(y),
     )
 
 
-def _chosen_share(score: NDArray[np.float64], groups: NDArray[np.int64] | None) -> float:
-    means = score.mean(1)
-    best = int(means.argmin())
-    return float(_SHRINKAGES[best])
+def _best(measured: dict[float, float], correction: Callable[[float], float], most: float) -> float:
+    """The weight with the smallest corrected loss among those that were not measured above `most`."""
+    allowed = [weight for weight, loss in measured.items() if loss <= most]
+    return min(allowed, key=lambda weight: (measured[weight] - correction(weight), weight))
 
 
-def standard_error(values: NDArray[np.float64], groups: Sequence[int] | NDArray[np.int64] | None = None) -> float:
+def _spread(
+    task: Task, members: NDArray[np.float64], mean: NDArray[np.float64], y: NDArray, n_served: int
+) -> float:
+    """By how much the loss of the mean falls when `n_served` members are averaged instead of those that are here."""
+    n_here = len(members)
+    if n_here < 2 or n_served <= n_here:
+        return 0.0
+    excess = float(np.mean([task.score(member, y).mean() for member in members]) - task.score(mean, y).mean())
+    return excess * n_here / (n_here - 1) * (1.0 / n_here - 1.0 / n_served)
+
+
+def standard_error(
+    values: NDArray[np.float64], groups: Sequence[int] | NDArray[np.int64] | None = None
+) -> float:
     """Standard error of a mean; rows of one group count as one. Infinite for fewer than two rows or groups.
 
     >>> standard_error(np.array([1.0, 3.0])), standard_error(np.array([1.0, 1.0, 3.0, 3.0]), [0, 0, 1, 1])

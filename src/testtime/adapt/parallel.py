@@ -49,7 +49,9 @@ def side_by_side(
         return []
     workers = min(len(pieces), workers or available_cores())
     before = torch.get_num_threads()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="testtime", initializer=torch.set_num_threads, initargs=(1,))
+    pool = ThreadPoolExecutor(
+        workers, thread_name_prefix="testtime", initializer=torch.set_num_threads, initargs=(1,)
+    )
     futures = [pool.submit(piece) for piece in pieces]
     try:
         wait(futures, return_when=FIRST_EXCEPTION)

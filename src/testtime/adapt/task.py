@@ -18,24 +18,22 @@ _SMALLEST = 1e-30  # a probability below it counts as this much, so that one row
 
 
 class Task(Protocol):
-    """Classification or regression.
-
-    Attributes
-    ----------
-    n_classes
-        Number of classes, 0 for a numeric target.
-    loss_name, unit
-        What the score is called, and what it is measured in.
-    """
+    """Classification or regression."""
 
     @property
-    def n_classes(self) -> int: ...
+    def n_classes(self) -> int:
+        """Number of classes, 0 for a numeric target."""
+        ...
 
     @property
-    def loss_name(self) -> str: ...
+    def loss_name(self) -> str:
+        """What the score is called."""
+        ...
 
     @property
-    def unit(self) -> str: ...
+    def unit(self) -> str:
+        """What the score is measured in."""
+        ...
 
     def score(self, answer: NDArray[np.float64], y: NDArray) -> NDArray[np.float64]:
         """Return the loss of each row, ``(..., q, A), (q,) -> (..., q)``; convex in the answer."""

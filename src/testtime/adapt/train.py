@@ -198,7 +198,11 @@ class _Job:
 
 def _gradients(loss: Tensor, tensors: list[Tensor]) -> list[Tensor | None]:
     """Gradients of a loss; None for a tensor it does not depend on."""
-    return list(torch.autograd.grad(loss, tensors, allow_unused=True)) if loss.requires_grad else [None] * len(tensors)
+    return (
+        list(torch.autograd.grad(loss, tensors, allow_unused=True))
+        if loss.requires_grad
+        else [None] * len(tensors)
+    )
 
 
 def _clip(gradients: list[Tensor | None], largest: float) -> Tensor:
@@ -219,7 +223,7 @@ def _many_steps(job: _Job) -> Trained:
     optimizer = AdamW(tensors, [config.rate(key) for key in state])
     snapshots: dict[int, State] = {}
     losses: list[float] = []
-    finite, out_of_time, longest = True, False, 0.0
+    finite, out_of_time, longest, done = True, False, 0.0, 0
     for step in range(config.n_steps):
         began = budget.clock()
         if not budget.fits(longest):
@@ -236,10 +240,10 @@ def _many_steps(job: _Job) -> Trained:
             losses.append(float(loss.detach()))
         if step + 1 in config.snapshots:
             snapshots[step + 1] = _remembered(state)
+        done = step + 1
         longest = max(longest, budget.clock() - began)
         if job.on_step is not None:
-            job.on_step(step + 1, losses[-1] if losses else float("nan"))
-    done = step if out_of_time or not finite else config.n_steps
+            job.on_step(done, losses[-1] if losses else float("nan"))
     if done and finite and losses:
         snapshots.setdefault(done, _remembered(state))
     elif not losses:
@@ -303,7 +307,13 @@ def _single_step(job: _Job) -> Trained:
     if job.on_step is not None:
         job.on_step(1, mean_loss)
     return Trained(
-        {1: moved(length)}, (mean_loss,), 1, True, job.n_trainable, out_of_time=out_of_time, step_length=length
+        {1: moved(length)},
+        (mean_loss,),
+        1,
+        True,
+        job.n_trainable,
+        out_of_time=out_of_time,
+        step_length=length,
     )
 
 

@@ -23,11 +23,12 @@ class Encoded:
     Attributes
     ----------
     x
-        Values ``(N, D)``; NaN is missing.
+        Values ``(N, D)``; NaN is missing. One column of a table may give several: a date gives days, month, weekday.
     names, kinds
-        Name of each column, and "number", "ordinal" or "nominal"; codes of a nominal column count from 0.
+        Name of each column, and "number", "ordinal" or "nominal". Nominal columns hold codes ``0 ... L-1``, and ``L`` for
+        a level that was not there at fit.
     n_levels
-        Levels of an ordinal or nominal column, 0 for numbers.
+        ``L`` of an ordinal or nominal column, 0 for numbers.
     """
 
     x: NDArray[np.float64]
@@ -75,8 +76,8 @@ class Recipe:
         Context rows of an episode at most, when all rows are served.
     n_query
         Query rows of an episode.
-    views_per_member
-        Frozen views that are averaged for each adapter.
+    n_views, guard_views
+        Frozen views that are averaged when served, and out of fold.
     sizes
         Context lengths worth serving when a short context is asked for.
     min_rows
@@ -86,13 +87,14 @@ class Recipe:
     rates: Mapping[str, float]
     tensor_rates: Mapping[str, float] = field(default_factory=dict)
     adapt: str = "encoders"
-    n_steps: int = 60
-    n_steps_short: int = 100
+    n_steps: int = 30
+    n_steps_short: int = 50
     rows_per_step: int = 6
-    snapshots: tuple[float, ...] = (0.25, 0.5, 1.0)
+    snapshots: tuple[float, ...] = (0.5, 1.0)
     episode: int = 256
     n_query: int = 128
-    views_per_member: int = 2
+    n_views: int = 8
+    guard_views: int = 3
     sizes: tuple[int, ...] = (32, 64, 128, 256)
     min_rows: int = 64
 

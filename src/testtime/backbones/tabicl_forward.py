@@ -18,10 +18,11 @@ only ones that know it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from tabicl._model.kv_cache import KVCacheEntry
-from tabicl._model.layers import MultiheadAttentionBlock, OneHotAndLinear
+from tabicl._model.layers import OneHotAndLinear
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -32,7 +33,8 @@ ICL_STAGE = "icl_predictor"
 
 _CELLS_AT_ONCE = 60_000
 
-# B=tables  N=context rows  Q=query rows  T=any rows  D=features  E=width  C=CLS tokens  S=C+D  W=C*E  H=heads  I=inducing points
+# B=tables  N=context rows  Q=query rows  T=any rows  D=features  E=width  C=CLS tokens  S=C+D  W=C*E  H=heads
+# I=inducing points. Submodules are typed Any: torch types an attribute of a module as a tensor or a module.
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,7 @@ def _embed_targets(targets: Tensor, encoder: nn.Linear) -> Tensor:
     return F.linear(one_hot, encoder.weight, encoder.bias)
 
 
-def _keys_values(
-    block: MultiheadAttentionBlock, normed: Tensor, rope: nn.Module | None = None
-) -> KVCacheEntry:
+def _keys_values(block: Any, normed: Tensor, rope: Any = None) -> KVCacheEntry:
     """Keys and values of a block over normalised rows, ``(..., T, E) -> (..., H, T, E / H)`` each."""
     attention = block.attn
     width, heads = attention.embed_dim, attention.num_heads
@@ -77,12 +77,12 @@ def _keys_values(
 
 
 def _attend(
-    block: MultiheadAttentionBlock,
+    block: Any,
     x: Tensor,
     entry: KVCacheEntry,
     *,
     normed: Tensor | None = None,
-    rope: nn.Module | None = None,
+    rope: Any = None,
 ) -> Tensor:
     """A pre-norm block in which `x` attends to given keys and values, ``(..., T, E) -> (..., T, E)``."""
     normed = block.norm1(x) if normed is None else normed
@@ -90,7 +90,7 @@ def _attend(
     return x + block.linear2(block.activation(block.linear1(block.norm2(x))))
 
 
-def _embed_cells(model: nn.Module, x_BTD: Tensor) -> Tensor:
+def _embed_cells(model: Any, x_BTD: Tensor) -> Tensor:
     """Embed every cell with its neighbours in the feature group, ``(B, T, D) -> (B, D, T, E)``."""
     embedder = model.col_embedder
     n_features = x_BTD.shape[2]
@@ -100,7 +100,7 @@ def _embed_cells(model: nn.Module, x_BTD: Tensor) -> Tensor:
     return F.linear(x_BDTg, embedder.in_linear.weight, embedder.in_linear.bias)
 
 
-def _interact(model: nn.Module, cells_BDTE: Tensor) -> Tensor:
+def _interact(model: Any, cells_BDTE: Tensor) -> Tensor:
     """Run the row stage, in which the cells of a row attend to each other, ``(B, D, T, E) -> (B, T, W)``."""
     interactor = model.row_interactor
     n_tables, n_features, n_rows, _ = cells_BDTE.shape
@@ -119,7 +119,7 @@ def _interact(model: nn.Module, cells_BDTE: Tensor) -> Tensor:
     return interactor.out_ln(tokens_BTSE).flatten(-2)
 
 
-def read_tabicl(model: nn.Module, x_context: Tensor, y_context: Tensor) -> TabICLRead:
+def read_tabicl(model: Any, x_context: Tensor, y_context: Tensor) -> TabICLRead:
     """Read labelled rows.
 
     Parameters
@@ -149,7 +149,7 @@ def read_tabicl(model: nn.Module, x_context: Tensor, y_context: Tensor) -> TabIC
     return TabICLRead(tuple(columns), tuple(rows))
 
 
-def predict_tabicl(model: nn.Module, read: TabICLRead, x_query: Tensor) -> Tensor:
+def predict_tabicl(model: Any, read: TabICLRead, x_query: Tensor) -> Tensor:
     """Predict rows from a context that was read.
 
     Parameters

@@ -58,8 +58,9 @@ def shuffled_views(
     scaler: ColumnScaler, n_columns: int, n_classes: int, n: int, seed: np.random.SeedSequence
 ) -> tuple[ShuffledView, ...]:
     """Draw `n` views; the first has the table's own order, and each is the same whatever `n` is."""
-    views = [ShuffledView(scaler, np.arange(n_columns), np.arange(n_classes))]
     rng = np.random.default_rng(seed)
-    for _ in range(1, n):
-        views.append(ShuffledView(scaler, rng.permutation(n_columns), rng.permutation(n_classes)))
-    return tuple(views[:n])
+    own = ShuffledView(scaler, np.arange(n_columns), np.arange(n_classes))
+    drawn = [
+        ShuffledView(scaler, rng.permutation(n_columns), rng.permutation(n_classes)) for _ in range(n - 1)
+    ]
+    return (own, *drawn)

@@ -23,7 +23,6 @@ from testtime.errors import InputError, sentence
 from testtime.estimators.progress import progress
 from testtime.estimators.settings import check_settings
 from testtime.results import Adaptation
-from testtime.table.adapted import AdaptedTable
 from testtime.table.build import fit_table
 from testtime.table.columns import as_frame
 from testtime.table.target import Target, one_line
@@ -40,6 +39,8 @@ class TTTBase(BaseEstimator):
     """Everything but the target and the form of the answer, which subclasses add."""
 
     _task: str
+    n_features_in_: int
+    feature_names_in_: NDArray[Any]
 
     def __init__(
         self,
@@ -52,7 +53,7 @@ class TTTBase(BaseEstimator):
         adapt: str = "auto",
         rank: int = 8,
         guard: bool = True,
-        n_members: int = 4,
+        n_members: int = 8,
         column_kinds: Mapping[str, str] | None = None,
         device: str = "cpu",
         precision: str = "auto",
@@ -169,13 +170,15 @@ class TTTBase(BaseEstimator):
                 frame = as_frame(X)
                 if reset:
                     named = all(isinstance(name, str) for name in frame.columns)
-                    validate_data(self, frame if named else frame.to_numpy(), reset=True, skip_check_array=True)
+                    validate_data(
+                        self, frame if named else frame.to_numpy(), reset=True, skip_check_array=True
+                    )
                 if len(frame) == 0:
                     raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
                 return frame
             if isinstance(X, (list, tuple)):  # NumPy would turn numbers beside text into text
                 X = np.asarray(X, dtype=object) if _has_text(X) else X
-            array = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
+            array = np.asarray(validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False))
             return as_frame(array) if reset or not hasattr(self, "feature_names_in_") else self._named(array)
         except InputError:
             raise
@@ -235,7 +238,9 @@ def _codes(name: str, values: Any, n_rows: int) -> NDArray[np.int64] | None:
         return None
     given = pd.Series(np.asarray(values, dtype=object).ravel())
     if len(given) != n_rows:
-        raise InputError(sentence(f"X has {n_rows:,} rows and {name} has {len(given):,}", expected="one per row"))
+        raise InputError(
+            sentence(f"X has {n_rows:,} rows and {name} has {len(given):,}", expected="one per row")
+        )
     codes = pd.factorize(given)[0].astype(np.int64)
     alone = codes < 0
     codes[alone] = codes.max() + 1 + np.arange(int(alone.sum()))
@@ -248,7 +253,9 @@ def _moments(values: Any, n_rows: int) -> NDArray[np.float64] | None:
         return None
     given = pd.Series(np.asarray(values).ravel())
     if len(given) != n_rows:
-        raise InputError(sentence(f"X has {n_rows:,} rows and time has {len(given):,}", expected="one per row"))
+        raise InputError(
+            sentence(f"X has {n_rows:,} rows and time has {len(given):,}", expected="one per row")
+        )
     if not pd.api.types.is_numeric_dtype(given.dtype):
         try:
             given = pd.to_datetime(given, utc=True).astype("int64")

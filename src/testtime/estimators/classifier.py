@@ -39,8 +39,8 @@ class TTTClassifier(ClassifierMixin, TTTBase):
         Gradient steps of each adapter. 0 is plain in-context learning; 1 is one step whose length is chosen on held-out
         rows, zero allowed; "auto" depends on the number of rows, with fewer steps under `time_limit`.
     step_size
-        AdamW's first rate, decayed to zero; "auto" takes the backbone's recipe. With ``n_steps=1`` a number replaces the
-        line search.
+        AdamW's first rate, decayed to zero; "auto" takes the backbone's recipe. With ``n_steps=1`` a number replaces
+        the line search.
     adapt
         What is trained: "encoders" (column and row stages; the embedded model's "auto"), "lora" (low rank on every
         matrix), "norms", "head" or "all".
@@ -49,8 +49,8 @@ class TTTClassifier(ClassifierMixin, TTTBase):
     guard
         False serves the adapters alone, whatever they do.
     n_members
-        Adapters, each trained without one fold and in its own view of the table; the frozen model is averaged over
-        twice as many views (one for ``n_members=1``).
+        Adapters, each trained without one of four folds and in its own view of the table; the frozen model is averaged
+        over eight views (one for ``n_members=1``).
     column_kinds
         What columns are, by name, where you know better than what is found: "number", "date", "nominal", "ordinal",
         "boolean", "id" or "ignored".

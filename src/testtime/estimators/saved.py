@@ -13,8 +13,8 @@ from pydantic import Field
 from testtime.backbones.registry import load_backbone
 from testtime.errors import InputError, StoreError, sentence
 from testtime.estimators.settings import check_settings
-from testtime.table.config import FitConfig
 from testtime.store import Record, open_adapter, save_adapter
+from testtime.table.config import FitConfig
 from testtime.table.saved import StoredTable, from_stored, to_stored
 from testtime.table.schema import TableMeta
 
@@ -88,8 +88,8 @@ def load(directory: str | os.PathLike[str], *, device: str | None = None) -> TTT
     Raises
     ------
     StoreError
-        When a file is missing, truncated or changed, was written by another version of the format, or belongs to another
-        base model.
+        When a file is missing, truncated or changed, was written by another version of the format, or belongs to
+        another base model.
     """
     from testtime.estimators.classifier import TTTClassifier
     from testtime.estimators.regressor import TTTRegressor
@@ -119,7 +119,9 @@ def load(directory: str | os.PathLike[str], *, device: str | None = None) -> TTT
         saved.refuse_other_base(backbone.fingerprint)
         arrays, tensors = saved.arrays(), saved.tensors()
     context = arrays.pop("context_indices", np.empty(0, dtype=np.int64))
-    table = from_stored(StoredTable(meta.table, arrays, tensors), backbone, config.device, config.predict_dtype)
+    table = from_stored(
+        StoredTable(meta.table, arrays, tensors), backbone, config.device, config.predict_dtype
+    )
     estimator._table = table
     estimator._set_target(table.target)
     estimator.context_indices_ = context

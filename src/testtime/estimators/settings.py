@@ -40,7 +40,9 @@ def _positive(name: str, value: Any, none: Any) -> float | None:
 def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in choices:
         expected = "one of " + ", ".join(map(repr, choices))
-        raise InputError(sentence(f"{name}={value!r}", expected=expected, remedy=nearest(str(value), choices)))
+        raise InputError(
+            sentence(f"{name}={value!r}", expected=expected, remedy=nearest(str(value), choices))
+        )
     return value
 
 
@@ -62,7 +64,7 @@ def _device(name: Any) -> torch.device:
 
 def _check_random_state(seed: Any) -> None:
     generators = (np.random.RandomState, np.random.Generator)
-    integer = isinstance(seed, numbers.Integral) and not isinstance(seed, bool) and seed >= 0
+    integer = isinstance(seed, numbers.Integral) and not isinstance(seed, bool) and int(seed) >= 0
     if seed is not None and not integer and not isinstance(seed, generators):
         expected = "a non-negative integer, None, a RandomState or a Generator"
         raise InputError(sentence(f"random_state={seed!r}", expected=expected))

@@ -1,1 +1,1 @@
-"""Everything about one table: reading it, understanding its columns, fitting it, serving it; no scikit-learn estimators."""
+"""Everything about one table: reading it, understanding its columns, fitting it, serving it."""

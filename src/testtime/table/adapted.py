@@ -25,6 +25,7 @@ from testtime.table.target import Target
 __all__ = ["AdaptedTable", "Member"]
 
 _ROWS_AT_ONCE = 8_192
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class AdaptedTable:
     names: tuple[str, ...]
     kinds: tuple[str, ...]
     n_levels: tuple[int, ...]
-    device: torch.device = torch.device("cpu")
+    device: torch.device = _CPU
     dtype: torch.dtype = torch.float32
     _served: list[_Reading] = field(default_factory=list, init=False, repr=False, compare=False)
     _lock: Any = field(default_factory=threading.Lock, init=False, repr=False, compare=False)

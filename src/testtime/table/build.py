@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -76,7 +75,8 @@ def fit_table(
     task = target.task
     drawn, notes = _drawn_rows(len(y), y if task.n_classes else None, seed)
     frame, y = frame.iloc[drawn], y[drawn]
-    groups, time = (None if given is None else given[drawn] for given in (groups, time))
+    groups = None if groups is None else groups[drawn]
+    time = None if time is None else time[drawn]
 
     columns = TableColumns(kinds).fit(frame)
     encoded = columns.transform(frame)
@@ -93,7 +93,14 @@ def fit_table(
             )
         )
     chosen = choose(
-        backbone, task, config, EncodedRows(encoded, x, y, groups, time), choice_seed, budget, on_step, on_plan
+        backbone,
+        task,
+        config,
+        EncodedRows(encoded, x, y, groups, time),
+        choice_seed,
+        budget,
+        on_step,
+        on_plan,
     )
     chosen.notes[:0] = notes
     order = chosen.order
@@ -147,11 +154,13 @@ def _record(
 ) -> Adaptation:
     """Put numbers and choices into the record users see."""
     mix = chosen.mix
-    trained = [one.trained for one in chosen.answers if one.trained is not None]
+    trained = [trained for one in chosen.answers for trained in one.trained]
     parts = ()
     if mix is not None:
-        names = ("frozen", f"adapted, {chosen.n_steps} steps")
-        parts = tuple(map(Part, names, mix.losses, mix.weights))
+        parts = (
+            Part("frozen", mix.frozen_loss, 1.0 - mix.weight),
+            Part(f"adapted, {chosen.n_steps} steps", mix.adapted_loss, mix.weight),
+        )
     adapt = config.adapt or backbone.recipe.adapt
     rate = config.step_size or backbone.recipe.rates[adapt]
     length = trained[0].step_length if trained else None
@@ -160,9 +169,10 @@ def _record(
         kept=bool(chosen.states) and chosen.weight > 0,
         status=chosen.status,
         objective=config.objective,
-        loss_before=mix.losses[0] if mix else float("nan"),
+        loss_before=mix.frozen_loss if mix else float("nan"),
         loss_after=mix.loss if mix else float("nan"),
         gain=mix.gain if mix else float("nan"),
+        expected_gain=mix.expected_gain if mix else float("nan"),
         standard_error=mix.standard_error if mix else float("nan"),
         weight=chosen.weight,
         parts=parts,

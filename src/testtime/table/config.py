@@ -8,6 +8,8 @@ import torch
 
 __all__ = ["ACCURACY", "OBJECTIVES", "SHORT", "FitConfig"]
 
+_CPU = torch.device("cpu")
+
 ACCURACY, SHORT = "accuracy", "short"
 OBJECTIVES = (ACCURACY, SHORT)
 """Serve all rows as context, up to the model's limit; or as few as the loss allows."""
@@ -48,8 +50,8 @@ class FitConfig:
     adapt: str | None = None
     rank: int = 8
     guard: bool = True
-    n_members: int = 4
-    device: torch.device = torch.device("cpu")
+    n_members: int = 8
+    device: torch.device = _CPU
     predict_dtype: torch.dtype = torch.float32
     time_limit: float | None = None
 

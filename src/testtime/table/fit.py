@@ -22,7 +22,7 @@ from testtime.table.encoding import encode_fold, with_statistics
 from testtime.table.outside import Fold, FoldAnswers, run_folds
 from testtime.table.probes import Probe, choose_context, probe_contexts
 from testtime.table.repeats import find_groups
-from testtime.table.rows import N_FOLDS, DealtRows, choose_steps, deal_rows, plan_context
+from testtime.table.rows import FEWEST_STEPS, N_FOLDS, DealtRows, choose_steps, deal_rows, plan_context
 from testtime.table.timing import StepTimer
 
 __all__ = ["Chosen", "EncodedRows", "choose"]
@@ -99,7 +99,7 @@ class Chosen:
         """Share of the adapters in what is served."""
         if not self.states:
             return 0.0
-        return 1.0 if self.mix is None else self.mix.adapted_weight
+        return 1.0 if self.mix is None else self.mix.weight
 
 
 def choose(
@@ -130,10 +130,10 @@ def choose(
     """
     recipe, n_rows = backbone.recipe, len(rows.y)
     labels = task.strata(rows.y)
-    order_seed, deal_seed, view_seed, group_seed, fold_seed = seed.spawn(5)
+    order_seed, deal_seed, view_seed, group_seed, fold_seed, member_seed = seed.spawn(6)
     order = stratified_order(labels, n_rows, np.random.default_rng(order_seed))
     n_context = plan_context(config, backbone.limits, n_rows, task.n_classes)
-    n_views = recipe.views_per_member * config.n_members if config.n_members > 1 else 1
+    n_views = recipe.n_views if config.n_members > 1 else 1
     view_number = int(view_seed.generate_state(1, np.uint64)[0])
     views = _views(backbone, rows, order, task, n_views, view_number)
     chosen = Chosen(order, n_context, views, view_number, Status.PLAIN)
@@ -164,19 +164,17 @@ def choose(
         chosen.status = Status.REVERTED_TOO_FEW
         return chosen
 
-    n_folds = max(N_FOLDS, config.n_members)
     dealt = deal_rows(
         order,
         labels,
         groups.codes,
         chosen.n_context if short else None,
-        n_folds,
+        N_FOLDS,
         backbone.limits,
         np.random.default_rng(deal_seed),
         rows.time,
     )
-    fold_seeds = fold_seed.spawn(n_folds)
-    folds = [_fold(rows, task, one, own) for one, own in zip(dealt, fold_seeds, strict=True)]
+    folds = [_fold(rows, task, one, own) for one, own in zip(dealt, fold_seed.spawn(N_FOLDS), strict=True)]
     n_steps = choose_steps(config, recipe, n_pool, short=short)
     adapt = config.adapt or recipe.adapt
     train_config = TrainConfig(
@@ -188,8 +186,9 @@ def choose(
         rates=recipe.tensor_rates if adapt == recipe.adapt else {},
         line_search=config.step_size is None,
     )
-    n_fit, n_views = timer.affordable(folds, views, train_config, config.n_members, budget)
-    if n_fit < min(n_steps, FEWEST_IN_TIME):
+    n_guard_views = min(recipe.guard_views, n_views)
+    n_fit = timer.affordable(folds, views[0], train_config, config.n_members, n_guard_views, budget)
+    if n_fit < min(n_steps, FEWEST_STEPS):
         chosen.status = Status.REVERTED_TIME
         chosen.n_context = plan_context(replace(config, n_steps=0), backbone.limits, n_rows, task.n_classes)
         return chosen
@@ -204,20 +203,16 @@ def choose(
         backbone,
         task,
         folds,
-        views[:n_views],
+        views,
+        n_guard_views,
         chosen.config,
-        config.n_members,
-        fold_seeds,
+        member_seed.spawn(config.n_members),
         config.device,
         budget,
         on_step,
     )
-    _decide(chosen, task, rows, folds, groups.codes, guard=config.guard)
+    _decide(chosen, task, rows, folds, groups.codes, config.n_members, guard=config.guard)
     return chosen
-
-
-FEWEST_IN_TIME = 5
-"""Steps below which training under a time limit is not worth beginning."""
 
 
 def _views(
@@ -247,23 +242,25 @@ def _decide(
     rows: EncodedRows,
     folds: list[Fold],
     groups: NDArray[np.int64] | None,
+    n_members: int,
     *,
     guard: bool,
 ) -> None:
     """Fit the mixture on what the folds answered, for the number of steps that makes it best."""
-    trained = [one.trained for one in chosen.answers if one.trained is not None]
-    measured = [k for k, one in enumerate(chosen.answers) if one.trained is not None]
-    y = np.concatenate([rows.y[folds[k].guard] for k in measured])
-    names = np.concatenate([np.full(len(folds[k].guard), k) for k in measured])
-    own_groups = None if groups is None else groups[np.concatenate([folds[k].guard for k in measured])]
-    frozen = np.concatenate([chosen.answers[k].frozen for k in measured])
-    rivals = [chosen.answers[k].rival for k in measured]
-    if all(rival is not None for rival in rivals):
-        rival = np.concatenate([rival for rival in rivals if rival is not None])
-        chosen.rival_loss = float(task.score(rival, y).mean())
-    common = sorted(set.intersection(*(set(one.snapshots) for one in trained)))
-    adapted = {n: np.concatenate([chosen.answers[k].adapted[n] for k in measured]) for n in common}
-    finite = all(one.finite for one in trained) and all(np.isfinite(a).all() for a in adapted.values())
+    answers = chosen.answers
+    measured = np.concatenate([folds[k].guard for k in range(len(answers))])
+    y = rows.y[measured]
+    trained = [
+        one.trained[p] for p in range(len(answers[0].trained)) for one in answers if p < len(one.trained)
+    ]
+    rivals = [one.rival for one in answers if one.rival is not None]
+    if rivals:
+        chosen.rival_loss = float(task.score(np.concatenate(rivals, axis=1).mean(0), y).mean())
+    # Folds may have one adapter more or less; as many as all have are measured.
+    n_common = min(len(one.trained) for one in answers)
+    common = sorted(set.intersection(*(set(one.adapted) for one in answers)))
+    adapted = {n: np.concatenate([one.adapted[n][:n_common] for one in answers], axis=1) for n in common}
+    finite = all(one.finite for one in trained) and all(np.isfinite(part).all() for part in adapted.values())
     if not finite or not common:
         out_of_time = any(one.out_of_time for one in trained)
         nothing = Status.REVERTED_TIME if out_of_time else Status.REVERTED_TOO_FEW
@@ -273,10 +270,13 @@ def _decide(
         chosen.status, chosen.n_steps = Status.UNGUARDED, common[-1]
         chosen.states = tuple(one.snapshots[common[-1]] for one in trained)
         return
-    mixes = {n: fit_mix(task, np.stack([frozen, adapted[n]]), y, names, own_groups) for n in common}
-    best = min(mixes, key=lambda n: mixes[n].loss)
+    frozen = np.concatenate([one.frozen for one in answers], axis=1)
+    own_groups = None if groups is None else groups[measured]
+    served = {"n_views": len(chosen.views), "n_members": n_members, "groups": own_groups}
+    mixes = {n: fit_mix(task, frozen, adapted[n], y, **served) for n in common}
+    best = max(mixes, key=lambda n: mixes[n].expected_gain)
     chosen.mix, chosen.n_steps = mixes[best], best
-    if chosen.mix.adapted_weight > 0:
+    if chosen.mix.weight > 0:
         chosen.status = Status.KEPT
         chosen.states = tuple(one.snapshots[best] for one in trained)
     else:

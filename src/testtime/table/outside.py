@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,19 +54,20 @@ class FoldAnswers:
     Attributes
     ----------
     frozen
-        Mean over the frozen views, ``(g, A)``.
-    adapted
-        By number of steps, ``(g, A)`` each; may hold NaN where training went wrong.
+        Of each frozen view, ``(V, g, A)``.
     rival
-        Mean over the frozen views with the longer context; None without one.
+        Of each frozen view with the longer context; None without one.
+    adapted
+        Of each adapter that has not seen the fold, by number of steps: ``(P, g, A)``; may hold NaN where training went
+        wrong. Only numbers of steps that all of them reached.
     trained
-        What training returned; None when this fold was only predicted.
+        What training returned for each of them.
     """
 
     frozen: NDArray[np.float64]
-    adapted: dict[int, NDArray[np.float64]]
     rival: NDArray[np.float64] | None
-    trained: Trained | None
+    adapted: dict[int, NDArray[np.float64]]
+    trained: tuple[Trained, ...]
 
 
 def answer_rows(
@@ -88,50 +90,58 @@ def run_folds(
     task: Task,
     folds: Sequence[Fold],
     views: Sequence[View],
-    config: TrainConfig | None,
-    n_adapters: int,
+    n_guard_views: int,
+    config: TrainConfig,
     seeds: Sequence[np.random.SeedSequence],
     device: torch.device,
     budget: Budget,
     on_step: Callable[[int, float], None] | None = None,
 ) -> list[FoldAnswers]:
-    """Predict every fold from the others, side by side.
+    """Train the adapters, each without one fold, and predict every trained fold, side by side.
 
     Parameters
     ----------
     views
-        The frozen views; the adapter of fold ``k`` is trained in view ``k``.
-    config
-        How to train; None predicts with the frozen model only.
-    n_adapters
-        Folds that are trained, the first ones.
+        Adapter ``j`` is trained in view ``j`` modulo their number.
+    n_guard_views
+        Frozen views that predict the folds, the first ones.
     seeds
-        One for each fold.
+        One for each adapter; adapter ``j`` does not see fold ``j`` modulo their number.
     """
 
-    def piece(k: int) -> Callable[[], FoldAnswers]:
-        def run() -> FoldAnswers:
-            fold = folds[k]
-            learner = backbone.learner(task, device, torch.float32)
-            context = fold.x[fold.context], fold.y[fold.context]
-            guard = fold.x[fold.guard]
+    def frozen(fold: Fold, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        learner = backbone.learner(task, device, torch.float32)
+        context, guard = (fold.x[rows], fold.y[rows]), fold.x[fold.guard]
+        return np.stack([answer_rows(learner, FROZEN, v, context, guard) for v in views[:n_guard_views]])
 
-            def frozen(rows: tuple[NDArray[np.float64], NDArray]) -> NDArray[np.float64]:
-                return np.mean([answer_rows(learner, FROZEN, view, rows, guard) for view in views], axis=0)
+    def adapted(j: int) -> tuple[Trained, dict[int, NDArray[np.float64]]]:
+        fold, view = folds[j % len(folds)], views[j % len(views)]
+        learner = backbone.learner(task, device, torch.float32)
+        rows = view.rows(fold.x, fold.y, next(learner.module.parameters()))
+        trained = train(learner, rows, fold.pool, config, seeds[j], budget=budget, on_step=on_step)
+        delta, context = Delta(learner, config.spec), (fold.x[fold.context], fold.y[fold.context])
+        answers = {
+            steps: answer_rows(learner, delta.weights(state), view, context, fold.x[fold.guard])
+            for steps, state in trained.snapshots.items()
+        }
+        return trained, answers
 
-            rival = frozen((fold.x[fold.rival], fold.y[fold.rival])) if len(fold.rival) else None
-            if config is None or k >= n_adapters:
-                return FoldAnswers(frozen(context), {}, rival, None)
-            view = views[k % len(views)]
-            rows = view.rows(fold.x, fold.y, next(learner.module.parameters()))
-            trained = train(learner, rows, fold.pool, config, seeds[k], budget=budget, on_step=on_step)
-            delta = Delta(learner, config.spec)
-            adapted = {
-                steps: answer_rows(learner, delta.weights(state), view, context, guard)
-                for steps, state in trained.snapshots.items()
-            }
-            return FoldAnswers(frozen(context), adapted, rival, trained)
-
-        return run
-
-    return side_by_side([piece(k) for k in range(len(folds))], budget=budget)
+    used = range(min(len(folds), len(seeds)))
+    contexts = [(folds[k], rows) for k in used for rows in (folds[k].context, folds[k].rival) if len(rows)]
+    pieces: list[Callable[[], Any]] = [lambda j=j: adapted(j) for j in range(len(seeds))]
+    pieces += [lambda fold=fold, rows=rows: frozen(fold, rows) for fold, rows in contexts]
+    done = side_by_side(pieces, budget=budget)
+    members, answers = done[: len(seeds)], iter(done[len(seeds) :])
+    found = []
+    for k in used:
+        own = members[k :: len(folds)]
+        common = sorted(set.intersection(*(set(by_steps) for _, by_steps in own)))
+        found.append(
+            FoldAnswers(
+                frozen=next(answers),
+                rival=next(answers) if len(folds[k].rival) else None,
+                adapted={n: np.stack([by_steps[n] for _, by_steps in own]) for n in common},
+                trained=tuple(trained for trained, _ in own),
+            )
+        )
+    return found

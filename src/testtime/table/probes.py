@@ -67,7 +67,7 @@ def probe_contexts(
     for n in usable:
         context = rows.x[order[:n]], rows.y[order[:n]]
         losses.append(task.score(answer_rows(learner, FROZEN, view, context, rows.x[query]), rows.y[query]))
-    errors = [standard_error(loss - losses[-1]) if n != usable[-1] else 0.0 for n, loss in zip(usable, losses, strict=True)]
+    errors = [*(standard_error(loss - losses[-1]) for loss in losses[:-1]), 0.0]
     return tuple(
         Probe(n, float(loss.mean()), error) for n, loss, error in zip(usable, losses, errors, strict=True)
     )

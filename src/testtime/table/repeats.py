@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from testtime.adapt.task import Task
 
@@ -69,8 +69,8 @@ def find_groups(
     note = ""
     if repeated.mean() > _MANY:
         note = (
-            f"{int(repeated.sum()):,} of {n_rows:,} rows repeat another row, exactly or nearly; copies stay on one side "
-            "of every split, so that what is measured is not remembered."
+            f"{int(repeated.sum()):,} of {n_rows:,} rows repeat another row, exactly or nearly; copies stay on one "
+            "side of every split, so that what is measured is not remembered."
         )
     if given is None:
         return Groups(repeats if repeated.any() else None, note)
@@ -91,7 +91,7 @@ def _near_pairs(x: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.
         typical = float(np.median(np.linalg.norm(x[some] - x[np.roll(some, 1)], axis=1)))
         radius = _NEAR * typical * len(distinct) ** (-1.0 / dimension)
         axes = np.linalg.qr(rng.normal(size=(n_columns, dimension)))[0]
-        tree = cKDTree(x[distinct] @ axes)  # a projection never makes near rows far
+        tree = KDTree(x[distinct] @ axes)  # a projection never makes near rows far
         if tree.count_neighbors(tree, radius) < _MOST_PAIRS:
             close = tree.query_pairs(radius, output_type="ndarray")
             close = distinct[close]
@@ -123,4 +123,6 @@ def _only_agreeing(
     clashing = np.zeros(groups.max() + 1, dtype=bool)
     np.logical_or.at(clashing, groups, clash)
     apart = clashing[groups]
-    return np.unique(np.where(apart, len(groups) + np.arange(len(groups)), groups), return_inverse=True)[1].ravel()
+    return np.unique(np.where(apart, len(groups) + np.arange(len(groups)), groups), return_inverse=True)[
+        1
+    ].ravel()

@@ -122,8 +122,8 @@ def deal_rows(
         Length of a short context, which stays out of all folds and is the same for each; None serves all rows, and the
         context of a fold are the rows outside it.
     time
-        Position of each row in time, or None. With it, folds are blocks of the later rows, in order, and what a fold may
-        see are the rows before it.
+        Position of each row in time, or None. With it, folds are blocks of the later rows, in order, and what a fold
+        may see are the rows before it.
     """
     if time is not None:
         return _deal_in_time(order, n_served, n_folds, limits, time)

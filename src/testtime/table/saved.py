@@ -1,4 +1,4 @@
-"""An adapted table as plain values and arrays, and back: what the store writes, without pickle and without base weights."""
+"""An adapted table as plain values and arrays, and back: what the store writes; no pickle, no base weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from testtime.table.adapted import AdaptedTable, Member
 from testtime.table.columns import TableColumns
 from testtime.table.encoding import TableEncoding
 from testtime.table.levels import LevelStatistics
-from testtime.table.schema import MemberMeta, TableMeta
+from testtime.table.schema import TableMeta
 from testtime.table.target import ClassTarget, NumericTarget, Target
 
 __all__ = ["StoredTable", "from_stored", "to_stored"]
@@ -33,7 +33,7 @@ class StoredTable:
 
     meta: TableMeta
     arrays: dict[str, NDArray]
-    tensors: dict[str, torch.Tensor]
+    tensors: Mapping[str, Any]
 
 
 def to_stored(table: AdaptedTable) -> StoredTable:
@@ -52,22 +52,24 @@ def to_stored(table: AdaptedTable) -> StoredTable:
         for m, member in enumerate(table.members)
         for name, tensor in (member.state or {}).items()
     }
-    meta = TableMeta(
-        backbone=table.backbone.name,
-        columns=table.encoding.columns.to_state(),
-        names=list(described.names),
-        kinds=list(described.kinds),
-        n_levels=list(described.n_levels),
-        view_seed=str(table.view_seed),
-        n_reference=table.n_reference,
-        n_views=max(member.view for member in table.members) + 1,
-        members=[
-            MemberMeta(view=member.view, weight=member.weight, adapted=member.state is not None)
-            for member in table.members
-        ],
-        adapt=table.spec.kind,
-        rank=table.spec.rank,
-        record=table.record.to_dict(),
+    meta = TableMeta.model_validate(
+        {
+            "backbone": table.backbone.name,
+            "columns": table.encoding.columns.to_state(),
+            "names": list(described.names),
+            "kinds": list(described.kinds),
+            "n_levels": list(described.n_levels),
+            "view_seed": str(table.view_seed),
+            "n_reference": table.n_reference,
+            "n_views": max(member.view for member in table.members) + 1,
+            "members": [
+                {"view": member.view, "weight": member.weight, "adapted": member.state is not None}
+                for member in table.members
+            ],
+            "adapt": table.spec.kind,
+            "rank": table.spec.rank,
+            "record": table.record.to_dict(),
+        }
     )
     return StoredTable(meta, arrays, tensors)
 
@@ -91,7 +93,10 @@ def from_stored(
         and y.shape == (len(x),)
         and x.shape[1] == len(meta.names)
         and max(meta.n_reference, record.n_context, 1) <= len(x)
-        and (not target.task.n_classes or (y.dtype.kind == "i" and 0 <= y.min() <= y.max() < target.task.n_classes))
+        and (
+            not target.task.n_classes
+            or (y.dtype.kind == "i" and 0 <= y.min() <= y.max() < target.task.n_classes)
+        )
     )
     if not fits:
         raise _damaged("its rows, columns and record do not fit each other")
@@ -102,12 +107,14 @@ def from_stored(
     states: list[dict[str, torch.Tensor]] = [{} for _ in meta.members]
     for key, tensor in stored.tensors.items():
         member, _, name = key.partition("/")
-        if not member.isdigit() or int(member) >= len(states):
+        if not (member.isascii() and member.isdigit()) or int(member) >= len(states):
             raise _damaged(f"the tensor {key!r} belongs to no member")
         states[int(member)][name] = torch.as_tensor(np.array(tensor))
     if any(bool(state) != member.adapted for state, member in zip(states, meta.members, strict=True)):
         raise _damaged("an adapter is missing")
-    levels = {key.removeprefix("levels_"): array for key, array in arrays.items() if key.startswith("levels_")}
+    levels = {
+        key.removeprefix("levels_"): array for key, array in arrays.items() if key.startswith("levels_")
+    }
     table = AdaptedTable(
         backbone=backbone,
         task=target.task,

@@ -46,6 +46,7 @@ class RecordMeta(Record):
     loss_after: _Loss
     gain: _Loss
     standard_error: _Loss
+    expected_gain: _Loss
     weight: Annotated[float, Field(ge=0, le=1 + 1e-9)]
     parts: Annotated[list[PartMeta], Field(max_length=100)]
     n_steps: _Count

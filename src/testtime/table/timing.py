@@ -37,30 +37,23 @@ class StepTimer:
     def affordable(
         self,
         folds: Sequence[Fold],
-        views: Sequence[View],
+        view: View,
         config: TrainConfig,
         n_adapters: int,
+        n_views: int,
         budget: Budget,
-    ) -> tuple[int, int]:
-        """Return how many steps and how many frozen views the budget allows: all of them without a limit."""
+    ) -> int:
+        """Return how many steps of each adapter the budget allows: all of them without a limit."""
         if not budget.limited:
-            return config.n_steps, len(views)
-        per_row = self._seconds_per_row(folds[0], views[0], budget)
-        workers = min(available_cores(), len(folds))
-        rounds = -(-len(folds) // workers)
+            return config.n_steps
+        per_row = _SAFETY * self._seconds_per_row(folds[0], view, budget)
+        workers = min(available_cores(), n_adapters)
         predicted = max(len(fold.context) + len(fold.guard) + len(fold.rival) for fold in folds)
-        step = _SAFETY * _BACKWARD * per_row * (config.n_context + config.n_query)
-        snapshots = _SAFETY * per_row * predicted * 3
-        n_views = len(views)
-        left = budget.left() * 0.9
-
-        def steps_with(n: int) -> int:
-            frozen = _SAFETY * per_row * predicted * n
-            return int((left / rounds - snapshots - frozen) / step) if step > 0 else config.n_steps
-
-        while n_views > 1 and steps_with(n_views) < config.n_steps:
-            n_views //= 2
-        return max(0, min(config.n_steps, steps_with(n_views))), n_views
+        frozen = per_row * predicted * n_views * min(len(folds), n_adapters)
+        snapshots = per_row * predicted * max(1, len(config.snapshots)) * n_adapters
+        step = _BACKWARD * per_row * (config.n_context + config.n_query) * -(-n_adapters // workers)
+        left = budget.left() * 0.9 - (frozen + snapshots) / workers
+        return max(0, min(config.n_steps, int(left / step) if step > 0 else config.n_steps))
 
     def _seconds_per_row(self, fold: Fold, view: View, budget: Budget) -> float:
         context, guard = fold.context[:_PROBED], fold.guard[:_PROBED]

@@ -1,0 +1,297 @@
+"""One column, whatever it came as, in one of three forms: numbers, times or words.
+
+Words are kept once each, with a code per row, so that every rule about messy text looks at different values only.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from testtime.errors import InputError, sentence
+
+__all__ = ["Cells", "NumberCells", "TimeCells", "WordCells", "as_words", "n_missing", "read_cells", "spell"]
+
+NOTHING = pa.array(
+    ["", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "nan", "NaN", "NAN", "null", "NULL", "Null"],
+    pa.large_string(),
+)
+"""Words that are no value in a column of any kind."""
+
+_STRUCTURES = (complex, np.complexfloating, list, dict, set, frozenset, tuple, np.ndarray, bytes, bytearray)
+_NUMERIC = {"integer", "floating", "mixed-integer-float", "boolean", "decimal"}
+_TICKS_PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
+
+
+@dataclass(frozen=True)
+class NumberCells:
+    """Numbers, truth values (0 and 1) or durations (seconds); NaN is missing.
+
+    `too_large` counts the integers that no float64 can hold; they are missing.
+    """
+
+    values: NDArray[np.float64]
+    too_large: int = 0
+
+
+@dataclass(frozen=True)
+class TimeCells:
+    """Points in time as ``datetime64[us]`` in UTC; NaT is missing."""
+
+    values: NDArray[np.datetime64]
+
+
+@dataclass(frozen=True)
+class WordCells:
+    """Text: trimmed, null for missing. `order` is "ordinal" or "nominal" when a pandas type declares levels."""
+
+    text: pa.Array  # large_string, or a dictionary of them
+    order: str = ""
+
+    @cached_property
+    def _dictionary(self) -> pa.DictionaryArray:
+        return self.text if pa.types.is_dictionary(self.text.type) else self.text.dictionary_encode()
+
+    @property
+    def words(self) -> pa.Array:
+        """The different words."""
+        return self._dictionary.dictionary
+
+    @cached_property
+    def codes(self) -> NDArray[np.int64]:
+        """Position in `words` of each row, ``len(words)`` for missing."""
+        return (
+            self._dictionary.indices.fill_null(len(self.words))
+            .to_numpy(zero_copy_only=False)
+            .astype(np.int64)
+        )
+
+    @cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """Number of rows of each word."""
+        return np.bincount(self.codes, minlength=len(self.words) + 1)[:-1]
+
+    def spread(self, of_words: NDArray[Any], missing: Any) -> NDArray[Any]:
+        """Give each row what was found for its word."""
+        return np.append(of_words, np.array([missing], dtype=of_words.dtype))[self.codes]
+
+
+Cells: TypeAlias = NumberCells | TimeCells | WordCells
+
+
+def read_cells(values: pd.Series, name: str) -> Cells:
+    """Read a column of pandas into one of the three forms.
+
+    Raises
+    ------
+    InputError
+        When a cell holds a list, complex number or the like, or text that is no Unicode.
+    """
+    dtype = values.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _from_categories(values, name)
+    if isinstance(dtype, pd.ArrowDtype):
+        return _from_arrow(_one_piece(pa.array(values)), name)
+    if isinstance(dtype, pd.PeriodDtype):
+        return _times(values.dt.to_timestamp())
+    if pd.api.types.is_datetime64_any_dtype(dtype):
+        return _times(values)
+    if pd.api.types.is_timedelta64_dtype(dtype):
+        # In seconds whatever the unit: the same file read by another library may come in another one.
+        ticks = values.astype("int64").to_numpy(np.float64) / _TICKS_PER_SECOND[values.dt.unit]
+        return NumberCells(np.where(values.isna(), np.nan, ticks))
+    if pd.api.types.is_complex_dtype(dtype):
+        raise _structure(values.iloc[0], name)
+    if pd.api.types.is_numeric_dtype(dtype):  # truth values among them
+        return NumberCells(values.to_numpy(dtype=np.float64, na_value=np.nan))
+    if isinstance(dtype, pd.StringDtype):
+        return _from_text(values, name)
+    if pd.api.types.is_object_dtype(dtype):
+        return _from_objects(values, name)
+    return _spelled(values.astype(object), name)  # intervals and what else pandas may come to have
+
+
+def n_missing(cells: Cells) -> int:
+    """Count the missing cells."""
+    if isinstance(cells, WordCells):
+        return int(cells.text.null_count)
+    missing = np.isnat if isinstance(cells, TimeCells) else np.isnan
+    return int(missing(cells.values).sum())
+
+
+def as_words(cells: Cells) -> WordCells:
+    """Spell numbers and times, so that they can be matched with the words of another table."""
+    if isinstance(cells, WordCells):
+        return cells
+    values = cells.values
+    codes, distinct = pd.factorize(values)
+    words = (
+        [spell(value, "") for value in distinct.tolist()]
+        if isinstance(cells, NumberCells)
+        else [str(value).replace("T00:00:00.000000", "") for value in distinct]
+    )
+    return _coded(codes, words)
+
+
+def spell(value: Any, name: str) -> str:
+    """Write a value as a file would: ``1.0`` as "1", dates in ISO form.
+
+    Raises
+    ------
+    InputError
+        For lists, complex numbers and other cells that hold no single value.
+    """
+    if isinstance(value, np.generic) and not isinstance(value, np.complexfloating):
+        value = value.item()
+    if isinstance(value, _STRUCTURES):
+        raise _structure(value, name)
+    if isinstance(value, Decimal):
+        value = float(value)
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 1024:
+        return "-1e999" if value < 0 else "1e999"  # Python refuses to spell thousands of digits
+    if isinstance(value, (dt.date, dt.datetime)):
+        return value.isoformat().removesuffix("T00:00:00")
+    return str(value).strip()
+
+
+def _one_piece(array: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
+def _trimmed(text: pa.Array, order: str = "") -> WordCells:
+    text = pc.utf8_trim_whitespace(text.cast(pa.large_string()))
+    nothing = pc.is_in(text, value_set=NOTHING)
+    return WordCells(pc.if_else(nothing, pa.scalar(None, pa.large_string()), text), order)
+
+
+def _coded(codes: NDArray[np.int64], words: Sequence[str], order: str = "") -> WordCells:
+    """Build words from codes, -1 for missing; words that are nothing, or equal once trimmed, are put in order."""
+    trimmed = _trimmed(pa.array(words, pa.large_string()))
+    again = trimmed.text.dictionary_encode()  # words that differed by blanks only are one
+    lookup = again.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    codes = np.append(lookup, -1)[codes]
+    indices = pa.array(codes, pa.int64(), mask=codes < 0)
+    return WordCells(pa.DictionaryArray.from_arrays(indices, again.dictionary), order)
+
+
+def _from_categories(values: pd.Series, name: str) -> WordCells:
+    order = "ordinal" if values.cat.ordered else "nominal"
+    words = [spell(level, name) for level in values.cat.categories]
+    return _coded(values.cat.codes.to_numpy(np.int64), _checked(words, name), order)
+
+
+def _from_text(values: pd.Series, name: str) -> WordCells:
+    try:
+        return _trimmed(_one_piece(pa.array(values, pa.large_string(), from_pandas=True)))
+    except UnicodeEncodeError as error:
+        raise _no_unicode(error, name) from error
+
+
+def _checked(words: list[str], name: str) -> list[str]:
+    try:
+        "".join(words).encode()
+    except UnicodeEncodeError as error:
+        raise _no_unicode(error, name) from error
+    return words
+
+
+def _from_objects(values: pd.Series, name: str) -> Cells:
+    found = pd.api.types.infer_dtype(values, skipna=True)
+    if found == "string":
+        return _from_text(values, name)
+    if found == "empty":
+        return NumberCells(np.full(len(values), np.nan))
+    if found in _NUMERIC:
+        try:
+            return NumberCells(values.where(values.notna(), np.nan).to_numpy().astype(np.float64))
+        except OverflowError:
+            numbers = np.array([_bounded(value) for value in values])
+            return NumberCells(numbers, int((np.isnan(numbers) & values.notna().to_numpy()).sum()))
+    if found in ("date", "datetime", "datetime64"):
+        return _times(pd.to_datetime(values, utc=True, errors="coerce", format="mixed"))
+    if found == "timedelta":
+        return read_cells(pd.to_timedelta(values), name)
+    return _spelled(values, name)
+
+
+def _bounded(value: Any) -> float:
+    try:
+        return np.nan if pd.isna(value) else float(value)
+    except OverflowError:
+        return np.nan
+
+
+def _spelled(values: pd.Series, name: str) -> WordCells:
+    objects = values.to_numpy(dtype=object)
+    try:
+        codes, distinct = pd.factorize(objects)
+    except TypeError:  # what cannot be hashed is no value
+        raise _structure(next(v for v in objects if isinstance(v, _STRUCTURES)), name) from None
+    return _coded(codes, _checked([spell(value, name) for value in distinct], name))
+
+
+def _times(values: pd.Series) -> TimeCells:
+    if getattr(values.dt, "tz", None) is not None:
+        values = values.dt.tz_convert("UTC").dt.tz_localize(None)
+    return TimeCells(values.to_numpy().astype("datetime64[us]"))
+
+
+def _from_arrow(array: pa.Array, name: str) -> Cells:
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return _from_categories(array.to_pandas(), name)
+    if pa.types.is_null(kind):
+        return NumberCells(np.full(len(array), np.nan))
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return _trimmed(array)
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        if pa.types.is_date64(kind):
+            array = array.cast(pa.timestamp("ms"))
+        return TimeCells(
+            array.cast(pa.timestamp("us"), safe=False).to_numpy(zero_copy_only=False).astype("datetime64[us]")
+        )
+    if pa.types.is_boolean(kind):
+        array = array.cast(pa.int8())
+    if pa.types.is_duration(kind) or pa.types.is_time(kind):
+        ticks = array.cast(pa.int32() if pa.types.is_time32(kind) else pa.int64()).cast(
+            pa.float64(), safe=False
+        )
+        return NumberCells(ticks.to_numpy(zero_copy_only=False) / _TICKS_PER_SECOND[kind.unit])
+    if pa.types.is_integer(array.type) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return NumberCells(array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+    raise _structure(array.drop_null()[0].as_py(), name)
+
+
+def _structure(value: Any, name: str) -> InputError:
+    shown = repr(value)
+    return InputError(
+        sentence(
+            f"column {name!r} holds {shown[:80] + ' ...' if len(shown) > 80 else shown}, a {type(value).__name__}",
+            expected="a number, a text or a missing value in each cell",
+            remedy="Split it into columns of its own",
+        )
+    )
+
+
+def _no_unicode(error: UnicodeEncodeError, name: str) -> InputError:
+    bad = error.object[error.start : error.start + 1]
+    return InputError(
+        sentence(
+            f"column {name!r} holds the character {bad!r}, half of a pair",
+            expected="text that is valid Unicode",
+            why="it can be neither compared nor saved",
+            remedy="Decode the text again with errors='replace'",
+        )
+    )

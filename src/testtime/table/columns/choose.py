@@ -1,0 +1,154 @@
+"""Which kind a column is, found from its cells or asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testtime.errors import InputError, nearest, sentence
+from testtime.table.columns.cells import Cells, TimeCells, WordCells, as_words, n_missing
+from testtime.table.columns.encoded import ColumnRecord
+from testtime.table.columns.identity import why_identity, why_text
+from testtime.table.columns.kinds.base import Fitted, Habits, Learned, is_constant
+from testtime.table.columns.kinds.boolean import BooleanColumn, PresenceColumn
+from testtime.table.columns.kinds.date import DateColumn
+from testtime.table.columns.kinds.level import LevelColumn
+from testtime.table.columns.kinds.number import NumberColumn
+from testtime.table.columns.kinds.unused import UnusedColumn
+from testtime.table.columns.words.reading import RejectColumn
+
+__all__ = ["ASKABLE", "Choice", "check_kind", "choose"]
+
+ASKABLE = ("number", "boolean", "date", "ordinal", "nominal", "text", "id", "ignored")
+_LEFT_OUT = {"text": "it is free text, as asked", "id": "it names rows, as asked", "ignored": "as asked"}
+_FITS: dict[str, Callable[..., Learned]] = {
+    "boolean": BooleanColumn.fit,
+    "number": NumberColumn.fit,
+    "date": DateColumn.fit,
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A fitted column with its record; `spare` is what it would be if it were not left out."""
+
+    column: Fitted
+    record: ColumnRecord
+    notes: tuple[str, ...] = ()
+    spare: Choice | None = None
+
+
+def check_kind(name: str, kind: str) -> None:
+    """Refuse a kind that cannot be asked for.
+
+    Raises
+    ------
+    InputError
+        If `kind` is none of :data:`ASKABLE`.
+    """
+    if kind not in ASKABLE:
+        raise InputError(
+            sentence(
+                f"the kind of column {name!r} is {kind!r}",
+                expected=f"one of {', '.join(ASKABLE)}",
+                remedy=nearest(kind, ASKABLE),
+            )
+        )
+
+
+def choose(
+    cells: Cells, name: str, habits: Habits, asked: str | None, index: NDArray[np.int64] | None
+) -> Choice:
+    """Find the kind of a column, or take the one that is asked for.
+
+    Raises
+    ------
+    InputError
+        If no cell can be read as what is asked for, or a number is infinite.
+    """
+    words, levels = _examples(cells)
+    record = ColumnRecord(name, "", n_missing(cells), levels, "", "", words)
+    if asked in _LEFT_OUT:
+        return _unused(record, asked, _LEFT_OUT[asked])
+    if levels == 0:
+        return _unused(record, "constant", "nothing but missing values")
+    if asked is not None:
+        return _asked(cells, record, habits, asked)
+    if levels == 1:
+        if record.missing:
+            return _chosen(PresenceColumn.fit(cells, name, words[0]), record)
+        return _unused(record, "constant", f"a single value, {words[0]!r}")
+    return _found(cells, record, habits, index)
+
+
+def _asked(cells: Cells, record: ColumnRecord, habits: Habits, asked: str) -> Choice:
+    if asked in ("nominal", "ordinal"):
+        return _chosen(LevelColumn.fit(cells, record.name, ordered=asked == "ordinal"), record)
+    try:
+        return _chosen(_FITS[asked](cells, record.name, habits, asked=True), record)
+    except RejectColumn as why:
+        raise InputError(
+            sentence(
+                f"column {record.name!r} holds {record.examples[0]!r}",
+                expected=f"{asked}s, as asked" if asked != "boolean" else "true and false, as asked",
+                why=str(why),
+                remedy="Ask for another kind, or correct the values",
+            )
+        ) from why
+
+
+def _found(cells: Cells, record: ColumnRecord, habits: Habits, index: NDArray[np.int64] | None) -> Choice:
+    name = record.name
+    for fit in _FITS.values():
+        try:
+            learned = fit(cells, name, habits)
+        except RejectColumn:
+            continue
+        return _useful(learned, cells, record, habits, index)
+    choice = _chosen(LevelColumn.fit(cells, name), record)
+    if isinstance(cells, WordCells) and not cells.order:
+        kind, why = why_text(cells, name)
+        if why:
+            return replace(_unused(record, kind, why), spare=choice)
+    return choice
+
+
+def _useful(
+    learned: Learned, cells: Cells, record: ColumnRecord, habits: Habits, index: NDArray[np.int64] | None
+) -> Choice:
+    """Leave out numbers without information: constant but for rounding, or names of rows."""
+    choice = _chosen(learned, record)
+    if not isinstance(learned.column, NumberColumn):
+        return choice
+    values = learned.column.transform(cells, habits, [])[0].values
+    if is_constant(values[~np.isnan(values)]):
+        if np.isnan(values).any() and not np.isnan(values).all():
+            return _chosen(PresenceColumn.fit(cells, record.name, record.examples[0]), record)
+        return _unused(record, "constant", f"a single value, {record.examples[0]!r}")
+    why = why_identity(values, record.name, index)
+    return replace(_unused(record, "id", why), spare=choice) if why else choice
+
+
+def _chosen(learned: Learned, record: ColumnRecord) -> Choice:
+    column = learned.column
+    kind = "ordinal" if isinstance(column, LevelColumn) and column.ordered else column.kind
+    told = replace(record, kind=kind, parsed=learned.parsed, missing=learned.n_missing)
+    return Choice(column, told, learned.notes)
+
+
+def _unused(record: ColumnRecord, kind: str, why: str) -> Choice:
+    return Choice(UnusedColumn(name=record.name), replace(record, kind=kind, left_out=why))
+
+
+def _examples(cells: Cells) -> tuple[tuple[str, ...], int]:
+    """Return the first values as text, and the number of different ones."""
+    if isinstance(cells, WordCells):
+        there = np.flatnonzero(cells.counts > 0)
+        return tuple(word[:80] for word in cells.words.take(there[:3]).to_pylist()), len(there)
+    missing = np.isnat(cells.values) if isinstance(cells, TimeCells) else np.isnan(cells.values)
+    present = cells.values[~missing]
+    few = type(cells)(present[np.sort(np.unique(present[:1000], return_index=True)[1])[:3]])
+    return tuple(as_words(few).words.to_pylist()), len(np.unique(present))

@@ -1,0 +1,66 @@
+"""Any table a caller may hold, as a pandas frame with different column names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from testtime.errors import InputError, sentence
+
+__all__ = ["DataWarning", "as_frame"]
+
+
+class DataWarning(UserWarning):
+    """Something about the data a user should know, though it can be used."""
+
+
+def as_frame(X: Any) -> pd.DataFrame:
+    """Return `X` as a pandas frame: pandas as it is, polars and Arrow converted, arrays with numbered columns.
+
+    Raises
+    ------
+    InputError
+        When column names repeat, or an array has not two axes.
+    """
+    if hasattr(X, "to_pandas") and not isinstance(X, pd.DataFrame):  # polars, pyarrow, cuDF
+        X = X.to_pandas()
+    if not isinstance(X, pd.DataFrame):
+        X = _numbered(np.asarray(X))
+    names = X.columns.map(
+        str
+    )  # a file has text names only: the columns 0 and "0" could not be told apart there
+    repeated = names[names.duplicated()].unique()
+    if len(repeated):
+        raise InputError(
+            sentence(
+                f"the column name {str(repeated[0])!r} occurs more than once",
+                expected="different names",
+                why="columns are told apart by name at prediction",
+                remedy="Rename one of them",
+            )
+        )
+    return X
+
+
+def _numbered(array: np.ndarray) -> pd.DataFrame:
+    if array.ndim != 2:
+        raise InputError(
+            sentence(
+                f"the table has the shape {array.shape}",
+                expected="rows and columns",
+                remedy="Pass one row as X.reshape(1, -1), one column as X.reshape(-1, 1)",
+            )
+        )
+    frame = pd.DataFrame(array, columns=range(array.shape[1]))
+    return frame.infer_objects() if array.dtype == object and _encodable(array) else frame
+
+
+def _encodable(array: np.ndarray) -> bool:
+    """Tell whether pandas may look for text: it raises its own error at text that is no Unicode."""
+    try:
+        pd.Series(array.ravel()).infer_objects()
+    except UnicodeEncodeError:
+        return False
+    return True

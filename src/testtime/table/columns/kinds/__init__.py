@@ -1,0 +1,1 @@
+"""One small class per kind of column: it learns how the column is read, or rejects it."""

@@ -1,0 +1,129 @@
+"""Columns of dates: what a model can use of a point in time."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from testtime.table.columns.cells import Cells, NumberCells, TimeCells, WordCells, as_words
+from testtime.table.columns.kinds.base import (
+    Habits,
+    Learned,
+    Lossy,
+    Output,
+    is_constant,
+    missing_matters,
+    told_lost,
+)
+from testtime.table.columns.words.dates import DateReading, read_dates
+from testtime.table.columns.words.reading import RejectColumn, blank_words
+
+__all__ = ["DateColumn"]
+
+_Part: TypeAlias = Literal["year", "month", "weekday", "hour"]
+_PARTS: tuple[_Part, ...] = ("year", "month", "weekday", "hour")
+_MICROSECONDS_PER_DAY = 86_400e6
+
+
+class DateColumn(Lossy):
+    """Days since 1970 in UTC and, where they vary at fit, year, month, day of the week and hour."""
+
+    kind: ClassVar[str] = "date"
+    form: Literal["date"] = "date"
+    day_first: bool | None = None
+    parts: list[_Part] = Field(default=[], max_length=4)
+
+    @classmethod
+    def fit(cls, cells: Cells, name: str, habits: Habits, *, asked: bool = False) -> Learned:
+        """Learn the column.
+
+        Raises
+        ------
+        RejectColumn
+            If hardly any cell is a date; with `asked`, only if none is.
+        """
+        if isinstance(cells, NumberCells) and asked:
+            cells = as_words(cells)  # 20201231
+        if isinstance(cells, NumberCells) or (isinstance(cells, WordCells) and cells.order and not asked):
+            raise RejectColumn("it has another type")
+        reading = _reading(cells, None, habits.day_first) if isinstance(cells, WordCells) else None
+        if reading is not None and not (reading.enough or (asked and reading.n_read)):
+            raise RejectColumn("it holds words that are no dates")
+        times = cells.values if isinstance(cells, TimeCells) else reading.values
+        days = _days(times)
+        column = cls(
+            name=name,
+            day_first=reading.day_first if reading else None,
+            parts=[part for part in _PARTS if not is_constant(_present(_part(times, part)))],
+            blanks=blank_words(reading) if reading else [],
+            indicator=missing_matters(days),
+        )
+        missing = int(np.isnan(days).sum())
+        return Learned(column, _parsed(times, column), tuple(_notes(reading, name)), missing)
+
+    def transform(self, cells: Cells, habits: Habits, told: list[str]) -> list[Output]:
+        """Read new cells as at fit, whatever form their dates have."""
+        if isinstance(cells, NumberCells):
+            cells = as_words(cells)
+        if isinstance(cells, WordCells):
+            table = None if self.day_first is not None else habits.day_first
+            reading = _reading(cells, self.day_first, table, frozenset(self.blanks))
+            self.accept(reading, "dates", told)
+            times = reading.values
+        else:
+            times = cells.values
+        days = _days(times)
+        parts = [Output(_part(times, part), f"{self.name}: {part}") for part in self.parts]
+        return [Output(days, self.name), *parts, *self.with_indicator(days)]
+
+
+def _reading(
+    cells: WordCells, day_first: bool | None, table: bool | None, known: frozenset[str] = frozenset()
+) -> DateReading:
+    return read_dates(cells, day_first=day_first, table_day_first=table, known=known)
+
+
+def _days(times: NDArray[np.datetime64]) -> NDArray[np.float64]:
+    missing = np.isnat(times)
+    return np.where(missing, np.nan, times.astype(np.int64) / _MICROSECONDS_PER_DAY)
+
+
+def _part(times: NDArray[np.datetime64], part: _Part) -> NDArray[np.float64]:
+    days = times.astype("datetime64[D]")
+    if part == "year":
+        values = 1970.0 + days.astype("datetime64[Y]").astype(np.int64)
+    elif part == "month":
+        values = 1.0 + days.astype("datetime64[M]").astype(np.int64) % 12
+    elif part == "weekday":  # Monday is 0; the first day of 1970 was a Thursday
+        values = (days.astype(np.int64) + 3.0) % 7
+    else:
+        values = (times - days).astype(np.int64) / 3600e6
+    return np.where(np.isnat(times), np.nan, values)
+
+
+def _present(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return values[~np.isnan(values)]
+
+
+def _parsed(times: NDArray[np.datetime64], column: DateColumn) -> str:
+    present = times[~np.isnat(times)]
+    if not len(present):
+        return ""
+    order = {None: "", True: ", day first", False: ", month first"}[column.day_first]
+    return f"{str(present.min())[:10]} to {str(present.max())[:10]}{order}"
+
+
+def _notes(reading: DateReading | None, name: str) -> list[str]:
+    if reading is None:
+        return []
+    notes = [told_lost(name, reading, "dates")] if reading.lost else []
+    if reading.ambiguous:
+        order = "day" if reading.day_first else "month"
+        notes.append(
+            f"Column {name!r} holds {reading.ambiguous!r}: the {order} is taken to come first, since no date of the "
+            "column tells."
+        )
+    return notes

@@ -1,0 +1,145 @@
+"""Columns of numbers."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from testtime.errors import InputError, sentence
+from testtime.table.columns.cells import Cells, NumberCells, TimeCells, WordCells
+from testtime.table.columns.kinds.base import (
+    Habits,
+    Learned,
+    Lossy,
+    Output,
+    missing_matters,
+    never_infinite,
+    told_lost,
+)
+from testtime.table.columns.words.numbers import NumberReading, read_numbers
+from testtime.table.columns.words.reading import RejectColumn, blank_words
+from testtime.table.columns.words.truth import truth_of
+
+__all__ = ["NumberColumn"]
+
+_TOO_LARGE = "{n:,} numbers of column {name!r} are beyond 1.8e308 and count as missing."
+
+
+class NumberColumn(Lossy):
+    """Numbers: as they are, or read from words the way the column was written at fit."""
+
+    kind: ClassVar[str] = "number"
+    form: Literal["number"] = "number"
+    comma: bool | None = None
+    unit: str = Field(default="", max_length=40)
+
+    @classmethod
+    def fit(cls, cells: Cells, name: str, habits: Habits, *, asked: bool = False) -> Learned:
+        """Learn the column.
+
+        Raises
+        ------
+        RejectColumn
+            If hardly any cell is a number; with `asked`, only if none is.
+        InputError
+            If a number is infinite.
+        """
+        if isinstance(cells, TimeCells) or (isinstance(cells, WordCells) and cells.order and not asked):
+            raise RejectColumn("it has another type")
+        if isinstance(cells, NumberCells):
+            values = never_infinite(cells.values, name)
+            notes = [_TOO_LARGE.format(n=cells.too_large, name=name)] if cells.too_large else []
+            column = cls(name=name, indicator=missing_matters(values))
+            return Learned(column, "", tuple(notes), int(np.isnan(values).sum()))
+        reading = read_numbers(cells, comma=None, table_comma=habits.comma)
+        if not (reading.enough or (asked and reading.n_read)):
+            raise RejectColumn("it holds words that are no numbers")
+        values = never_infinite(reading.values, name)
+        column = cls(
+            name=name,
+            comma=reading.comma,
+            unit=reading.unit,
+            blanks=blank_words(reading),
+            indicator=missing_matters(values),
+        )
+        return Learned(column, _parsed(reading), tuple(_notes(reading, name)), int(np.isnan(values).sum()))
+
+    def transform(self, cells: Cells, habits: Habits, told: list[str]) -> list[Output]:
+        """Read new cells as at fit."""
+        if isinstance(cells, TimeCells) and not np.isnat(cells.values).all():
+            example = cells.values[~np.isnat(cells.values)][0]
+            raise InputError(
+                sentence(
+                    f"column {self.name!r} holds the date {str(example)[:10]}", expected="numbers, as at fit"
+                )
+            )
+        if isinstance(cells, WordCells):
+            values = self._read(cells, habits, told)
+        else:
+            values = np.full(len(cells.values), np.nan) if isinstance(cells, TimeCells) else cells.values
+        return [Output(never_infinite(values, self.name), self.name), *self.with_indicator(values)]
+
+    def _read(self, cells: WordCells, habits: Habits, told: list[str]) -> np.ndarray:
+        known = frozenset(self.blanks)
+        table_comma = False if self.comma is not None else habits.comma
+        reading = read_numbers(cells, comma=self.comma, table_comma=table_comma, known=known)
+        if reading.stray and not np.isnan(truth := truth_of(cells.words)).all():
+            # A truth value where numbers were, as in a file that another program wrote.
+            numbers = np.where(
+                np.isnan(truth),
+                read_numbers(WordCells(cells.words), comma=self.comma, table_comma=table_comma).values,
+                truth,
+            )
+            if not np.isnan(numbers).any():
+                return cells.spread(numbers, np.nan)
+        self.accept(reading, "numbers", told)
+        if reading.unit and reading.unit != self.unit and self.unit:
+            raise InputError(
+                sentence(
+                    f"column {self.name!r} holds numbers in {reading.unit!r}",
+                    expected=f"{self.unit!r}, as at fit",
+                    remedy="Convert them",
+                )
+            )
+        if reading.ambiguous:
+            told.extend(_ambiguous(reading, self.name))
+        return reading.values
+
+
+def _parsed(reading: NumberReading) -> str:
+    parts = []
+    if reading.example[0]:
+        parts.append(f"{reading.example[0]!r} is {reading.example[1]:g}")
+    if reading.comma:
+        parts.append("decimal comma")
+    if reading.lost:
+        parts.append(f"{sum(reading.lost.values()):,} words count as missing")
+    return "; ".join(parts)
+
+
+def _notes(reading: NumberReading, name: str) -> list[str]:
+    notes = []
+    if reading.lost:
+        notes.append(told_lost(name, reading, "numbers"))
+    if reading.ambiguous:
+        notes.extend(_ambiguous(reading, name))
+    elif reading.example[0]:
+        word, value = reading.example
+        notes.append(f"Column {name!r} is read as numbers: {word!r} is {value:g}.")
+    if reading.too_large:
+        notes.append(_TOO_LARGE.format(n=reading.too_large, name=name))
+    return notes
+
+
+def _ambiguous(reading: NumberReading, name: str) -> list[str]:
+    why = (
+        "as a decimal sign, as in other columns"
+        if reading.comma
+        else "as a separator of thousands, since nothing in the table says otherwise"
+    )
+    sign = "," if "," in reading.ambiguous else "."
+    if sign == "." and reading.comma:
+        why = "as a separator of thousands, since other columns have decimal commas"
+    return [f"Column {name!r} holds {reading.ambiguous!r}: the {sign!r} is taken {why}."]

@@ -1,0 +1,271 @@
+"""A table with mixed columns as numbers, the same way at fit and at prediction."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import ValidationError
+
+from testtime.errors import InputError, nearest, sentence
+from testtime.table.columns.cells import Cells, read_cells
+from testtime.table.columns.choose import Choice, check_kind, choose
+from testtime.table.columns.encoded import ColumnRecord, Encoded
+from testtime.table.columns.frame import DataWarning
+from testtime.table.columns.kinds.base import Fitted, Habits, Lossy, Output
+from testtime.table.columns.kinds.level import LevelColumn
+from testtime.table.columns.kinds.unused import UnusedColumn
+from testtime.table.columns.state import State
+
+__all__ = ["TableColumns"]
+
+_MOST_NOTES = 20
+
+
+class TableColumns:
+    """The columns of a table: what each is, how its cells are read, and what the model sees of it.
+
+    Parameters
+    ----------
+    kinds
+        Kinds of columns by name where the user knows better: "number", "boolean", "date", "ordinal", "nominal", or
+        "text", "id", "ignored" to leave one out. The other kinds are found from the cells, never from the target.
+
+    Attributes
+    ----------
+    records
+        One :class:`ColumnRecord` per column of the training table.
+    notes
+        Sentences about the training table; :meth:`fit` warns them as :class:`DataWarning`.
+    required
+        Names of the columns that new rows must have.
+
+    >>> import pandas as pd
+    >>> columns = TableColumns().fit(pd.DataFrame({"price": ["12", "-", "7.5"], "town": ["Oslo", "Rome", "Oslo"]}))
+    >>> columns.transform(pd.DataFrame({"town": ["Rome", "Bonn"], "price": [3, None]})).x.tolist()
+    [[3.0, 1.0], [nan, 2.0]]
+    """
+
+    records: tuple[ColumnRecord, ...]
+    notes: tuple[str, ...]
+
+    def __init__(self, kinds: Mapping[str, str] | None = None) -> None:
+        self.kinds = {str(name): kind for name, kind in (kinds or {}).items()}
+        self.records, self.notes = (), ()
+        self._columns: list[Fitted] = []
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Names of the columns that new rows must have: those the model sees."""
+        return tuple(column.name for column in self._columns if not isinstance(column, UnusedColumn))
+
+    def fit(self, frame: pd.DataFrame) -> TableColumns:
+        """Learn the columns of a frame ``(N, D)`` of :func:`as_frame`.
+
+        Raises
+        ------
+        InputError
+            For infinite values, cells that hold lists or complex numbers, unknown overrides, or when no column
+            carries information.
+        """
+        names = [str(name) for name in frame.columns]
+        for name, kind in self.kinds.items():
+            check_kind(name, kind)
+            if name not in names:
+                raise InputError(
+                    sentence(f"there is no column {name!r} to be {kind!r}", remedy=nearest(name, names))
+                )
+        ignored = {name for name, kind in self.kinds.items() if kind == "ignored"}
+        cells = {
+            name: None if name in ignored else read_cells(frame.iloc[:, at], name)
+            for at, name in enumerate(names)
+        }
+        habits = Habits([column for column in cells.values() if column is not None])
+        index = _row_numbers(frame)
+        choices = [
+            _ignored(name) if column is None else choose(column, name, habits, self.kinds.get(name), index)
+            for name, column in cells.items()
+        ]
+        choices, kept = _something(choices)
+        self.records = tuple(choice.record for choice in choices)
+        self._columns = _one_indicator_per_pattern([choice.column for choice in choices], cells)
+        self.notes = (*_left_out(self.records), *kept, *(note for choice in choices for note in choice.notes))
+        _warn(list(self.notes))
+        return self
+
+    def transform(self, frame: pd.DataFrame) -> Encoded:
+        """Encode rows; columns are matched by name, and those that were left out at fit need not be there.
+
+        Raises
+        ------
+        InputError
+            When a column is absent, or holds something else than at fit.
+        """
+        used = [column for column in self._columns if not isinstance(column, UnusedColumn)]
+        places = self._places(frame, used)
+        cells = [
+            read_cells(frame.iloc[:, place], column.name) for column, place in zip(used, places, strict=True)
+        ]
+        habits = Habits(cells)
+        outputs: list[Output] = []
+        told: list[str] = []
+        unseen: list[str] = []
+        for column, values in zip(used, cells, strict=True):
+            outputs += column.transform(values, habits, unseen if isinstance(column, LevelColumn) else told)
+        if unseen:
+            told.append(
+                f"Categories that were not there at fit count as unknown in {', '.join(unseen[:5])}"
+                + (f" and {len(unseen) - 5} more columns." if len(unseen) > 5 else ".")
+            )
+        _warn(told)
+        x = np.empty((len(frame), len(outputs)))
+        for at, output in enumerate(outputs):
+            x[:, at] = output.values
+        return Encoded(
+            x,
+            tuple(output.name for output in outputs),
+            tuple(output.kind for output in outputs),
+            tuple(output.n_levels for output in outputs),
+        )
+
+    def fit_transform(self, frame: pd.DataFrame) -> Encoded:
+        """Learn the columns of a frame and encode it, without warning about its cells a second time."""
+        self.fit(frame)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataWarning)
+            return self.transform(frame)
+
+    def to_state(self) -> dict[str, Any]:
+        """Return all that was learned as plain values, for the store."""
+        state = State(
+            columns=self._columns, records=list(self.records), notes=list(self.notes), kinds=self.kinds
+        )
+        return state.model_dump(mode="json")
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> TableColumns:
+        """Rebuild from :meth:`to_state`.
+
+        Raises
+        ------
+        InputError
+            If the state is not one that :meth:`to_state` can have given.
+        """
+        try:
+            checked = State.model_validate(state)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = " of ".join(str(part) for part in reversed(first["loc"]))
+            raise InputError(
+                sentence(
+                    f"the saved columns are not valid: {where}: {first['msg']}", remedy="Save the model again"
+                )
+            ) from error
+        columns = cls(checked.kinds)
+        columns._columns = list(checked.columns)
+        columns.notes = tuple(checked.notes)
+        columns.records = tuple(checked.records)
+        return columns
+
+    def _places(self, frame: pd.DataFrame, used: list[Fitted]) -> list[int]:
+        """Return where in the frame each used column stands."""
+        at = {str(name): place for place, name in enumerate(frame.columns)}
+        absent = [column.name for column in used if column.name not in at]
+        if not absent:
+            return [at[column.name] for column in used]
+        mine = [column.name for column in self._columns]
+        numbered = [str(place) for place in range(len(mine))]
+        if len(at) == len(mine) and (mine == numbered or list(at) == numbered):
+            return [mine.index(column.name) for column in used]  # names on one side only: by position
+        others = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+        raise InputError(
+            sentence(
+                f"the table has no column {absent[0]!r}{others}",
+                expected=f"the {len(used)} columns that the model was fitted on",
+                remedy=nearest(absent[0], at),
+            )
+        )
+
+
+def _ignored(name: str) -> Choice:
+    return Choice(UnusedColumn(name=name), ColumnRecord(name, "ignored", 0, 0, "", "as asked", ()))
+
+
+def _something(choices: list[Choice]) -> tuple[list[Choice], list[str]]:
+    """Return the columns to use; where nothing else is left, those that look like names of rows.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to use at all.
+    """
+    if any(not isinstance(choice.column, UnusedColumn) for choice in choices):
+        return choices, []
+    kept = [choice.spare or choice for choice in choices]
+    names = [new.record.name for new, old in zip(kept, choices, strict=True) if new is not old]
+    if not names:
+        raise InputError(
+            sentence(
+                f"none of the {len(choices)} columns holds two different values",
+                expected="at least one column that varies",
+                why="there is nothing to learn from",
+            )
+        )
+    return kept, [
+        f"Columns that look like names of rows are used, since nothing else is there: {_names(names)}."
+    ]
+
+
+def _left_out(records: tuple[ColumnRecord, ...]) -> list[str]:
+    """Say which columns are left out, and why."""
+    notes = []
+    constant = [record.name for record in records if record.left_out and record.kind == "constant"]
+    if constant:
+        notes.append(
+            f"Columns with a single value or nothing but missing values are left out: {_names(constant)}."
+        )
+    rest = [record for record in records if record.left_out and record.kind in ("id", "text")]
+    reasons: dict[str, list[str]] = {}
+    for record in rest:
+        if not record.left_out.endswith("as asked"):
+            reasons.setdefault(record.left_out, []).append(record.name)
+    for reason, names in reasons.items():
+        start = "Column" if len(names) == 1 else "Columns"
+        verb = "is" if len(names) == 1 else "are"
+        notes.append(f"{start} {_names(names)} {verb} left out: {reason}. Declare a kind to keep it.")
+    return notes
+
+
+def _one_indicator_per_pattern(columns: list[Fitted], cells: Mapping[str, Cells | None]) -> list[Fitted]:
+    """Keep one column that says "missing" where several columns are missing in the same rows."""
+    seen: set[bytes] = set()
+    kept: list[Fitted] = []
+    for column in columns:
+        if isinstance(column, Lossy) and column.indicator:
+            values = column.transform(cells[column.name], Habits(), [])[0].values
+            pattern = np.packbits(np.isnan(values)).tobytes()
+            if pattern in seen:
+                column = column.model_copy(update={"indicator": False})
+            seen.add(pattern)
+        kept.append(column)
+    return kept
+
+
+def _row_numbers(frame: pd.DataFrame) -> np.ndarray | None:
+    """Return the row numbers a frame brings from the table it was drawn from, if its index is one."""
+    index = frame.index
+    return index.to_numpy(np.int64) if index.dtype.kind in "iu" and index.is_unique else None
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _warn(notes: list[str]) -> None:
+    for note in notes[:_MOST_NOTES]:
+        warnings.warn(note, DataWarning, stacklevel=4)
+    if len(notes) > _MOST_NOTES:
+        warnings.warn(f"{len(notes) - _MOST_NOTES} more notes about columns.", DataWarning, stacklevel=4)

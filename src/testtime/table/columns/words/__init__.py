@@ -1,0 +1,1 @@
+"""Parsers of messy words: numbers, dates, truth values; each looks at different words once."""

@@ -1,0 +1,206 @@
+"""Dates as people write them: ISO with zones, 31.12.2020, 12/31/2020, 31-Dec-20, years with months or quarters.
+
+Times are points in UTC: a zone is converted, none is taken as UTC. ``05/06/2020`` has two readings; what decides is
+the rest of the column, then the other columns of the table, then the point (day first) or the slash (month first).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from testtime.table.columns.cells import WordCells
+from testtime.table.columns.words.reading import Reading, judge
+
+__all__ = ["DateReading", "day_first_evidence", "read_dates"]
+
+_CLOCK = (
+    r"(?:(?:[T ]| at |, )\s*(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}(?:[.,][0-9]+)?))?"
+    r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<zone>Z|z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
+)
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_NAMED = r"(?P<named>[A-Za-z]{3,9})\.?"
+_WEEKDAY = r"(?:(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?,? )?"
+_FORMS = (
+    rf"^(?P<year>[0-9]{{4}})[-/.](?P<month>[0-9]{{1,2}})(?:[-/.](?P<day>[0-9]{{1,2}}))?{_CLOCK}(?:/[0-9-]{{10}})?$",
+    rf"^(?P<first>[0-9]{{1,2}})(?P<mark>[-/. ])(?P<next>[0-9]{{1,2}})[-/. ](?P<year>[0-9]{{4}}|[0-9]{{2}}){_CLOCK}$",
+    rf"^{_WEEKDAY}(?P<day>[0-9]{{1,2}})(?:st|nd|rd|th)?[-/. ]+{_NAMED}[-/., ]+(?P<year>[0-9]{{4}}|[0-9]{{2}}){_CLOCK}$",
+    rf"^{_WEEKDAY}{_NAMED} (?P<day>[0-9]{{1,2}})(?:st|nd|rd|th)?,? (?P<year>[0-9]{{4}}){_CLOCK}$",
+    rf"^{_NAMED}[-/., ]+(?P<year>[0-9]{{4}})$",
+    r"^(?P<year>[0-9]{4})-?[Qq](?P<quarter>[1-4])$",
+    r"^(?P<year>(?:19|20)[0-9]{2})(?P<month>0[1-9]|1[0-2])(?P<day>[0-3][0-9])"
+    r"(?:T(?P<hour>[0-9]{2})(?P<minute>[0-9]{2})(?P<second>[0-9]{2})?(?P<zone>Z)?)?$",
+)
+_NUMERIC_FORM = 1  # the one with two readings
+_NOT_A_TIME = np.datetime64("NaT", "us")
+
+
+@dataclass(frozen=True)
+class DateReading(Reading):
+    """Times, and what had to be decided to read them.
+
+    Attributes
+    ----------
+    day_first
+        Whether ``05/06/2020`` is the 5th of June; None if no such value occurs.
+    ambiguous
+        A value with two readings, with nothing in its column to decide; empty if there is none.
+    """
+
+    day_first: bool | None = None
+    ambiguous: str = ""
+
+
+def day_first_evidence(cells: WordCells) -> int:
+    """Count the rows that show the day first, minus those that show the month first."""
+    text = cells.text if not pa.types.is_dictionary(cells.text.type) else cells.words
+    if not pc.any(pc.match_substring_regex(text, _FORMS[_NUMERIC_FORM])).as_py():
+        return 0
+    fields = _fields(cells.words, _FORMS[_NUMERIC_FORM])
+    valid = fields["matched"] > 0
+    first, following = fields["first"] > 12, fields["next"] > 12
+    rows = cells.counts
+    return int(rows[valid & first & ~following].sum() - rows[valid & following & ~first].sum())
+
+
+def read_dates(
+    cells: WordCells,
+    *,
+    day_first: bool | None,
+    table_day_first: bool | None,
+    known: frozenset[str] = frozenset(),
+) -> DateReading:
+    """Read words as times.
+
+    Parameters
+    ----------
+    cells
+        The column.
+    day_first
+        The order of the column when it was fitted; None to find it.
+    table_day_first
+        The order that other columns show, None if they show none.
+    known
+        Words that counted as missing at fit, in lower case.
+    """
+    words = cells.words
+    times = np.full(len(words), _NOT_A_TIME)
+    ambiguous, order = "", day_first
+    for number, form in enumerate(_FORMS):
+        if not pc.any(pc.match_substring_regex(words, form)).as_py():
+            continue
+        fields = _fields(words, form)
+        here = (fields["matched"] > 0) & np.isnat(times)
+        if number == _NUMERIC_FORM:
+            evidence = day_first_evidence(cells)
+            own = order if order is not None else (evidence > 0 if evidence else None)
+            points = _share_of_points(words, here)
+            order = own if own is not None else table_day_first if table_day_first is not None else points
+            either = (
+                here & (fields["first"] <= 12) & (fields["next"] <= 12) & (fields["first"] != fields["next"])
+            )
+            if own is None and not points and either.any():
+                ambiguous = words[int(np.flatnonzero(either)[0])].as_py()
+            _order(fields, order)
+        found = _times(fields)
+        times[here] = found[here]
+    reading = judge(cells, times, ~np.isnat(times), _NOT_A_TIME, known)
+    return DateReading(
+        reading.values, reading.n_read, reading.blanks, reading.stray, day_first=order, ambiguous=ambiguous
+    )
+
+
+def _share_of_points(words: pa.Array, here: NDArray[np.bool_]) -> bool:
+    dotted = pc.match_substring_regex(words, r"^[0-9]+\.[0-9]+\.").to_numpy(zero_copy_only=False)
+    return bool(dotted[here].mean() > 0.5)
+
+
+def _order(fields: dict[str, NDArray[np.float64]], day_first: bool) -> None:
+    """Say which of two numbers is the day; a number above 12 decides for its own value."""
+    first, following = fields["first"], fields["next"]
+    day_leads = np.where(first > 12, True, np.where(following > 12, False, day_first))
+    fields["day"] = np.where(day_leads, first, following)
+    fields["month"] = np.where(day_leads, following, first)
+
+
+def _fields(words: pa.Array, form: str) -> dict[str, NDArray[np.float64]]:
+    """Extract the parts of a form as numbers, NaN where a part is absent."""
+    parts = pc.extract_regex(words, pattern=form)
+    found = {"matched": pc.is_valid(parts).to_numpy(zero_copy_only=False).astype(np.float64)}
+    for field in parts.type:
+        text = pc.struct_field(parts, field.name)
+        if field.name == "named":
+            found["month"] = _month_numbers(text)
+        elif field.name == "half":
+            found["half"] = _codes(pc.utf8_lower(pc.utf8_slice_codeunits(text, 0, 1)), ["a", "p"])
+        elif field.name == "zone":
+            found["zone"] = _zone_minutes(text)
+        elif field.name != "mark":
+            text = pc.if_else(
+                pc.equal(text, ""), pa.scalar(None, text.type), pc.replace_substring(text, ",", ".")
+            )
+            found[field.name] = pc.cast(text, pa.float64()).to_numpy(zero_copy_only=False)
+    return found
+
+
+def _codes(text: pa.Array, words: list[str]) -> NDArray[np.float64]:
+    at = pc.index_in(text, value_set=pa.array(words, text.type))
+    return pc.cast(at, pa.float64()).to_numpy(zero_copy_only=False)
+
+
+def _month_numbers(text: pa.Array) -> NDArray[np.float64]:
+    lower = pc.utf8_lower(text)
+    number = _codes(pc.utf8_slice_codeunits(lower, 0, 3), _MONTHS) + 1
+    whole = [str(name).lower() for name in pd.date_range("2000-01-01", periods=12, freq="MS").month_name()]
+    known = pc.is_in(lower, value_set=pa.array([*_MONTHS, *whole, "sept"], lower.type))
+    return np.where(known.to_numpy(zero_copy_only=False), number, np.nan)
+
+
+def _zone_minutes(text: pa.Array) -> NDArray[np.float64]:
+    """Minutes that a zone is ahead of UTC; 0 for none."""
+    parts = pc.extract_regex(text, pattern=r"^(?P<sign>[+-])(?P<hours>[0-9]{2}):?(?P<minutes>[0-9]{2})?$")
+    hours, minutes = (
+        pc.cast(
+            pc.if_else(
+                pc.not_equal(pc.fill_null(pc.struct_field(parts, name), ""), ""),
+                pc.struct_field(parts, name),
+                pa.scalar("0", text.type),
+            ),
+            pa.float64(),
+        ).to_numpy(zero_copy_only=False)
+        for name in ("hours", "minutes")
+    )
+    behind = pc.fill_null(pc.equal(pc.struct_field(parts, "sign"), "-"), False).to_numpy(zero_copy_only=False)
+    return np.where(behind, -1.0, 1.0) * (60 * hours + minutes)
+
+
+def _times(fields: dict[str, NDArray[np.float64]]) -> NDArray[np.datetime64]:
+    """Put the parts together; a day that its month does not have is no time."""
+    zeros = np.zeros(len(fields["year"]))
+    year = fields["year"]
+    year = np.where(year < 69, year + 2000, np.where(year < 100, year + 1900, year))  # as POSIX has it
+    month = (
+        fields["month"]
+        if "month" in fields
+        else 3 * fields["quarter"] - 2
+        if "quarter" in fields
+        else zeros + 1
+    )
+    day = np.where(np.isnan(fields["day"]), 1, fields["day"]) if "day" in fields else zeros + 1
+    hour, minute, second = (np.nan_to_num(fields.get(name, zeros)) for name in ("hour", "minute", "second"))
+    if "half" in fields:
+        clock12 = ~np.isnan(fields["half"])
+        hour = np.where(clock12, hour % 12 + 12 * np.nan_to_num(fields["half"]), hour)
+    valid = (month >= 1) & (month <= 12) & (day >= 1) & (hour <= 24) & (minute < 60) & (second < 61)
+    months = np.where(valid, (year - 1970) * 12 + month - 1, 0).astype(np.int64).astype("datetime64[M]")
+    lengths = ((months + 1).astype("datetime64[D]") - months.astype("datetime64[D]")).astype(np.int64)
+    valid &= np.where(valid, day, 0) <= lengths
+    micro = np.round((hour * 3600 + minute * 60 + second - 60 * fields.get("zone", zeros)) * 1e6)
+    days = months.astype("datetime64[D]") + np.where(valid, day - 1, 0).astype(np.int64)
+    times = days.astype("datetime64[us]") + np.where(valid, micro, 0).astype(np.int64)
+    return np.where(valid, times, _NOT_A_TIME)

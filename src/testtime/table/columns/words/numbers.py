@@ -1,0 +1,257 @@
+"""Numbers as people write them: thousands, decimal comma, currency, per cent, units, accounting parentheses.
+
+Most forms can be read in one way only. ``1,234`` and ``1.234`` cannot: what decides is the rest of the column, then
+the other columns of the table, then the habit of programming languages; see :attr:`NumberReading.ambiguous`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from testtime.table.columns.cells import WordCells
+from testtime.table.columns.words.reading import Reading, judge
+
+__all__ = ["NumberReading", "has_decimal_comma", "read_numbers"]
+
+_CURRENCIES = (
+    "USD|EUR|GBP|JPY|CHF|CNY|RMB|INR|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|RUB|TRY|BRL|MXN|ZAR|KRW|SGD|HKD"
+)
+_BODY = "|".join(
+    [
+        r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?",
+        r"[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}(?:\.[0-9]*)?",  # lakh and crore
+        r"[0-9]{1,3}(?:\.[0-9]{3})+(?:,[0-9]*)?",
+        r"[0-9]{1,3}(?: [0-9]{3})+(?:[.,][0-9]*)?",
+        r"[0-9]{1,3}(?:['’][0-9]{3})+(?:[.,][0-9]*)?",
+        r"[0-9]+(?:[.,][0-9]*)?",
+        r"[.,][0-9]+",
+    ]
+)
+_DRESSED = (
+    r"^(?P<open>\()?\s*(?P<sign>[+-])?\s*"
+    rf"(?P<before>(?:[A-Z]{{1,3}})?\p{{Sc}}|{_CURRENCIES}|Rs\.?|kr\.?)?\s*(?P<sign_after>[+-])?"
+    rf"(?P<body>{_BODY})(?P<exponent>[eE][+-]?[0-9]+)?(?P<minus>-)?\s*"
+    r"(?P<after>%|‰|\p{Sc}|[\"'′″]|°?\s?\p{L}[\p{L}.²³]{0,14}(?: \p{L}{1,10})?(?:/\p{L}[\p{L}²³]{0,9})?|°)?"
+    r"\s*(?P<close>\))?$"
+)
+_COMMA_OR_GROUPS = r"^[1-9][0-9]{0,2},[0-9]{3}$"
+_POINT_OR_GROUPS = r"^[1-9][0-9]{0,2}\.[0-9]{3}$"
+_SCALES = {
+    "k": 1e3,
+    "K": 1e3,
+    "M": 1e6,
+    "mn": 1e6,
+    "mio": 1e6,
+    "million": 1e6,
+    "B": 1e9,
+    "bn": 1e9,
+    "billion": 1e9,
+}
+_ORDINALS = {"st", "nd", "rd", "th"}
+
+
+@dataclass(frozen=True)
+class NumberReading(Reading):
+    """Numbers, and what had to be decided to read them.
+
+    Attributes
+    ----------
+    comma
+        Whether the decimal sign is a comma; None if no value tells.
+    ambiguous
+        A value that could be read in two ways, with nothing in its column to decide; empty if there is none.
+    unit
+        What stood beside the numbers: "kg", "$", "%"; empty if nothing.
+    example
+        A word that no programming language would read, and its value; ("", 0.0) if there is none.
+    too_large
+        Rows whose number no float64 can hold; they are missing.
+    """
+
+    comma: bool | None = None
+    ambiguous: str = ""
+    unit: str = ""
+    example: tuple[str, float] = ("", 0.0)
+    too_large: int = 0
+
+
+def has_decimal_comma(cells: WordCells) -> bool:
+    """Tell whether a column holds numbers whose comma can only be a decimal sign, and hardly anything else."""
+    text = cells.text if not pa.types.is_dictionary(cells.text.type) else cells.words
+    if not pc.any(pc.match_substring(text, ",")).as_py():
+        return False
+    reading = read_numbers(cells, comma=None, table_comma=False)
+    return reading.enough and reading.comma is True
+
+
+def read_numbers(
+    cells: WordCells, *, comma: bool | None, table_comma: bool, known: frozenset[str] = frozenset()
+) -> NumberReading:
+    """Read words as numbers.
+
+    Parameters
+    ----------
+    cells
+        The column.
+    comma
+        The decimal sign of the column when it was fitted; None to find it.
+    table_comma
+        Whether other columns have decimal commas, for values that could be read in two ways.
+    known
+        Words that counted as missing at fit, in lower case.
+    """
+    if not comma and not table_comma:
+        plain = _read_plain(cells)
+        if plain is not None:
+            return plain
+    return _read_dressed(cells, comma, table_comma, known)
+
+
+def _read_plain(cells: WordCells) -> NumberReading | None:
+    """Read a column as a programming language would; None unless every value is a finite number."""
+    if pa.types.is_dictionary(cells.text.type):
+        return None
+    try:
+        numbers = pc.cast(cells.text, pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    values = numbers.to_numpy(zero_copy_only=False)
+    if np.isinf(values).any():
+        return None
+    point = bool(pc.any(pc.match_substring(cells.text, ".")).as_py())
+    return NumberReading(values, len(values) - numbers.null_count, {}, {}, comma=False if point else None)
+
+
+def _read_dressed(
+    cells: WordCells, comma: bool | None, table_comma: bool, known: frozenset[str]
+) -> NumberReading:
+    words, counts = cells.words, cells.counts
+    text = pc.replace_substring_regex(words, r"[\x{00A0}\x{2007}\x{2009}\x{202F}]", " ")
+    text = pc.replace_substring_regex(text, r"[\x{2212}\x{2013}]", "-")
+    parts = pc.extract_regex(text, pattern=_DRESSED)
+    part = {name: pc.fill_null(pc.struct_field(parts, name), "") for name in _names(parts)}
+    read = _mask(pc.is_valid(parts)) & (_filled(part["open"]) == _filled(part["close"]))
+
+    body, plain = part["body"], ~_filled(part["exponent"])
+    either_comma = _match(body, _COMMA_OR_GROUPS) & plain & read
+    either_point = _match(body, _POINT_OR_GROUPS) & plain & read
+    commas, points = _count(body, ","), _count(body, ".")
+    sure_comma = read & (
+        ((commas == 1) & (points == 0) & ~either_comma) | (points >= 2) | _match(body, r"\..*,")
+    )
+    sure_point = read & (
+        ((points == 1) & (commas == 0) & ~either_point) | (commas >= 2) | _match(body, r",.*\.")
+    )
+    own = _evidence(counts[sure_comma].sum(), counts[sure_point].sum()) if comma is None else comma
+    decided = table_comma if own is None else own
+    swapped = sure_comma | ((either_comma | either_point) & decided)
+    values = _cast(body, part["exponent"], swapped)
+    negative = (
+        _filled(part["open"]) ^ _is(part["sign"], "-") ^ _is(part["sign_after"], "-") ^ _filled(part["minus"])
+    )
+    values = np.where(negative, -values, values)
+
+    fits, factor, unit = _units(part["before"], part["after"], counts, read)
+    read &= fits
+    values = np.where(read, values * factor, np.nan)
+    endless = _match(pc.utf8_lower(text), r"^[+-]?(?:inf|infinity|∞)$")
+    too_large = read & np.isinf(values)
+    values[too_large] = np.nan
+    values[endless] = np.where(_match(text, "^-"), -np.inf, np.inf)[endless]
+
+    unsure = (either_comma | (either_point & decided)) & read
+    reading = judge(cells, values, read | endless, np.nan, known)
+    plain = _match(words, r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$")
+    odd = np.flatnonzero(read & (counts > 0) & ~plain)
+    return NumberReading(
+        reading.values,
+        reading.n_read,
+        reading.blanks,
+        reading.stray,
+        comma=True if decided and (own or unsure.any()) else own,
+        ambiguous=words[int(np.flatnonzero(unsure)[0])].as_py() if own is None and unsure.any() else "",
+        unit=unit,
+        example=(words[int(odd[0])].as_py(), float(values[odd[0]])) if len(odd) else ("", 0.0),
+        too_large=int(counts[too_large].sum()),
+    )
+
+
+def _units(
+    before: pa.Array, after: pa.Array, counts: NDArray[np.int64], read: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.float64], str]:
+    """Tell which words have the unit of the column or none, the factor of each, and the unit."""
+    fits, factor, found = np.ones(len(counts), bool), np.ones(len(counts)), ""
+    for side in (before, after):
+        units = np.array([_unit(unit) for unit in side.to_pylist()], dtype=object)
+        rows = Counter[str]()
+        for unit, count in zip(units[read], counts[read].tolist(), strict=True):
+            rows[unit] += count
+        del rows[""]
+        if not rows:
+            continue
+        if side is after and set(rows) <= set(_SCALES):
+            factor = np.array([_SCALES.get(unit, 1.0) for unit in units])
+            continue
+        main = max(rows, key=lambda unit: (rows[unit], unit))
+        fits &= (units == main) | (units == "")
+        found = found or main
+    return fits, factor, found
+
+
+def _unit(text: str) -> str:
+    """Write a unit in one way: "Days", "day" and "day." are the same.
+
+    >>> [_unit("Days"), _unit("day"), _unit("m"), _unit("M"), _unit("2nd"[1:])]
+    ['day', 'day', 'm', 'M', 'th']
+    """
+    text = text.strip().rstrip(".")
+    if text in _ORDINALS:
+        return "th"
+    if text in _SCALES or len(text) < 2:
+        return text
+    text = text.lower()
+    return text.removesuffix("s") if len(text) > 2 else text
+
+
+def _evidence(comma: int, point: int) -> bool | None:
+    return None if comma == point == 0 else bool(comma > point)
+
+
+def _cast(body: pa.Array, exponent: pa.Array, swapped: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Turn the digits into numbers; where `swapped`, the comma is the decimal sign."""
+    comma = pc.replace_substring(pc.replace_substring_regex(body, r"[. '’]", ""), ",", ".")
+    point = pc.replace_substring_regex(body, r"[, '’]", "")
+    digits = pc.if_else(pa.array(swapped), comma, point)
+    number = pc.binary_join_element_wise(digits, exponent, pa.scalar("", pa.large_string()))
+    number = pc.if_else(pc.equal(digits, ""), pa.scalar(None, pa.large_string()), number)
+    return pc.cast(number, pa.float64()).to_numpy(zero_copy_only=False)
+
+
+def _names(parts: pa.StructArray) -> list[str]:
+    return [field.name for field in parts.type]
+
+
+def _mask(array: pa.Array) -> NDArray[np.bool_]:
+    return pc.fill_null(array, False).to_numpy(zero_copy_only=False).astype(bool)
+
+
+def _match(text: pa.Array, pattern: str) -> NDArray[np.bool_]:
+    return _mask(pc.match_substring_regex(text, pattern))
+
+
+def _filled(text: pa.Array) -> NDArray[np.bool_]:
+    return _mask(pc.not_equal(text, ""))
+
+
+def _is(text: pa.Array, word: str) -> NDArray[np.bool_]:
+    return _mask(pc.equal(text, word))
+
+
+def _count(text: pa.Array, sign: str) -> NDArray[np.int64]:
+    return pc.count_substring(text, sign).to_numpy(zero_copy_only=False)

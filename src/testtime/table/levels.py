@@ -1,0 +1,197 @@
+"""What the levels of nominal columns say about the target: numbers beside the codes, without leaks.
+
+A code is a name; its order says nothing. For a column with many levels the model cannot learn from a thousand rows
+which of them go with which class, though their means over the labelled rows tell. Each such column gets the mean of the
+target over the rows of its level, shrunk towards the mean of all rows by the empirical Bayes rule of scikit-learn's
+``TargetEncoder`` (Micci-Barreca, 2001, SIGKDD Explorations 3), and columns with very many levels also the share of rows.
+
+A labelled row must not see its own target: its statistics come from rows of other folds
+(:meth:`LevelStatistics.cross_fitted`); those of new rows from all labelled rows (:meth:`LevelStatistics.transform`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.preprocessing import TargetEncoder
+
+from testtime.backbones.base import Encoded
+
+__all__ = ["LevelStatistics"]
+
+FEWEST_LEVELS = 5
+"""Levels from which a column gets statistics; the model reads fewer from their codes."""
+
+_MANY_LEVELS = 20  # from which the share of rows is told as well
+_MOST_CLASSES = 3  # classes whose means are told where there are more than two: the most frequent ones
+_MOST_COLUMNS = 60  # statistics in all
+_INNER_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class _Column:
+    """Statistics of one nominal column.
+
+    Attributes
+    ----------
+    position
+        Of the column among the encoded ones.
+    means
+        Shrunk means of the target by level, ``(L + 1, S)``; the last row is for levels that were never seen.
+    shares
+        Share of the rows by level, ``(L + 1,)``; empty where it is not told.
+    """
+
+    position: int
+    means: NDArray[np.float64]
+    shares: NDArray[np.float64]
+
+    def lookup(self, codes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Statistics of rows by their codes, ``(q,) -> (q, S or S + 1)``; a missing level counts as never seen."""
+        unseen = len(self.means) - 1
+        known = ~np.isnan(codes) & (codes >= 0) & (codes < unseen)
+        rows = np.where(known, codes, unseen).astype(np.int64)
+        found = self.means[rows]
+        return np.column_stack([found, self.shares[rows]]) if len(self.shares) else found
+
+
+@dataclass(frozen=True)
+class LevelStatistics:
+    """Fitted statistics of all nominal columns of a table.
+
+    Attributes
+    ----------
+    columns
+        Those that have statistics.
+    targets
+        Classes whose means are told; a single 0 stands for a numeric target.
+    """
+
+    columns: tuple[_Column, ...]
+    targets: tuple[int, ...]
+
+    @classmethod
+    def fit(cls, encoded: Encoded, y: NDArray, n_classes: int) -> LevelStatistics:
+        """Read the statistics off labelled rows.
+
+        Parameters
+        ----------
+        encoded
+            Encoded rows, ``(N, D)``.
+        y
+            Class codes or numbers, ``(N,)``.
+        n_classes
+            Number of classes, 0 for a numeric target.
+        """
+        targets = _told_classes(y, n_classes)
+        columns = []
+        for position in _positions(encoded, len(targets)):
+            codes, n_levels = encoded.x[:, position], encoded.n_levels[position]
+            means = np.column_stack(
+                [_level_means(codes, _signal(y, t, n_classes), n_levels) for t in targets]
+            )
+            shares = np.empty(0)
+            if n_levels >= _MANY_LEVELS:
+                known = codes[~np.isnan(codes)].astype(np.int64)
+                counts = np.bincount(known[known < n_levels], minlength=n_levels)
+                shares = np.append(counts, 0) / max(1, len(codes))
+            columns.append(_Column(position, means, shares))
+        return cls(tuple(columns), targets)
+
+    def cross_fitted(self, encoded: Encoded, y: NDArray, seed: int) -> NDArray[np.float64]:
+        """Encode the very rows this was fitted on, ``(N, D + S)``: each row's means come from rows of other folds.
+
+        Parameters
+        ----------
+        encoded, y
+            As at :meth:`fit`.
+        seed
+            Of the inner folds.
+        """
+        if not self.columns:
+            return encoded.x
+        is_numeric = self.targets == (0,) and np.issubdtype(y.dtype, np.floating)
+        n_folds = min(_INNER_FOLDS, len(y))
+        if n_folds < 2:
+            return self.transform(encoded)
+        smallest = len(y) if is_numeric else int(np.bincount(y)[np.unique(y)].min())
+        kind = StratifiedKFold if not is_numeric and smallest >= n_folds else KFold
+        found = [column.lookup(encoded.x[:, column.position]) for column in self.columns]
+        for outside, inside in kind(n_folds, shuffle=True, random_state=seed).split(encoded.x, y):
+            for column, own in zip(self.columns, found, strict=True):
+                codes, n_levels = encoded.x[:, column.position], encoded.n_levels[column.position]
+                n_classes = 0 if is_numeric else 2
+                means = np.column_stack(
+                    [
+                        _level_means(codes[outside], _signal(y[outside], t, n_classes), n_levels)
+                        for t in self.targets
+                    ]
+                )
+                own[inside, : means.shape[1]] = _Column(0, means, np.empty(0)).lookup(codes[inside])
+        return np.column_stack([encoded.x, *found])
+
+    def transform(self, encoded: Encoded) -> NDArray[np.float64]:
+        """Encode new rows, ``(q, D) -> (q, D + S)``."""
+        found = [column.lookup(encoded.x[:, column.position]) for column in self.columns]
+        return np.column_stack([encoded.x, *found]) if found else encoded.x
+
+    def to_arrays(self) -> dict[str, NDArray]:
+        """Return the statistics as arrays, for the store."""
+        arrays: dict[str, NDArray] = {"targets": np.array(self.targets, dtype=np.int64)}
+        arrays["positions"] = np.array([column.position for column in self.columns], dtype=np.int64)
+        for i, column in enumerate(self.columns):
+            arrays[f"means_{i}"], arrays[f"shares_{i}"] = column.means, column.shares
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray]) -> LevelStatistics:
+        """Rebuild from :meth:`to_arrays`."""
+        columns = tuple(
+            _Column(int(position), arrays[f"means_{i}"], arrays[f"shares_{i}"])
+            for i, position in enumerate(arrays["positions"])
+        )
+        return cls(columns, tuple(int(t) for t in arrays["targets"]))
+
+
+def _told_classes(y: NDArray, n_classes: int) -> tuple[int, ...]:
+    """Classes whose means are told: of two, the second; of more, the most frequent; 0 for a numeric target."""
+    if n_classes == 0:
+        return (0,)
+    if n_classes == 2:
+        return (1,)
+    counts = np.bincount(y, minlength=n_classes)
+    return tuple(int(c) for c in np.sort(np.argsort(-counts, kind="stable")[:_MOST_CLASSES]))
+
+
+def _signal(y: NDArray, target: int, n_classes: int) -> NDArray[np.float64]:
+    """What is averaged: whether a row is of the class, or the numeric target."""
+    return y.astype(np.float64) if n_classes == 0 else (y == target).astype(np.float64)
+
+
+def _positions(encoded: Encoded, n_targets: int) -> list[int]:
+    """Nominal columns that get statistics, as many as there is room for: those with the most levels."""
+    nominal = [
+        j
+        for j, (kind, n) in enumerate(zip(encoded.kinds, encoded.n_levels, strict=True))
+        if kind == "nominal" and n >= FEWEST_LEVELS
+    ]
+    room = _MOST_COLUMNS // (n_targets + 1)
+    return sorted(sorted(nominal, key=lambda j: -encoded.n_levels[j])[:room])
+
+
+def _level_means(
+    codes: NDArray[np.float64], signal: NDArray[np.float64], n_levels: int
+) -> NDArray[np.float64]:
+    """Shrunk means by level, ``(L + 1,)``; levels without rows, and the last entry, have the mean of all rows."""
+    means = np.full(n_levels + 1, signal.mean())
+    present = ~np.isnan(codes) & (codes < n_levels)
+    seen = np.unique(codes[present])
+    if len(seen) and np.ptp(signal[present]) > 0:
+        encoder = TargetEncoder(categories=[seen], target_type="continuous", smooth="auto")
+        encoder.fit(codes[present, None], signal[present])
+        means[seen.astype(np.int64)] = encoder.encodings_[0]
+    return means
