@@ -123,7 +123,7 @@ class TTTBase(BaseEstimator):
         frame = self._check_table(X, reset=True)
         target, values = self._read_target(y, len(frame), backbone)
         codes, moments = _codes("groups", groups, len(frame)), _moments(time, len(frame))
-        with progress(self.verbose) as (on_plan, on_step):
+        with progress(bool(self.verbose)) as work:
             self._table, self.context_indices_ = fit_table(
                 frame,
                 target,
@@ -135,8 +135,7 @@ class TTTBase(BaseEstimator):
                 groups=codes,
                 time=moments,
                 budget=budget,
-                on_step=on_step,
-                on_plan=on_plan,
+                work=work,
             )
         self._set_target(target)
 
@@ -206,10 +205,12 @@ class TTTBase(BaseEstimator):
         """Answers ``(q, A)`` as served, or with another context length or the frozen model."""
         check_is_fitted(self)
         frame = self._check_table(X, reset=False)
-        if n_context is None and adapted:
-            return self._table.predict(frame)
-        n_context = self._table.record.n_context if n_context is None else n_context
-        return self._table.predict_at(frame, n_context, adapted=adapted)
+        with progress(bool(self.verbose)) as work:
+            work.say("predicting")
+            if n_context is None and adapted:
+                return self._table.predict(frame, work=work)
+            n_context = self._table.record.n_context if n_context is None else n_context
+            return self._table.predict_at(frame, n_context, adapted=adapted, work=work)
 
     def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the fitted estimator to a folder: adapters, reference rows, record; not the base weights.

@@ -1,184 +1,60 @@
-"""How good a fitted estimator is on rows it never saw, against the number of context rows.
-
-One function measures everything a report shows, plain and adapted: scores with their errors, calibration, and
-seconds per prediction.
-"""
+"""Scores against the number of context rows, of the frozen model and of what is served."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from testtime.evaluation.scores import (
-    CalibrationBin,
-    ClassScorer,
-    CoverageLevel,
-    CurvePoint,
-    NumberPoint,
-    NumberScorer,
-    Scorer,
-    standard_error,
-)
-from testtime.results import Result
+from testtime.evaluation.scores import LEVELS, Point, Scorer, scored
 
 if TYPE_CHECKING:
     from testtime.estimators.classifier import TTTClassifier
     from testtime.estimators.regressor import TTTRegressor
 
-__all__ = ["Evaluation", "curve_sizes", "evaluate", "hold_out"]
+__all__ = ["answers", "curve_sizes", "point"]
 
-MAX_CONTEXT = 1024  # the embedded model was pretrained up to about this many context rows
-MAX_SCORED = 2000  # rows that are scored: the error of a mean loss is then about one hundredth
-
-
-@dataclass(frozen=True)
-class Evaluation(Result):
-    """What was measured on held-out rows.
-
-    Attributes
-    ----------
-    source
-        Where the rows come from.
-    n_rows
-        Rows scored.
-    n_context
-        Context length that is served.
-    difference, difference_error
-        Loss of the served model minus that of the frozen one at the same length, row by row, and its standard error.
-    points
-        Scores at each length.
-    calibration
-        Of the served model and of the frozen one at the served length.
-    loss_name
-        The loss: "log loss" in nats for classes, "CRPS" in units of the target for numbers.
-    """
-
-    source: str
-    n_rows: int
-    n_context: int
-    difference: float
-    difference_error: float
-    points: tuple[CurvePoint | NumberPoint, ...]
-    calibration: tuple[CalibrationBin | CoverageLevel, ...]
-    loss_name: str = "log loss"
-
-
-def hold_out(
-    labels: Any, share: float, random_state: int, *, most: int = 5000
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Split rows into those to fit and those to score, with the class shares of the table.
-
-    Parameters
-    ----------
-    labels
-        Class of each row; one class for all rows draws them uniformly.
-    share
-        Share of rows to hold out; each class keeps at least two rows to fit.
-    random_state
-        Seed.
-    most
-        Rows to hold out at most: more would not sharpen the scores.
-
-    Returns
-    -------
-    fitted, held_out
-        Row numbers in ascending order.
-
-    >>> fitted, held = hold_out(["a"] * 8 + ["b"] * 2, 0.25, 0)
-    >>> len(fitted), len(held)
-    (8, 2)
-    """
-    codes = pd.factorize(pd.Series(labels), use_na_sentinel=False)[0]
-    counts = np.bincount(codes)
-    wanted = min(share, most / max(1, len(codes))) * counts
-    quotas = np.floor(wanted).astype(np.int64)
-    rest = np.argsort(quotas - wanted, kind="stable")  # the classes that rounding has cut most get one more
-    quotas[rest[: round(wanted.sum()) - quotas.sum()]] += 1
-    quotas = np.clip(quotas, 0, np.maximum(counts - 2, 0))
-    rng = np.random.default_rng(random_state)
-    held = [rng.permutation(np.flatnonzero(codes == code))[:quota] for code, quota in enumerate(quotas)]
-    chosen = np.sort(np.concatenate(held)) if held else np.zeros(0, dtype=np.int64)
-    return np.setdiff1d(np.arange(len(codes)), chosen), chosen
+_LONGEST = 1024  # rows a model can take are more than a drawing needs
 
 
 def curve_sizes(n_context: int, n_classes: int, n_available: int) -> list[int]:
-    """Return the context lengths to measure: powers of two, the served length, and all rows up to a limit.
+    """Return the context lengths to measure: powers of four, the served length, and all rows up to a limit.
 
     >>> curve_sizes(128, 2, 1000)
-    [16, 32, 64, 128, 256, 512, 1000]
+    [16, 64, 128, 256, 1000]
     """
-    longest = min(n_available, MAX_CONTEXT)
-    powers = [2**k for k in range(4, 11) if max(n_classes, 16) <= 2**k < longest]
-    return sorted({*powers, n_context, longest})
+    longest = min(n_available, max(_LONGEST, n_context))
+    powers = [4**k for k in range(2, 6) if max(n_classes, 16) <= 4**k < longest]
+    return sorted({*powers, min(n_context, longest), longest})
 
 
-def evaluate(
-    estimator: TTTClassifier | TTTRegressor,
-    X: pd.DataFrame,
-    labels: Any,
-    *,
-    sizes: Sequence[int],
-    source: str,
-    random_state: int = 0,
-) -> Evaluation:
-    """Score a fitted classifier or regressor on rows that it was not fitted on.
-
-    Parameters
-    ----------
-    estimator
-        Fitted.
-    X, labels
-        Held-out rows; at most 2,000 of them, drawn at random, are scored.
-    sizes
-        Context lengths; the served length is added.
-    source
-        Where the rows come from, for the record.
-    random_state
-        Seed of the draw.
-
-    Raises
-    ------
-    InputError
-        If a label is not one of the classes of the fit, a target is no number, or there are no rows.
-    """
-    labels = np.asarray(labels, dtype=object)
-    if len(labels) > MAX_SCORED:
-        drawn = np.sort(np.random.default_rng(random_state).choice(len(labels), MAX_SCORED, replace=False))
-        X, labels = X.iloc[drawn], labels[drawn]
-    scorer = _scorer(estimator, labels)
-    served = estimator.adaptation_.n_context
-    points, calibration, losses = [], [], {}
-    for n_context in sorted({*sizes, served}):
-        for adapted in (False, True):
-            if adapted and not estimator.adaptation_.kept:
-                continue
-            started = time.perf_counter()
-            predicted = scorer.predict(X, n_context, adapted)
-            seconds = time.perf_counter() - started
-            points.append(scorer.point(n_context, adapted, predicted, seconds))
-            if n_context == served:
-                losses[adapted] = scorer.row_losses(predicted)
-                calibration += scorer.calibration(predicted, adapted)
-    difference = losses[True] - losses[False] if True in losses else np.zeros(scorer.n_rows)
-    return Evaluation(
-        source=source,
-        n_rows=scorer.n_rows,
-        n_context=served,
-        difference=float(difference.mean()),
-        difference_error=standard_error(difference),
-        points=tuple(points),
-        calibration=tuple(calibration),
-        loss_name=scorer.loss_name,
-    )
+def answers(
+    estimator: TTTClassifier | TTTRegressor, X: pd.DataFrame, n_context: int, *, adapted: bool
+) -> NDArray[np.float64]:
+    """Return probabilities ``(q, C)`` of a classifier, percentiles ``(q, 99)`` of a regressor."""
+    if hasattr(estimator, "predict_quantiles_at"):
+        return estimator.predict_quantiles_at(X, n_context, tuple(LEVELS), adapted=adapted)
+    return estimator.predict_proba_at(X, n_context, adapted=adapted)
 
 
-def _scorer(estimator: Any, labels: NDArray[Any]) -> Scorer:
-    return (
-        ClassScorer(estimator, labels) if hasattr(estimator, "classes_") else NumberScorer(estimator, labels)
-    )
+def point(
+    estimator: Any, scorer: Scorer, X: pd.DataFrame, n_context: int, *, adapted: bool
+) -> tuple[Point, NDArray[np.float64]]:
+    """Return the scores at one context length, and what was predicted."""
+    started = time.perf_counter()
+    predicted = answers(estimator, X, n_context, adapted=adapted)
+    seconds = time.perf_counter() - started
+    scores = scored(scorer.influences(predicted), scorer.groups)
+    return Point(n_context, adapted, scores, seconds / scorer.n_rows), predicted
+
+
+def lengths_to_measure(sizes: Sequence[int], served: int, *, kept: bool) -> Iterator[tuple[int, bool]]:
+    """Yield context lengths and whether adapted, the served length first, then the longest to the shortest."""
+    for size in (served, *sorted(set(sizes) - {served}, reverse=True)):
+        yield size, False
+        if kept:
+            yield size, True
