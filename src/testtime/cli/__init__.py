@@ -10,10 +10,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated
 
 import typer
 
+from testtime import __version__
 from testtime.cli import adapting, demo, doctor, figures, planning, reporting
+from testtime.cli.words import in_options
 from testtime.errors import TestTimeError
 
 __all__ = ["app", "main"]
@@ -29,6 +32,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+@app.callback()
+def _common(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(f"testtime {__version__}")
+        raise typer.Exit
+
+
 for group in (demo, adapting, reporting, planning, figures, doctor):
     group.register(app)
 
@@ -39,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
         with _ended_as_by_ctrl_c():
             app(args=argv, prog_name="testtime")
     except TestTimeError as error:
-        sys.stderr.write(f"testtime: {error}\n")
+        sys.stderr.write(f"testtime: {in_options(str(error))}\n")
         sys.exit(2)
     except SystemExit as stop:
         if stop.code not in (_INTERRUPTED, _TERMINATED):

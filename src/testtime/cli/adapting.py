@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from testtime.cli.doubts import refuse_doubtful
 from testtime.cli.output import check_seed, echo_json, echo_wrapped, notes_on_stderr, score_lines
-from testtime.cli.target import REGRESS, choose_task
-from testtime.errors import InputError, nearest, sentence
-
-if TYPE_CHECKING:
-    import pandas as pd
+from testtime.cli.words import in_options
+from testtime.errors import InputError, sentence
 
 __all__ = ["register"]
-
-_FEWEST_TO_HOLD_OUT = 200  # rows; below, every row is worth more for the fit than for a score
 
 
 def register(app: typer.Typer) -> None:
@@ -28,48 +22,64 @@ def register(app: typer.Typer) -> None:
 
 
 def adapt(
-    train: Annotated[
-        Path, typer.Argument(help="Labelled table: CSV (any common dialect, gzip too) or Parquet.")
-    ],
+    train: Annotated[Path, typer.Argument(help="Labelled table: CSV, gzip, Parquet, ...; - is standard input.")],
     target: Annotated[str, typer.Option(help="Name of the column to predict.")],
     out: Annotated[Path, typer.Option(help="Folder to make for the adapted model.")],
     task: Annotated[
         str,
-        typer.Option(
-            help="classify, regress, or auto: regress if the target holds many or fractional numbers."
-        ),
+        typer.Option(help="classify, regress, or auto: regress if the target holds many or fractional numbers."),
     ] = "auto",
+    objective: Annotated[
+        str, typer.Option(help="accuracy: all rows are context; short: as few as the loss allows.")
+    ] = "accuracy",
+    numeric: Annotated[list[str], typer.Option(metavar="COL", help="Column of numbers; repeatable.")] = [],  # noqa: B006
+    categorical: Annotated[list[str], typer.Option(metavar="COL", help="Column of categories; repeatable.")] = [],  # noqa: B006
+    date: Annotated[list[str], typer.Option(metavar="COL", help="Column of dates; repeatable.")] = [],  # noqa: B006
+    ignore: Annotated[list[str], typer.Option(metavar="COL", help="Column to leave out; repeatable.")] = [],  # noqa: B006
+    id_columns: Annotated[
+        list[str],
+        typer.Option("--id", metavar="COL", help="Column that names rows: carried to predictions; repeatable."),
+    ] = [],  # noqa: B006
+    keep_ids: Annotated[
+        bool, typer.Option("--keep-ids", help="Use columns that look like names or numbers of rows.")
+    ] = False,
+    groups: Annotated[
+        str | None, typer.Option(metavar="COL", help="Rows of one group stay on one side of every split.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(metavar="COL", help="Scores are of rows later than those fitted.")
+    ] = None,
+    cost: Annotated[
+        list[str], typer.Option(metavar="LABEL=NUMBER", help="What missing a class costs, or balanced; repeatable.")
+    ] = [],  # noqa: B006
+    threshold: Annotated[
+        float | None, typer.Option(help="Of two classes, predict the rarer one from this probability.")
+    ] = None,
     n_context: Annotated[str, typer.Option(help="Rows served as context, or auto.")] = "auto",
-    n_steps: Annotated[
-        str, typer.Option(help="Gradient steps, or auto; 0 is plain in-context learning.")
-    ] = "auto",
+    n_steps: Annotated[str, typer.Option(help="Gradient steps, or auto; 0 is plain in-context learning.")] = "auto",
+    n_members: Annotated[int | None, typer.Option(help="Adapters that are averaged.")] = None,
     what: Annotated[str, typer.Option("--adapt", help="auto, encoders, lora, norms, head or all.")] = "auto",
     step_size: Annotated[str, typer.Option(help="First rate of the optimiser, or auto.")] = "auto",
     rank: Annotated[int, typer.Option(help="Rank of --adapt lora.")] = 8,
     guard: Annotated[
-        bool, typer.Option("--guard/--no-guard", help="Keep the adapted weights only if guard rows agree.")
+        bool, typer.Option("--guard/--no-guard", help="Mix adapted and frozen models as unseen rows say.")
     ] = True,
-    n_members: Annotated[int, typer.Option(help="Members that are averaged.")] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ... or auto.")] = "cpu",
-    time_limit: Annotated[float | None, typer.Option(help="Seconds for the fit.")] = None,
+    time_limit: Annotated[
+        float | None, typer.Option(help="Seconds for the command once the table is read.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
-    max_rows: Annotated[
-        int, typer.Option(help="Rows to use at most, drawn uniformly from the file.")
-    ] = 50_000,
+    max_rows: Annotated[int, typer.Option(help="Rows to use at most, drawn uniformly from the file.")] = 50_000,
     held_out: Annotated[float, typer.Option(help="Share of rows that is only scored, never fitted.")] = 0.2,
-    lenient: Annotated[
-        bool,
-        typer.Option("--lenient", help="Leave out columns without information and keep classes of one row."),
-    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Adapt the embedded model to a table and save it.
 
-    A share of the rows is held out and only scored, plain and adapted, at several context lengths; the
-    saved model is the one fitted on the other rows. Draw the scores with `testtime report DIR`.
+    A share of the rows is held out and only scored, next to the frozen model and to models one would try
+    first; the saved model is the one fitted on the other rows. Draw the scores with `testtime report DIR`.
     """
-    from testtime.store import add_document, refuse_existing
+    from testtime.store import refuse_existing
 
     refuse_existing(out, overwrite=overwrite)
     if not 0 <= held_out < 1:
@@ -78,6 +88,7 @@ def adapt(
     if max_rows < 1:
         raise InputError(sentence(f"--max-rows {max_rows}", expected="at least 1"))
     arguments = {
+        "objective": objective,
         "n_context": _number_or_auto("--n-context", n_context),
         "n_steps": _number_or_auto("--n-steps", n_steps),
         "step_size": _number_or_auto("--step-size", step_size, float),
@@ -85,88 +96,68 @@ def adapt(
         "guard": guard,
         "device": device,
         "adapt": what,
-        "n_members": n_members,
         "time_limit": time_limit,
         "random_state": seed,
-        "verbose": int(not as_json and sys.stderr.isatty()),
     }
+    arguments |= {} if n_members is None else {"n_members": n_members}
 
-    from testtime.experiments.context_curve import hold_out
-    from testtime.tasks.files import read_table
+    from testtime.cli.training import Request, adapt_table
+    from testtime.estimators.progress import progress
 
-    frame, facts = read_table(train, max_rows=max_rows, random_state=seed)
-    if target not in frame:
-        raise InputError(
-            sentence(f"{str(train)!r} has no column {target!r}", remedy=nearest(target, frame.columns))
-        )
-    labels = frame.pop(target)
-    if not len(frame.columns):
-        raise InputError(sentence(f"{str(train)!r} has no column besides {target!r}", remedy="Add features"))
-    if labels.isna().any():
-        raise InputError(
-            sentence(
-                f"the target {target!r} is missing in {int(labels.isna().sum()):,} of {len(labels):,} rows",
-                expected="a value in every row",
-                remedy="Drop these rows",
-            )
-        )
-    task, chosen = choose_task(task, labels)
-    if not lenient:
-        refuse_doubtful(frame, None if task == REGRESS else labels)
-    if not as_json:
-        echo_wrapped(facts.explain())
-        echo_wrapped(chosen)
-    share = held_out if len(frame) >= _FEWEST_TO_HOLD_OUT else 0.0
-    fitted, scored = hold_out([0] * len(labels) if task == REGRESS else labels, share, seed)
+    asked = {
+        "--numeric": numeric,
+        "--categorical": categorical,
+        "--date": date,
+        "--ignore": ignore,
+        "--id": id_columns,
+    }
+    request = Request(
+        train, target, task, asked, keep_ids, groups, time, cost, threshold, held_out, max_rows, arguments
+    )
     notes: list[str] = []
-    split = _split_sentence(len(frame), len(scored), held_out)
-    with notes_on_stderr(notes):
-        estimator, evaluation = _fit_and_score(task, arguments, frame, labels, fitted, scored, seed)
-    from testtime.tasks.summary import summarise
-
-    estimator.save(out, overwrite=overwrite)
-    training = {
-        "file": facts.to_dict(),
-        "types": {name: kind for name, kind in facts.types.items() if name != target},
-        "table": summarise(frame.iloc[fitted], labels.iloc[fitted], numeric=task == REGRESS).to_dict(),
-        "notes": [facts.explain(), chosen, split, *notes],
-    }
-    add_document(out, "training", training)
-    if evaluation is not None:
-        add_document(out, "evaluation", evaluation)
+    with notes_on_stderr(notes), progress(sys.stderr.isatty()):
+        done = adapt_table(request)
+        done.save(out, notes, overwrite=overwrite)
+    record = done.estimator.adaptation_
+    explained = in_options(record.explain())
     if as_json:
-        echo_json(
-            {
-                "out": str(out),
-                "task": task,
-                "file": facts.to_dict(),
-                "adaptation": estimator.adaptation_.to_dict(),
-                "explanation": estimator.adaptation_.explain(),
-                "evaluation": evaluation,
-                "notes": [chosen, split, *notes],
-            }
-        )
+        content = {"out": str(out), "task": done.task, "file": done.facts.to_dict()}
+        content |= {"adaptation": record.to_dict(), "explanation": explained}
+        echo_json(content | {"evaluation": done.evaluation, "notes": [*done.said, *notes]})
         return
-    echo_wrapped(split)
-    typer.echo()
-    echo_wrapped(estimator.adaptation_.explain())
-    if evaluation is not None:
-        from testtime.report.findings import comparison
 
-        typer.echo("\n" + score_lines(evaluation) + "\n")
-        echo_wrapped(comparison(evaluation))
+    from testtime.cli.tables import column_lines
+
+    for said in done.said:
+        echo_wrapped(said)
+    typer.echo("\n" + column_lines(record.columns) + "\n")
+    echo_wrapped(explained)
+    if done.evaluation is not None:
+        from testtime.report.findings import advice, comparison
+
+        typer.echo("\n" + score_lines(done.evaluation) + "\n")
+        echo_wrapped(comparison(done.evaluation))
+        for line in advice(record.to_dict(), done.evaluation):
+            echo_wrapped(line)
     typer.echo(f"\nSaved in {out}. See it with: testtime report {out}")
 
 
 def predict(
     model: Annotated[Path, typer.Argument(help="Folder that `testtime adapt` made.")],
-    table: Annotated[Path, typer.Argument(help="Table with the columns of the training table.")],
+    table: Annotated[Path, typer.Argument(help="Table with the columns of the training table; - is standard input.")],
     out: Annotated[
         Path,
         typer.Option(
             help="File to write; its ending says the format: .csv, .tsv, .jsonl (.gz too), .parquet, .feather."
         ),
     ],
+    quantiles: Annotated[
+        str | None,
+        typer.Option(metavar="0.05,0.5,0.95", help="Quantiles of a predicted number; default 0.1,0.9."),
+    ] = None,
+    id_columns: Annotated[
+        list[str], typer.Option("--id", metavar="COL", help="Column to copy to the output; repeatable.")
+    ] = [],  # noqa: B006
     labels_only: Annotated[
         bool,
         typer.Option("--label/--proba", help="Only the prediction, or probabilities or quantiles too."),
@@ -174,16 +165,25 @@ def predict(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Predict the rows of a table, in their order; the table may be larger than the memory."""
+    """Predict the rows of a table, in their order; the table may be larger than the memory.
+
+    Columns that name rows are copied to the output: those the training found or was told, and --id.
+    """
     from testtime.table.writers import check_output
 
     check_output(out, overwrite=overwrite)
+    levels = _levels(quantiles)
+    if labels_only and levels:
+        raise InputError(sentence("--label leaves no room for --quantiles", remedy="Pass one of them"))
 
     from testtime.cli.prediction import write_predictions
+    from testtime.estimators.progress import progress
 
     notes: list[str] = []
-    with notes_on_stderr(notes):
-        rows = write_predictions(model, table, out, labels_only=labels_only)
+    with notes_on_stderr(notes), progress(sys.stderr.isatty()) as work:
+        rows = write_predictions(
+            model, table, out, levels=levels, carried=id_columns, labels_only=labels_only, work=work
+        )
     if as_json:
         echo_json({"out": str(out), "rows": rows, "notes": notes})
     else:
@@ -200,38 +200,17 @@ def _number_or_auto(option: str, text: str, kind: type[int] | type[float] = int)
         raise InputError(sentence(f"{option} {text}", expected=expected)) from error
 
 
-def _split_sentence(n_rows: int, n_scored: int, share: float) -> str:
-    if n_scored:
-        return (
-            f"{n_scored:,} of {n_rows:,} rows were held out and only scored; the saved model was fitted on the "
-            f"other {n_rows - n_scored:,}."
+def _levels(text: str | None) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        levels = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        levels = ()
+    if not levels or not all(0.01 <= level <= 0.99 for level in levels):
+        raise InputError(
+            sentence(f"--quantiles {text}", expected="numbers from 0.01 to 0.99 with commas, such as 0.05,0.5,0.95")
         )
-    if share == 0:
-        return f"All {n_rows:,} rows were fitted; none was held out, so nothing was scored."
-    return f"All {n_rows:,} rows were fitted: too few to hold some out, so nothing was scored."
-
-
-def _fit_and_score(
-    task: str,
-    arguments: dict[str, Any],
-    frame: pd.DataFrame,
-    labels: pd.Series,
-    fitted: Any,
-    scored: Any,
-    seed: int,
-) -> tuple[Any, dict[str, Any] | None]:
-    """Fit on some rows, score the others at several context lengths."""
-    from testtime import TTTClassifier, TTTRegressor
-    from testtime.experiments.context_curve import curve_sizes, evaluate
-
-    kind = TTTRegressor if task == REGRESS else TTTClassifier
-    estimator = kind(**arguments).fit(frame.iloc[fitted], labels.iloc[fitted])
-    if not len(scored):
-        return estimator, None
-    n_classes = len(getattr(estimator, "classes_", ()))
-    sizes = curve_sizes(estimator.adaptation_.n_context, n_classes, len(fitted))
-    source = f"drawn from the table with seed {seed} before the fit, neither fitted nor seen by the guard"
-    evaluation = evaluate(
-        estimator, frame.iloc[scored], labels.iloc[scored], sizes=sizes, source=source, random_state=seed
-    )
-    return estimator, evaluation.to_dict()
+    if len(set(levels)) < len(levels):
+        raise InputError(sentence(f"--quantiles {text} holds a number twice", remedy="Name each once"))
+    return levels

@@ -2,119 +2,145 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
-from testtime.errors import InputError, sentence
+from testtime.adapt.work import UNWATCHED, Work
+from testtime.cli.tables import readable
+from testtime.errors import InputError, nearest, sentence
+from testtime.estimators.regressor import at_levels
 from testtime.estimators.saved import load
+from testtime.evaluation.evaluate import decide
 from testtime.store import open_adapter
 from testtime.table.writers import write_table
-from testtime.tasks.files import iterate_table
+from testtime.tasks.files import column_names, iterate_table
 
-if TYPE_CHECKING:
-    from testtime.estimators.classifier import TTTClassifier
-    from testtime.estimators.regressor import TTTRegressor
-
-__all__ = ["labelled_table", "typed_pieces", "write_predictions"]
+__all__ = ["labelled_table", "training_of", "write_predictions"]
 
 _LEVELS = (0.1, 0.9)
 
 
-def write_predictions(model: Path, table: Path, out: Path, *, labels_only: bool) -> int:
+def write_predictions(
+    model: Path,
+    table: Path,
+    out: Path,
+    *,
+    levels: Sequence[float] | None = None,
+    carried: Sequence[str] = (),
+    labels_only: bool = False,
+    work: Work = UNWATCHED,
+) -> int:
     """Write a row of predictions for each row of `table` and return their number.
 
-    Columns are ``prediction`` and, unless `labels_only`, ``probability_CLASS`` for each class, or for a regressor
-    ``quantile_0.1`` and ``quantile_0.9``.
+    Columns are those that name rows, ``prediction`` and, unless `labels_only`, ``probability_CLASS`` for each class, or
+    for a number ``quantile_LEVEL`` for each level.
 
     Raises
     ------
     InputError
-        If the table has no rows or other columns or types than the training table.
+        If the table has no rows or lacks a column, or an option does not fit the model.
     StoreError
         If the model is damaged or `out` cannot be written.
     """
-    estimator = load(model)
-    pieces = typed_pieces(table, *feature_types(model))
-    first = next(pieces, None)
-    if first is None:
-        raise InputError(sentence(f"{str(table)!r} has a header and no rows", remedy="Add rows"))
-    return write_table((_predicted(estimator, piece, labels_only) for piece in chain([first], pieces)), out)
+    estimator, training = load(model), training_of(model) or {}
+    numbers = hasattr(estimator, "predict_quantiles")
+    if levels is not None and not numbers:
+        got = f"--quantiles and {str(model)!r}, which predicts classes"
+        raise InputError(sentence(got, remedy="Leave --quantiles out; probabilities are written"))
+    costs = training.get("costs")
+    weights = None if costs is None else [costs[str(label)] for label in estimator.classes_.tolist()]
+    with readable(table) as path:
+        names = _carried(path, carried, training.get("carried", ()), estimator)
+        pieces = iterate_table(path, _types(estimator, names))
+        first = next(pieces, None)
+        if first is None:
+            raise InputError(sentence(f"{str(table)!r} has a header and no rows", remedy="Add rows"))
+
+        def predicted(piece: pd.DataFrame) -> pd.DataFrame:
+            work.say("predicting")
+            columns: dict[str, Any] = {name: piece[name] for name in names}
+            if numbers:
+                columns |= _numbers(estimator, piece, () if labels_only else levels or _LEVELS)
+            else:
+                columns |= _classes(estimator, piece, weights, labels_only)
+            return pd.DataFrame(columns)
+
+        return write_table((predicted(piece) for piece in chain([first], pieces)), out)
 
 
-def feature_types(model: Path) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
-    """Return the type of each column of the training table, and the levels that are not text.
-
-    A model that was saved from Python knows which columns were numbers; the file types of a model that
-    `testtime adapt` made are saved with it.
-    """
+def training_of(model: Path) -> dict[str, Any] | None:
+    """Return what `testtime adapt` wrote about the training table; None for a model saved from Python."""
     with open_adapter(model) as saved:
-        columns, training = saved.meta["columns"], saved.document("training")
-    levels = {
-        column["name"]: {str(level): level for level in column["levels"]}
-        for column in columns
-        if any(not isinstance(level, str) for level in column["levels"])
-    }
-    if training is not None:
-        unused = {column["name"] for column in columns if column["kind"] == "unused"}
-        return {name: "text" if name in unused else kind for name, kind in training["types"].items()}, levels
-    return {column["name"]: "number" if column["kind"] == "number" else "text" for column in columns}, levels
+        return saved.document("training")
 
 
-def typed_pieces(
-    table: Path, types: Mapping[str, str], levels: Mapping[str, Mapping[str, Any]]
-) -> Iterator[pd.DataFrame]:
-    """Yield the rows of a file as the estimator saw them at fit."""
-    for piece in iterate_table(table, types):
-        for name, known in levels.items():
-            piece[name] = piece[name].map(lambda text, known=known: known.get(text, text), na_action="ignore")
-        yield piece
-
-
-def labelled_table(
-    model: Path, table: Path, target: str, classes: Any | None
-) -> tuple[pd.DataFrame, pd.Series]:
-    """Read a table with its target: labels in the type of `classes`, or numbers if that is None.
+def labelled_table(estimator: Any, table: Path, target: str) -> tuple[pd.DataFrame, pd.Series]:
+    """Read a table with its target: labels in the type of the classes, or numbers.
 
     Raises
     ------
     InputError
-        If a column is missing, the target among them.
+        If a column is missing, the target among them, or a target is.
     """
-    types, levels = feature_types(model)
-    kind = "number" if classes is None else "text"
-    whole = pd.concat(typed_pieces(table, {**types, target: kind}, levels), ignore_index=True)
+    classes = getattr(estimator, "classes_", None)
+    with readable(table) as path:
+        types = _types(estimator, ()) | {target: "number" if classes is None else "text"}
+        whole = pd.concat(iterate_table(path, types), ignore_index=True)
     labels = whole.pop(target)
     if labels.isna().any():
-        raise InputError(
-            sentence(
-                f"{int(labels.isna().sum()):,} held-out rows have no {target!r}", remedy="Leave them out"
-            )
-        )
+        missing = int(labels.isna().sum())
+        got = f"1 held-out row has no {target!r}" if missing == 1 else f"{missing:,} held-out rows have no {target!r}"
+        raise InputError(sentence(got, remedy="Leave such rows out"))
     if classes is None:
         return whole, labels
     known = {str(label): label for label in classes.tolist()}
     return whole, labels.map(lambda text: known.get(text, text)).astype(object)
 
 
-def _predicted(
-    estimator: TTTClassifier | TTTRegressor, piece: pd.DataFrame, labels_only: bool
-) -> pd.DataFrame:
-    columns: dict[str, Any] = {}
-    if hasattr(estimator, "predict_quantiles"):
-        columns["prediction"] = estimator.predict(piece)
-        if not labels_only:
-            quantiles = estimator.predict_quantiles(piece, _LEVELS)
-            columns |= {
-                f"quantile_{level}": column for level, column in zip(_LEVELS, quantiles.T, strict=True)
-            }
-        return pd.DataFrame(columns)
+def _types(estimator: Any, names: Sequence[str]) -> dict[str, str]:
+    """Columns to read, as text: their cells are understood where the model understands them."""
+    required = estimator._table.encoding.columns.required
+    return dict.fromkeys([*required, *(name for name in names if name not in required)], "text")
+
+
+def _carried(path: Path, asked: Sequence[str], found: Sequence[str], estimator: Any) -> list[str]:
+    """Return the columns to copy: those that are asked for, and those of the training that are there."""
+    there = column_names(path)
+    for name in asked:
+        if name not in there:
+            raise InputError(sentence(f"--id {name}: there is no such column", remedy=nearest(name, there)))
+    names = list(dict.fromkeys([*(name for name in found if name in there), *asked]))
+    own = {"prediction"} | {f"probability_{label}" for label in getattr(estimator, "classes_", ())}
+    taken = [name for name in names if name in own or name.startswith("quantile_")]
+    if taken:
+        raise InputError(
+            sentence(
+                f"the column {taken[0]!r}, which names rows, has the name of a column that is written",
+                remedy="Rename it in the table",
+            )
+        )
+    return names
+
+
+def _numbers(estimator: Any, piece: pd.DataFrame, levels: Sequence[float]) -> dict[str, Any]:
+    predicted = estimator._predict_at(piece)  # once, for the mean and all levels
+    columns: dict[str, Any] = {"prediction": predicted.mean(axis=1)}
+    if levels:
+        names = [f"quantile_{level:g}" for level in levels]
+        columns |= dict(zip(names, at_levels(predicted, levels).T, strict=True))
+    return columns
+
+
+def _classes(
+    estimator: Any, piece: pd.DataFrame, costs: Sequence[float] | None, labels_only: bool
+) -> dict[str, Any]:
     probabilities = estimator.predict_proba(piece)
-    columns["prediction"] = estimator.classes_[probabilities.argmax(axis=1)]
+    columns: dict[str, Any] = {"prediction": estimator.classes_[decide(probabilities, costs)]}
     if not labels_only:
         for label, column in zip(estimator.classes_.tolist(), probabilities.T, strict=True):
             columns[f"probability_{label}"] = column
-    return pd.DataFrame(columns)
+    return columns

@@ -20,6 +20,7 @@ from testtime.adapt.budget import Budget
 from testtime.backbones.base import Backbone
 from testtime.backbones.registry import load_backbone
 from testtime.errors import InputError, sentence
+from testtime.estimators.beside import group_codes, moments
 from testtime.estimators.progress import progress
 from testtime.estimators.settings import check_settings
 from testtime.results import Adaptation
@@ -122,7 +123,7 @@ class TTTBase(BaseEstimator):
         backbone = load_backbone(self.backbone, self._task)
         frame = self._check_table(X, reset=True)
         target, values = self._read_target(y, len(frame), backbone)
-        codes, moments = _codes("groups", groups, len(frame)), _moments(time, len(frame))
+        codes, positions = group_codes(groups, len(frame)), moments(time, len(frame))
         with progress(bool(self.verbose)) as work:
             self._table, self.context_indices_ = fit_table(
                 frame,
@@ -133,7 +134,7 @@ class TTTBase(BaseEstimator):
                 self._seed(),
                 kinds=self.column_kinds,
                 groups=codes,
-                time=moments,
+                time=positions,
                 budget=budget,
                 work=work,
             )
@@ -231,41 +232,3 @@ class TTTBase(BaseEstimator):
 
         check_is_fitted(self)
         return save(self, directory, overwrite=overwrite)
-
-
-def _codes(name: str, values: Any, n_rows: int) -> NDArray[np.int64] | None:
-    """Group codes of rows; a missing group stands alone."""
-    if values is None:
-        return None
-    given = pd.Series(np.asarray(values, dtype=object).ravel())
-    if len(given) != n_rows:
-        raise InputError(
-            sentence(f"X has {n_rows:,} rows and {name} has {len(given):,}", expected="one per row")
-        )
-    codes = pd.factorize(given)[0].astype(np.int64)
-    alone = codes < 0
-    codes[alone] = codes.max() + 1 + np.arange(int(alone.sum()))
-    return codes
-
-
-def _moments(values: Any, n_rows: int) -> NDArray[np.float64] | None:
-    """Positions in time as numbers."""
-    if values is None:
-        return None
-    given = pd.Series(np.asarray(values).ravel())
-    if len(given) != n_rows:
-        raise InputError(
-            sentence(f"X has {n_rows:,} rows and time has {len(given):,}", expected="one per row")
-        )
-    if not pd.api.types.is_numeric_dtype(given.dtype):
-        try:
-            given = pd.to_datetime(given, utc=True).astype("int64")
-        except (ValueError, TypeError) as error:
-            raise InputError(
-                sentence(f"time holds {given.iloc[0]!r}", expected="numbers or dates", why=one_line(error))
-            ) from error
-    moments = given.to_numpy(np.float64, na_value=np.nan)
-    if np.isnan(moments).any():
-        got = f"time is missing in {int(np.isnan(moments).sum()):,} of {n_rows:,} rows"
-        raise InputError(sentence(got, expected="a position in time for every row", remedy="Drop these rows"))
-    return moments

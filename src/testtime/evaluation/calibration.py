@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from testtime.estimators.regressor import at_levels
 from testtime.evaluation.influence import mean
 from testtime.results import Result
 
@@ -136,10 +137,12 @@ def intervals(
     *,
     adapted: bool,
 ) -> list[Interval]:
-    """Count targets inside central intervals of predicted percentiles ``(q, 99)``."""
+    """Count targets inside central intervals of predicted quantiles ``(q, A)``."""
     found = []
     for level in _COVERED:
-        low, high = (quantiles[:, round(100 * at) - 1] for at in ((1 - level) / 2, (1 + level) / 2))
+        if (1 - level) / 2 < 1 / (quantiles.shape[1] + 1) - 1e-9:
+            continue  # beyond the quantiles that are predicted
+        low, high = at_levels(quantiles, ((1 - level) / 2, (1 + level) / 2)).T
         inside = mean((low <= targets) & (targets <= high))
         width = float((high - low).mean())
         found.append(Interval(adapted, level, inside.value, inside.error(groups), width))
@@ -152,10 +155,10 @@ def predicted_rows(
     """Return a draw of rows for a drawing of predicted against actual values."""
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.permutation(len(targets))[:_MOST_SHOWN])
-    return [
-        PredictedRow(*map(float, (quantiles[i].mean(), quantiles[i, 4], quantiles[i, 94], targets[i])))
-        for i in rows
-    ]
+    outermost = max(0.05, 1 / (quantiles.shape[1] + 1))
+    low, high = at_levels(quantiles, (outermost, 1 - outermost)).T
+    mean_of_row = quantiles.mean(axis=1)
+    return [PredictedRow(*map(float, (mean_of_row[i], low[i], high[i], targets[i]))) for i in rows]
 
 
 def confusion(predicted: NDArray[np.int64], codes: NDArray[np.int64], classes: Sequence[Any]) -> Confusion:

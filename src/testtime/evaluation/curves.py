@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from testtime.evaluation.scores import LEVELS, Point, Scorer, scored
-
-if TYPE_CHECKING:
-    from testtime.estimators.classifier import TTTClassifier
-    from testtime.estimators.regressor import TTTRegressor
+from testtime.evaluation.scores import Point, Scorer, scored
 
 __all__ = ["answers", "curve_sizes", "point"]
 
@@ -33,12 +29,12 @@ def curve_sizes(n_context: int, n_classes: int, n_available: int) -> list[int]:
 
 
 def answers(
-    estimator: TTTClassifier | TTTRegressor, X: pd.DataFrame, n_context: int, *, adapted: bool
+    estimator: Any, X: pd.DataFrame, n_context: int | None = None, *, adapted: bool = True
 ) -> NDArray[np.float64]:
-    """Return probabilities ``(q, C)`` of a classifier, percentiles ``(q, 99)`` of a regressor."""
-    if hasattr(estimator, "predict_quantiles_at"):
-        return estimator.predict_quantiles_at(X, n_context, tuple(LEVELS), adapted=adapted)
-    return estimator.predict_proba_at(X, n_context, adapted=adapted)
+    """Return probabilities ``(q, C)`` of a classifier, quantiles ``(q, A)`` of a regressor; as served by default."""
+    if adapted and n_context == estimator.adaptation_.n_context:
+        n_context = None  # what is served has been read and is kept
+    return estimator._predict_at(X, n_context, adapted=adapted)
 
 
 def point(

@@ -9,14 +9,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from testtime.adapt.task import Numbers
 from testtime.errors import InputError, sentence
 from testtime.evaluation.influence import Influence, area, mean, mean_of, root_mean
 from testtime.results import Result
 
-__all__ = ["LEVELS", "ClassScorer", "NumberScorer", "Point", "Score", "Scorer", "scored"]
-
-LEVELS = np.arange(1, 100) / 100
-"""Quantiles by which predicted numbers are scored."""
+__all__ = ["ClassScorer", "NumberScorer", "Point", "Score", "Scorer", "scored"]
 
 _TINY = 1e-15
 
@@ -134,7 +132,7 @@ class ClassScorer:
 
 
 class NumberScorer:
-    """Scores predicted percentiles ``(q, 99)``, or means ``(q,)``, which have no ranked probability score.
+    """Scores predicted quantiles ``(q, A)`` at even levels, or means ``(q,)``, which have no ranked probability score.
 
     Raises
     ------
@@ -158,9 +156,8 @@ class NumberScorer:
         self.n_rows, self.groups = len(self.targets), groups
 
     def row_losses(self, predicted: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the ranked probability score of each row: twice the mean pinball loss of its percentiles."""
-        error = self.targets[:, None] - predicted
-        return 2 * np.maximum(LEVELS * error, (LEVELS - 1) * error).mean(axis=1)
+        """Return the ranked probability score of each row: twice the mean pinball loss of its quantiles."""
+        return Numbers().score(predicted, self.targets)
 
     def influences(self, predicted: NDArray[np.float64]) -> dict[str, Influence]:
         """Return CRPS, RMSE of the mean and MAE of the median."""

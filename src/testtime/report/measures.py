@@ -32,14 +32,19 @@ class Measure:
     axis: str
     title: str
 
-    def text(self, value: float, sign: str = "") -> str:
-        """Format a value, or with ``sign="+"`` a difference."""
+    def text(self, value: float | None, sign: str = "", missing: str = "-") -> str:
+        """Format a value, or with ``sign="+"`` a difference; `missing` where there is none."""
+        if value is None or not math.isfinite(value):
+            return missing
         return format(value, sign + self.form).rstrip(".")  # four digits of 1234.5 are "1234."
 
     def of(self, point: Mapping[str, Any] | None, missing: str = "-") -> str:
         """Return the value of a point as text, `missing` where there is none."""
-        value = None if point is None else point[self.key]
-        return self.text(value) if value is not None and math.isfinite(value) else missing
+        return missing if point is None else self.text(point["scores"][self.key]["value"], missing=missing)
+
+    def error_of(self, point: Mapping[str, Any], missing: str = "-") -> str:
+        """Return the standard error of a point as text."""
+        return self.text(point["scores"][self.key]["error"], missing=missing)
 
 
 CLASS_MEASURES = (
@@ -55,10 +60,9 @@ NUMBER_MEASURES = (
 
 
 def measures_of(evaluation: Mapping[str, Any]) -> tuple[Measure, ...]:
-    """Return the measures of an evaluation; the first is the loss that the guard compares.
+    """Return the measures of an evaluation; the first is the loss that adapting lowers.
 
     >>> [measure.name for measure in measures_of({"loss_name": "CRPS"})]
     ['CRPS', 'RMSE', 'MAE']
     """
-    # Evaluations that were saved before there was a choice are of classes.
-    return NUMBER_MEASURES if evaluation.get("loss_name", "log loss") == "CRPS" else CLASS_MEASURES
+    return NUMBER_MEASURES if evaluation["loss_name"] == "CRPS" else CLASS_MEASURES

@@ -23,7 +23,7 @@ from testtime.results import Result
 from testtime.tasks.column_types import convert_column
 from testtime.tasks.dialect import Dialect, find_dialect, open_bytes, unreadable
 
-__all__ = ["FileFacts", "iterate_table", "read_table"]
+__all__ = ["FileFacts", "column_names", "iterate_table", "read_table"]
 
 _MISSING = pa.array(
     ["", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "nan", "NaN", "NAN", "null", "NULL", "Null"]
@@ -113,6 +113,11 @@ def read_table(
         missing=int(frame.isna().to_numpy().sum()),
     )
     return frame, facts
+
+
+def column_names(path: str | Path) -> tuple[str, ...]:
+    """Return the names of a table's columns, as :func:`read_table` finds them."""
+    return _open(Path(path)).names
 
 
 def iterate_table(path: str | Path, types: Mapping[str, str]) -> Iterator[pd.DataFrame]:
