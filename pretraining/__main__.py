@@ -65,9 +65,11 @@ def make_parser() -> argparse.ArgumentParser:
     export = commands.add_parser("export", help="write the files the package ships")
     export.add_argument("checkpoint", type=Path)
     export.add_argument("--half", action="store_true", help="store float16")
-    evaluate = commands.add_parser("evaluate", help="measure weights on real tables against scikit-learn")
+    evaluate = commands.add_parser(
+        "evaluate", help="measure weights on real tables beside forest and boosting"
+    )
     evaluate.add_argument("weights", type=Path, help="exported weights, or a checkpoint, of either task")
-    evaluate.add_argument("--no-baselines", action="store_true", help="leave scikit-learn's methods out")
+    evaluate.add_argument("--no-baselines", action="store_true", help="leave the other methods out")
     evaluate.add_argument(
         "--adapted",
         type=int,

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import torch
 from tabicl._model.tabicl import TabICL
 
-from testtime.adapt.adapters import AdapterSpec, merge
-from testtime.adapt.learner import Rows
-from testtime.adapt.step import StepPlan, train
-from testtime.backbones.embedded import TabICLClassifierLearner, TabICLRegressorLearner
-from testtime.estimators.fitting import AUTO_RATES
-from testtime.estimators.rowplan import N_QUERY
+from testtime.adapt.delta import Delta, DeltaSpec
+from testtime.adapt.learner import Learner, Rows, Weights
+from testtime.adapt.train import TrainConfig, train
+from testtime.backbones.embedded import RECIPE
+from testtime.backbones.tabicl_learner import TabICLClassifierLearner, TabICLRegressorLearner
 
-from .methods import in_context, scaled_rows
+from .methods import scaled_rows
 from .tables import RealTable
 
 Predictions = Iterator[tuple[str, int, np.ndarray, float]]
@@ -71,46 +70,67 @@ def _frame(table: RealTable) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def steps(model: TabICL, counts: Sequence[int], *, n_context: int = 128) -> Run:
-    """The model after each of several numbers of gradient steps, with the estimator's learning rate and no guard.
+def steps(
+    model: TabICL,
+    counts: Sequence[int],
+    *,
+    n_context: int = 128,
+    rates: Mapping[str, float] = RECIPE.tensor_rates,
+) -> Run:
+    """The model after each of several numbers of gradient steps, with the estimator's learning rates and no guard.
 
     The context is the training set of ``n_context`` rows; the steps see the other rows of the largest training set.
     Every count is a run of its own, whose rate decays to zero; 0 is plain; 1 is one step whose length is chosen on
-    held-out rows.
+    held-out rows. ``rates`` are multiples of the learning rate by prefix of the weight's name.
     """
 
     def run(table: RealTable, train_rows: dict[int, np.ndarray], test: np.ndarray, seed: int) -> Predictions:
         if n_context not in train_rows or max(train_rows) <= n_context:
             return
         context, every = train_rows[n_context], train_rows[max(train_rows)]
+        known = np.concatenate([context, every[n_context:]])
+        learner, rows, back = _served(model, table, known, n_context)
+        unknown = scaled_rows(table.x[context], table.x[test])[n_context:]
         for count in counts:
             start = time.process_time()
-            changed = _stepped(model, table, context, every[n_context:], count, seed) if count else model
-            prediction = in_context(changed)(table, context, test, seed)
-            yield f"{count} steps", n_context, prediction, time.process_time() - start
+            weights = _stepped(learner, rows, n_context, count, rates, seed) if count else {}
+            with torch.no_grad():
+                read = learner.read(weights, rows.take(np.arange(n_context)))
+                answer = learner.answer(learner.predict(weights, read, unknown))
+            yield f"{count} steps", n_context, back(answer.double().numpy()), time.process_time() - start
 
     return run
 
 
-def _stepped(
-    model: TabICL, table: RealTable, context: np.ndarray, pool: np.ndarray, count: int, seed: int
-) -> TabICL:
-    """A copy of the model after ``count`` steps on the rows of ``pool``."""
-    known = np.concatenate([context, pool])
+def _served(
+    model: TabICL, table: RealTable, known: np.ndarray, n_context: int
+) -> tuple[Learner, Rows, Callable[[np.ndarray], np.ndarray]]:
+    """The learner, rows scaled by the context that stands first in ``known``, and the way back to the target's units.
+
+    The learner holds a copy: it marks its weights as not requiring gradients.
+    """
+    x = scaled_rows(table.x[known[:n_context]], table.x[known[n_context:]])
+    y = table.y[known]
     if model.max_classes:
-        y = torch.from_numpy(table.y[known])
-        learner = TabICLClassifierLearner(copy.deepcopy(model), int(table.y[known].max()) + 1)
-    else:
-        targets = table.y[known]
-        own = targets[: len(context)]
-        y = torch.from_numpy((targets - own.mean()) / max(own.std(), 1e-12)).float()
-        learner = TabICLRegressorLearner(copy.deepcopy(model))
-    rows = Rows(scaled_rows(table.x[context], table.x[pool]), y)
-    plan = StepPlan(count, len(context), N_QUERY, AUTO_RATES["encoders"], spec=AdapterSpec("encoders"))
-    trained = train(
-        learner, rows, np.arange(len(context), len(known)), plan, np.random.SeedSequence([seed, count])
+        learner = TabICLClassifierLearner(copy.deepcopy(model), int(y.max()) + 1)
+        return learner, Rows(x, torch.from_numpy(y)), lambda answer: answer
+    mean, scale = y[:n_context].mean(), max(y[:n_context].std(), 1e-12)
+    rows = Rows(x, torch.from_numpy((y - mean) / scale).float())
+    return TabICLRegressorLearner(copy.deepcopy(model)), rows, lambda answer: mean + scale * answer
+
+
+def _stepped(
+    learner: Learner, rows: Rows, n_context: int, count: int, rates: Mapping[str, float], seed: int
+) -> Weights:
+    """The weights after ``count`` steps on the rows that are not context."""
+    config = TrainConfig(
+        count,
+        n_context,
+        RECIPE.n_query,
+        RECIPE.rates[RECIPE.adapt],
+        spec=DeltaSpec(RECIPE.adapt),
+        rates=rates,
     )
-    changed = copy.deepcopy(model)
-    if trained.finite:
-        merge(changed, trained.state, plan.spec)
-    return changed
+    pool = np.arange(n_context, len(rows))
+    trained = train(learner, rows, pool, config, np.random.SeedSequence([seed, count]))
+    return Delta(learner, config.spec).weights(trained.snapshots[count]) if trained.finite else {}

@@ -1,14 +1,17 @@
-"""What the model is compared with: scikit-learn's methods trained on the same rows.
+"""What the model is compared with: scikit-learn's methods, CatBoost and LightGBM, trained on the same rows.
 
-Defaults of scikit-learn, except where a default cannot learn from 32 rows (leaf size of boosted trees) and where the
+Defaults of the libraries, except where a default cannot learn from 32 rows (leaf size of boosted trees) and where the
 default is a choice to be made (200 trees, 10 neighbours weighted by distance).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.base import is_classifier
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
@@ -22,6 +25,8 @@ from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from testtime.errors import MissingExtra, sentence
 
 from .tables import RealTable
 
@@ -66,12 +71,56 @@ def _boosting(kind: type, table: RealTable, n_train: int, seed: int) -> Pipeline
     )
 
 
+def _named(make: Callable[[list[str], int], Any]) -> Method:
+    """A method that takes categories as such, from (names of categorical columns, seed) -> estimator."""
+
+    def run(table: RealTable, train: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
+        frame = pd.DataFrame({f"c{j}": column for j, column in enumerate(table.x.T)})
+        nominal = [f"c{j}" for j in np.flatnonzero(table.categorical)]
+        # a missing category is one more category
+        frame[nominal] = frame[nominal].fillna(-1).astype(int).astype("category")
+        estimator = make(nominal, seed).fit(frame.iloc[train], table.y[train])
+        predict = estimator.predict_proba if is_classifier(estimator) else estimator.predict
+        return np.asarray(predict(frame.iloc[test]))
+
+    return run
+
+
+def _catboost(kind: str) -> Method:
+    def make(nominal: list[str], seed: int) -> Any:
+        quiet = {"verbose": False, "allow_writing_files": False, "thread_count": 1}
+        return getattr(_library("catboost"), kind)(cat_features=nominal, random_seed=seed, **quiet)
+
+    return _named(make)
+
+
+def _lightgbm(kind: str) -> Method:
+    return _named(
+        lambda _, seed: getattr(_library("lightgbm"), kind)(random_state=seed, n_jobs=1, verbose=-1)
+    )
+
+
+def _library(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise MissingExtra(
+            sentence(
+                f"{name} is not installed",
+                why="the model is compared with it",
+                remedy="Run: pip install 'testtime[benchmark]', or pass --no-baselines",
+            )
+        ) from error
+
+
 CLASSIFICATION_BASELINES: dict[str, Method] = {
     "random forest": _method(lambda _, n, seed: _filled(RandomForestClassifier(N_TREES, random_state=seed))),
     "boosted trees": _method(
         lambda table, n, seed: _boosting(HistGradientBoostingClassifier, table, n, seed)
     ),
     "logistic regression": _method(lambda table, n, _: _one_hot(table, LogisticRegression(max_iter=500))),
+    "CatBoost": _catboost("CatBoostClassifier"),
+    "LightGBM": _lightgbm("LGBMClassifier"),
     "10 nearest rows": _method(
         lambda table, n, _: _one_hot(table, KNeighborsClassifier(N_NEIGHBOURS, weights="distance"))
     ),
@@ -81,6 +130,8 @@ REGRESSION_BASELINES: dict[str, Method] = {
     "random forest": _method(lambda _, n, seed: _filled(RandomForestRegressor(N_TREES, random_state=seed))),
     "boosted trees": _method(lambda table, n, seed: _boosting(HistGradientBoostingRegressor, table, n, seed)),
     "ridge regression": _method(lambda table, n, _: _one_hot(table, RidgeCV(RIDGE_PENALTIES))),
+    "CatBoost": _catboost("CatBoostRegressor"),
+    "LightGBM": _lightgbm("LGBMRegressor"),
     "10 nearest rows": _method(
         lambda table, n, _: _one_hot(table, KNeighborsRegressor(N_NEIGHBOURS, weights="distance"))
     ),

@@ -25,7 +25,8 @@ class TrainConfig:
         Determines initial weights and every batch.
     start_from : str or None
         Exported weights to begin with. Tensors that another task shapes differently (target encoders and the
-        last layer, between classifier and regressor) stay at their random initial values.
+        last layer, between classifier and regressor) stay at their random initial values; between regressors the
+        last layer is interpolated to the number of quantiles.
     steps : int
         Optimiser steps over which the learning rate falls linearly to zero.
     budget_seconds : float or None

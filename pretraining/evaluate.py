@@ -1,4 +1,4 @@
-"""Measure a model on real tables against scikit-learn's methods trained on the same rows.
+"""Measure a model on real tables against other methods trained on the same rows.
 
 ``python -m pretraining evaluate WEIGHTS --out FOLDER`` writes ``results.json`` and prints tables;
 ``python -m pretraining curve RUN --out FOLDER`` follows the snapshots of a run.
@@ -195,7 +195,7 @@ def blocks_of(
     average : bool
         Of a checkpoint, take the running average rather than the last weights.
     baselines : bool
-        Measure scikit-learn's methods as well.
+        Measure the other methods as well.
     served : sequence of int
         Context rows that the package's estimator serves; empty leaves it out.
     step_counts : sequence of int
@@ -211,8 +211,8 @@ def blocks_of(
     depends = f"{sha} {'average' if average else 'last'}"
     blocks = [Block("model", one_and_several_orders(model), depends)]
     if baselines:
-        sklearn = f"scikit-learn {version('scikit-learn')}"
-        blocks.append(Block("baselines", on_same_rows(task.baselines), sklearn))
+        versions = ", ".join(f"{name} {version(name)}" for name in ("scikit-learn", "catboost", "lightgbm"))
+        blocks.append(Block("baselines", on_same_rows(task.baselines), versions))
     if served:
         shipped = files("testtime.backbones") / "weights" / f"{task.name}.safetensors"
         if not shipped.is_file() or hashlib.sha256(shipped.read_bytes()).hexdigest() != sha:

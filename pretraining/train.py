@@ -24,7 +24,7 @@ from .checkpoint import State, restore, save_state
 from .config import Config, TrainConfig
 from .loss import batch_loss
 from .meta import accumulate_meta_gradients
-from .model import build_model, read_weights
+from .model import HEAD, build_model, finer_quantiles, read_weights
 from .pool import Pool
 from .prior import sample_batch
 
@@ -36,10 +36,17 @@ def make_state(config: Config) -> State:
     model = build_model(config.model, config.train.seed).train()
     if config.train.start_from:
         given, own = read_weights(Path(config.train.start_from)), model.state_dict()
+        if _numeric(given) and config.prior.regression:
+            given = finer_quantiles(given, len(own[f"{HEAD}.bias"]))
         fitting = {name: value for name, value in given.items() if own[name].shape == value.shape}
         model.load_state_dict(own | fitting)
     ema = {name: p.detach().clone() for name, p in model.named_parameters()}
     return State(model, ema, make_optimiser(model, config.train))
+
+
+def _numeric(weights: dict[str, Tensor]) -> bool:
+    """Whether targets are numbers: they are embedded by a single column."""
+    return weights["col_embedder.y_encoder.weight"].shape[1] == 1
 
 
 def make_optimiser(model: TabICL, config: TrainConfig) -> Muon:

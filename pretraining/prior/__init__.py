@@ -6,91 +6,25 @@ training can stop and resume anywhere.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from pretraining.pool import POOL_FEATURES, POOL_ROWS, Pool
+from pretraining.pool import Pool
 
-from .columns import remove_values, roughen, standardise
+from .columns import remove_values, standardise
 from .draws import Draws
 from .drift import drift
-from .functions import FUNCTIONS, base_features
-from .labels import MAX_CLASSES, draw_class_counts, flip
-from .selection import select
-from .sources import causal_tables, class_tables
-from .targets import finish_target, standardise_target
+from .everyday import remove_for_a_reason
+from .labels import MAX_CLASSES
+from .mixture import draw_tables, with_repeats
+from .nominal import Layout, draw_layout
+from .serving import serve
+from .settings import PriorConfig
+from .targets import standardise_target
 
 __all__ = ["MAX_CLASSES", "Batch", "PriorConfig", "sample_batch", "standardise"]
-
-
-@dataclass(frozen=True)
-class PriorConfig:
-    """Shares and ranges of the prior; every ingredient is a number here, so that it can be switched off.
-
-    Attributes
-    ----------
-    regression : bool
-        Numeric targets instead of classes. The source ``classes`` is then left out.
-    sources : dict of str to float
-        Relative weight of each kind of table: ``causal``, ``classes``, ``pool`` and the names in
-        ``functions.FUNCTIONS``. ``pool`` is ignored while no pool is loaded.
-    kinds_per_batch : int
-        Number of different sources in one batch.
-    candidates : float
-        Tables drawn per table kept; see ``selection``. 1 switches the selection off.
-    cells : int
-        Rows x columns x tables per batch, about.
-    rows, features, wide_features : tuple of int
-        Ranges, log-uniform.
-    wide_share : float
-        Share of batches with ``wide_features`` columns.
-    context : tuple of float
-        Range of the share of rows that are context, uniform.
-    roughen, missing, drift, plain_scale : float
-        Shares of batches with column defects, with missing values, with temporal drift, and standardised
-        without the rank half.
-    label_noise : float
-        Share of tables some of whose rows have the label of another row.
-    levels, tails, useless, imbalance : bool
-        Whether there are columns with few levels and codes; heavy-tailed columns (and numeric targets); duplicated
-        and uninformative columns among the defects; classes of unequal size by design.
-    """
-
-    regression: bool = False
-    sources: dict[str, float] = field(
-        default_factory=lambda: {
-            "causal": 0.26,
-            "classes": 0.11,
-            "pool": 0.25,
-            "oblivious_trees": 0.07,
-            "jagged_trees": 0.07,
-            "rule_lists": 0.05,
-            "interactions": 0.06,
-            "additive": 0.09,
-            "prototypes": 0.04,
-            "experts": 0.05,
-            "smooth_fields": 0.06,
-        }
-    )
-    kinds_per_batch: int = 3
-    candidates: float = 2.0
-    cells: int = 28_000
-    rows: tuple[int, int] = (128, 1280)
-    features: tuple[int, int] = (2, 20)
-    wide_features: tuple[int, int] = (21, 60)
-    wide_share: float = 0.08
-    context: tuple[float, float] = (0.06, 0.86)
-    roughen: float = 0.7
-    missing: float = 0.12
-    drift: float = 0.0
-    plain_scale: float = 0.1
-    label_noise: float = 0.3
-    levels: bool = True
-    tails: bool = True
-    useless: bool = True
-    imbalance: bool = True
 
 
 @dataclass(frozen=True)
@@ -125,7 +59,7 @@ def sample_batch(config: PriorConfig, seed: int, step: int, pool: Pool | None = 
     pool : Pool, optional
         Pre-generated tables; without it their share goes to the other sources.
     """
-    switches = {name: getattr(config, name) for name in ("levels", "tails", "useless", "imbalance")}
+    switches = {name: getattr(config, name) for name in ("levels", "tails", "useless", "imbalance", "rare")}
     draws = Draws((seed * 1_000_003 + step) * 2_654_435_761 % (1 << 62), **switches)
     wide = draws.coin(config.wide_share)
     n_features = draws.log_integer(*(config.wide_features if wide else config.features))
@@ -133,16 +67,25 @@ def sample_batch(config: PriorConfig, seed: int, step: int, pool: Pool | None = 
     n_context = max(8, round(n_rows * draws.scalar.uniform(*config.context)))
     # The four CLS columns cost as much as real ones in the row stage.
     n_tables = max(1, round(config.cells / (n_rows * (n_features + 2))))
-    usable = dict(config.sources)
-    if pool is None or n_rows > POOL_ROWS or n_features > POOL_FEATURES:
-        usable.pop("pool", None)
-    if config.regression:
-        usable.pop("classes", None)
-    x, y = _draw_tables(draws, usable, config, n_tables, n_rows, n_features, pool)
-    if config.drift and draws.coin(config.drift):
+    layout = Layout(n_features, 0, False, 0, 0)
+    if config.nominal and draws.coin(config.nominal):
+        layout = draw_layout(
+            draws, n_features, n_rows, statistics=config.statistics, numeric=config.regression
+        )
+    tables = draw_tables(draws, config, layout, n_tables, n_rows + layout.n_extra, pool)
+    if config.repeats and draws.coin(config.repeats):
+        tables = with_repeats(draws, tables)
+    x, code, y = tables.x, tables.code, tables.y
+    # Drift is an order of the rows; rows that only level statistics are read off have no place in it.
+    if config.drift and draws.coin(config.drift) and not layout.n_nominal:
         x, y = drift(draws, x, y)
     if draws.coin(config.missing):
         x = remove_values(draws, x)
+        code = code.masked_fill(draws.bernoulli(0.05, *code.shape) & draws.bernoulli(0.3, len(x), 1, 1), -1)
+    if config.informative and x.shape[2] and draws.coin(config.informative):
+        x = remove_for_a_reason(draws, x, y)
+    if layout.n_nominal:
+        x, y = serve(draws, x, code, y, n_context, layout)
     x = standardise(x, n_context, **({"rank_weight": 0.0} if draws.coin(config.plain_scale) else {}))
     if config.regression:
         y = standardise_target(y, n_context)
@@ -155,40 +98,3 @@ def countable(y: Tensor, n_context: int) -> Tensor:
     seen = torch.nn.functional.one_hot(y[:, :n_context], MAX_CLASSES).any(1)
     known = seen.gather(1, y[:, n_context:])
     return known & (seen.sum(1, keepdim=True) > 1)
-
-
-def _draw_tables(
-    draws: Draws,
-    usable: dict[str, float],
-    config: PriorConfig,
-    n_tables: int,
-    n_rows: int,
-    n_features: int,
-    pool: Pool | None,
-) -> tuple[Tensor, Tensor]:
-    """Tables of up to ``kinds_per_batch`` sources, with noisy targets and column defects."""
-    kinds = min(config.kinds_per_batch, n_tables)
-    sizes = [n_tables // kinds + (i < n_tables % kinds) for i in range(kinds)]
-    parts = []
-    for size in sizes:
-        kind = draws.pick(usable)
-        drawn = round(size * config.candidates)
-        n_classes = None if config.regression else draw_class_counts(draws, drawn)
-        if kind == "pool" and pool is not None:
-            x, y = pool.draw(drawn, n_rows, n_features, draws.generator)
-        elif kind == "causal":
-            x, y = causal_tables(draws, drawn, n_rows, n_features, n_classes)
-        elif kind == "classes" and n_classes is not None:
-            x, y = class_tables(draws, n_rows, n_features, n_classes)
-        else:
-            coded = kind == "additive" and draws.coin(0.6) and config.levels
-            x = base_features(draws, drawn, n_rows, n_features, discrete=coded)
-            y = FUNCTIONS[kind](draws, x, n_classes)
-        rough = config.roughen / 2 if kind == "pool" else config.roughen
-        x = roughen(draws, x) if draws.coin(rough) else x
-        if n_classes is not None:
-            y = flip(draws, y, config.label_noise)
-        elif kind != "pool":
-            y = finish_target(draws, y)
-        parts.append(select(draws, x, y, size) if drawn > size else (x, y))
-    return torch.cat([x for x, _ in parts]), torch.cat([y for _, y in parts])

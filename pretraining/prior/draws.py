@@ -22,6 +22,7 @@ class Draws:
     seed : int
         Any non-negative integer below 2**63.
     levels, tails, useless, imbalance : bool
+    rare : float
         Ingredients of the prior, see ``PriorConfig``; they travel with the draws because they act deep inside.
     """
 
@@ -33,8 +34,10 @@ class Draws:
         tails: bool = True,
         useless: bool = True,
         imbalance: bool = True,
+        rare: float = 0.0,
     ) -> None:
         self.levels, self.tails, self.useless, self.imbalance = levels, tails, useless, imbalance
+        self.rare = rare
         self.scalar = random.Random(seed)
         self.generator = torch.Generator().manual_seed(seed)
 

@@ -27,7 +27,13 @@ def draw_shares(draws: Draws, n_classes: Tensor) -> Tensor:
     concentration = draws.log_uniform(len(n_classes), 1, low=0.15, high=2.0) * draws.imbalance
     weight = (draws.normal(len(n_classes), MAX_CLASSES) * concentration).exp()
     weight = weight * (torch.arange(MAX_CLASSES) < n_classes[:, None])
-    return weight / weight.sum(1, keepdim=True)
+    share = weight / weight.sum(1, keepdim=True)
+    if not draws.rare:
+        return share
+    # Class 0 becomes rare; codes are renamed later.
+    least = draws.log_uniform(len(share), 1, low=0.01, high=0.1)
+    thinned = torch.cat([least, share[:, 1:] / share[:, 1:].sum(1, keepdim=True) * (1 - least)], 1)
+    return torch.where(draws.bernoulli(draws.rare, len(share), 1), thinned, share)
 
 
 def shuffle_codes(draws: Draws, y: Tensor, n_classes: Tensor) -> Tensor:
@@ -71,6 +77,9 @@ def from_logits(draws: Draws, logits: Tensor, n_classes: Tensor | None) -> Tenso
         return logits[:, :, 0] if draws.coin(0.6) else unit(logits[:, :, :2]).max(2).values
     bias = draws.normal(len(logits), 1, MAX_CLASSES) * draws.uniform(len(logits), 1, 1, high=0.8)
     bias = bias * draws.imbalance
+    if draws.rare:
+        rare = draws.bernoulli(draws.rare, len(logits), 1, 1)
+        bias[:, :, :1] -= rare * draws.uniform(len(logits), 1, 1, low=1.0, high=3.5)
     noise = draws.uniform(len(logits), 1, 1, low=-0.3, high=0.4).clamp_min(0)
     logits = unit(logits) + bias
     if draws.coin(0.6):

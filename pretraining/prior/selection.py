@@ -19,10 +19,11 @@ RIDGE = 0.02
 UNTESTED_SHARE = 0.12
 
 
-def skill(draws: Draws, x: Tensor, y: Tensor, n_random: int = 48) -> Tensor:
+def skill(draws: Draws, x: Tensor, y: Tensor, n_random: int = 48, *, weak: bool = False) -> Tensor:
     """Held-out accuracy above the majority share, scaled so that 1 is perfect and 0 is no better than it.
 
-    For numeric targets: held-out R2 of the ranks, so that tails do not decide.
+    For numeric targets: held-out R2 of the ranks, so that tails do not decide. With ``weak``: the largest held-out
+    correlation of a class (or of the number) with what is predicted for it, which sees weak signals and rare classes.
 
     Ridge regression of the one-hot labels on the columns, random cosines and random conjunctions of two
     thresholds; first half of the rows to fit, second half to test.
@@ -48,6 +49,9 @@ def skill(draws: Draws, x: Tensor, y: Tensor, n_random: int = 48) -> Tensor:
     fit = design[:, :half]
     gram = fit.transpose(1, 2) @ fit / half + RIDGE * torch.eye(design.shape[2])
     weight = torch.linalg.solve(gram, fit.transpose(1, 2) @ target[:, :half] / half)
+    if weak:
+        both = unit(design[:, half:] @ weight) * unit(target[:, half:])
+        return both.mean(1).max(1).values
     if numeric:
         return 1 - (design[:, half:] @ weight - target[:, half:]).square().mean((1, 2))
     hit = ((design[:, half:] @ weight).argmax(2) == y[:, half:]).float().mean(1)
@@ -55,9 +59,9 @@ def skill(draws: Draws, x: Tensor, y: Tensor, n_random: int = 48) -> Tensor:
     return (hit - majority) / (1 - majority).clamp_min(0.02)
 
 
-def select(draws: Draws, x: Tensor, y: Tensor, n_tables: int) -> tuple[Tensor, Tensor]:
-    """Keep ``n_tables``: predictable tables first, in random order, and a share regardless of the test."""
-    limit = 0.03 + 0.5 / (x.shape[1] / 2) ** 0.5
-    good = (skill(draws, x, y) > limit) | draws.bernoulli(UNTESTED_SHARE, len(x))
-    keep = (good.float() + draws.uniform(len(x))).argsort(descending=True)[:n_tables]
-    return x[keep], y[keep]
+def select(draws: Draws, x: Tensor, y: Tensor, n_tables: int, *, weak: bool = False) -> Tensor:
+    """Numbers of the tables to keep: predictable ones first, in random order, and a share regardless of the test."""
+    half = x.shape[1] / 2
+    limit = 0.05 + 1.5 / half**0.5 if weak else 0.03 + 0.5 / half**0.5
+    good = (skill(draws, x, y, weak=weak) > limit) | draws.bernoulli(UNTESTED_SHARE, len(x))
+    return (good.float() + draws.uniform(len(x))).argsort(descending=True)[:n_tables]

@@ -69,7 +69,7 @@ def load_tiny(task: str) -> EmbeddedBackbone:
 
 def base_digests(backbone: EmbeddedBackbone) -> dict[tuple[torch.device, torch.dtype], str]:
     """Digest of the base weights in every device and dtype they are held in."""
-    return {key: sha256_of(module) for key, module in backbone._modules.items()}
+    return {key: sha256_of(module) for key, module in backbone._module.held.items()}
 
 
 def tiny_learner(n_classes: int = 2, seed: int = 0) -> TabICLClassifierLearner:

@@ -1,4 +1,4 @@
-"""Orderings, splits and episodes: stratified, disjoint, complete, seeded."""
+"""Orderings, folds and episodes: stratified, disjoint, complete, seeded."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testtime.adapt.episodes import sample_episode, split_rows, stratified_order
+from testtime.adapt.episodes import deal_folds, sample_episode, stratified_order
 from testtime.errors import InputError
 
 labels_and_seed = st.tuples(
@@ -67,38 +67,83 @@ def test_the_seed_decides(labels: np.ndarray | None):
     assert not np.array_equal(first, other)
 
 
-@given(labels_and_seed, st.integers(1, 20), st.integers(2, 5), st.booleans())
-def test_a_split_covers_all_rows_once(
-    case: tuple[np.ndarray, int], n_context: int, n_folds: int, classification: bool
+groups_like = st.sampled_from(["none", "alone", "pairs", "few", "uneven"])
+
+
+def grouped(kind: str, n: int, seed: int) -> np.ndarray | None:
+    """Group codes of `n` rows."""
+    if kind == "none":
+        return None
+    if kind == "alone":
+        return np.arange(n)
+    if kind == "pairs":
+        return rng(seed).permutation(n) // 2
+    if kind == "few":
+        return rng(seed).integers(0, 6, n)
+    return np.minimum(rng(seed).geometric(0.2, n), 9)
+
+
+@given(labels_and_seed, st.integers(2, 5), st.booleans(), groups_like)
+def test_every_row_is_in_one_fold_and_no_group_in_two(
+    case: tuple[np.ndarray, int], n_folds: int, classification: bool, kind: str
 ):
     labels, seed = case
-    targets = labels if classification else None
-    order = stratified_order(targets, len(labels), rng(seed))
-    if len(labels) - n_context < n_folds:
-        with pytest.raises(InputError, match=f"n_context={n_context} leaves"):
-            split_rows(order, targets, n_context, n_folds, rng(seed))
+    n = len(labels)
+    rows = np.sort(rng(seed).permutation(2 * n)[:n])  # some rows of a longer table
+    table, groups = np.zeros(2 * n, dtype=np.int64), grouped(kind, 2 * n, seed)
+    table[rows] = labels
+    targets = table if classification else None
+    units = n if groups is None else len(np.unique(groups[rows]))
+    if units < n_folds:
+        with pytest.raises(InputError, match=f"{units} .*expected at least {n_folds}"):
+            deal_folds(rows, targets, groups, n_folds, rng(seed))
         return
-    split = split_rows(order, targets, n_context, n_folds, rng(seed))
-    assert np.array_equal(split.context, order[:n_context])
-    everything = np.concatenate([split.context, *split.folds])
-    assert sorted(everything) == list(range(len(labels))), "each row is in exactly one set"
-    assert len(split.folds) == n_folds
-    assert np.ptp([len(fold) for fold in split.folds]) <= 1
-    for k, fold in enumerate(split.folds):
-        training = set(split.training_rows(k))
-        assert training.isdisjoint(fold)
-        assert training.isdisjoint(split.context)
-        assert len(training) + len(fold) + n_context == len(labels)
+    folds = deal_folds(rows, targets, groups, n_folds, rng(seed))
+    assert len(folds) == n_folds
+    assert np.array_equal(np.sort(np.concatenate(folds)), rows)
+    assert all(np.array_equal(fold, np.sort(fold)) for fold in folds)
+    if groups is None or kind == "alone":
+        assert np.ptp([len(fold) for fold in folds]) <= 1 + (len(np.unique(labels)) if classification else 0)
+        return
+    owners = [set(groups[fold]) for fold in folds]
+    assert sum(map(len, owners)) == len(set.union(*owners)), "a group is on both sides of a split"
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_folds_are_stratified(seed: int):
-    """A guard fold that misses a class cannot see what adaptation does to it."""
+@pytest.mark.parametrize("groups", [None, np.arange(908) // 2])
+def test_folds_are_stratified(seed: int, groups: np.ndarray | None):
+    """A fold that misses a class cannot see what adaptation does to it."""
     labels = np.repeat([0, 1, 2], [600, 300, 8])
-    split = split_rows(stratified_order(labels, 908, rng(seed)), labels, 100, 4, rng(seed))
-    rest = np.bincount(labels[np.concatenate(split.folds)])
-    for fold in split.folds:
-        assert np.abs(np.bincount(labels[fold], minlength=3) - rest / 4).max() <= 1
+    folds = deal_folds(np.arange(908), labels, groups, 4, rng(seed))
+    for fold in folds:
+        assert np.abs(np.bincount(labels[fold], minlength=3) - [150, 75, 2]).max() <= 1
+
+
+def test_classes_are_even_beside_large_groups():
+    """One group holds a third of the rows; single rows fill the other folds up, class by class."""
+    labels = np.arange(300) % 3
+    groups = np.concatenate([np.zeros(100, dtype=np.int64), np.arange(1, 201)])
+    folds = deal_folds(np.arange(300), labels, groups, 3, rng())
+    assert sorted(len(fold) for fold in folds) == [100, 100, 100]
+    for fold in folds:
+        assert np.ptp(np.bincount(labels[fold])) <= 2
+
+
+def test_large_groups_are_spread():
+    """Eight groups of forty rows and four folds: two each."""
+    groups = np.repeat(np.arange(8), 40)
+    labels = np.repeat(np.arange(8) % 2, 40)
+    for seed in range(10):
+        for fold in deal_folds(np.arange(320), labels, groups, 4, rng(seed)):
+            assert len(fold) == 80
+            assert np.bincount(labels[fold]).tolist() == [40, 40]
+
+
+def test_the_seed_decides_which_fold_a_row_is_in():
+    labels = np.arange(80) % 2
+    one, again, other = (deal_folds(np.arange(80), labels, None, 4, rng(seed)) for seed in (1, 1, 2))
+    assert all(map(np.array_equal, one, again))
+    assert not all(map(np.array_equal, one, other))
 
 
 @given(labels_and_seed, st.integers(1, 30), st.integers(1, 30), st.booleans())

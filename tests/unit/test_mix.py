@@ -120,9 +120,7 @@ def test_what_is_served_is_never_worse_than_the_frozen_model():
     """Whatever the correction for members that are served later wants."""
     weights = []
     for task, frozen, adapted, y, (views, members) in hostile_cases():
-        mix = fit_mix(
-            task, frozen, adapted, y, n_views=len(frozen) + views, n_members=len(adapted) + members
-        )
+        mix = fit_mix(task, frozen, adapted, y, n_views=len(frozen) + views, n_members=len(adapted) + members)
         assert mix.loss <= mix.frozen_loss
         assert 0 <= mix.weight <= 1
         assert mix.gain == pytest.approx(mix.frozen_loss - mix.loss, abs=1e-9 * max(1.0, mix.frozen_loss))
@@ -185,7 +183,9 @@ class TestMembersServedLater:
             expected.append(mix.expected_gain)
             before = mean_score(Classes(2), frozen, adapted, y, 0.0)
             real.append(before - mean_score(Classes(2), frozen, adapted, y, mix.weight))
-        assert np.mean(expected) == pytest.approx(np.mean(real), abs=0.25 * abs(np.mean(real) - np.mean(measured)))
+        assert np.mean(expected) == pytest.approx(
+            np.mean(real), abs=0.25 * abs(np.mean(real) - np.mean(measured))
+        )
 
 
 class TestStandardError:
@@ -197,7 +197,9 @@ class TestStandardError:
         """Each row five times, in one group: the error of the distinct rows."""
         values = np.random.default_rng(0).normal(size=200)
         groups = np.repeat(np.arange(200), 5)
-        assert standard_error(np.repeat(values, 5), groups) == pytest.approx(standard_error(values), rel=1e-12)
+        assert standard_error(np.repeat(values, 5), groups) == pytest.approx(
+            standard_error(values), rel=1e-12
+        )
         assert standard_error(np.repeat(values, 5)) < 0.5 * standard_error(values)
 
     def test_groups_by_hand(self):

@@ -11,33 +11,44 @@ import pytest
 
 from testtime.report.findings import break_even, comparison, equal_context, headline
 from testtime.report.html import ReportData, render_report
-from testtime.report.table_plots import draw_calibration, draw_curves, draw_guard, draw_losses
-from testtime.results import Adaptation, Status
+from testtime.report.table_plots import draw_calibration, draw_curves, draw_gain, draw_losses
+from testtime.results import Adaptation, Part, Status
 
 HOSTILE = "<script>alert('x')</script>"
+COLUMNS = (
+    {"name": HOSTILE, "kind": "nominal", "missing": 250, "levels": 3, "parsed": HOSTILE, "left_out": "",
+     "examples": [HOSTILE, "b"]},
+    {"name": '"quoted"', "kind": "id", "missing": 0, "levels": 900, "parsed": "", "left_out": "it counts the rows",
+     "examples": ["1", "2"]},
+)  # fmt: skip
+NAN = math.nan
 
 
 def adaptation(**changes):
     record = Adaptation(
         kept=True,
         status=Status.KEPT,
+        objective="short",
         loss_before=0.41,
         loss_after=0.36,
-        difference=-0.05,
+        gain=0.05,
         standard_error=0.01,
-        margin=0.01,
+        expected_gain=0.06,
+        weight=0.75,
+        parts=(Part("frozen", 0.41, 0.25), Part("adapted, 20 steps", 0.37, 0.75)),
         n_steps=20,
         n_context=128,
         n_query=600,
-        n_guard=272,
-        n_folds=1,
-        n_members=1,
+        n_guard=872,
+        n_members=4,
+        n_views=8,
         n_trainable=52_964,
         adapter_bytes=211_856,
         adapt="encoders",
         step_size=5e-4,
         seconds=6.0,
         losses=tuple(0.5 - 0.01 * step for step in range(20)),
+        columns=COLUMNS,
     )
     return replace(record, **changes)
 
@@ -80,10 +91,6 @@ TABLE = {
     "n_columns": 2,
     "target": HOSTILE,
     "classes": {HOSTILE: 700, "b & c": 300},
-    "columns": [
-        {"name": HOSTILE, "kind": "category", "missing": 0.25, "distinct": 3, "example": HOSTILE},
-        {"name": '"quoted"', "kind": "number", "missing": 0.0, "distinct": 900, "example": "0 to 1"},
-    ],
 }
 
 
@@ -141,7 +148,7 @@ def test_the_page_stands_alone_and_escapes_what_is_the_users():
     assert not re.search(r"url\((?!#)", text)
     assert "@import" not in text
     assert "<script" not in text
-    assert text.count("&lt;script&gt;") >= 6  # title, target, class, column, example, note, setting
+    assert text.count("&lt;script&gt;") >= 8  # title, target, class, column, reading, example, note, setting
     assert HOSTILE in "".join(reader.text)
     assert '"quoted"' in "".join(reader.text)
     assert len(reader.ids) == len(set(reader.ids))
@@ -157,11 +164,16 @@ def test_the_page_says_what_was_done():
     for expected in (
         record.explain(),
         comparison(evaluation(CURVE, 0.35)),
-        "With 128 context rows, adapting lowers the held-out log loss by 13%; the frozen model needs 1,000 rows",
-        "What the guard saw",
-        "272",
-        "-0.0500 ± 0.0100",
-        "adapted weights kept",
+        "Adapters with a share of 75% are served; on held-out rows, the log loss is lower than that of the frozen "
+        "model by 0.0500 (standard error 0.0100).",
+        "Losses on 872 rows of the fit",
+        "frozen0.410025%",
+        "adapted, 20 steps0.370075%",
+        "Gain over the frozen model: 0.0500 ± 0.0100",
+        "0.0600 is expected",
+        "adapted models are served, mixed with the frozen one",
+        "left out: it counts the rows",
+        "0.4000 ± 0.0100",
         "random_state = 7",
         "testtime 0.1.0",
         "1,000 rows were fitted, 2 columns",
@@ -183,16 +195,20 @@ def test_a_page_about_numbers_speaks_of_numbers():
         for k in range(1, 20)
     ]
     target = TABLE | {"classes": {}, "target_values": {"mean": 3.25, "90% quantile": 1e9}}
-    text = page(adaptation=adaptation(loss_name="CRPS"), evaluation=measured, table=target)
+    text = page(
+        adaptation=adaptation(loss_name="CRPS", unit="standard deviations of the target"),
+        evaluation=measured,
+        table=target,
+    )
     reader = Reader(text)
     words = " ".join("".join(reader.text).split())
     assert reader.open == []
     assert reader.tags.count("svg") == 4
     for expected in (
-        "With 128 context rows, adapting lowers the held-out CRPS by 12%; the frozen model needs 512 rows",
-        "the CRPS is 35.00 adapted and 40.00 plain: a difference of -5.000 with standard error 1.000",
+        "the CRPS is lower than that of the frozen model by 5.000 (standard error 1.000)",
+        "the CRPS is 35.00 served and 40.00 frozen: a difference of -5.000 with standard error 1.000",
         "RMSE 1234 against 1234, MAE 9.000 against 9.000.",
-        "CRPS of the frozen model, in standard deviations of the target",
+        "CRPS, in standard deviations of the target",
         "90% quantile",
         "1e+09",
     ):
@@ -204,19 +220,19 @@ def test_a_page_about_numbers_speaks_of_numbers():
 
 def test_a_page_without_evaluation_table_or_adaptation_is_whole():
     plain = adaptation(kept=False, status=Status.PLAIN, n_guard=0, n_query=0, n_steps=0, losses=(), adapter_bytes=0,
-                       loss_before=math.nan, loss_after=math.nan, difference=math.nan, margin=math.nan,
-                       standard_error=math.nan)  # fmt: skip
+                       weight=0.0, parts=(), n_members=0, loss_before=NAN, loss_after=NAN, gain=NAN,
+                       standard_error=NAN, expected_gain=NAN)  # fmt: skip
     reader = Reader(page(adaptation=plain, evaluation=None, table=None, notes=()))
     words = " ".join("".join(reader.text).split())
     assert reader.open == []
     assert "svg" not in reader.tags
     assert "No held-out rows were measured" in words
-    assert "There was no guard: plain in-context learning" in words
+    assert "Nothing was measured: plain in-context learning" in words
     assert "without a description" in words
     assert "nan" not in words.lower()
     frozen = evaluation(CURVE, None)
     words = " ".join("".join(Reader(page(adaptation=plain, evaluation=frozen)).text).split())
-    assert "the frozen model with 128 context rows has a log loss of 0.4000" in words
+    assert "the frozen model with 128 context rows has a log loss of 0.4000 (standard error 0.0100)" in words
     assert "Does it pay" not in words
 
 
@@ -230,14 +246,14 @@ def test_few_steps_few_bins_and_one_length_can_be_drawn(size):
 
 
 def test_drawings_take_their_colours_from_the_page():
-    drawn = [draw_curves(evaluation(CURVE, 0.35)["points"], 128), draw_guard(-0.05, 0.01, 0.01)]
+    drawn = [draw_curves(evaluation(CURVE, 0.35)["points"], 128), draw_gain(0.05, 0.01)]
     for text in drawn:
         assert "var(--adapted)" in text
         assert "var(--ink)" in text
         used = set(re.findall(r"(?:fill|stroke): (#[0-9a-f]+)", text))
         assert used <= {"#ffffff"}
     assert "var(--plain)" in drawn[0]
-    assert draw_guard(-0.05, 0.01, 0.01) == drawn[1]  # the same numbers give the same bytes
+    assert draw_gain(0.05, 0.01) == drawn[1]  # the same numbers give the same bytes
 
 
 def test_equal_context_is_the_shortest_that_reaches_the_loss():
@@ -279,29 +295,50 @@ def test_no_break_even_without_an_adapted_model():
 @pytest.mark.parametrize(
     ("difference", "error", "said", "opened"),
     [
-        (-0.05, 0.01, "the adapted model is better", "lowers the held-out log loss by 13%"),
-        (-0.05, 0.03, "cannot be told apart", "cannot be told apart"),
+        (
+            -0.05,
+            0.01,
+            "what is served is better",
+            "lower than that of the frozen model by 0.0500 (standard error 0.01",
+        ),
+        (-0.05, 0.03, "cannot be told apart", "cannot be told apart: 0.0500 (standard error 0.0300)"),
         (0.05, 0.03, "cannot be told apart", "cannot be told apart"),
-        (0.05, 0.01, "the adapted model is WORSE", "is worse on held-out rows"),
-        (-0.05, math.nan, "one row says nothing", "cannot be told apart"),
+        (0.05, 0.01, "what is served is WORSE", "is HIGHER by 0.0500"),
+        (-0.05, "inf", "one row says nothing", "one held-out row says nothing"),
+        (-0.05, None, "one row says nothing", "one held-out row says nothing"),
     ],
 )
 def test_a_difference_is_called_one_only_beyond_two_errors(difference, error, said, opened):
     measured = evaluation(CURVE, 0.35, difference, error)
     assert said in comparison(measured)
-    assert opened in headline({"kept": True}, measured)
+    assert opened in headline(adaptation().to_dict(), measured)
 
 
-def test_headlines_for_what_was_not_reached_or_measured():
-    short = evaluation({64: (0.45, 1), 128: (0.40, 1)}, 0.35)
+def test_headlines_for_what_was_not_measured():
+    assert "frozen model is served" in headline(adaptation(kept=False).to_dict(), evaluation(CURVE, 0.3))
+    known = headline(adaptation().to_dict(), None)
+    assert "not trained on, the log loss is lower by 0.0500 (standard error 0.0100, nats)" in known
+    unknown = adaptation(status=Status.UNGUARDED, gain=NAN, standard_error=NAN, weight=1.0)
     assert (
-        headline({"kept": True}, short)
-        == "With 128 context rows, adapting lowers the held-out log loss by 13%."
+        headline(unknown.to_dict(), None)
+        == "Adapters with a share of 100% are served; what they bring was not measured."
     )
-    never = evaluation({128: (0.40, 1), 1000: (0.38, 1)}, 0.35)
-    assert headline({"kept": True}, never).endswith("below what the frozen model reaches with up to 1,000.")
-    assert "frozen model is served" in headline({"kept": False}, never)
-    assert "no held-out rows were measured" in headline({"kept": True}, None)
+
+
+def test_scores_without_a_number_are_left_out():
+    frozen = evaluation({128: (0.4, 1e-3)}, None)
+    frozen["points"][0] |= {"auc": None, "log_loss_error": "inf"}
+    assert "AUC" not in comparison(frozen)
+    reader = Reader(page(adaptation=adaptation(kept=False), evaluation=frozen))
+    assert "0.4000 ± –" in " ".join("".join(reader.text).split())
+
+
+def test_one_context_length_is_no_curve_and_no_time_to_compare():
+    one = evaluation({128: (0.4, 1e-3)}, 0.35)
+    assert break_even({"seconds": 6.0}, one) is None
+    reader = Reader(page(evaluation=one))
+    assert reader.tags.count("svg") == 3
+    assert "dotted line" not in "".join(reader.text)
 
 
 def test_reports_load_no_model():

@@ -18,7 +18,9 @@ def check(**changes: object):
 def test_the_defaults_leave_choices_open():
     settings = check()
     assert (settings.n_context, settings.n_steps, settings.step_size, settings.time_limit) == (None,) * 4
-    assert settings.adapt == "encoders"
+    assert settings.adapt is None
+    assert (settings.objective, settings.n_members, settings.rank) == ("accuracy", 8, 8)
+    assert settings.serves_all
     assert settings.guard is True
     assert settings.predict_dtype is torch.float64
     assert settings.device == torch.device("cpu")
@@ -48,7 +50,25 @@ def test_every_kind_can_be_asked_for(kind: str):
     assert check(adapt=kind).adapt == kind
 
 
+@pytest.mark.parametrize(
+    ("params", "serves_all"),
+    [({}, True), ({"objective": "short"}, False), ({"n_context": 50}, False), ({"n_steps": 0}, True)],
+)
+def test_all_rows_are_served_unless_told_otherwise(params: dict, serves_all: bool):
+    assert check(**params).serves_all is serves_all
+
+
 BAD = [
+    ("objective", "fast", "one of 'accuracy', 'short'"),
+    ("objective", "shor", "Did you mean 'short'"),
+    ("objective", None, "'accuracy'"),
+    ("column_kinds", "number", "a mapping of column names to kinds, or None"),
+    ("column_kinds", ["number"], "a mapping"),
+    ("random_state", -1, "a non-negative integer"),
+    ("random_state", True, "a non-negative integer"),
+    ("random_state", "0", "a non-negative integer"),
+    ("verbose", -1, "an integer of at least 0"),
+    ("verbose", "loud", "an integer"),
     ("n_context", 0, "an integer of at least 1, or 'auto'"),
     ("n_context", -5, "an integer of at least 1"),
     ("n_context", 2.5, "an integer"),

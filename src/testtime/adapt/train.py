@@ -270,10 +270,10 @@ def _single_step(job: _Job) -> Trained:
     total = [torch.zeros_like(tensor) for tensor in tensors]
     losses: list[float] = []
     out_of_time, longest = False, 0.0
+    search = max(0.0, budget.left() / 2)  # the line search needs the time of several episodes
     for _ in range(config.n_gradient_episodes):
         began = budget.clock()
-        # The line search needs the time of several episodes: half of what is left must stay for it.
-        if not budget.fits(2.0 * longest):
+        if not budget.fits(longest + search):
             out_of_time = True
             break
         loss = job.episode_loss(job.delta.weights(state), training)

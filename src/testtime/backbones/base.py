@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -49,11 +49,23 @@ class Limits:
         Columns.
     context
         Context rows at prediction.
+    context_on_cpu
+        The same where there is no accelerator, if that is fewer; more are refused when they are asked for.
+    dtypes
+        What it can predict in; the first is used on a CPU unless another is asked for.
     """
 
     classes: int
     features: int
     context: int
+    context_on_cpu: int | None = None
+    dtypes: tuple[torch.dtype, ...] = (torch.float64, torch.float32)
+
+    def on(self, device: torch.device) -> Limits:
+        """Return the limits on this kind of device."""
+        if self.context_on_cpu is None or device.type != "cpu":
+            return replace(self, context_on_cpu=None)
+        return replace(self, context=min(self.context, self.context_on_cpu))
 
 
 @dataclass(frozen=True)
@@ -87,11 +99,11 @@ class Recipe:
     rates: Mapping[str, float]
     tensor_rates: Mapping[str, float] = field(default_factory=dict)
     adapt: str = "encoders"
-    n_steps: int = 30
+    n_steps: int = 20
     n_steps_short: int = 50
     rows_per_step: int = 6
     snapshots: tuple[float, ...] = (0.5, 1.0)
-    episode: int = 256
+    episode: int = 512
     n_query: int = 128
     n_views: int = 8
     guard_views: int = 3

@@ -19,9 +19,10 @@ from safetensors.torch import load as load_safetensors
 from tabicl._model.tabicl import TabICL
 from torch import nn
 
-from testtime.adapt.learner import Learner, converted, sharing_tensors
+from testtime.adapt.learner import Learner
 from testtime.adapt.task import Task
 from testtime.backbones.base import Encoded, Limits, Recipe
+from testtime.backbones.modules import HeldModule
 from testtime.backbones.scaling import ColumnScaler
 from testtime.backbones.tabicl_learner import TabICLClassifierLearner, TabICLRegressorLearner
 from testtime.backbones.views import ShuffledView, shuffled_views
@@ -43,8 +44,7 @@ class EmbeddedBackbone:
     recipe = RECIPE
 
     def __init__(self, module: nn.Module, fingerprint: str, max_classes: int) -> None:
-        cpu = torch.device("cpu")
-        self._modules = {(cpu, torch.float32): module.requires_grad_(False)}
+        self._module = HeldModule(module)
         self.fingerprint = fingerprint
         self.limits = Limits(classes=max_classes, features=500, context=1024)
 
@@ -53,11 +53,7 @@ class EmbeddedBackbone:
 
     def learner(self, task: Task, device: torch.device, dtype: torch.dtype) -> Learner:
         """Return a learner for one thread."""
-        key = (device, dtype)
-        if key not in self._modules:
-            own = converted(self._modules[torch.device("cpu"), torch.float32], device, dtype)
-            self._modules[key] = own
-        module = sharing_tensors(self._modules[key])
+        module = self._module.lend(device, dtype)
         if task.n_classes:
             return TabICLClassifierLearner(module, task.n_classes)
         return TabICLRegressorLearner(module)

@@ -9,6 +9,8 @@ Same module, same weights, same numbers as ``TabICL.forward`` in training mode t
 * tabicl embeds the reserved CLS columns and then overwrites them, and runs the last in-context block on context rows
   that nobody reads; here neither is done;
 * gradients flow whatever ``training`` is, and no autocast is applied;
+* a checkpoint's ``recompute`` is ignored: activations that are computed again in the backward pass would be computed
+  with the base's weights, since the changed ones are in place during the call only;
 * without gradients the row stage runs on some rows at a time, so that memory does not grow with rows x columns.
 
 tabicl's module layout is private; the files of this package whose names begin with ``tabicl`` or ``embedded`` are the
@@ -33,8 +35,9 @@ ICL_STAGE = "icl_predictor"
 
 _CELLS_AT_ONCE = 60_000
 
-# B=tables  N=context rows  Q=query rows  T=any rows  D=features  E=width  C=CLS tokens  S=C+D  W=C*E  H=heads
-# I=inducing points. Submodules are typed Any: torch types an attribute of a module as a tensor or a module.
+# B=tables  N=context rows  Q=query rows  T=any rows  D=features  g=features of a group  E=width  C=CLS tokens  S=C+D
+# W=C*E  H=heads  I=inducing points. Submodules are typed Any: torch types an attribute of a module as a tensor or a
+# module.
 
 
 @dataclass(frozen=True)
@@ -90,14 +93,25 @@ def _attend(
     return x + block.linear2(block.activation(block.linear1(block.norm2(x))))
 
 
-def _embed_cells(model: Any, x_BTD: Tensor) -> Tensor:
-    """Embed every cell with its neighbours in the feature group, ``(B, T, D) -> (B, D, T, E)``."""
+def _grouped(model: Any, x_BTD: Tensor) -> Tensor:
+    """Put every cell beside its neighbours in the feature group, ``(B, T, D) -> (B, D, T, g)``."""
+    return model.col_embedder.feature_grouping(x_BTD).transpose(1, 2)
+
+
+def _embed_cells(model: Any, x_BDTg: Tensor) -> Tensor:
+    """Embed grouped cells, ``(B, D, T, g) -> (B, D, T, E)``."""
+    linear = model.col_embedder.in_linear
+    return F.linear(x_BDTg, linear.weight, linear.bias)
+
+
+def _column_output(model: Any, x_BDTg: Tensor, cells_BDTE: Tensor) -> Tensor:
+    """Turn what the column stage ends with into embeddings of the cells: as it is, or scale and shift of the value."""
     embedder = model.col_embedder
-    n_features = x_BTD.shape[2]
-    positions = torch.arange(n_features, device=x_BTD.device)
-    groups = [x_BTD[:, :, (positions + 2**i) % n_features] for i in range(embedder.feature_group_size)]
-    x_BDTg = torch.stack(groups, dim=-1).transpose(1, 2)
-    return F.linear(x_BDTg, embedder.in_linear.weight, embedder.in_linear.bias)
+    if not embedder.affine:
+        return cells_BDTE
+    scale = embedder.ln_w(F.linear(cells_BDTE, embedder.out_w.weight, embedder.out_w.bias))
+    shift = embedder.ln_b(F.linear(cells_BDTE, embedder.out_b.weight, embedder.out_b.bias))
+    return x_BDTg * scale + shift
 
 
 def _interact(model: Any, cells_BDTE: Tensor) -> Tensor:
@@ -125,13 +139,15 @@ def read_tabicl(model: Any, x_context: Tensor, y_context: Tensor) -> TabICLRead:
     Parameters
     ----------
     model
-        A ``TabICL`` module with feature grouping "same" and label-aware columns, for at most ``max_classes`` classes
-        or for regression.
+        A ``TabICL`` module whose blocks normalise first, for at most ``max_classes`` classes or for regression.
     x_context, y_context
         Shapes ``(B, N, D)`` and ``(B, N)``: class codes, or target values for regression.
     """
     embedder, stage = model.col_embedder, model.icl_predictor
-    cells_BDNE = _embed_cells(model, x_context) + _embed_targets(y_context, embedder.y_encoder).unsqueeze(1)
+    grouped_BDNg = _grouped(model, x_context)
+    cells_BDNE = _embed_cells(model, grouped_BDNg)
+    if embedder.target_aware:
+        cells_BDNE = cells_BDNE + _embed_targets(y_context, embedder.y_encoder).unsqueeze(1)
     columns = []
     for block in embedder.tf_col.blocks:
         first, second = block.multihead_attn1, block.multihead_attn2
@@ -139,6 +155,7 @@ def read_tabicl(model: Any, x_context: Tensor, y_context: Tensor) -> TabICLRead:
         hidden_BDIE = _attend(first, points, _keys_values(first, first.norm1(cells_BDNE)))
         columns.append(_keys_values(second, second.norm1(hidden_BDIE)))
         cells_BDNE = _attend(second, cells_BDNE, columns[-1])
+    cells_BDNE = _column_output(model, grouped_BDNg, cells_BDNE)
     rows_BNW = _interact(model, cells_BDNE) + _embed_targets(y_context, stage.y_encoder)
     rows = []
     for block in stage.tf_icl.blocks:
@@ -164,10 +181,11 @@ def predict_tabicl(model: Any, read: TabICLRead, x_query: Tensor) -> Tensor:
     Tensor
         Logits, ``(B, Q, max_classes)``, or quantiles of the target, ``(B, Q, num_quantiles)``.
     """
-    cells_BDQE = _embed_cells(model, x_query)
+    grouped_BDQg = _grouped(model, x_query)
+    cells_BDQE = _embed_cells(model, grouped_BDQg)
     for block, entry in zip(model.col_embedder.tf_col.blocks, read.columns, strict=True):
         cells_BDQE = _attend(block.multihead_attn2, cells_BDQE, entry)
-    rows_BQW = _interact(model, cells_BDQE)
+    rows_BQW = _interact(model, _column_output(model, grouped_BDQg, cells_BDQE))
     stage = model.icl_predictor
     for block, entry in zip(stage.tf_icl.blocks, read.rows, strict=True):
         rows_BQW = _attend(block, rows_BQW, entry)

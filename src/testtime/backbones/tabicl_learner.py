@@ -42,11 +42,12 @@ class _TabICLParts:
 
 
 class TabICLClassifierLearner(_TabICLParts):
-    """A classifier on one table with `n_classes` classes."""
+    """A classifier on one table with `n_classes` classes, whose logits are divided by `temperature`."""
 
-    def __init__(self, module: nn.Module, n_classes: int) -> None:
+    def __init__(self, module: nn.Module, n_classes: int, temperature: float = 1.0) -> None:
         super().__init__(module)
         self.n_classes = n_classes
+        self.temperature = temperature
 
     def read(self, weights: Weights, context: Rows) -> TabICLRead:
         """Read labelled rows."""
@@ -54,7 +55,8 @@ class TabICLClassifierLearner(_TabICLParts):
 
     def predict(self, weights: Weights, read: TabICLRead, x: Tensor) -> Tensor:
         """Logits of the table's classes, ``(q, n_classes)``."""
-        return call_with(self.module, weights, predict_tabicl, read, x[None])[0, :, : self.n_classes]
+        logits = call_with(self.module, weights, predict_tabicl, read, x[None])[0, :, : self.n_classes]
+        return logits if self.temperature == 1.0 else logits / self.temperature
 
     def loss(self, output: Tensor, y: Tensor) -> Tensor:
         """Log loss per row in nats."""

@@ -24,6 +24,13 @@ __all__ = ["app", "main"]
 _INTERRUPTED = 130  # typer's exit code for Ctrl-C
 _TERMINATED = 143  # the usual exit code for SIGTERM
 
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"testtime {__version__}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="testtime",
     help="Test-time training of in-context learners: adapt a table, see that it is better, know why.",
@@ -35,12 +42,13 @@ app = typer.Typer(
 
 
 @app.callback()
-def _common(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop."),
+    ] = False,
 ) -> None:
-    if version:
-        typer.echo(f"testtime {__version__}")
-        raise typer.Exit
+    """Options of the command itself."""
 
 
 for group in (demo, adapting, reporting, planning, figures, doctor):

@@ -8,11 +8,20 @@ from typing import Annotated
 
 import typer
 
-from testtime.cli.output import check_seed, echo_json, echo_wrapped, notes_on_stderr, score_lines
+from testtime.cli.output import (
+    check_seed,
+    column_lines,
+    echo_json,
+    echo_wrapped,
+    notes_on_stderr,
+    score_lines,
+)
 from testtime.cli.words import in_options
 from testtime.errors import InputError, sentence
 
 __all__ = ["register"]
+
+_Columns = list[str] | None
 
 
 def register(app: typer.Typer) -> None:
@@ -22,24 +31,35 @@ def register(app: typer.Typer) -> None:
 
 
 def adapt(
-    train: Annotated[Path, typer.Argument(help="Labelled table: CSV, gzip, Parquet, ...; - is standard input.")],
+    train: Annotated[
+        Path, typer.Argument(help="Labelled table: CSV, gzip, Parquet, ...; - is standard input.")
+    ],
     target: Annotated[str, typer.Option(help="Name of the column to predict.")],
     out: Annotated[Path, typer.Option(help="Folder to make for the adapted model.")],
     task: Annotated[
         str,
-        typer.Option(help="classify, regress, or auto: regress if the target holds many or fractional numbers."),
+        typer.Option(
+            help="classify, regress, or auto: regress if the target holds many or fractional numbers."
+        ),
     ] = "auto",
+    backbone: Annotated[
+        str, typer.Option(help="embedded, tabicl, tabpfn, tabpfn:v2, or tabicl:FILE and tabpfn:FILE.")
+    ] = "embedded",
     objective: Annotated[
         str, typer.Option(help="accuracy: all rows are context; short: as few as the loss allows.")
     ] = "accuracy",
-    numeric: Annotated[list[str], typer.Option(metavar="COL", help="Column of numbers; repeatable.")] = [],  # noqa: B006
-    categorical: Annotated[list[str], typer.Option(metavar="COL", help="Column of categories; repeatable.")] = [],  # noqa: B006
-    date: Annotated[list[str], typer.Option(metavar="COL", help="Column of dates; repeatable.")] = [],  # noqa: B006
-    ignore: Annotated[list[str], typer.Option(metavar="COL", help="Column to leave out; repeatable.")] = [],  # noqa: B006
+    numeric: Annotated[_Columns, typer.Option(metavar="COL", help="Column of numbers; repeatable.")] = None,
+    categorical: Annotated[
+        _Columns, typer.Option(metavar="COL", help="Column of categories; repeatable.")
+    ] = None,
+    date: Annotated[_Columns, typer.Option(metavar="COL", help="Column of dates; repeatable.")] = None,
+    ignore: Annotated[_Columns, typer.Option(metavar="COL", help="Column to leave out; repeatable.")] = None,
     id_columns: Annotated[
-        list[str],
-        typer.Option("--id", metavar="COL", help="Column that names rows: carried to predictions; repeatable."),
-    ] = [],  # noqa: B006
+        _Columns,
+        typer.Option(
+            "--id", metavar="COL", help="Column that names rows: carried to predictions; repeatable."
+        ),
+    ] = None,
     keep_ids: Annotated[
         bool, typer.Option("--keep-ids", help="Use columns that look like names or numbers of rows.")
     ] = False,
@@ -50,13 +70,16 @@ def adapt(
         str | None, typer.Option(metavar="COL", help="Scores are of rows later than those fitted.")
     ] = None,
     cost: Annotated[
-        list[str], typer.Option(metavar="LABEL=NUMBER", help="What missing a class costs, or balanced; repeatable.")
-    ] = [],  # noqa: B006
+        _Columns,
+        typer.Option(metavar="LABEL=NUMBER", help="What missing a class costs, or balanced; repeatable."),
+    ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Of two classes, predict the rarer one from this probability.")
     ] = None,
     n_context: Annotated[str, typer.Option(help="Rows served as context, or auto.")] = "auto",
-    n_steps: Annotated[str, typer.Option(help="Gradient steps, or auto; 0 is plain in-context learning.")] = "auto",
+    n_steps: Annotated[
+        str, typer.Option(help="Gradient steps, or auto; 0 is plain in-context learning.")
+    ] = "auto",
     n_members: Annotated[int | None, typer.Option(help="Adapters that are averaged.")] = None,
     what: Annotated[str, typer.Option("--adapt", help="auto, encoders, lora, norms, head or all.")] = "auto",
     step_size: Annotated[str, typer.Option(help="First rate of the optimiser, or auto.")] = "auto",
@@ -69,12 +92,14 @@ def adapt(
         float | None, typer.Option(help="Seconds for the command once the table is read.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
-    max_rows: Annotated[int, typer.Option(help="Rows to use at most, drawn uniformly from the file.")] = 50_000,
+    max_rows: Annotated[
+        int, typer.Option(help="Rows to use at most, drawn uniformly from the file.")
+    ] = 50_000,
     held_out: Annotated[float, typer.Option(help="Share of rows that is only scored, never fitted.")] = 0.2,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Adapt the embedded model to a table and save it.
+    """Adapt a pretrained model to a table and save it.
 
     A share of the rows is held out and only scored, next to the frozen model and to models one would try
     first; the saved model is the one fitted on the other rows. Draw the scores with `testtime report DIR`.
@@ -88,6 +113,7 @@ def adapt(
     if max_rows < 1:
         raise InputError(sentence(f"--max-rows {max_rows}", expected="at least 1"))
     arguments = {
+        "backbone": backbone,
         "objective": objective,
         "n_context": _number_or_auto("--n-context", n_context),
         "n_steps": _number_or_auto("--n-steps", n_steps),
@@ -101,18 +127,32 @@ def adapt(
     }
     arguments |= {} if n_members is None else {"n_members": n_members}
 
-    from testtime.cli.training import Request, adapt_table
+    from testtime.cli.fitting import Request, adapt_table
+    from testtime.cli.training import declared_kinds
     from testtime.estimators.progress import progress
 
-    asked = {
-        "--numeric": numeric,
-        "--categorical": categorical,
-        "--date": date,
-        "--ignore": ignore,
-        "--id": id_columns,
-    }
+    kinds = declared_kinds(
+        {
+            "--numeric": ("number", numeric),
+            "--categorical": ("nominal", categorical),
+            "--date": ("date", date),
+            "--ignore": ("ignored", ignore),
+            "--id": ("id", id_columns),
+        }
+    )
     request = Request(
-        train, target, task, asked, keep_ids, groups, time, cost, threshold, held_out, max_rows, arguments
+        train,
+        target,
+        task,
+        kinds,
+        keep_ids,
+        groups,
+        time,
+        cost or (),
+        threshold,
+        held_out,
+        max_rows,
+        arguments,
     )
     notes: list[str] = []
     with notes_on_stderr(notes), progress(sys.stderr.isatty()):
@@ -125,9 +165,6 @@ def adapt(
         content |= {"adaptation": record.to_dict(), "explanation": explained}
         echo_json(content | {"evaluation": done.evaluation, "notes": [*done.said, *notes]})
         return
-
-    from testtime.cli.tables import column_lines
-
     for said in done.said:
         echo_wrapped(said)
     typer.echo("\n" + column_lines(record.columns) + "\n")
@@ -144,7 +181,9 @@ def adapt(
 
 def predict(
     model: Annotated[Path, typer.Argument(help="Folder that `testtime adapt` made.")],
-    table: Annotated[Path, typer.Argument(help="Table with the columns of the training table; - is standard input.")],
+    table: Annotated[
+        Path, typer.Argument(help="Table with the columns of the training table; - is standard input.")
+    ],
     out: Annotated[
         Path,
         typer.Option(
@@ -156,8 +195,8 @@ def predict(
         typer.Option(metavar="0.05,0.5,0.95", help="Quantiles of a predicted number; default 0.1,0.9."),
     ] = None,
     id_columns: Annotated[
-        list[str], typer.Option("--id", metavar="COL", help="Column to copy to the output; repeatable.")
-    ] = [],  # noqa: B006
+        _Columns, typer.Option("--id", metavar="COL", help="Column to copy to the output; repeatable.")
+    ] = None,
     labels_only: Annotated[
         bool,
         typer.Option("--label/--proba", help="Only the prediction, or probabilities or quantiles too."),
@@ -182,7 +221,7 @@ def predict(
     notes: list[str] = []
     with notes_on_stderr(notes), progress(sys.stderr.isatty()) as work:
         rows = write_predictions(
-            model, table, out, levels=levels, carried=id_columns, labels_only=labels_only, work=work
+            model, table, out, levels=levels, carried=id_columns or (), labels_only=labels_only, work=work
         )
     if as_json:
         echo_json({"out": str(out), "rows": rows, "notes": notes})
@@ -209,7 +248,9 @@ def _levels(text: str | None) -> tuple[float, ...] | None:
         levels = ()
     if not levels or not all(0.01 <= level <= 0.99 for level in levels):
         raise InputError(
-            sentence(f"--quantiles {text}", expected="numbers from 0.01 to 0.99 with commas, such as 0.05,0.5,0.95")
+            sentence(
+                f"--quantiles {text}", expected="numbers from 0.01 to 0.99 with commas, such as 0.05,0.5,0.95"
+            )
         )
     if len(set(levels)) < len(levels):
         raise InputError(sentence(f"--quantiles {text} holds a number twice", remedy="Name each once"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,10 +14,12 @@ from testtime.cli.words import in_options
 from testtime.errors import InputError, sentence
 from testtime.plain import json_text
 
-__all__ = ["check_seed", "echo_json", "echo_wrapped", "notes_on_stderr", "score_lines"]
+__all__ = ["check_seed", "column_lines", "echo_json", "echo_wrapped", "notes_on_stderr", "score_lines"]
 
 _WIDTH = 100
 _MAX_NOTES = 5
+_MAX_COLUMNS = 30
+_LONGEST_NAME = 24
 
 
 def check_seed(seed: int) -> None:
@@ -50,13 +52,44 @@ def notes_on_stderr(notes: list[str]) -> Iterator[None]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
-    texts = dict.fromkeys(in_options(str(item.message)) for item in caught if issubclass(item.category, UserWarning))
+    texts = dict.fromkeys(
+        in_options(str(item.message)) for item in caught if issubclass(item.category, UserWarning)
+    )
     found = list(texts)[:_MAX_NOTES]
     if len(texts) > len(found):
         found.append(f"There are {len(texts) - len(found)} more notes like these.")
     notes.extend(found)
     for text in found:
         sys.stderr.write(f"note: {text}\n")
+
+
+def column_lines(columns: Sequence[Mapping[str, Any]]) -> str:
+    """Return a table of columns: what each was taken for, and how it was read or why it is left out.
+
+    >>> column = {"name": "size", "kind": "number", "missing": 2, "levels": 40, "parsed": "", "left_out": ""}
+    >>> key = column | {"name": "row", "kind": "id", "missing": 0, "left_out": "it counts the rows"}
+    >>> print(column_lines([column, key]))
+    column  kind    missing  different
+    size    number        2         40
+    row     id            0         40  left out: it counts the rows
+    """
+    shown = columns[:_MAX_COLUMNS]
+    names = [_shortened(str(column["name"])) for column in shown]
+    name_width = max([6, *map(len, names)])
+    kind_width = max([4, *(len(column["kind"]) for column in shown)])
+    lines = [f"{'column':<{name_width}}  {'kind':<{kind_width}}  missing  different"]
+    for name, column in zip(names, shown, strict=True):
+        how = f"left out: {column['left_out']}" if column["left_out"] else column["parsed"]
+        line = f"{name:<{name_width}}  {column['kind']:<{kind_width}}  {column['missing']:>7,}  {column['levels']:>9,}"
+        lines.append(f"{line}  {how}".rstrip())
+    if len(columns) > len(shown):
+        lines.append(f"and {len(columns) - len(shown):,} more columns")
+    return "\n".join(lines)
+
+
+def _shortened(name: str) -> str:
+    name = " ".join(name.split())
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 3] + "..."
 
 
 def score_lines(evaluation: Mapping[str, Any]) -> str:
@@ -75,12 +108,16 @@ def score_lines(evaluation: Mapping[str, Any]) -> str:
     points = {point["adapted"]: point for point in evaluation["points"] if point["n_context"] == size}
     adapted = True in points
     what = "served: adapted" if adapted else "frozen"
-    rows = [(f"{what}, {size:,} context rows", points[adapted]), *((one["name"], one) for one in evaluation["rivals"])]
+    rows = [
+        (f"{what}, {size:,} context rows", points[adapted]),
+        *((one["name"], one) for one in evaluation["rivals"]),
+    ]
     wide = max(len(name) for name, _ in rows) + 1
     lines = [" " * wide + "".join(f"{measure.name:>19}" for measure in measures)]
     for name, one in rows:
         cells = [
-            measure.of(one) + ("" if measure.of(one) == "-" else f" \N{PLUS-MINUS SIGN} {measure.error_of(one)}")
+            measure.of(one)
+            + ("" if measure.of(one) == "-" else f" \N{PLUS-MINUS SIGN} {measure.error_of(one)}")
             for measure in measures
         ]
         lines.append(f"{name:<{wide}}" + "".join(f"{cell:>19}" for cell in cells))

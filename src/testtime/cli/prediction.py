@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,14 @@ import pandas as pd
 
 from testtime.adapt.work import UNWATCHED, Work
 from testtime.cli.tables import readable
+from testtime.cli.training import typed
 from testtime.errors import InputError, nearest, sentence
 from testtime.estimators.regressor import at_levels
 from testtime.estimators.saved import load
 from testtime.evaluation.evaluate import decide
 from testtime.store import open_adapter
 from testtime.table.writers import write_table
-from testtime.tasks.files import column_names, iterate_table
+from testtime.tasks.files import iterate_table, read_table
 
 __all__ = ["labelled_table", "training_of", "write_predictions"]
 
@@ -54,11 +55,11 @@ def write_predictions(
     costs = training.get("costs")
     weights = None if costs is None else [costs[str(label)] for label in estimator.classes_.tolist()]
     with readable(table) as path:
-        names = _carried(path, carried, training.get("carried", ()), estimator)
-        pieces = iterate_table(path, _types(estimator, names))
+        pieces = iterate_table(path)
         first = next(pieces, None)
         if first is None:
             raise InputError(sentence(f"{str(table)!r} has a header and no rows", remedy="Add rows"))
+        names = _carried(list(first.columns), carried, training.get("carried", ()), estimator)
 
         def predicted(piece: pd.DataFrame) -> pd.DataFrame:
             work.say("predicting")
@@ -78,38 +79,46 @@ def training_of(model: Path) -> dict[str, Any] | None:
         return saved.document("training")
 
 
-def labelled_table(estimator: Any, table: Path, target: str) -> tuple[pd.DataFrame, pd.Series]:
-    """Read a table with its target: labels in the type of the classes, or numbers.
+def labelled_table(table: Path, target: str, classes: Any | None) -> tuple[pd.DataFrame, pd.Series]:
+    """Read a table with its target: labels in the type of `classes`, or numbers if that is None.
 
     Raises
     ------
     InputError
-        If a column is missing, the target among them, or a target is.
+        If the target is no column, or misses a value.
     """
-    classes = getattr(estimator, "classes_", None)
     with readable(table) as path:
-        types = _types(estimator, ()) | {target: "number" if classes is None else "text"}
-        whole = pd.concat(iterate_table(path, types), ignore_index=True)
-    labels = whole.pop(target)
+        frame, facts = read_table(path)
+    if target not in frame:
+        remedy = nearest(target, frame.columns)
+        raise InputError(sentence(f"{str(table)!r} has no column {target!r}", remedy=remedy))
+    labels = frame.pop(target)
     if labels.isna().any():
         missing = int(labels.isna().sum())
-        got = f"1 held-out row has no {target!r}" if missing == 1 else f"{missing:,} held-out rows have no {target!r}"
-        raise InputError(sentence(got, remedy="Leave such rows out"))
-    if classes is None:
-        return whole, labels
-    known = {str(label): label for label in classes.tolist()}
-    return whole, labels.map(lambda text: known.get(text, text)).astype(object)
+        rows = "1 held-out row has" if missing == 1 else f"{missing:,} held-out rows have"
+        got = f"{rows} no {target!r}"
+        raise InputError(sentence(got, remedy="Leave them out"))
+    if classes is not None:
+        known = {str(label): label for label in classes.tolist()}
+        return frame, labels.astype(object).map(lambda label: known.get(str(label), label))
+    numbers = typed(labels, facts)
+    if not pd.api.types.is_numeric_dtype(numbers.dtype):
+        bad = next((value for value in labels if not _is_number(value)), labels.iloc[0])
+        got = f"column {target!r} of {str(table)!r} holds {str(bad)!r}"
+        raise InputError(sentence(got, expected="a number", remedy="Correct the value, or drop its row"))
+    return frame, numbers
 
 
-def _types(estimator: Any, names: Sequence[str]) -> dict[str, str]:
-    """Columns to read, as text: their cells are understood where the model understands them."""
-    required = estimator._table.encoding.columns.required
-    return dict.fromkeys([*required, *(name for name in names if name not in required)], "text")
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
-def _carried(path: Path, asked: Sequence[str], found: Sequence[str], estimator: Any) -> list[str]:
+def _carried(there: list[str], asked: Sequence[str], found: Sequence[str], estimator: Any) -> list[str]:
     """Return the columns to copy: those that are asked for, and those of the training that are there."""
-    there = column_names(path)
     for name in asked:
         if name not in there:
             raise InputError(sentence(f"--id {name}: there is no such column", remedy=nearest(name, there)))

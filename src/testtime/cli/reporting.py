@@ -81,13 +81,13 @@ def report_data(model: Path, evaluation: dict[str, Any] | None = None) -> Report
     StoreError
         If the folder holds no model or a file was changed.
     """
-    from testtime.estimators.saved import EstimatorMeta
+    from testtime.estimators.saved import read_meta
     from testtime.report.html import ReportData
     from testtime.results import Adaptation
     from testtime.store import open_adapter
 
     with open_adapter(model) as saved:
-        meta, versions = saved.record(EstimatorMeta), saved.versions
+        meta, versions = read_meta(saved, str(model)), saved.versions
         training = saved.document("training") or {}
         evaluation = evaluation or saved.document("evaluation")
     return ReportData(
@@ -131,8 +131,9 @@ def _score(model: Path, table: Path) -> dict[str, Any]:
             )
         )
     estimator = load(model)
-    frame, labels = labelled_table(estimator, table, training["target"])
-    classes = getattr(estimator, "classes_", ())
+    classes = getattr(estimator, "classes_", None)
+    frame, labels = labelled_table(table, training["target"], classes)
+    classes = () if classes is None else classes
     n_context, costs = estimator.adaptation_.n_context, training.get("costs")
     return evaluate(
         estimator,

@@ -27,7 +27,10 @@ _PHRASES = (
     (r"use TTTRegressor or bin it first", "pass --task regress or bin it first"),
     (r"\bTTTClassifier\b", "the classifier"),
     (r"\bTTTRegressor\b", "the regressor"),
-    (r"Declare a kind to keep it", "Keep it with --numeric, --categorical or --date, or all such columns with --keep-ids"),
+    (
+        r"Declare a kind to keep it",
+        "Keep it with --numeric, --categorical or --date, or all such columns with --keep-ids",
+    ),
     (r", for example with sklearn\.feature_selection\.SelectKBest", ", or leave some out with --ignore"),
     (r"np\.\w+\(([^()]*)\)", r"\1"),
 )

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from testtime.adapt.budget import Budget
 from testtime.backbones.base import Backbone
 from testtime.backbones.registry import load_backbone
-from testtime.errors import InputError, sentence
+from testtime.errors import InputError
 from testtime.estimators.beside import group_codes, moments
 from testtime.estimators.progress import progress
 from testtime.estimators.settings import check_settings
@@ -170,9 +170,8 @@ class TTTBase(BaseEstimator):
                 frame = as_frame(X)
                 if reset:
                     named = all(isinstance(name, str) for name in frame.columns)
-                    validate_data(
-                        self, frame if named else frame.to_numpy(), reset=True, skip_check_array=True
-                    )
+                    table: Any = frame if named else frame.to_numpy()
+                    validate_data(self, table, reset=True, skip_check_array=True)
                 if len(frame) == 0:
                     raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
                 return frame

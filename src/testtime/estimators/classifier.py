@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 
 from testtime.backbones.base import Backbone
+from testtime.backbones.many_class import MOST_CLASSES
 from testtime.estimators.base import TTTBase
 from testtime.table.target import ClassTarget, class_target
 
@@ -28,8 +29,10 @@ class TTTClassifier(ClassifierMixin, TTTBase):
     Parameters
     ----------
     backbone
-        The pretrained model: ``"embedded"``, which ships with the package, or an object that implements
-        :class:`testtime.backbones.base.Backbone`.
+        The pretrained model: ``"embedded"``, which ships with the package; ``"tabicl"`` or ``"tabpfn"`` with the weights
+        that these packages download, ``"tabicl:FILE"`` or ``"tabpfn:FILE"`` with those of a file, ``"tabpfn:v2"`` with
+        those of a version; or an object that implements :class:`testtime.backbones.base.Backbone`. Targets of more
+        classes than the model knows are predicted digit by digit.
     objective
         "accuracy" serves all rows as context, up to the model's limit. "short" serves as few as the loss allows, for
         less memory and faster predictions.
@@ -92,7 +95,7 @@ class TTTClassifier(ClassifierMixin, TTTBase):
     _task = "classifier"
 
     def _read_target(self, y: Any, n_rows: int, backbone: Backbone) -> tuple[ClassTarget, NDArray[np.int64]]:
-        return class_target(y, n_rows, backbone.limits.classes)
+        return class_target(y, n_rows, MOST_CLASSES)
 
     def _set_target(self, target: ClassTarget) -> None:
         self.classes_ = target.classes

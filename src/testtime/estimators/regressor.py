@@ -30,7 +30,7 @@ class TTTRegressor(RegressorMixin, TTTBase):
     Parameters
     ----------
     backbone
-        The pretrained model: ``"embedded"``, or an object that implements the protocol.
+        The pretrained model: ``"embedded"``, ``"tabicl"``, ``"tabpfn"``, a file of theirs, or an object.
     objective
         "accuracy" or "short".
     n_context

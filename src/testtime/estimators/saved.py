@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from testtime.backbones.base import Backbone
 from testtime.backbones.registry import load_backbone
-from testtime.errors import InputError, StoreError, sentence
+from testtime.errors import BackboneError, InputError, MissingExtra, StoreError, sentence
 from testtime.estimators.settings import check_settings
-from testtime.store import Record, open_adapter, save_adapter
+from testtime.store import Record, SavedAdapter, open_adapter, save_adapter
 from testtime.table.config import FitConfig
 from testtime.table.saved import StoredTable, from_stored, to_stored
 from testtime.table.schema import TableMeta
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from testtime.estimators.classifier import TTTClassifier
     from testtime.estimators.regressor import TTTRegressor
 
-__all__ = ["EstimatorMeta", "load", "save"]
+__all__ = ["EstimatorMeta", "load", "read_meta", "save"]
 
 
 class EstimatorMeta(Record):
@@ -80,7 +81,9 @@ def _public_kind(estimator: TTTBase) -> Literal["TTTClassifier", "TTTRegressor"]
     return "TTTClassifier" if isinstance(estimator, TTTClassifier) else "TTTRegressor"
 
 
-def load(directory: str | os.PathLike[str], *, device: str | None = None) -> TTTClassifier | TTTRegressor:
+def load(
+    directory: str | os.PathLike[str], *, device: str | None = None, backbone: Any = None
+) -> TTTClassifier | TTTRegressor:
     """Read an estimator that was saved with ``save``.
 
     It predicts what the saved one predicted, bit for bit on the same machine. It holds about a thousand rows, so
@@ -92,6 +95,9 @@ def load(directory: str | os.PathLike[str], *, device: str | None = None) -> TTT
         Folder written by ``save``.
     device
         Where to predict; None takes the device it was fitted on.
+    backbone
+        The pretrained model it was fitted with, as its estimator takes it, where the saved name does not lead there any
+        more: a checkpoint that was moved, or a backbone of your own. None takes the saved name.
 
     Raises
     ------
@@ -104,32 +110,21 @@ def load(directory: str | os.PathLike[str], *, device: str | None = None) -> TTT
 
     where = os.fspath(directory)
     with open_adapter(directory) as saved:
-        if saved.format_version < 2:
-            raise StoreError(
-                sentence(
-                    f"{where!r} was saved by testtime {saved.versions.get('testtime', '0.1')}",
-                    expected="a model of testtime 0.2 or newer",
-                    why="the models of 0.1 hold one context and one guard, where this version mixes members",
-                    remedy="Fit it again with this version, or use it with: pip install 'testtime<0.2'",
-                )
-            )
-        meta = saved.record(EstimatorMeta)
+        meta = read_meta(saved, where)
         kind = {"TTTClassifier": TTTClassifier, "TTTRegressor": TTTRegressor}[meta.estimator]
         params = {**meta.params, "column_kinds": meta.params.get("column_kinds") or None}
         estimator, config = _rebuilt(kind, params, where)
         if device is not None:
             estimator.set_params(device=device)
             config = check_settings(estimator.get_params(deep=False))
-        try:
-            backbone = load_backbone(meta.table.backbone, kind._task)
-        except InputError as error:
-            raise StoreError(sentence(f"{where!r} cannot be loaded", why=str(error))) from error
-        saved.refuse_other_base(backbone.fingerprint)
+        if backbone is not None:
+            estimator.set_params(backbone=backbone)
+        base = _base(meta.table.backbone if backbone is None else backbone, kind._task, where)
+        saved.refuse_other_base(base.fingerprint)
         arrays, tensors = saved.arrays(), saved.tensors()
     context = arrays.pop("context_indices", np.empty(0, dtype=np.int64))
-    table = from_stored(
-        StoredTable(meta.table, arrays, tensors), backbone, config.device, config.predict_dtype
-    )
+    dtype = config.dtype_on(base.limits)
+    table = from_stored(StoredTable(meta.table, arrays, tensors), base, config.device, dtype)
     estimator._table = table
     estimator._set_target(table.target)
     estimator.context_indices_ = context
@@ -137,6 +132,40 @@ def load(directory: str | os.PathLike[str], *, device: str | None = None) -> TTT
     if meta.feature_names:
         estimator.feature_names_in_ = np.array(meta.feature_names, dtype=object)
     return estimator
+
+
+def _base(name: Any, task: str, where: str) -> Backbone:
+    """The pretrained model a saved one needs."""
+    try:
+        return load_backbone(name, task)
+    except (InputError, BackboneError, MissingExtra) as error:
+        raise StoreError(
+            sentence(
+                f"{where!r} cannot be loaded without the model it was fitted with",
+                why=str(error).rstrip("."),
+                remedy="Pass it as testtime.load(..., backbone=...) if it is elsewhere now",
+            )
+        ) from error
+
+
+def read_meta(saved: SavedAdapter, where: str) -> EstimatorMeta:
+    """Return what an open adapter says about its estimator; `where` names it in errors.
+
+    Raises
+    ------
+    StoreError
+        When it was written by another version of the format, or says what no estimator can have said.
+    """
+    if saved.format_version < 2:
+        raise StoreError(
+            sentence(
+                f"{where!r} was saved by testtime {saved.versions.get('testtime', '0.1')}",
+                expected="a model of testtime 0.2 or newer",
+                why="the models of 0.1 hold one context and one guard, where this version mixes members",
+                remedy="Fit it again with this version, or use it with: pip install 'testtime<0.2'",
+            )
+        )
+    return saved.record(EstimatorMeta)
 
 
 def _rebuilt(kind: Any, params: dict[str, Any], where: str) -> tuple[Any, FitConfig]:

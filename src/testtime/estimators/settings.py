@@ -93,7 +93,6 @@ def check_settings(params: Mapping[str, Any]) -> FitConfig:
     _check_random_state(params["random_state"])
     verbose = params["verbose"]
     _integer("verbose", int(verbose) if isinstance(verbose, bool) else verbose, 0)
-    default_dtype = torch.float64 if device.type == "cpu" else torch.float32
     return FitConfig(
         objective=objective,
         n_context=_integer("n_context", params["n_context"], 1, auto=True),
@@ -104,6 +103,6 @@ def check_settings(params: Mapping[str, Any]) -> FitConfig:
         guard=bool(guard),
         n_members=_integer("n_members", params["n_members"], 1) or 1,
         device=device,
-        predict_dtype=_PRECISIONS[precision] or default_dtype,
+        predict_dtype=_PRECISIONS[precision],
         time_limit=_positive("time_limit", params["time_limit"], None),
     )

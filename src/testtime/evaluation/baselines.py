@@ -1,6 +1,6 @@
 """What one would try first: scikit-learn models on the same rows, with encodings that suit them.
 
-They see the columns as they were read for the in-context model, so dates, currencies and stray tokens cost them nothing.
+They see the columns as they were read for the in-context model: dates, currencies and stray tokens cost them nothing.
 """
 
 from __future__ import annotations
@@ -81,7 +81,11 @@ def baselines(described: Encoded, n_rows: int, n_classes: int, seed: int = 0) ->
     linear = make_pipeline(
         ColumnTransformer(
             [
-                ("numbers", make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler()), numbers),
+                (
+                    "numbers",
+                    make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler()),
+                    numbers,
+                ),
                 ("levels", _one_hot(), nominal),
             ]
         ),
@@ -95,15 +99,15 @@ def baselines(described: Encoded, n_rows: int, n_classes: int, seed: int = 0) ->
     )
     boosted = make_pipeline(
         ColumnTransformer([("levels", ordinal, few)], remainder="passthrough"),
-        boosting(
-            categorical_features=list(range(len(few))), early_stopping=n_rows > 500, random_state=seed
-        ),
+        boosting(categorical_features=list(range(len(few))), early_stopping=n_rows > 500, random_state=seed),
     )
     always = DummyClassifier(strategy="prior") if n_classes else DummyRegressor()
     kinds = bool(n_classes)
     return [
         Baseline("class shares" if n_classes else "mean of the target", 0.01, always, kinds),
-        Baseline("logistic regression" if n_classes else "ridge regression", 0.1 + 1e-5 * cells, linear, kinds),
+        Baseline(
+            "logistic regression" if n_classes else "ridge regression", 0.1 + 1e-5 * cells, linear, kinds
+        ),
         Baseline("boosted trees", 0.5 + 1e-5 * cells * max(n_classes, 1), boosted, kinds),
         Baseline(
             "random forest",

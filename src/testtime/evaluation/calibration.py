@@ -123,7 +123,9 @@ def reliability(
             float(promised[rows].mean()),
             float(true[rows].mean()),
             # Not from the spread of the bin, which is zero where all are alike: a bin always says something uncertain.
-            float(np.sqrt((true[rows].sum() + 1) * ((~true[rows]).sum() + 1) / (len(rows) + 2) ** 2 / len(rows))),
+            float(
+                np.sqrt((true[rows].sum() + 1) * ((~true[rows]).sum() + 1) / (len(rows) + 2) ** 2 / len(rows))
+            ),
             len(rows),
         )
         for rows in pieces

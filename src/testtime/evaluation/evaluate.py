@@ -57,7 +57,7 @@ class Rival(Result):
     scores
         As in :class:`testtime.evaluation.scores.Point`.
     difference, error
-        Its compared score minus that of what is served, row by row, and the standard error; negative where it is better.
+        Its compared score minus that of what is served, row by row, and the standard error; below zero it is better.
     """
 
     name: str
@@ -150,7 +150,7 @@ def evaluate(
     source
         Where the rows come from, for the record.
     fitted
-        The rows of the fit and their targets, to which other models are fitted; None compares with the frozen model only.
+        The rows of the fit and their targets, to which other models are fitted; None compares with the frozen one only.
     groups
         Group codes of the held-out rows; rows of one group count as one in errors.
     costs

@@ -1,8 +1,8 @@
 r"""Scores of predictions together with what each row contributes to them.
 
 A score :math:`T` of ``n`` rows is, to first order, :math:`T + \sum_i h_i` with one influence :math:`h_i` per row. Its
-standard error is the root of the sum of their squares, rows of one group counting as one; the error of a *difference* of
-two scores on the same rows comes from the difference of their influences, which is what makes it small.
+standard error is the root of the sum of their squares, rows of one group counting as one; the error of a *difference*
+of two scores on the same rows comes from the difference of their influences, which is what makes it small.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def root_mean(squares: NDArray[np.float64]) -> Influence:
 def area(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> Influence:
     """Area under the ROC curve; DeLong, DeLong and Clarke-Pearson (1988).
 
-    The influence of a positive row is how many negatives it beats, less the area, and the other way round. NaN where all
-    rows are of one class.
+    The influence of a positive row is how many negatives it beats, less the area, and the other way round. NaN where
+    all rows are of one class.
     """
     n_positive, n_negative = int(positive.sum()), int((~positive).sum())
     influences = np.zeros(len(scores))

@@ -36,12 +36,16 @@ def headline(adaptation: Mapping[str, Any], evaluation: Mapping[str, Any] | None
     """Return the one sentence to read if only one is read."""
     kept = adaptation["kept"]
     if evaluation is None:
-        served = "Adapted models are served together with the frozen one" if kept else "The frozen model is served"
+        served = (
+            "Adapted models are served together with the frozen one" if kept else "The frozen model is served"
+        )
         return f"{served}; no rows were held out, so how good it is was not measured."
     loss, *_ = measures_of(evaluation)
     if kept:
         says = verdict(evaluation["difference"], evaluation["error"])
-        change = f"{loss.text(abs(evaluation['difference']))} \N{PLUS-MINUS SIGN} {loss.text(evaluation['error'])}"
+        change = (
+            f"{loss.text(abs(evaluation['difference']))} \N{PLUS-MINUS SIGN} {loss.text(evaluation['error'])}"
+        )
         text = {
             "better": f"Adapting lowers the {loss.name} on held-out rows by {change}",
             "worse": f"Adapting raises the {loss.name} on held-out rows by {change}: do not use it",
@@ -118,7 +122,9 @@ def advice(adaptation: Mapping[str, Any], evaluation: Mapping[str, Any] | None) 
 def _instead(rival: Mapping[str, Any], evaluation: Mapping[str, Any], adaptation: Mapping[str, Any]) -> str:
     measure = next(one for one in measures_of(evaluation) if one.key == evaluation["compared"])
     by = f"{measure.text(-rival['difference'])} \N{PLUS-MINUS SIGN} {measure.text(rival['error'])}"
-    text = f"Use {_with_article(rival['name'])} instead: on the same rows its {measure.name} is lower by {by}."
+    text = (
+        f"Use {_with_article(rival['name'])} instead: on the same rows its {measure.name} is lower by {by}."
+    )
     if is_frozen(rival) and adaptation["objective"] == "short":
         text += " A longer context is served with --objective accuracy."
     elif not is_frozen(rival) and evaluation["loss_name"] == "CRPS":
@@ -137,8 +143,8 @@ def _about_intervals(evaluation: Mapping[str, Any]) -> list[str]:
         if math.isfinite(one["error"]) and abs(gap) > _CERTAIN * max(one["error"], 1e-3):
             word = "wider than they need be" if gap > 0 else "too narrow"
             said.append(
-                f"The 90% intervals hold {one['share']:.0%} \N{PLUS-MINUS SIGN} {one['error']:.0%} of the targets: they are "
-                f"{word}."
+                f"The 90% intervals hold {one['share']:.0%} \N{PLUS-MINUS SIGN} {one['error']:.0%} of the targets: they "
+                f"are {word}."
             )
     return said
 
@@ -157,8 +163,8 @@ def _about_rare_classes(evaluation: Mapping[str, Any]) -> list[str]:
         return []
     name, recall = missed[0]
     return [
-        f"Only {recall:.0%} of the rows of the rare class {name!r} are found. If missing them is dear, say so with --cost "
-        "balanced or --cost LABEL=NUMBER; probabilities stay as they are."
+        f"Only {recall:.0%} of the rows of the rare class {name!r} are found. If missing them is dear, say so with "
+        "--cost balanced or --cost LABEL=NUMBER; probabilities stay as they are."
     ]
 
 
@@ -175,7 +181,13 @@ def _about_columns(evaluation: Mapping[str, Any]) -> list[str]:
 
 def _with_article(name: str) -> str:
     plain = {"logistic regression", "ridge regression", "boosted trees"}
-    return name if name in plain else f"the {name}" if name.startswith(("frozen", "mean", "class")) else f"a {name}"
+    return (
+        name
+        if name in plain
+        else f"the {name}"
+        if name.startswith(("frozen", "mean", "class"))
+        else f"a {name}"
+    )
 
 
 def _scores(

@@ -90,7 +90,7 @@ def render_report(data: ReportData) -> str:
 
 
 def _three_numbers(data: ReportData) -> list[tuple[str, str]]:
-    """The loss, what adapting changed, and how the best other model compares; or what is known without rows to score."""
+    """The loss, what adapting changed, how the best other model compares; or what is known without rows to score."""
     record, evaluation = data.adaptation, data.evaluation
     if evaluation is None:
         gain = f"{_number(record.gain, '.4f')} \N{PLUS-MINUS SIGN} {_number(record.standard_error, '.4f')}"
@@ -104,14 +104,23 @@ def _three_numbers(data: ReportData) -> list[tuple[str, str]]:
     served = point_at(evaluation["points"], evaluation["n_context"], record.kept)
     numbers = []
     if served is not None:
-        numbers.append((f"{loss.of(served)} \N{PLUS-MINUS SIGN} {loss.error_of(served)}", f"{loss.name} of what is served"))
+        numbers.append(
+            (
+                f"{loss.of(served)} \N{PLUS-MINUS SIGN} {loss.error_of(served)}",
+                f"{loss.name} of what is served",
+            )
+        )
     if record.kept:
-        change = f"{loss.text(evaluation['difference'], '+')} \N{PLUS-MINUS SIGN} {loss.text(evaluation['error'])}"
+        change = (
+            f"{loss.text(evaluation['difference'], '+')} \N{PLUS-MINUS SIGN} {loss.text(evaluation['error'])}"
+        )
         numbers.append((change, f"{loss.name} by adapting; below zero is better"))
     others = [one for one in evaluation["rivals"] if not is_frozen(one)]
     if others:
         best = min(others, key=lambda one: one["difference"])
-        change = f"{compared.text(-best['difference'], '+')} \N{PLUS-MINUS SIGN} {compared.text(best['error'])}"
+        change = (
+            f"{compared.text(-best['difference'], '+')} \N{PLUS-MINUS SIGN} {compared.text(best['error'])}"
+        )
         numbers.append((change, f"{compared.name} against {best['name']}; below zero is better"))
     return numbers
 
@@ -123,7 +132,13 @@ def _rivals(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
     size, instead = evaluation["n_context"], best_rival(evaluation)
     points = {point["adapted"]: point for point in evaluation["points"] if point["n_context"] == size}
     what = "as served: adapted" if True in points else "as served: frozen model"
-    rows = [{"name": f"{what}, {size:,} context rows", "scores": _cells(points[max(points)], measures), "served": True}]
+    rows = [
+        {
+            "name": f"{what}, {size:,} context rows",
+            "scores": _cells(points[max(points)], measures),
+            "served": True,
+        }
+    ]
     for one in evaluation["rivals"]:
         behind = one["difference"] > one["error"]
         says = "use this instead" if one is instead else "behind" if behind else "cannot be told apart"
@@ -133,11 +148,15 @@ def _rivals(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
             {
                 "name": one["name"],
                 "scores": _cells(one, measures),
-                "difference": f"{compared.text(one['difference'], '+')} \N{PLUS-MINUS SIGN} {compared.text(one['error'])}",
+                "difference": _with_error(compared, one["difference"], one["error"]),
                 "says": says,
             }
         )
     return rows
+
+
+def _with_error(measure: Measure, difference: float, error: float) -> str:
+    return f"{measure.text(difference, '+')} \N{PLUS-MINUS SIGN} {measure.text(error)}"
 
 
 def _cells(point: Mapping[str, Any], measures: Sequence[Measure]) -> list[tuple[str, str]]:
@@ -160,7 +179,9 @@ def _intervals(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
     for one in parts:
         if one["adapted"] == adapted:
             off = verdict(one["level"] - one["share"], one["error"])  # negative: more inside than promised
-            rows.append(dict(one) | {"says": {"better": "too wide", "worse": "too narrow"}.get(off, "as promised")})
+            rows.append(
+                dict(one) | {"says": {"better": "too wide", "worse": "too narrow"}.get(off, "as promised")}
+            )
     return rows
 
 
@@ -170,7 +191,9 @@ def _drawings(data: ReportData) -> dict[str, Markup | None]:
     adaptation, evaluation = data.adaptation, data.evaluation
     if evaluation is not None:
         if len({point["n_context"] for point in evaluation["points"]}) > 1:
-            drawn["curves"] = draw_curves(evaluation["points"], evaluation["n_context"], measures_of(evaluation))
+            drawn["curves"] = draw_curves(
+                evaluation["points"], evaluation["n_context"], measures_of(evaluation)
+            )
         if evaluation["confusion"] is not None:
             two_classes = len(evaluation["confusion"]["classes"]) == 2
             drawn["reliability"] = draw_reliability(evaluation["calibration"], two_classes=two_classes)

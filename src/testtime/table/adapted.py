@@ -173,9 +173,7 @@ class AdaptedTable:
 
         return side_by_side([lambda member=member: read(member) for member in members])
 
-    def _answers(
-        self, readings: Sequence[_Reading], frame: pd.DataFrame, work: Work
-    ) -> NDArray[np.float64]:
+    def _answers(self, readings: Sequence[_Reading], frame: pd.DataFrame, work: Work) -> NDArray[np.float64]:
         """Answers in the target's unit, some thousand rows at a time, so that memory does not grow with the rows."""
         x = self.encoding.transform(frame)
         work.plan(len(x) * len(readings))
@@ -185,9 +183,7 @@ class AdaptedTable:
         ]
         return self.target.inverse(np.concatenate(pieces))
 
-    def _mixed(
-        self, readings: Sequence[_Reading], x: NDArray[np.float64], work: Work
-    ) -> NDArray[np.float64]:
+    def _mixed(self, readings: Sequence[_Reading], x: NDArray[np.float64], work: Work) -> NDArray[np.float64]:
         def answers(reading: _Reading) -> NDArray[np.float64]:
             learner = self._learner()
             features = reading.view.features(x, next(learner.module.parameters()))

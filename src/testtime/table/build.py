@@ -14,6 +14,7 @@ from testtime.adapt.episodes import stratified_order
 from testtime.adapt.task import Task
 from testtime.adapt.work import UNWATCHED, Work
 from testtime.backbones.base import Backbone
+from testtime.backbones.many_class import with_classes
 from testtime.errors import InputError, sentence
 from testtime.results import Adaptation, Part
 from testtime.table.adapted import AdaptedTable, Member
@@ -73,6 +74,7 @@ def fit_table(
     """
     budget = budget or Budget(config.time_limit)
     task = target.task
+    backbone, dtype = with_classes(backbone, task), config.dtype_on(backbone.limits)
     drawn, notes = _drawn_rows(len(y), y if task.n_classes else None, seed)
     frame, y = frame.iloc[drawn], y[drawn]
     groups = None if groups is None else groups[drawn]
@@ -114,7 +116,7 @@ def fit_table(
         y=y[order],
         views=chosen.views,
         view_seed=chosen.view_seed,
-        n_reference=min(len(order), backbone.limits.context),
+        n_reference=min(len(order), backbone.limits.on(config.device).context),
         members=_members(chosen),
         spec=DeltaSpec(config.adapt or backbone.recipe.adapt, config.rank),
         record=_record(chosen, task, config, backbone, columns, budget),
@@ -122,7 +124,7 @@ def fit_table(
         kinds=described.kinds,
         n_levels=described.n_levels,
         device=config.device,
-        dtype=config.predict_dtype,
+        dtype=dtype,
     )
     return table, drawn[order[: chosen.n_context]]
 

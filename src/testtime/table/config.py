@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
+from testtime.backbones.base import Limits
+from testtime.errors import InputError, sentence
+
 __all__ = ["ACCURACY", "OBJECTIVES", "SHORT", "FitConfig"]
 
 _CPU = torch.device("cpu")
@@ -38,7 +41,7 @@ class FitConfig:
     n_members
         Adapters.
     device, predict_dtype
-        Where to compute, and the precision of predictions; training is in float32.
+        Where to compute, and the precision of predictions; None takes the model's. Training is in float32.
     time_limit
         Seconds for the fit; None for no limit.
     """
@@ -52,10 +55,26 @@ class FitConfig:
     guard: bool = True
     n_members: int = 8
     device: torch.device = _CPU
-    predict_dtype: torch.dtype = torch.float32
+    predict_dtype: torch.dtype | None = None
     time_limit: float | None = None
 
     @property
     def serves_all(self) -> bool:
         """Whether all rows are served, rather than a number of them."""
         return self.objective == ACCURACY and self.n_context is None
+
+    def dtype_on(self, limits: Limits) -> torch.dtype:
+        """Return the precision of predictions: as asked, else what the model takes on this device.
+
+        Raises
+        ------
+        InputError
+            For a precision the model cannot compute in.
+        """
+        if self.predict_dtype is None:
+            return limits.dtypes[0] if self.device.type == "cpu" else torch.float32
+        if self.predict_dtype not in limits.dtypes:
+            names = [str(dtype).removeprefix("torch.") for dtype in limits.dtypes]
+            got = f"precision={str(self.predict_dtype).removeprefix('torch.')!r}"
+            raise InputError(sentence(got, expected=" or ".join(names), why="the model computes in no other"))
+        return self.predict_dtype

@@ -16,6 +16,7 @@ from testtime.adapt.task import Task
 from testtime.adapt.train import TrainConfig
 from testtime.adapt.work import UNWATCHED, Work
 from testtime.backbones.base import Backbone, Encoded, View
+from testtime.backbones.scaling import ColumnScaler
 from testtime.results import Status
 from testtime.table.config import FitConfig
 from testtime.table.encoding import encode_fold, with_statistics
@@ -127,21 +128,23 @@ def choose(
     InputError
         When the context that is asked for is not there.
     """
-    recipe, n_rows = backbone.recipe, len(rows.y)
+    recipe, limits, n_rows = backbone.recipe, backbone.limits.on(config.device), len(rows.y)
     labels = task.strata(rows.y)
     order_seed, deal_seed, view_seed, group_seed, fold_seed, member_seed = seed.spawn(6)
     order = stratified_order(labels, n_rows, np.random.default_rng(order_seed))
-    n_context = plan_context(config, backbone.limits, n_rows, task.n_classes)
+    n_context = plan_context(config, limits, n_rows, task.n_classes)
     n_views = recipe.n_views if config.n_members > 1 else 1
     view_number = int(view_seed.generate_state(1, np.uint64)[0])
-    views = _views(backbone, rows, order, task, n_views, view_number)
+    views = _views(backbone, rows, order[: limits.context], task, n_views, view_number)
     chosen = Chosen(order, n_context, views, view_number, Status.PLAIN)
     if config.n_steps == 0:
         _note_draw(chosen, config, n_rows)
         return chosen
 
+    # Without statistics of levels: copies have different ones, since each row's come from other rows.
+    columns = rows.encoded.x
     groups = find_groups(
-        views[0].features(rows.x, torch.zeros((), dtype=torch.float64)).numpy(),
+        ColumnScaler.fit(columns).transform(columns),
         rows.y,
         task,
         rows.groups,
@@ -160,7 +163,7 @@ def choose(
     n_pool = (n_rows - (chosen.n_context if short else 0)) * (N_FOLDS - 1) // N_FOLDS
     fewest = max(recipe.min_rows, 4 * task.n_classes) if config.n_steps is None else 2 * N_FOLDS
     if min(n_pool, n_units) < fewest:
-        chosen.n_context = plan_context(replace(config, n_steps=0), backbone.limits, n_rows, task.n_classes)
+        chosen.n_context = plan_context(replace(config, n_steps=0), limits, n_rows, task.n_classes)
         chosen.status = Status.REVERTED_TOO_FEW
         return chosen
 
@@ -170,7 +173,7 @@ def choose(
         groups.codes,
         chosen.n_context if short else None,
         N_FOLDS,
-        backbone.limits,
+        limits,
         np.random.default_rng(deal_seed),
         rows.time,
     )
@@ -190,7 +193,7 @@ def choose(
     n_fit = timer.affordable(folds, views[0], train_config, config.n_members, n_guard_views, budget)
     if n_fit < min(n_steps, FEWEST_STEPS):
         chosen.status = Status.REVERTED_TIME
-        chosen.n_context = plan_context(replace(config, n_steps=0), backbone.limits, n_rows, task.n_classes)
+        chosen.n_context = plan_context(replace(config, n_steps=0), limits, n_rows, task.n_classes)
         return chosen
     if n_fit < n_steps:
         chosen.notes.append(f"The time limit allows {n_fit} of {n_steps} steps.")
@@ -217,12 +220,11 @@ def choose(
 def _views(
     backbone: Backbone,
     rows: EncodedRows,
-    order: NDArray[np.int64],
+    reference: NDArray[np.int64],
     task: Task,
     n_views: int,
     view_seed: int,
 ) -> tuple[View, ...]:
-    reference = order[: backbone.limits.context]
     described = with_statistics(rows.encoded, rows.x[reference])
     seed = np.random.SeedSequence(view_seed)
     return tuple(backbone.views(described, rows.y[reference], task, n_views, seed))

@@ -62,6 +62,15 @@ def plan_context(config: FitConfig, limits: Limits, n_rows: int, n_classes: int)
             remedy = "Add rows, or pass n_steps=0 for plain in-context learning"
         got = f"n_context={config.n_context:,} is more than the rows there are ({n_rows:,} rows{held})"
         raise InputError(sentence(got, remedy=remedy))
+    if limits.context_on_cpu is not None and config.n_context > limits.context:
+        raise InputError(
+            sentence(
+                f"n_context={config.n_context:,} on a CPU",
+                expected=f"at most {limits.context:,} with this model",
+                why="more rows take it very long without an accelerator",
+                remedy=f"Lower n_context to {limits.context:,}, or pass device='cuda'",
+            )
+        )
     if config.n_context < n_classes:
         raise InputError(
             sentence(
@@ -126,7 +135,7 @@ def deal_rows(
         may see are the rows before it.
     """
     if time is not None:
-        return _deal_in_time(order, n_served, n_folds, limits, time)
+        return _deal_in_time(order, groups, n_served, n_folds, limits, time)
     served = order[: n_served or 0]
     rest = order[n_served or 0 :]
     beside = np.empty(0, dtype=np.int64)
@@ -149,11 +158,12 @@ def deal_rows(
     return dealt
 
 
-_FIRST_GUARDED = 0.6  # share of the rows, in time, that no fold guards
+_GUARDED_IN_TIME = 0.4  # share of the moments, the last ones, that folds guard
 
 
 def _deal_in_time(
     order: NDArray[np.int64],
+    groups: NDArray[np.int64] | None,
     n_served: int | None,
     n_folds: int,
     limits: Limits,
@@ -161,14 +171,34 @@ def _deal_in_time(
 ) -> list[DealtRows]:
     """Blocks of the later rows guard what was trained on earlier ones; rows of one moment stay together."""
     moments = np.unique(time[order])
-    edges = moments[np.round(np.linspace(_FIRST_GUARDED, 1.0, n_folds + 1) * len(moments)).astype(int)[:-1]]
-    nothing = order[:0]
+    if len(moments) <= n_folds:
+        raise InputError(
+            sentence(
+                f"time has {len(moments)} different values",
+                expected=f"at least {n_folds + 1}",
+                why=f"{n_folds} blocks of later rows are predicted from earlier ones",
+                remedy="Pass finer positions in time, or leave time out",
+            )
+        )
+    width = max(1, round(_GUARDED_IN_TIME * len(moments) / n_folds))
+    edges = moments[len(moments) - width * np.arange(n_folds, 0, -1)]
     dealt = []
     for begin, end in zip(edges, [*edges[1:], np.inf], strict=True):
         held = np.sort(order[(time[order] >= begin) & (time[order] < end)])
         outside = order[time[order] < begin]
+        if groups is not None:  # an earlier row of a guarded group would be remembered
+            outside = outside[~np.isin(groups[outside], groups[held])]
+        if len(outside) < 2:
+            raise InputError(
+                sentence(
+                    "every group has rows in the last part of the time",
+                    expected="groups that end before it",
+                    why="what is measured may hold no row of a group that was trained on, and none of the past",
+                    remedy="Pass groups or time, not both",
+                )
+            )
         everything = outside[: limits.context]
         context = outside[:n_served] if n_served else everything
-        rival = everything if n_served else nothing
+        rival = everything if n_served else order[:0]
         dealt.append(DealtRows(outside, context, held[:MOST_GUARD_ROWS], rival, held))
     return dealt

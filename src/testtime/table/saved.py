@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from testtime.adapt.delta import DeltaSpec
 from testtime.backbones.base import Backbone, Encoded
+from testtime.backbones.many_class import with_classes
 from testtime.backbones.scaling import TargetScaler
 from testtime.errors import StoreError, sentence
 from testtime.results import Adaptation
@@ -55,6 +56,7 @@ def to_stored(table: AdaptedTable) -> StoredTable:
     meta = TableMeta.model_validate(
         {
             "backbone": table.backbone.name,
+            "licence": table.backbone.licence,
             "columns": table.encoding.columns.to_state(),
             "names": list(described.names),
             "kinds": list(described.kinds),
@@ -87,6 +89,7 @@ def from_stored(
     meta, arrays = stored.meta, stored.arrays
     x, y = arrays["x"], arrays["y"]
     target = _target_from(arrays)
+    backbone = with_classes(backbone, target.task)
     record = Adaptation.from_dict(meta.record.model_dump())
     fits = (
         x.ndim == 2
@@ -137,7 +140,7 @@ def from_stored(
         device=device,
         dtype=dtype,
     )
-    if not np.allclose(_check_values(table), arrays["check"], rtol=1e-5, atol=1e-5):
+    if not np.allclose(_check_values(table), arrays["check"], rtol=1e-5, atol=1e-5, equal_nan=True):
         raise StoreError(
             sentence(
                 "the saved model shows its rows to the network in another way than it did when it was saved",

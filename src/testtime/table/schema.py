@@ -73,6 +73,7 @@ class TableMeta(Record):
     """The plain values of an adapted table."""
 
     backbone: _Name
+    licence: _Name
     columns: dict[str, Any]
     names: Annotated[list[_Name], Field(min_length=1, max_length=_MOST_COLUMNS)]
     kinds: list[Literal["number", "ordinal", "nominal"]]

@@ -82,7 +82,7 @@ def class_target(y: Any, n_rows: int, max_classes: int) -> tuple[ClassTarget, ND
     n_rows
         Rows of the table.
     max_classes
-        Limit of the model.
+        Limit.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def class_target(y: Any, n_rows: int, max_classes: int) -> tuple[ClassTarget, ND
             sentence(
                 f"the target has {len(classes):,} classes",
                 expected=f"at most {max_classes}",
-                why="that is what the model was pretrained for",
+                why="each needs rows in every context",
                 remedy="Merge rare classes; for a numeric target, use TTTRegressor or bin it first",
             )
         )

@@ -1,13 +1,14 @@
 """Tables from files of any size: CSV in its dialects, gzip, Parquet; what was found is said.
 
-Text is read as a stream of blocks, so that memory is bounded by the rows that are asked for. Rows are drawn
-uniformly: each gets a random number, and those with the smallest are kept.
+The cells of a CSV file stay text: what a column is, and how its cells are read, is for
+:class:`testtime.table.columns.TableColumns` to say, at training and at prediction alike. Parquet has types. Text is
+read as a stream of blocks, so that memory is bounded by the rows that are asked for. Rows are drawn uniformly: each
+gets a random number, and those with the smallest are kept.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +21,9 @@ import pyarrow.parquet
 
 from testtime.errors import InputError, nearest, sentence
 from testtime.results import Result
-from testtime.tasks.column_types import convert_column
 from testtime.tasks.dialect import Dialect, find_dialect, open_bytes, unreadable
 
-__all__ = ["FileFacts", "column_names", "iterate_table", "read_table"]
+__all__ = ["FileFacts", "iterate_table", "read_table"]
 
 _MISSING = pa.array(
     ["", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "nan", "NaN", "NAN", "null", "NULL", "Null"]
@@ -41,36 +41,33 @@ class FileFacts(Result):
         The file.
     form
         "CSV" or "Parquet".
-    encoding, separator, decimal
+    encoding, separator
         How the text is written; empty for Parquet.
     rows, rows_used
         Rows in the file, and rows that were returned: all, or a uniform draw.
-    types
-        Type of each column, in order: "number", "boolean", "date" or "text".
-    missing
-        Number of missing values among the rows used.
+    n_columns
+        Columns, the target among them.
     """
 
     path: str
     form: str
     encoding: str
     separator: str
-    decimal: str
     rows: int
     rows_used: int
-    types: dict[str, str]
-    missing: int
+    n_columns: int
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the cells are text, without a type."""
+        return self.form == "CSV"
 
     def explain(self) -> str:
         """Say it in a sentence or two."""
-        kinds = [kind for kind in ("number", "boolean", "date", "text") if kind in self.types.values()]
-        counts = ", ".join(f"{list(self.types.values()).count(kind)} {kind}" for kind in kinds)
         text = f"{Path(self.path).name}: {self.form}"
-        if self.separator:
-            text += f" ({self.encoding}, separated by {self.separator}, decimal {self.decimal})"
-        text += (
-            f"; {self.rows:,} rows, {len(self.types):,} columns ({counts}), {self.missing:,} missing values."
-        )
+        if self.is_text:
+            text += f" ({self.encoding}, separated by {self.separator})"
+        text += f"; {self.rows:,} rows, {self.n_columns:,} columns."
         if self.rows_used < self.rows:
             text += f" {self.rows_used:,} rows were drawn at random and used."
         return text
@@ -85,7 +82,7 @@ def read_table(
     ----------
     path
         CSV (separated by comma, semicolon, tab or vertical bar; UTF-8, UTF-16 or Latin-1; gzip or not) or
-        Parquet. Empty fields, ``NA``, ``N/A``, ``nan``, ``null`` and ``?`` are missing values.
+        Parquet. Empty fields, ``NA``, ``N/A``, ``nan``, ``null`` and ``?`` are missing values in CSV.
     max_rows
         Rows to keep at most; None keeps all. Memory grows with the rows kept, not with the file.
     random_state
@@ -100,60 +97,30 @@ def read_table(
     drawn, rows = _draw(source.batches(), max_rows, np.random.default_rng(random_state))
     if drawn is None or not rows:
         raise unreadable(source.path, "it has a header and no rows", "Add rows")
-    frame, types, decimal = _typed(drawn, source, None)
     facts = FileFacts(
         path=str(source.path),
         form="CSV" if source.dialect else "Parquet",
         encoding=source.dialect.encoding.removesuffix("-sig").upper() if source.dialect else "",
         separator=source.dialect.separator_name if source.dialect else "",
-        decimal=decimal if source.dialect else "",
         rows=rows,
-        rows_used=len(frame),
-        types=types,
-        missing=int(frame.isna().to_numpy().sum()),
+        rows_used=drawn.num_rows,
+        n_columns=drawn.num_columns,
     )
-    return frame, facts
+    return _as_pandas(drawn, source), facts
 
 
-def column_names(path: str | Path) -> tuple[str, ...]:
-    """Return the names of a table's columns, as :func:`read_table` finds them."""
-    return _open(Path(path)).names
-
-
-def iterate_table(path: str | Path, types: Mapping[str, str]) -> Iterator[pd.DataFrame]:
-    """Yield the rows of a table in pieces, with the column types another table had.
-
-    Parameters
-    ----------
-    path
-        As for :func:`read_table`.
-    types
-        Columns to return and their types, from :attr:`FileFacts.types`; other columns are left out, with a
-        warning that names them.
+def iterate_table(path: str | Path) -> Iterator[pd.DataFrame]:
+    """Yield the rows of a table in pieces, read as by :func:`read_table`.
 
     Raises
     ------
     InputError
-        As for :func:`read_table`; also if a column is missing, or a number or date cannot be read as one.
+        As for :func:`read_table`, but not for a table without rows, which has no pieces.
     """
     source = _open(Path(path))
-    absent = [name for name in types if name not in source.names]
-    if absent:
-        others = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-        raise InputError(
-            sentence(
-                f"{str(source.path)!r} has no column {absent[0]!r}{others}",
-                expected=f"the {len(types)} columns of the training table",
-                remedy=nearest(absent[0], source.names),
-            )
-        )
-    extra = [name for name in source.names if name not in types]
-    if extra:
-        shown = ", ".join(map(repr, extra[:5])) + (f" and {len(extra) - 5} more" if len(extra) > 5 else "")
-        warnings.warn(f"Columns that are not in the training table are ignored: {shown}.", stacklevel=2)
     for batch in source.batches():
         if batch.num_rows:
-            yield _typed(batch.select(list(types)), source, types)[0]
+            yield _as_pandas(batch, source)
 
 
 @dataclass(frozen=True)
@@ -268,19 +235,23 @@ def _smallest(
     return [pa.concat_tables(kept).take(chosen).combine_chunks()], [key[chosen]]
 
 
-def _typed(
-    table: pa.Table, source: _Source, types: Mapping[str, str] | None
-) -> tuple[pd.DataFrame, dict[str, str], str]:
-    """Give columns their types: those that are asked for, else those their values have."""
-    typed = source.dialect is None
-    comma_possible = source.dialect is not None and source.dialect.separator != ","
-    columns, found, decimal = {}, {}, "point"
+def _as_pandas(table: pa.Table, source: _Source) -> pd.DataFrame:
+    """Hand over the columns as they are: text of a CSV file as text, columns of Parquet with their type."""
+    columns = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
-        wanted = types[name] if types is not None else None
-        where = f"column {name!r} of {str(source.path)!r}"
-        values, kind, comma = convert_column(
-            column, wanted, where, typed=typed, comma_possible=comma_possible
-        )
-        columns[name], found[name] = values, kind
-        decimal = "comma" if comma else decimal
-    return pd.DataFrame(columns), found, decimal
+        try:
+            columns[name] = _series(column)
+        except (pa.ArrowNotImplementedError, pa.ArrowInvalid, ValueError) as error:
+            got = f"column {name!r} of {str(source.path)!r} has the type {column.type}"
+            remedy = "Convert or drop it"
+            raise InputError(
+                sentence(got, expected="numbers, text, booleans or dates", remedy=remedy)
+            ) from error
+    return pd.DataFrame(columns)
+
+
+def _series(column: pa.ChunkedArray) -> pd.Series:
+    kind = column.type
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        raise pa.ArrowInvalid("not a column of single values")
+    return column.cast(pa.float64()).to_pandas() if pa.types.is_decimal(kind) else column.to_pandas()

@@ -1,4 +1,4 @@
-"""What is in a table, in a few numbers per column: for the reader of a report, not for the model."""
+"""How large a training table is and how its target is spread: for the reader of a report, not for the model."""
 
 from __future__ import annotations
 
@@ -8,32 +8,7 @@ import pandas as pd
 
 from testtime.results import Result
 
-__all__ = ["ColumnSummary", "TableSummary", "summarise"]
-
-_MAX_COLUMNS = 200  # a report with more is not read
-
-
-@dataclass(frozen=True)
-class ColumnSummary(Result):
-    """One column.
-
-    Attributes
-    ----------
-    name, kind
-        Its name, and "number", "boolean", "date" or "category".
-    missing
-        Share of missing values.
-    distinct
-        Different values.
-    example
-        Range of a number or date, most frequent value of a category.
-    """
-
-    name: str
-    kind: str
-    missing: float
-    distinct: int
-    example: str
+__all__ = ["TableSummary", "summarise"]
 
 
 @dataclass(frozen=True)
@@ -43,13 +18,11 @@ class TableSummary(Result):
     Attributes
     ----------
     rows, n_columns
-        Size.
+        Size, without the target.
     target
         Name of the target.
     classes
         Rows of each class, the most frequent first; empty for a numeric target.
-    columns
-        The first 200 columns.
     target_values
         Mean, standard deviation and quantiles of a numeric target; empty for classes.
     """
@@ -58,25 +31,22 @@ class TableSummary(Result):
     n_columns: int
     target: str
     classes: dict[str, int]
-    columns: tuple[ColumnSummary, ...]
     target_values: dict[str, float] = field(default_factory=dict)
 
 
-def summarise(X: pd.DataFrame, labels: pd.Series, *, numeric: bool = False) -> TableSummary:
-    """Describe features and target; `numeric` takes the target as numbers rather than classes.
+def summarise(n_columns: int, labels: pd.Series, *, numeric: bool = False) -> TableSummary:
+    """Describe a target beside `n_columns` features; `numeric` takes it as numbers rather than classes.
 
-    >>> table = pd.DataFrame({"size": [1.0, None], "colour": ["red", "red"]})
-    >>> summary = summarise(table, pd.Series(["a", "b"], name="kind"))
-    >>> [column.example for column in summary.columns], summary.classes
-    (['1 to 1', 'red'], {'a': 1, 'b': 1})
+    >>> summary = summarise(3, pd.Series(["a", "b", "a"], name="kind"))
+    >>> summary.target, summary.classes
+    ('kind', {'a': 2, 'b': 1})
     """
     counts = {} if numeric else labels.value_counts()
     return TableSummary(
-        rows=len(X),
-        n_columns=X.shape[1],
+        rows=len(labels),
+        n_columns=n_columns,
         target=str(labels.name),
         classes={str(label): int(count) for label, count in counts.items()},
-        columns=tuple(_column(str(name), X[name]) for name in X.columns[:_MAX_COLUMNS]),
         target_values=_spread(labels) if numeric else {},
     )
 
@@ -86,19 +56,3 @@ def _spread(values: pd.Series) -> dict[str, float]:
     names = {0.0: "smallest", 0.1: "10% quantile", 0.5: "median", 0.9: "90% quantile", 1.0: "largest"}
     quantiles = {name: float(numbers.quantile(level)) for level, name in names.items()}
     return {"mean": float(numbers.mean()), "standard deviation": float(numbers.std(ddof=0)), **quantiles}
-
-
-def _column(name: str, values: pd.Series) -> ColumnSummary:
-    present = values.dropna()
-    if pd.api.types.is_bool_dtype(values.dtype):
-        kind, example = "boolean", f"{present.mean():.0%} true" if len(present) else ""
-    elif pd.api.types.is_datetime64_any_dtype(values.dtype):
-        kind, example = (
-            "date",
-            f"{present.min():%Y-%m-%d} to {present.max():%Y-%m-%d}" if len(present) else "",
-        )
-    elif pd.api.types.is_numeric_dtype(values.dtype):
-        kind, example = "number", f"{present.min():.6g} to {present.max():.6g}" if len(present) else ""
-    else:
-        kind, example = "category", str(present.mode().iloc[0])[:80] if len(present) else ""
-    return ColumnSummary(name, kind, float(values.isna().mean()), int(present.nunique()), example)

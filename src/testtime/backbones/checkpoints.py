@@ -1,0 +1,88 @@
+"""Checkpoint files of other packages: where they are, what they hash to, and what is said when they cannot be used."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from testtime.errors import BackboneError, MissingExtra, sentence
+
+__all__ = ["check_package", "existing_file", "file_sha256", "identity"]
+
+
+def check_package(package: str, least: tuple[int, int], below: int, extra: str = "") -> None:
+    """Raise unless a package is installed in a version whose private modules are known here.
+
+    Parameters
+    ----------
+    package
+        Name of the distribution.
+    least, below
+        Lowest version, ``(major, minor)``, and the first major version that is not known.
+    extra
+        Extra of this package that installs it.
+
+    Raises
+    ------
+    MissingExtra
+        When it is not installed.
+    BackboneError
+        When its version is another one.
+    """
+    wanted = f"{package}>={least[0]}.{least[1]},<{below}"
+    try:
+        found = version(package)
+    except PackageNotFoundError as error:
+        install = f"testtime[{extra}]" if extra else wanted
+        raise MissingExtra(
+            sentence(f"{package} is not installed", remedy=f"pip install '{install}'")
+        ) from error
+    numbers = [int(part) if part.isdigit() else 0 for part in found.split(".")[:2]]
+    if not least <= (numbers[0], numbers[-1]) < (below, 0):
+        raise BackboneError(
+            sentence(
+                f"{package} {found} is installed",
+                expected=f"{least[0]}.{least[1]} or newer, below {below}",
+                why="other versions lay out their modules differently",
+                remedy=f"pip install '{wanted}'",
+            )
+        )
+
+
+def existing_file(path: str | Path, package: str) -> Path:
+    """Return the path of a checkpoint the user points to, absolute.
+
+    Raises
+    ------
+    BackboneError
+        When there is no such file.
+    """
+    found = Path(path).expanduser().absolute()
+    if not found.is_file():
+        raise BackboneError(
+            sentence(
+                f"there is no checkpoint {str(found)!r}",
+                expected=f"a file with weights of {package}",
+                remedy="Check the path, or leave it out to take the package's own weights",
+            )
+        )
+    return found
+
+
+def identity(path: Path) -> tuple[str, int, int]:
+    """Path, time and size: what a file is cached by, so that one that was replaced is read again."""
+    status = path.stat()
+    return str(path), status.st_mtime_ns, status.st_size
+
+
+def file_sha256(path: Path) -> str:
+    """Hash of a file's bytes, computed once for each state of the file."""
+    return _sha256(identity(path))
+
+
+@lru_cache(maxsize=64)
+def _sha256(file: tuple[str, int, int]) -> str:
+    with open(file[0], "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

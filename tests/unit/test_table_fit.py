@@ -1,0 +1,336 @@
+"""From rows to a fitted table: what is trained on what, what is measured, what is served, on a model that is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tests.support.faults import FaultyBackbone
+from tests.support.line import Clock
+from tests.support.linear import LinearBackbone
+from tests.support.tables import fitted, linear_table, noise_table
+from testtime.adapt.budget import Budget
+from testtime.adapt.task import Classes, Numbers
+from testtime.backbones.base import Encoded
+from testtime.errors import InputError
+from testtime.results import Status
+from testtime.table import encoding as encoding_module
+from testtime.table.config import SHORT, FitConfig
+from testtime.table.fit import Chosen, EncodedRows, choose
+from testtime.table.levels import LevelStatistics
+
+
+def rows(n: int = 160, n_classes: int = 2, noise: bool = False, **more) -> EncodedRows:
+    frame, y = (noise_table if noise else linear_table)(n, n_classes)
+    x = frame.to_numpy()
+    if not n_classes:
+        y = (y - y.mean()) / y.std()
+    return EncodedRows(Encoded(x, tuple(frame), ("number",) * 4, (0,) * 4), x, y, **more)
+
+
+def run(
+    given: EncodedRows, backbone=None, n_classes: int = 2, seed: int = 0, budget=None, **params
+) -> Chosen:
+    task = Classes(n_classes) if n_classes else Numbers()
+    return choose(
+        backbone or LinearBackbone(),
+        task,
+        FitConfig(**params),
+        given,
+        np.random.SeedSequence(seed),
+        budget or Budget(),
+    )
+
+
+class TestOutcomes:
+    @pytest.mark.parametrize("n_classes", [2, 3, 0])
+    @pytest.mark.parametrize("objective", ["accuracy", "short"])
+    def test_what_can_be_learnt_is_kept(self, n_classes: int, objective: str):
+        chosen = run(rows(n_classes=n_classes), n_classes=n_classes, objective=objective, n_members=4)
+        assert chosen.status is Status.KEPT
+        assert chosen.weight > 0.5
+        assert chosen.mix.loss < 0.95 * chosen.mix.frozen_loss
+        assert len(chosen.states) == 4
+
+    @pytest.mark.parametrize("n_classes", [2, 0])
+    def test_noise_has_little_weight_and_is_never_worse(self, n_classes: int):
+        weights = []
+        for seed in range(8):
+            chosen = run(rows(n_classes=n_classes, noise=True), n_classes=n_classes, seed=seed, n_members=4)
+            assert chosen.mix.loss <= chosen.mix.frozen_loss
+            assert (chosen.status is Status.KEPT) == (chosen.weight > 0) == bool(chosen.states)
+            weights.append(chosen.weight)
+        assert np.mean(weights) < 0.5
+
+    def test_without_steps_nothing_is_measured(self):
+        calls = []
+        chosen = run(rows(), LinearBackbone(lambda *call: calls.append(call)), n_steps=0)
+        assert (chosen.status, chosen.mix, chosen.states) == (Status.PLAIN, None, ())
+        assert calls == []
+
+    @pytest.mark.parametrize("n", [4, 8, 20, 31])
+    def test_few_rows_are_served_as_they_are(self, n: int):
+        chosen = run(rows(n))
+        assert chosen.status is Status.REVERTED_TOO_FEW
+        assert (chosen.n_context, chosen.answers) == (n, [])
+
+    def test_few_rows_are_trained_on_when_asked(self):
+        assert run(rows(20), n_steps=3, n_members=4).mix is not None
+
+    def test_repeats_count_as_one_row(self):
+        given = rows(10)
+        x, y = np.repeat(given.x, 20, axis=0), np.repeat(given.y, 20)
+        many = EncodedRows(replace(given.encoded, x=x), x, y)
+        chosen = run(many)
+        assert chosen.status is Status.REVERTED_TOO_FEW
+        assert "200 of 200 rows repeat" in " ".join(chosen.notes)
+
+    def test_without_a_guard_the_adapters_are_served_alone(self):
+        chosen = run(rows(noise=True), guard=False, n_members=4)
+        assert chosen.status is Status.UNGUARDED
+        assert (chosen.weight, chosen.mix, len(chosen.states)) == (1.0, None, 4)
+
+    @pytest.mark.parametrize("guard", [True, False])
+    @pytest.mark.parametrize("fault", ["loss", "gradient"])
+    @pytest.mark.parametrize("n_steps", [1, 4])
+    def test_a_loss_that_is_no_number_is_said(self, guard: bool, fault: str, n_steps: int):
+        chosen = run(rows(), FaultyBackbone(LinearBackbone(), fault, None), guard=guard, n_steps=n_steps)
+        assert (chosen.status, chosen.states) == (Status.REVERTED_NON_FINITE, ())
+
+    def test_one_broken_adapter_is_enough(self):
+        """Which of the learners is an adapter's is not known here; each in turn is broken in its second step."""
+        statuses = [
+            run(rows(), FaultyBackbone(LinearBackbone(), "loss", 1, only=k), n_members=4).status
+            for k in range(1, 9)
+        ]
+        assert statuses.count(Status.REVERTED_NON_FINITE) == 4, "four learners train, four only predict"
+        assert statuses.count(Status.KEPT) == 4
+
+    @pytest.mark.parametrize("step_size", [1e4, 1e30])
+    def test_a_huge_step_is_not_served(self, step_size: float):
+        for noise in (False, True):
+            chosen = run(rows(noise=noise), n_steps=3, step_size=step_size)
+            assert chosen.mix is None or chosen.mix.loss <= chosen.mix.frozen_loss
+
+
+class TestRows:
+    def watched(
+        self, given: EncodedRows, **params
+    ) -> tuple[Chosen, list[tuple[str, bool, bool, set[float]]]]:
+        """The first column of every call, whether weights were changed, and whether gradients were taken."""
+        seen = []
+
+        def watch(what, weights, context, x):
+            values = set((context.x if x is None else x).double().numpy().round(5).ravel().tolist())
+            seen.append((what, bool(weights), torch.is_grad_enabled(), values))
+
+        return run(given, LinearBackbone(watch), **params), seen
+
+    @pytest.mark.parametrize("n_steps", [1, 4])
+    @pytest.mark.parametrize("params", [{"objective": SHORT}, {"n_context": 30}])
+    def test_a_short_context_is_never_trained_on(self, n_steps: int, params: dict):
+        """Adapted weights are then measured with the context they will be served with, which they do not know."""
+        given = rows()
+        chosen, seen = self.watched(given, n_steps=n_steps, n_members=4, **params)
+        shown = chosen.views[0].features(given.x, torch.zeros(())).double().numpy().round(5)
+        served = set(shown[chosen.order[: chosen.n_context]].ravel().tolist())
+        trained = set().union(*(values for _, _, grad, values in seen if grad))
+        assert trained
+        assert trained.isdisjoint(served)
+
+    @pytest.mark.parametrize("n_members", [1, 3, 4, 8])
+    def test_each_adapter_is_measured_on_rows_it_has_not_seen(self, n_members: int):
+        given = rows()
+        chosen = run(given, n_members=n_members)
+        assert len(chosen.answers) == min(n_members, 4)
+        assert sum(len(one.trained) for one in chosen.answers) == n_members
+        assert chosen.mix.n_rows == 40 * min(n_members, 4)
+        assert chosen.n_pool == 120
+
+    def test_groups_are_on_one_side(self):
+        """A class for each group, drawn at random: a fold that shares a group with the pool would look learnable."""
+        rng = np.random.default_rng(0)
+        centre = rng.standard_normal((20, 4))
+        groups = np.repeat(np.arange(20), 10)
+        x = centre[groups] + 0.05 * rng.standard_normal((200, 4))
+        y = rng.integers(0, 2, 20)[groups]
+        encoded = Encoded(x, tuple("abcd"), ("number",) * 4, (0,) * 4)
+        chosen = run(EncodedRows(encoded, x, y, groups), n_members=4, n_steps=30)
+        alone = run(EncodedRows(encoded, x, y), n_members=4, n_steps=30)
+        assert chosen.mix.gain < alone.mix.gain
+
+    def test_later_rows_measure_what_earlier_ones_taught(self):
+        """The effect of the first column changes its sign half way: earlier rows teach the wrong thing."""
+        given = rows(400)
+        y = np.where(np.arange(400) < 240, given.y, 1 - given.y)
+        time = np.arange(400.0)
+        in_time = run(EncodedRows(given.encoded, given.x, y, time=time), n_members=4)
+        steady = run(EncodedRows(given.encoded, given.x, given.y, time=time), n_members=4)
+        assert in_time.weight < 0.1
+        assert steady.weight > 0.5
+
+
+class TestContext:
+    def test_all_rows_up_to_the_limit(self):
+        chosen = run(rows(500), n_steps=0)
+        assert chosen.n_context == 200
+        assert "a draw of 200 of 500 rows" in " ".join(chosen.notes)
+
+    def test_a_short_context_is_chosen_from_probes(self):
+        chosen = run(rows(400), objective=SHORT)
+        assert chosen.n_context in LinearBackbone.recipe.sizes
+        assert [probe.n_context for probe in chosen.probes] == [16, 32, 64]
+        assert f"A context of {chosen.n_context} rows was chosen" in " ".join(chosen.notes)
+        assert chosen.rival_loss is not None
+
+    def test_a_number_is_taken_as_it_is(self):
+        chosen = run(rows(400), n_context=57)
+        assert (chosen.n_context, chosen.probes) == (57, ())
+
+    @pytest.mark.parametrize("objective", ["accuracy", "short"])
+    def test_the_first_rows_show_every_class(self, objective: str):
+        given = rows(300, 3)
+        chosen = run(given, n_classes=3, objective=objective)
+        assert sorted(chosen.order) == list(range(300))
+        assert set(given.y[chosen.order[:3]]) == {0, 1, 2}
+
+
+class TestSeeds:
+    def test_the_same_seed_gives_the_same_bytes(self):
+        one, two, other = (run(rows(), seed=seed, adapt="lora", rank=2) for seed in (0, 0, 1))
+        assert len(one.states) == len(two.states) == 8
+        for a, b, c in zip(one.states, two.states, other.states, strict=True):
+            assert all(torch.equal(a[key], b[key]) for key in a)
+            assert not all(torch.equal(a[key], c[key]) for key in a)
+        assert one.mix == two.mix
+        assert np.array_equal(one.order, two.order)
+
+    def test_the_first_adapters_do_not_depend_on_how_many_follow(self):
+        few, many = run(rows(), n_members=4), run(rows(), n_members=8)
+        for one, two in zip(few.states, many.states, strict=False):
+            a, b = (next(iter(state.values())) for state in (one, two))
+            assert a.shape == b.shape
+
+
+class TestTime:
+    def slow(self, seconds_per_row: float):
+        clock = Clock()
+        backbone = LinearBackbone(
+            lambda what, weights, context, x: clock.spend(seconds_per_row * len(context if x is None else x))
+        )
+        return clock, backbone
+
+    @pytest.mark.parametrize("limit", [2.0, 5.0, 20.0])
+    @pytest.mark.parametrize(
+        "params", [{}, {"objective": SHORT}, {"n_steps": 300}, {"n_steps": 1}, {"guard": False}]
+    )
+    def test_a_fit_ends_in_time(self, limit: float, params: dict):
+        """The clock runs while any thread works, as if there were one core: at most as fast as the plan hopes."""
+        clock, backbone = self.slow(0.0005)
+        before = clock.now
+        run(rows(400), backbone, budget=Budget(limit, clock), n_members=4, **params)
+        assert clock.now - before <= 2.2 * limit
+
+    def test_time_lowers_the_steps_and_says_so(self):
+        clock, backbone = self.slow(0.0005)
+        chosen = run(rows(400), backbone, budget=Budget(30.0, clock), n_steps=500, n_members=4)
+        assert 5 < chosen.config.n_steps < 500
+        assert f"The time limit allows {chosen.config.n_steps} of 500 steps." in chosen.notes
+
+    def test_without_time_the_frozen_model_is_served(self):
+        clock, backbone = self.slow(1.0)
+        chosen = run(rows(400), backbone, budget=Budget(1.0, clock))
+        assert chosen.status is Status.REVERTED_TIME
+        assert chosen.n_context == 200
+
+
+class TestLevels:
+    def nominal(self, n: int = 160) -> EncodedRows:
+        rng = np.random.default_rng(0)
+        x = rng.integers(0, 30, n).astype(float)[:, None]
+        y = rng.integers(0, 2, n)
+        encoded = Encoded(x, ("town",), ("nominal",), (30,))
+        crossed = LevelStatistics.fit(encoded, y, 2).cross_fitted(encoded, y, 0)
+        return EncodedRows(encoded, crossed, y)
+
+    def test_nothing_of_a_folds_targets_is_in_any_of_its_rows(self):
+        """Change the targets of the fold: not one number of the encoding may change."""
+        given, fold = self.nominal(), np.arange(0, 160, 4)
+        seed = np.random.SeedSequence(0)
+        one = encoding_module.encode_fold(given.encoded, given.y, 2, fold, seed)
+        y = given.y.copy()
+        y[fold] = 1 - y[fold]
+        two = encoding_module.encode_fold(given.encoded, y, 2, fold, np.random.SeedSequence(0))
+        assert one.shape[1] > 1
+        assert np.array_equal(one, two)
+
+    def test_what_levels_say_about_random_targets_is_not_believed(self):
+        """Five rows a level: their own targets would tell everything, those of other rows nothing."""
+        chosen = run(self.nominal(), n_members=4, n_steps=30)
+        assert chosen.mix.gain <= 2 * chosen.mix.standard_error
+
+    def test_copies_are_found_beside_statistics_that_differ(self):
+        """Every row three times, with a level that few others have: its means come from other folds each time."""
+        rng = np.random.default_rng(0)
+        plain = np.column_stack([rng.integers(0, 30, 60), rng.standard_normal(60)])
+        x, y = np.repeat(plain, 3, axis=0).astype(float), np.repeat(rng.integers(0, 2, 60), 3)
+        encoded = Encoded(x, ("town", "size"), ("nominal", "number"), (30, 0))
+        crossed = LevelStatistics.fit(encoded, y, 2).cross_fitted(encoded, y, 0)
+        assert len(np.unique(crossed, axis=0)) > 60
+        chosen = run(EncodedRows(encoded, crossed, y), n_members=4)
+        assert "180 of 180 rows repeat" in " ".join(chosen.notes)
+
+
+class TestRecord:
+    def test_it_counts_what_was_done(self):
+        frame, y = linear_table()
+        record = fitted(LinearBackbone(), frame, y, n_members=4, adapt="head").record
+        assert record.kept
+        assert (record.n_guard, record.n_query, record.n_context) == (160, 120, 160)
+        assert (record.n_members, record.n_views) == (4, 4)
+        assert (record.n_trainable, record.adapter_bytes) == (10, 4 * 10 * 4)
+        assert record.adapt == "head"
+        assert [part.name for part in record.parts] == ["frozen", f"adapted, {record.n_steps} steps"]
+        assert sum(part.weight for part in record.parts) == pytest.approx(1.0)
+        assert record.gain == pytest.approx(record.loss_before - record.loss_after)
+        assert record.loss_before == record.parts[0].loss
+        assert len(record.columns) == 4
+
+    def test_the_length_of_one_step_is_recorded(self):
+        frame, y = linear_table()
+        record = fitted(LinearBackbone(), frame, y, n_steps=1).record
+        assert record.n_steps == 1
+        assert record.step_size / 0.05 in [0.0, *(2.0**k for k in range(-3, 6))]
+        assert "one step" in record.explain()
+
+    def test_unfit_tables_are_refused(self):
+        frame, y = linear_table()
+        wide = frame.assign(**{f"x{i}": np.random.default_rng(i).random(160) for i in range(20)})
+        with pytest.raises(InputError, match="24 columns; expected at most 12"):
+            fitted(LinearBackbone(), wide, y)
+
+    def test_large_tables_are_drawn_from(self, monkeypatch: pytest.MonkeyPatch):
+        from testtime.table import build
+
+        monkeypatch.setattr(build, "MOST_ROWS", 100)
+        frame, y = linear_table()
+        table = fitted(LinearBackbone(), frame, y, n_steps=0)
+        assert len(table.y) == 100
+        assert "100 of 160 rows were drawn" in " ".join(table.record.notes)
+
+    def test_every_step_is_told_once(self):
+        frame, y = linear_table()
+        plans, steps = [], []
+        fitted(
+            LinearBackbone(),
+            frame,
+            y,
+            n_members=4,
+            on_plan=plans.append,
+            on_step=lambda step, loss: steps.append(step),
+        )
+        assert plans == [len(steps)]
+        assert sorted(steps) == sorted(list(range(1, 9)) * 4)
