@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from testtime.report.break_even import point_at
-from testtime.report.measures import Measure, measures_of
+from testtime.report.measures import Measure, as_number, measures_of
 
 __all__ = ["advice", "best_rival", "comparison", "headline", "is_frozen", "verdict"]
 
@@ -21,13 +21,14 @@ def is_frozen(rival: Mapping[str, Any]) -> bool:
     return str(rival["name"]).startswith("frozen model")
 
 
-def verdict(difference: float, error: float) -> str:
+def verdict(difference: Any, error: Any) -> str:
     """Say what a difference of losses means: "better", "worse" or "not told apart".
 
     >>> verdict(-0.02, 0.005), verdict(-0.02, 0.02), verdict(0.1, float("inf"))
     ('better', 'not told apart', 'not told apart')
     """
-    if not math.isfinite(error) or abs(difference) <= _CERTAIN * error:
+    difference, error = as_number(difference), as_number(error)
+    if not math.isfinite(error) or not abs(difference) > _CERTAIN * error:
         return "not told apart"
     return "better" if difference < 0 else "worse"
 
@@ -63,7 +64,7 @@ def headline(adaptation: Mapping[str, Any], evaluation: Mapping[str, Any] | None
 
 def best_rival(evaluation: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the rival that beats what is served by more than its standard error, and by most; None without one."""
-    winners = [one for one in evaluation["rivals"] if one["difference"] < -one["error"]]
+    winners = [one for one in evaluation["rivals"] if as_number(one["difference"]) < -as_number(one["error"])]
     return min(winners, key=lambda one: one["difference"], default=None)
 
 
@@ -85,7 +86,7 @@ def comparison(evaluation: Mapping[str, Any]) -> str:
         "worse": "what is served is WORSE",
         "not told apart": "the two cannot be told apart on these rows",
     }[verdict(difference, error)]
-    if not math.isfinite(error):
+    if not math.isfinite(as_number(error)):
         says = "one row says nothing"
     scores = _scores(others, served, plain)
     return (
@@ -140,12 +141,10 @@ def _about_intervals(evaluation: Mapping[str, Any]) -> list[str]:
         if one["adapted"] != adapted or one["level"] != 0.9:
             continue
         gap = one["share"] - one["level"]
-        if math.isfinite(one["error"]) and abs(gap) > _CERTAIN * max(one["error"], 1e-3):
+        if abs(gap) > _CERTAIN * max(as_number(one["error"]), 1e-3):
             word = "wider than they need be" if gap > 0 else "too narrow"
-            said.append(
-                f"The 90% intervals hold {one['share']:.0%} \N{PLUS-MINUS SIGN} {one['error']:.0%} of the targets: they "
-                f"are {word}."
-            )
+            holds = f"{one['share']:.0%} \N{PLUS-MINUS SIGN} {one['error']:.0%}"
+            said.append(f"The 90% intervals hold {holds} of the targets: they are {word}.")
     return said
 
 
@@ -170,7 +169,7 @@ def _about_rare_classes(evaluation: Mapping[str, Any]) -> list[str]:
 
 def _about_columns(evaluation: Mapping[str, Any]) -> list[str]:
     columns = evaluation["importances"]
-    useless = [one for one in columns if one["increase"] < one["error"]]
+    useless = [one for one in columns if one["increase"] < as_number(one["error"])]
     if len(useless) < 2 or len(useless) == len(columns):
         return []
     return [

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from testtime.report.break_even import break_even, point_at
 from testtime.report.findings import advice, best_rival, comparison, headline, is_frozen, verdict
-from testtime.report.measures import Measure, measures_of
+from testtime.report.measures import Measure, as_number, measures_of
 from testtime.report.table_plots import draw_curves, draw_losses, draw_predicted, draw_reliability
 from testtime.results import Adaptation
 
@@ -140,9 +140,10 @@ def _rivals(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
     ]
     for one in evaluation["rivals"]:
-        behind = one["difference"] > one["error"]
+        difference, error = as_number(one["difference"]), as_number(one["error"])
+        behind = difference > error
         says = "use this instead" if one is instead else "behind" if behind else "cannot be told apart"
-        if one is not instead and one["difference"] < -one["error"]:
+        if one is not instead and difference < -error:
             says = "ahead"
         rows.append(
             {
@@ -155,7 +156,7 @@ def _rivals(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _with_error(measure: Measure, difference: float, error: float) -> str:
+def _with_error(measure: Measure, difference: Any, error: Any) -> str:
     return f"{measure.text(difference, '+')} \N{PLUS-MINUS SIGN} {measure.text(error)}"
 
 
@@ -221,4 +222,5 @@ def _curve_rows(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _number(value: Any, form: str) -> str:
     """Format a number, or say that there is none."""
-    return format(value, form) if isinstance(value, (int, float)) and math.isfinite(value) else "\N{EN DASH}"
+    number = as_number(value)
+    return format(number, form) if math.isfinite(number) else "\N{EN DASH}"

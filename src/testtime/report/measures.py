@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["CLASS_MEASURES", "NUMBER_MEASURES", "Measure", "measures_of"]
+__all__ = ["CLASS_MEASURES", "NUMBER_MEASURES", "Measure", "as_number", "measures_of"]
+
+
+def as_number(value: Any) -> float:
+    """Return a number of a saved result, in which NaN is None and an infinity is text.
+
+    >>> as_number(None), as_number("inf"), as_number(0.5)
+    (nan, inf, 0.5)
+    """
+    return math.nan if value is None else float(value)
 
 
 @dataclass(frozen=True)
@@ -32,11 +41,12 @@ class Measure:
     axis: str
     title: str
 
-    def text(self, value: float | None, sign: str = "", missing: str = "-") -> str:
+    def text(self, value: Any, sign: str = "", missing: str = "-") -> str:
         """Format a value, or with ``sign="+"`` a difference; `missing` where there is none."""
-        if value is None or not math.isfinite(value):
+        number = as_number(value)
+        if not math.isfinite(number):
             return missing
-        return format(value, sign + self.form).rstrip(".")  # four digits of 1234.5 are "1234."
+        return format(number, sign + self.form).rstrip(".")  # four digits of 1234.5 are "1234."
 
     def of(self, point: Mapping[str, Any] | None, missing: str = "-") -> str:
         """Return the value of a point as text, `missing` where there is none."""

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from testtime.report.measures import CLASS_MEASURES, Measure
+from testtime.report.measures import CLASS_MEASURES, Measure, as_number
 from testtime.report.plots import GREY, PALETTE, house_style, log_axis, name_axes, new_figure
 
 __all__ = ["draw_curves", "draw_losses", "draw_predicted", "draw_reliability"]
@@ -87,7 +87,9 @@ def draw_reliability(bins: Sequence[Mapping[str, Any]], *, two_classes: bool) ->
         for adapted in (False, True):
             chosen = [one for one in bins if one["adapted"] == adapted]
             if chosen:
-                x, y, error = ([one[key] for one in chosen] for key in ("promised", "came_true", "error"))
+                x, y, error = (
+                    [as_number(one[key]) for one in chosen] for key in ("promised", "came_true", "error")
+                )
                 axes.errorbar(x, y, yerr=error, capsize=2.5, elinewidth=1, **_LOOK[adapted])
         x = f"probability of the {'second' if two_classes else 'predicted'} class"
         name_axes(axes, x=x, y="how often it came true", title="Reliability")
@@ -126,8 +128,8 @@ def draw_losses(losses: Sequence[float], label: str = "log loss (nats)") -> str:
         return _svg(figure, "losses")
 
 
-def _finite(value: float | None) -> bool:
-    return value is not None and bool(np.isfinite(value))
+def _finite(value: Any) -> bool:
+    return bool(np.isfinite(as_number(value)))
 
 
 def _size_axis(axes: Axes, sizes: Sequence[int]) -> None:
