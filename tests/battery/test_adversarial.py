@@ -1,117 +1,70 @@
-"""Five hundred tables that are made to fool adaptation; what is shipped is never worse on its guard rows."""
+"""Tables made to fool the guard: what is served is never above the frozen model out of fold, and seldom on fresh rows."""
 
 from __future__ import annotations
 
-import copy
-from collections import Counter
+import warnings
 
 import numpy as np
 import pytest
-import torch
-from torch.nn import functional as F
 
-from tests.support.models import Faulty, sha256_of, tiny_learner
-from testtime.adapt.adapters import AdapterSpec, merge
-from testtime.adapt.crossfit import GuardPlan, Outcome, fit_guarded
-from testtime.adapt.episodes import RowSplit, split_rows, stratified_order
-from testtime.adapt.learner import Learner, Rows
-from testtime.adapt.step import StepPlan
-from testtime.backbones.embedded import TabICLClassifierLearner
-from testtime.results import Status
+from tests.support.linear import LinearBackbone
+from testtime import TTTClassifier
 
-N_TABLES, N_CONTEXT = 100, 8
-KINDS = ("noise labels", "one informative row", "imbalance", "huge step", "NaN gradient")
-# Mostly the head, which is cheap; every fifth table also trains what lies below it.
-ADAPT = ("head", "head", "norms", "head", "head", "lora", "head", "head", "encoders", "head", "head", "all")
+N_TABLES = 60
+KINDS = ("noise", "one informative row", "imbalance", "repeats", "near copies", "label per group", "oversampled")
 
 
-def make_table(kind: str, rng: np.random.Generator) -> Rows:
-    n = int(rng.integers(20, 60))
-    x = rng.standard_normal((n, 3))
-    y = (x[:, 0] + 0.5 * rng.standard_normal(n) > 0).astype(np.int64)
-    if kind == "noise labels":
-        y = rng.integers(0, int(rng.integers(2, 5)), n)
-    elif kind == "one informative row":
-        x[1:] = 0.0
-        y[:] = 0
-        y[0] = 1
+def table(kind: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A table of 120 to 400 rows and 3 columns in which little or nothing can be learned."""
+    rng = np.random.default_rng(seed)
+    n_rows = int(rng.integers(120, 400))
+    X, y = rng.normal(size=(n_rows, 3)), rng.integers(0, 2, n_rows)
+    if kind == "one informative row":
+        y[:] = np.arange(n_rows) % 2
+        X[0] = 50.0
     elif kind == "imbalance":
-        y = np.zeros(n, dtype=np.int64)
-        y[: int(rng.integers(1, 4))] = 1
-    if len(np.unique(y)) < 2:
-        y[0] = 1 - y[0]
-    return Rows(torch.as_tensor(x, dtype=torch.float32), torch.as_tensor(y))
-
-
-def losses(learner: Learner, module: torch.nn.Module, context: Rows, rows: Rows) -> float:
-    """Mean log loss of the guard rows, with the merged module and without the library's own guard."""
-    with torch.no_grad():
-        logits = TabICLClassifierLearner(module, int(context.y.max()) + 1).output(context, rows.x).double()
-    return float(F.cross_entropy(logits, rows.y))
-
-
-def shipped_minus_frozen(
-    learner: Learner, rows: Rows, split: RowSplit, spec: AdapterSpec, outcome: Outcome
-) -> float:
-    """Change of the loss over all guarded rows, each predicted by the adapter it guarded; 0 if none is kept."""
-    context, total, n_rows = rows.take(torch.as_tensor(split.context)), 0.0, 0
-    for state, fold in zip(outcome.states, outcome.folds, strict=True):
-        module = copy.deepcopy(learner.module)
-        merge(module, state, spec)
-        guard = rows.take(torch.as_tensor(split.folds[fold]))
-        change = losses(learner, module, context, guard) - losses(learner, learner.module, context, guard)
-        total, n_rows = total + change * len(guard), n_rows + len(guard)
-    return total / max(n_rows, 1)
+        y[:] = 0
+        y[: max(2, n_rows // 500)] = 1
+    elif kind == "repeats":
+        X, y = np.repeat(X[: n_rows // 5], 5, axis=0), np.repeat(y[: n_rows // 5], 5)
+    elif kind == "near copies":
+        X, y = np.repeat(X[: n_rows // 5], 5, axis=0), np.repeat(y[: n_rows // 5], 5)
+        X = X + 1e-4 * rng.normal(size=X.shape)
+    elif kind == "label per group":
+        group = rng.integers(0, 12, n_rows)
+        X, y = rng.normal(size=(12, 3))[group] + 0.3 * X, rng.integers(0, 2, 12)[group]
+        y[:2] = (0, 1)
+    elif kind == "oversampled":
+        again = rng.integers(0, n_rows // 4, n_rows)
+        X, y = X[again], y[again]
+    return X, y
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_never_worse_on_guard_rows(kind: str):
-    base = tiny_learner(10)
-    digest = sha256_of(base.module)
-    statuses: Counter[Status] = Counter()
-    for index in range(N_TABLES):
-        rng = np.random.default_rng([KINDS.index(kind), index])
-        rows = make_table(kind, rng)
-        labels = rows.y.numpy()
-        n_classes = int(labels.max()) + 1
-        learner = TabICLClassifierLearner(base.module, n_classes)
-        order = stratified_order(labels, len(rows), rng)
-        split = split_rows(order, labels, N_CONTEXT, 2, rng)
-        n_steps = int(rng.integers(1, 4))
-        rate = (
-            float(rng.choice([3.0, 30.0, 1e4, 1e30]))
-            if kind == "huge step"
-            else float(rng.choice([0.01, 0.1]))
-        )
-        spec = AdapterSpec(ADAPT[index % len(ADAPT)], rank=2)
-        plan = StepPlan(
-            n_steps,
-            N_CONTEXT,
-            n_query=12,
-            learning_rate=rate,
-            spec=spec,
-            line_search=index % 2 == 0,
-            n_gradient_episodes=1,
-        )
-        asked = Faulty(learner, "gradient", int(rng.integers(0, 5))) if kind == "NaN gradient" else learner
-        # Every fifth guard may ask a second fold; the others decide on the first, which is quicker.
-        n_errors = float(rng.choice([0.0, 1.0]))
-        guard = GuardPlan(n_errors, decisive=3.0 if index % 5 == 0 else n_errors)
-        outcome = fit_guarded(asked, rows, split, plan, guard, np.random.SeedSequence(index))
-        statuses[outcome.verdict.status] += 1
+def test_what_is_served_is_never_above_the_frozen_model(kind: str):
+    for seed in range(N_TABLES // len(KINDS) + 1):
+        X, y = table(kind, seed)
+        step_size = "auto" if seed % 2 else 1e3  # also a step that is far too long
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fitted = TTTClassifier(
+                backbone=LinearBackbone(), n_steps=6, n_members=4, step_size=step_size, random_state=seed
+            ).fit(X, y)
+        record = fitted.adaptation_
+        assert not record.loss_after > record.loss_before, (kind, seed)
+        assert np.isfinite(fitted.predict_proba(X)).all()
 
-        assert bool(outcome.states) == outcome.verdict.kept
-        if outcome.states:
-            assert all(torch.isfinite(value).all() for state in outcome.states for value in state.values())
-            assert outcome.verdict.loss_after < outcome.verdict.loss_before
-        # A hair for rounding: the merged weights are not computed by the same operations as the attached ones.
-        assert shipped_minus_frozen(learner, rows, split, spec, outcome) <= 1e-6, (kind, index)
-    assert sha256_of(base.module) == digest
-    assert sum(statuses.values()) == N_TABLES
-    assert len(statuses) > 1, "the tables reach more than one way out"
-    if kind == "NaN gradient":
-        assert statuses[Status.REVERTED_NON_FINITE] >= 20
-    if kind in ("huge step", "NaN gradient", "noise labels"):
-        assert statuses[Status.REVERTED_NO_GAIN] >= 5
-    if kind in ("NaN gradient", "imbalance"):
-        assert statuses[Status.KEPT] >= 5, "the guard lets through what is better"
+
+@pytest.mark.parametrize("kind", ["repeats", "near copies", "oversampled"])
+def test_copies_stay_on_one_side(kind: str):
+    """Random labels cannot be learned; a copy on the other side of a split would make it look as if they could."""
+    X, y = table(kind, 3)
+    fitted = TTTClassifier(backbone=LinearBackbone(), n_steps=6, n_members=4).fit(X, y)
+    record = fitted.adaptation_
+    assert any("repeat" in note for note in record.notes)
+    rng = np.random.default_rng(99)
+    fresh, labels = rng.normal(size=(2000, 3)), rng.integers(0, 2, 2000)
+    served = -np.log(fitted.predict_proba(fresh)[np.arange(2000), labels])
+    frozen = fitted.predict_proba_at(fresh, record.n_context, adapted=False)
+    delta = served + np.log(frozen[np.arange(2000), labels])
+    assert delta.mean() <= 2 * delta.std() / np.sqrt(2000) + 1e-12

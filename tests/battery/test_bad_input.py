@@ -12,7 +12,7 @@ import pytest
 import scipy.sparse
 
 from testtime import InputError, TTTClassifier
-from testtime.estimators.columns import DataWarning
+from testtime.table.columns import DataWarning
 
 pytestmark = pytest.mark.usefixtures("tiny_embedded")
 

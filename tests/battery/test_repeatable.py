@@ -1,19 +1,24 @@
-"""The same seed gives the same bytes: again, in other processes, in threads, on a used model."""
+"""The same seed gives the same bytes: again, in other processes, in threads, whatever the caller set in torch."""
 
 from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
 
 import joblib
 import numpy as np
 import pytest
+import torch
 
-from tests.support.jobs import adapter_digest, table
+from tests.support.jobs import adapter_digest, digest_of, table
 from testtime import TTTClassifier
+from testtime.adapt import parallel
 
 PARAMS = [
-    {"n_steps": 3, "n_context": 30, "guard": False, "random_state": 0},
-    {"n_steps": 3, "n_context": 30, "guard": False, "random_state": 1, "adapt": "lora", "rank": 2},
-    {"n_steps": 1, "n_context": 30, "guard": False, "random_state": 2, "step_size": 0.01},
-    {"n_steps": 2, "n_context": 30, "guard": False, "random_state": 3, "n_members": 2, "adapt": "all"},
+    {"n_steps": 3, "n_members": 4, "random_state": 0},
+    {"n_steps": 3, "n_members": 2, "guard": False, "random_state": 1, "adapt": "lora", "rank": 2},
+    {"n_steps": 1, "n_context": 30, "n_members": 1, "guard": False, "random_state": 2, "step_size": 0.01},
+    {"n_steps": 2, "objective": "short", "n_members": 2, "guard": False, "random_state": 3, "adapt": "all"},
 ]
 
 
@@ -39,28 +44,77 @@ def test_in_threads(digests: list[str]):
     assert together == [digest for digest in digests for _ in range(2)]
 
 
+@pytest.mark.parametrize("cores", [1, 2, 7])
+def test_one_after_the_other_or_side_by_side(digests: list[str], cores: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(parallel, "available_cores", lambda: cores)
+    assert [adapter_digest(params) for params in PARAMS] == digests
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_whatever_the_number_of_threads_of_torch(digests: list[str], threads: int):
+    assert [adapter_digest(params, threads) for params in PARAMS] == digests
+
+
+@contextlib.contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        torch.no_grad,
+        torch.inference_mode,
+        lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+        lambda: default_dtype(torch.float64),
+        lambda: torch.autograd.set_detect_anomaly(True),
+    ],
+    ids=["no_grad", "inference_mode", "autocast", "default dtype", "anomaly"],
+)
+@pytest.mark.filterwarnings("ignore:Anomaly Detection")
+def test_whatever_the_state_of_torch(digests: list[str], state):
+    with state():
+        assert [adapter_digest(params) for params in PARAMS] == digests
+
+
+@pytest.mark.parametrize("state", [torch.no_grad, torch.inference_mode, lambda: torch.autocast("cpu")])
+def test_predicting_first_or_only_inside_changes_nothing(tiny_embedded, state):
+    X, y = table()
+    fitted = TTTClassifier(**PARAMS[0]).fit(X, y)
+    with state():
+        inside = fitted.predict_proba(X)
+    assert np.array_equal(inside, fitted.predict_proba(X))
+    assert np.array_equal(inside, TTTClassifier(**PARAMS[0]).fit(X, y).predict_proba(X))
+
+
 def test_another_seed_gives_another_adapter(digests: list[str]):
     for params, digest in zip(PARAMS, digests, strict=True):
         assert adapter_digest({**params, "random_state": 99}) != digest
 
 
-def test_a_guarded_fit_is_repeatable(tiny_embedded):
+def test_the_whole_record_is_repeatable(tiny_embedded):
     X, y = table()
     records = []
     for _ in range(2):
-        fitted = TTTClassifier(n_steps=3, n_context=30, step_size=0.01).fit(X, y)
+        fitted = TTTClassifier(n_steps=3, n_members=3, step_size=0.01).fit(X, y)
         record = fitted.adaptation_.to_dict()
         record.pop("seconds")
-        records.append((record, fitted.predict_proba(X).tobytes(), fitted.context_indices_.tolist()))
+        records.append((record, digest_of(fitted)))
     assert records[0] == records[1]
 
 
 def test_a_generator_as_seed_is_used_and_advances(tiny_embedded):
     X, y = table()
-    params = {"n_steps": 2, "n_context": 30, "guard": False}
-    generator = np.random.RandomState(5)
-    first = TTTClassifier(**params, random_state=generator).fit(X, y).predict_proba(X)
-    second = TTTClassifier(**params, random_state=generator).fit(X, y).predict_proba(X)
-    again = TTTClassifier(**params, random_state=np.random.RandomState(5)).fit(X, y).predict_proba(X)
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, second)
+    params = {"n_steps": 2, "n_members": 1, "guard": False}
+    for make in (np.random.RandomState, np.random.default_rng):
+        generator = make(5)
+        first = TTTClassifier(**params, random_state=generator).fit(X, y).predict_proba(X)
+        second = TTTClassifier(**params, random_state=generator).fit(X, y).predict_proba(X)
+        again = TTTClassifier(**params, random_state=make(5)).fit(X, y).predict_proba(X)
+        assert np.array_equal(first, again)
+        assert not np.array_equal(first, second)

@@ -53,7 +53,11 @@ FILES = {
     "missing target": (lambda: csv(table().rename(columns={"label": "Label"})), "Did you mean 'Label'"),
     "one class": (lambda: csv(table(label="yes")), "1 class, 'yes'"),
     "too many classes": (lambda: csv(table(label=np.arange(60) % 20)), "20 classes; expected at most 10", "classify"),
-    "a continuous target": (lambda: csv(table(label=np.linspace(0.1, 7.7, 60))), "60 classes; expected at most 10", "classify"),
+    "a continuous target": (
+        lambda: csv(table(label=np.linspace(0.1, 7.7, 60))),
+        "60 classes; expected at most 10",
+        "classify",
+    ),
     "text for a regression": (lambda: csv(table()), "no column of numbers (it holds", "regress"),
     "one number": (lambda: csv(table(label=2.5)), "the target is 2.5 in all 60 rows; expected at least two", "regress"),
     "an infinite target": (lambda: with_value("label", 3, "inf").replace(b"yes", b"1.5").replace(b"no", b"2"),

@@ -6,103 +6,73 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support.models import Faulty, random_rows, sha256_of, tiny_learner
+from tests.support.faults import Faulty, FaultyBackbone
+from tests.support.linear import LinearBackbone
+from tests.support.models import base_digests, random_rows, tiny_learner
 from testtime import Status, TTTClassifier
-from testtime.adapt.adapters import AdapterSpec
-from testtime.adapt.crossfit import GuardPlan, fit_guarded, fit_unguarded
-from testtime.adapt.episodes import split_rows, stratified_order
-from testtime.adapt.step import StepPlan, train
+from testtime.adapt.delta import DeltaSpec
+from testtime.adapt.train import TrainConfig, train
 from testtime.backbones.embedded import EmbeddedBackbone
 
-ROWS = random_rows(60, 3, 2)
+ROWS = random_rows(120, 3, 2)
+X, Y = ROWS.x.numpy().astype(np.float64), ROWS.y.numpy()
 N_STEPS = 4
 
 
-def seed() -> np.random.SeedSequence:
-    return np.random.SeedSequence(0)
-
-
-def plan(n_steps: int = N_STEPS) -> StepPlan:
-    return StepPlan(n_steps, n_context=12, n_query=12, learning_rate=0.05, spec=AdapterSpec("head"))
-
-
-def split():
-    rng = np.random.default_rng(0)
-    labels = ROWS.y.numpy()
-    return split_rows(stratified_order(labels, len(ROWS), rng), labels, 12, 4, rng)
+def config(n_steps: int = N_STEPS) -> TrainConfig:
+    return TrainConfig(n_steps, n_context=12, n_query=12, learning_rate=0.05, spec=DeltaSpec("head"))
 
 
 @pytest.mark.parametrize("fault", ["loss", "gradient"])
 @pytest.mark.parametrize("at", range(N_STEPS))
 def test_training_stops_before_the_bad_step(fault: str, at: int):
-    """What comes back is the state after the last good step, as a run that was asked for no more leaves it."""
-    learner = Faulty(tiny_learner(), fault, at)
-    steps = train(learner, ROWS, np.arange(60), plan(), seed())
-    assert not steps.finite
-    assert steps.n_steps == at == len(steps.losses)
-    assert all(torch.isfinite(value).all() for value in steps.state.values())
-    healthy = train(tiny_learner(), ROWS, np.arange(60), plan(), seed())
-    assert steps.losses == healthy.losses[:at]
-    assert any(value.any() for value in steps.state.values()) == (at > 0)
+    broken = train(
+        Faulty(tiny_learner(), fault, at), ROWS, np.arange(120), config(), np.random.SeedSequence(0)
+    )
+    assert not broken.finite
+    assert broken.n_steps == at == len(broken.losses)
+    healthy = train(tiny_learner(), ROWS, np.arange(120), config(), np.random.SeedSequence(0))
+    assert broken.losses == healthy.losses[:at]
+    assert all(torch.isfinite(value).all() for state in broken.snapshots.values() for value in state.values())
 
 
 @pytest.mark.parametrize("fault", ["loss", "gradient"])
-def test_one_step_with_a_bad_gradient_stays(fault: str):
-    steps = train(Faulty(tiny_learner(), fault, 1), ROWS, np.arange(60), plan(1), seed())
-    assert not steps.finite
-    assert not any(value.any() for value in steps.state.values())
+def test_one_step_with_a_bad_gradient_is_not_taken(fault: str):
+    broken = train(
+        Faulty(tiny_learner(), fault, 1), ROWS, np.arange(120), config(1), np.random.SeedSequence(0)
+    )
+    assert not broken.finite
+    assert not broken.snapshots
 
 
 @pytest.mark.parametrize("fault", ["loss", "gradient"])
 @pytest.mark.parametrize("at", [0, 2, None])
 @pytest.mark.parametrize("n_steps", [1, N_STEPS])
-def test_the_guard_reverts(fault: str, at: int | None, n_steps: int):
-    inner = tiny_learner()
-    digest = sha256_of(inner.module)
-    outcome = fit_guarded(Faulty(inner, fault, at), ROWS, split(), plan(n_steps), GuardPlan(), seed())
-    assert not outcome.states
-    assert outcome.verdict.status is Status.REVERTED_NON_FINITE
-    assert np.isfinite(outcome.verdict.loss_before), "the frozen model's loss is still known"
-    assert sha256_of(inner.module) == digest
-
-
-def test_a_later_fold_that_breaks_at_once_reverts_as_well():
-    """No decision is near after the first fold; the second one's first step is the fifth training call."""
-    strict = GuardPlan(n_errors=0.0, decisive=1e9)
-    outcome = fit_guarded(Faulty(tiny_learner(), "loss", N_STEPS), ROWS, split(), plan(), strict, seed())
-    assert not outcome.states
-    assert outcome.verdict.status is Status.REVERTED_NON_FINITE
-
-
-@pytest.mark.parametrize("fault", ["loss", "gradient"])
-def test_without_a_guard_a_broken_adapter_is_not_kept_either(fault: str):
-    outcome = fit_unguarded(Faulty(tiny_learner(), fault, 1), ROWS, split(), plan(), seed())
-    assert not outcome.states
-    assert outcome.verdict.status is Status.REVERTED_NON_FINITE
-
-
 @pytest.mark.parametrize("guard", [True, False])
-@pytest.mark.parametrize("n_members", [1, 2])
-def test_the_estimator_says_so_and_still_predicts(tiny_embedded, monkeypatch, guard: bool, n_members: int):
-    original = EmbeddedBackbone.learner
-
-    def learner(self, module, n_classes):
-        return Faulty(original(self, module, n_classes), "loss", 2)
-
-    monkeypatch.setattr(EmbeddedBackbone, "learner", learner)
-    X, y = ROWS.x.numpy(), ROWS.y.numpy()
-    fitted = TTTClassifier(n_steps=5, n_context=12, guard=guard, n_members=n_members).fit(X, y)
+def test_the_frozen_model_is_served(
+    tiny: EmbeddedBackbone, fault: str, at: int | None, n_steps: int, guard: bool
+):
+    before = base_digests(tiny)
+    arguments = {"n_steps": n_steps, "n_members": 2, "guard": guard}
+    fitted = TTTClassifier(backbone=FaultyBackbone(tiny, fault, at), **arguments).fit(X, Y)
     record = fitted.adaptation_
     assert record.status is Status.REVERTED_NON_FINITE
     assert not record.kept
     assert "lower step_size" in record.explain()
-    plain = TTTClassifier(n_steps=0, n_context=12, n_members=n_members).fit(X, y)
+    plain = TTTClassifier(backbone=tiny, n_steps=0, n_members=2).fit(X, Y)
     assert np.array_equal(fitted.predict_proba(X), plain.predict_proba(X))
+    assert base_digests(tiny).items() >= before.items()
 
 
-def test_episodes_without_a_query_are_not_called_non_finite(tiny_embedded):
+def test_one_broken_adapter_among_many_reverts_all():
+    faulty = FaultyBackbone(LinearBackbone(), "loss", 1, only=2)
+    fitted = TTTClassifier(backbone=faulty, n_steps=4, n_members=4).fit(X, Y)
+    assert fitted.adaptation_.status is Status.REVERTED_NON_FINITE
+
+
+def test_episodes_without_a_query_are_not_called_non_finite(tiny_embedded: EmbeddedBackbone):
     """Ten classes of two rows: short contexts leave only classes they never showed. That is not a step too long."""
-    X = np.random.default_rng(0).standard_normal((20, 3))
-    fitted = TTTClassifier(n_steps=3, n_context=10, guard=False).fit(X, np.repeat(np.arange(10), 2))
+    features = np.random.default_rng(0).standard_normal((20, 3))
+    fitted = TTTClassifier(n_steps=3, n_context=10, guard=False).fit(features, np.repeat(np.arange(10), 2))
     assert fitted.adaptation_.status is not Status.REVERTED_NON_FINITE
-    assert np.isfinite(fitted.predict_proba(X)).all()
+    assert np.isfinite(fitted.predict_proba(features)).all()

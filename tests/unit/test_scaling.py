@@ -150,3 +150,14 @@ def test_a_scaler_survives_as_arrays():
     assert all(value.dtype == np.float64 for value in arrays_.values())
     again = ColumnScaler.from_arrays(arrays_)
     assert np.array_equal(again.transform(table), scaler.transform(table))
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1.6e-19, 1e-6, 1.0, 1e19, 1e300])
+def test_what_varies_is_seen_at_every_scale(scale: float):
+    column = np.array([1.0, 2.0, 3.0, 4.0, 5.0])[:, None]
+    reference = ColumnScaler.fit(column).transform(column)
+    np.testing.assert_allclose(
+        ColumnScaler.fit(scale * column).transform(scale * column), reference, rtol=1e-12
+    )
+    noise = np.array([1.0, 1 + 2.3e-16, 1 - 1.2e-16])[:, None]
+    assert not ColumnScaler.fit(scale * noise).transform(scale * noise).any()

@@ -22,7 +22,7 @@ def test_the_defaults_leave_choices_open():
     assert (settings.objective, settings.n_members, settings.rank) == ("accuracy", 8, 8)
     assert settings.serves_all
     assert settings.guard is True
-    assert settings.predict_dtype is torch.float64
+    assert settings.predict_dtype is None, "the model says"
     assert settings.device == torch.device("cpu")
 
 

@@ -111,7 +111,7 @@ class Delta:
         for name, weight in self._base.items():
             if self.spec.kind == "lora":
                 down, up = (state[f"{name}:{key}"].to(weight) for key in (_DOWN, _UP))
-                changed[name] = weight + self.spec.scale(len(down)) * (up @ down)
+                changed[name] = torch.addmm(weight, self.spec.scale(len(down)) * up, down)
             else:
                 changed[name] = weight + state[f"{name}:{_OFFSET}"].to(weight)
         return changed

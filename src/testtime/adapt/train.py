@@ -22,7 +22,7 @@ from testtime.adapt.episodes import sample_episode, stratified_order
 from testtime.adapt.learner import Learner, Rows, Weights, predict_rows
 from testtime.errors import InputError, sentence
 
-__all__ = ["TrainConfig", "Trained", "class_codes", "line_search", "train"]
+__all__ = ["TrainConfig", "Trained", "class_codes", "first_delta", "line_search", "train"]
 
 LENGTHS = tuple(2.0**k for k in range(-3, 6))
 """Multiples of the base step that the line search tries, besides zero."""
@@ -153,17 +153,23 @@ def train(
     on_step
         Called with the number of steps done and the loss.
     """
-    episode_seed, factor_seed = seed.spawn(2)
-    generator = torch.Generator().manual_seed(int(factor_seed.generate_state(1, np.uint64)[0] >> 1))
     budget = budget or Budget()
     delta = Delta(learner, config.spec)
-    begin = delta.zero(generator) if start is None else {key: value.clone() for key, value in start.items()}
-    rng = np.random.default_rng(episode_seed)
+    rng, begin = first_delta(delta, seed)
+    if start is not None:
+        begin = {key: value.clone() for key, value in start.items()}
     job = _Job(learner, delta, begin, rows, class_codes(rows), pool, config, rng, budget, on_step)
     began = budget.clock()
     with torch.enable_grad():
         trained = _single_step(job) if config.n_steps == 1 else _many_steps(job)
     return replace(trained, seconds=budget.clock() - began)
+
+
+def first_delta(delta: Delta, seed: np.random.SeedSequence) -> tuple[np.random.Generator, State]:
+    """Return what a seed decides: the generator of the episodes, and the delta at zero with its low-rank factors."""
+    episode_seed, factor_seed = seed.spawn(2)
+    generator = torch.Generator().manual_seed(int(factor_seed.generate_state(1, np.uint64)[0] >> 1))
+    return np.random.default_rng(episode_seed), delta.zero(generator)
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,8 @@ class ColumnScaler:
             mean, scale = _moments(present)
             # Rounding noise is no information; times of one hour are, though they differ by 1e-6 of their size only.
             size = _extent(present)
-            constant = size <= 1e-12 * max(abs(present[len(present) // 2]), 1e-6) or not np.isfinite(size)
+            largest = max(abs(present[0]), abs(present[-1]))
+            constant = size <= 1e-12 * largest or not np.isfinite(size)
             means.append(mean)
             scales.append(0.0 if constant else scale)
             if len(present) > _MOST_REFERENCE:

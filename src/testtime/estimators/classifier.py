@@ -29,10 +29,10 @@ class TTTClassifier(ClassifierMixin, TTTBase):
     Parameters
     ----------
     backbone
-        The pretrained model: ``"embedded"``, which ships with the package; ``"tabicl"`` or ``"tabpfn"`` with the weights
-        that these packages download, ``"tabicl:FILE"`` or ``"tabpfn:FILE"`` with those of a file, ``"tabpfn:v2"`` with
-        those of a version; or an object that implements :class:`testtime.backbones.base.Backbone`. Targets of more
-        classes than the model knows are predicted digit by digit.
+        The pretrained model: ``"embedded"``, which ships with the package; ``"tabicl"`` or ``"tabpfn"`` with the
+        weights these packages download, ``"tabicl:FILE"`` or ``"tabpfn:FILE"`` with those of a file, ``"tabpfn:v2"``
+        with those of a version; or an object that implements :class:`testtime.backbones.base.Backbone`. Targets of
+        more classes than the model knows are predicted digit by digit.
     objective
         "accuracy" serves all rows as context, up to the model's limit. "short" serves as few as the loss allows, for
         less memory and faster predictions.

@@ -10,22 +10,33 @@ from testtime.errors import InputError, nearest, sentence
 if TYPE_CHECKING:
     from testtime.experiments.grid import Figure
 
-__all__ = ["FIGURE_MODULES", "find", "names", "registry"]
+__all__ = ["FIGURES", "find", "names", "registry"]
 
-FIGURE_MODULES = (
-    "linear_context",
-    "linear_start",
-    "linear_alignment",
-    "linear_covariance",
-    "linear_steps",
-    "linear_reduction",
-    "single_index_context",
-    "single_index_dimension",
-    "single_index_stage1",
-    "single_index_fixed_link",
-    "single_index_shift",
-    "single_index_multi",
-)
+FIGURES = {
+    **{
+        module.replace("_", "-"): module
+        for module in (
+            "linear_context",
+            "linear_start",
+            "linear_alignment",
+            "linear_covariance",
+            "linear_steps",
+            "linear_reduction",
+            "single_index_context",
+            "single_index_dimension",
+            "single_index_stage1",
+            "single_index_fixed_link",
+            "single_index_shift",
+            "single_index_multi",
+        )
+    },
+    "gpt2-links": "in_context.links",
+    "gpt2-fixed-link": "in_context.fixed_link",
+    "gpt2-dimension": "in_context.dimension",
+    "gpt2-shift": "in_context.shift",
+    "gpt2-variants": "in_context.variants",
+}
+"""Name of each figure, and its module in this package."""
 
 
 def names() -> tuple[str, ...]:
@@ -34,7 +45,7 @@ def names() -> tuple[str, ...]:
     >>> names()[0]
     'linear-context'
     """
-    return tuple(module.replace("_", "-") for module in FIGURE_MODULES)
+    return tuple(FIGURES)
 
 
 def find(name: str) -> Figure:
@@ -45,10 +56,9 @@ def find(name: str) -> Figure:
     InputError
         If there is no such figure; the nearest name is offered.
     """
-    module = name.replace("-", "_")
-    if module not in FIGURE_MODULES:
+    if name not in FIGURES:
         raise InputError(sentence(f"there is no figure named {name!r}", remedy=nearest(name, names())))
-    return import_module(f"testtime.experiments.{module}").FIGURE
+    return import_module(f"testtime.experiments.{FIGURES[name]}").FIGURE
 
 
 def registry() -> dict[str, Figure]:

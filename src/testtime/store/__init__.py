@@ -1,8 +1,8 @@
 """Bytes on disk: a saved adapter is whole, unchanged and for this base model, or it is refused."""
 
-from testtime.store.forms import Form
+from testtime.store.forms import Form, check_forms
 from testtime.store.reading import SavedAdapter, open_adapter
-from testtime.store.records import Record
+from testtime.store.records import Record, damaged
 from testtime.store.writing import add_document, add_page, refuse_existing, save_adapter
 
 __all__ = [
@@ -11,6 +11,8 @@ __all__ = [
     "SavedAdapter",
     "add_document",
     "add_page",
+    "check_forms",
+    "damaged",
     "open_adapter",
     "refuse_existing",
     "save_adapter",

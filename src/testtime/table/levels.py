@@ -3,7 +3,7 @@
 A code is a name; its order says nothing. For a column with many levels the model cannot learn from a thousand rows
 which of them go with which class, though their means over the labelled rows tell. Each such column gets the mean of the
 target over the rows of its level, shrunk towards the mean of all rows by the empirical Bayes rule of scikit-learn's
-``TargetEncoder`` (Micci-Barreca, 2001, SIGKDD Explorations 3); columns with very many levels get the share of rows, too.
+``TargetEncoder`` (Micci-Barreca, 2001, SIGKDD Explorations 3); columns with very many levels get the share of rows.
 
 A labelled row must not see its own target: its statistics come from rows of other folds
 (:meth:`LevelStatistics.cross_fitted`); those of new rows from all labelled rows (:meth:`LevelStatistics.transform`).

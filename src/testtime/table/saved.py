@@ -7,20 +7,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from testtime.adapt.delta import DeltaSpec
+from testtime.adapt.delta import Delta, DeltaSpec
 from testtime.backbones.base import Backbone, Encoded
 from testtime.backbones.many_class import with_classes
 from testtime.backbones.scaling import TargetScaler
-from testtime.errors import StoreError, sentence
+from testtime.errors import InputError, StoreError, sentence
 from testtime.results import Adaptation
+from testtime.store import damaged
 from testtime.table.adapted import AdaptedTable, Member
 from testtime.table.columns import TableColumns
 from testtime.table.encoding import TableEncoding
 from testtime.table.levels import LevelStatistics
 from testtime.table.schema import TableMeta
+from testtime.table.stored_arrays import WHERE, check_arrays
 from testtime.table.target import ClassTarget, NumericTarget, Target
 
 __all__ = ["StoredTable", "from_stored", "to_stored"]
@@ -87,51 +90,24 @@ def from_stored(
         When the parts do not fit each other, or the views differ from those that were saved.
     """
     meta, arrays = stored.meta, stored.arrays
-    x, y = arrays["x"], arrays["y"]
-    target = _target_from(arrays)
-    backbone = with_classes(backbone, target.task)
+    check_arrays(meta, arrays)
+    x, y, target = arrays["x"], arrays["y"], _target_from(arrays)
     record = Adaptation.from_dict(meta.record.model_dump())
-    fits = (
-        x.ndim == 2
-        and y.shape == (len(x),)
-        and x.shape[1] == len(meta.names)
-        and max(meta.n_reference, record.n_context, 1) <= len(x)
-        and (
-            not target.task.n_classes
-            or (y.dtype.kind == "i" and 0 <= y.min() <= y.max() < target.task.n_classes)
-        )
-    )
-    if not fits:
-        raise _damaged("its rows, columns and record do not fit each other")
+    backbone = with_classes(backbone, target.task)
     reference = Encoded(x[: meta.n_reference], tuple(meta.names), tuple(meta.kinds), tuple(meta.n_levels))
     n_views = max(meta.n_views, record.n_views)
     seed = np.random.SeedSequence(int(meta.view_seed))
-    views = tuple(backbone.views(reference, y[: meta.n_reference], target.task, n_views, seed))
-    states: list[dict[str, torch.Tensor]] = [{} for _ in meta.members]
-    for key, tensor in stored.tensors.items():
-        member, _, name = key.partition("/")
-        if not (member.isascii() and member.isdigit()) or int(member) >= len(states):
-            raise _damaged(f"the tensor {key!r} belongs to no member")
-        states[int(member)][name] = torch.as_tensor(np.array(tensor))
-    if any(bool(state) != member.adapted for state, member in zip(states, meta.members, strict=True)):
-        raise _damaged("an adapter is missing")
-    levels = {
-        key.removeprefix("levels_"): array for key, array in arrays.items() if key.startswith("levels_")
-    }
     table = AdaptedTable(
         backbone=backbone,
         task=target.task,
-        encoding=TableEncoding(TableColumns.from_state(meta.columns), LevelStatistics.from_arrays(levels)),
+        encoding=_encoding(meta, arrays),
         target=target,
         x=x,
         y=y,
-        views=views,
+        views=tuple(backbone.views(reference, y[: meta.n_reference], target.task, n_views, seed)),
         view_seed=int(meta.view_seed),
         n_reference=meta.n_reference,
-        members=tuple(
-            Member(member.view, state or None, member.weight)
-            for member, state in zip(meta.members, states, strict=True)
-        ),
+        members=_members(meta, stored.tensors),
         spec=DeltaSpec(meta.adapt, meta.rank),
         record=record,
         names=tuple(meta.names),
@@ -140,7 +116,10 @@ def from_stored(
         device=device,
         dtype=dtype,
     )
-    if not np.allclose(_check_values(table), arrays["check"], rtol=1e-5, atol=1e-5, equal_nan=True):
+    _check_deltas(table)
+    shown = _check_values(table)
+    same_shape = shown.shape == arrays["check"].shape
+    if not same_shape or not np.allclose(shown, arrays["check"], rtol=1e-5, atol=1e-5, equal_nan=True):
         raise StoreError(
             sentence(
                 "the saved model shows its rows to the network in another way than it did when it was saved",
@@ -149,6 +128,59 @@ def from_stored(
             )
         )
     return table
+
+
+def _encoding(meta: TableMeta, arrays: Mapping[str, NDArray]) -> TableEncoding:
+    """Rebuild the encoding, and check that it gives the columns that were encoded."""
+    try:
+        columns = TableColumns.from_state(meta.columns)
+        nothing = pd.DataFrame({name: pd.Series(dtype=object) for name in columns.required})
+        given = columns.transform(nothing)
+    except InputError as error:
+        raise damaged(WHERE, str(error)) from error
+    prefix = "levels_"
+    own = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
+    levels = LevelStatistics.from_arrays(own)
+    described = list(zip(meta.names, meta.kinds, meta.n_levels, strict=True))
+    expected = list(zip(given.names, given.kinds, given.n_levels, strict=True))
+    inside = all(column.position < len(expected) for column in levels.columns)
+    if (
+        described[: len(expected)] != expected
+        or not inside
+        or levels.transform(given).shape[1] != len(described)
+    ):
+        raise damaged(WHERE, "its columns are not those that were encoded")
+    return TableEncoding(columns, levels)
+
+
+def _members(meta: TableMeta, tensors: Mapping[str, Any]) -> tuple[Member, ...]:
+    """Rebuild the members with their deltas."""
+    states: list[dict[str, torch.Tensor]] = [{} for _ in meta.members]
+    for key, tensor in tensors.items():
+        member, _, name = key.partition("/")
+        if not (member.isascii() and member.isdigit()) or int(member) >= len(states):
+            raise damaged(WHERE, f"the tensor {key!r} belongs to no member")
+        values = torch.as_tensor(np.array(tensor))
+        if not values.is_floating_point() or not torch.isfinite(values).all():
+            raise damaged(WHERE, f"the tensor {key!r} holds something else than finite numbers")
+        states[int(member)][name] = values
+    if any(bool(state) != member.adapted for state, member in zip(states, meta.members, strict=True)):
+        raise damaged(WHERE, "an adapter is missing")
+    pairs = zip(meta.members, states, strict=True)
+    return tuple(Member(member.view, state or None, member.weight) for member, state in pairs)
+
+
+def _check_deltas(table: AdaptedTable) -> None:
+    """Refuse deltas that do not fit the weights they are to change."""
+    states = [member.state for member in table.members if member.state is not None]
+    if not states:
+        return
+    try:
+        delta = Delta(table.backbone.learner(table.task, table.device, table.dtype), table.spec)
+        for state in states:
+            delta.weights(state)
+    except InputError as error:
+        raise damaged(WHERE, str(error)) from error
 
 
 def _check_values(table: AdaptedTable) -> NDArray[np.float64]:
@@ -167,16 +199,8 @@ def _target_arrays(target: Target) -> dict[str, NDArray]:
     raise StoreError(sentence(f"a target of type {type(target).__name__} cannot be saved"))
 
 
-def _target_from(arrays: Mapping[str, Any]) -> Target:
+def _target_from(arrays: Mapping[str, NDArray]) -> Target:
     if "classes" in arrays:
         return ClassTarget(arrays["classes"])
-    if "target_moments" not in arrays or arrays["target_moments"].shape != (2,):
-        raise _damaged("it says nothing of its target")
     mean, scale = arrays["target_moments"].tolist()
     return NumericTarget(TargetScaler(mean, scale))
-
-
-def _damaged(why: str) -> StoreError:
-    return StoreError(
-        sentence("the saved model is damaged", why=why, remedy="Copy the folder again, or fit it again")
-    )

@@ -24,6 +24,16 @@ class MemberMeta(Record):
     adapted: bool
 
 
+_StatusName = Literal[
+    "KEPT",
+    "PLAIN",
+    "REVERTED_NO_GAIN",
+    "REVERTED_NON_FINITE",
+    "REVERTED_TOO_FEW",
+    "REVERTED_TIME",
+    "SKIPPED",
+    "UNGUARDED",
+]
 _Loss = float | Literal["inf", "-inf"] | None  # results write NaN as null and infinity as text
 _Words = Annotated[list[Annotated[str, Field(max_length=100_000)]], Field(max_length=10_000)]
 
@@ -40,7 +50,7 @@ class RecordMeta(Record):
     """The record of a fit, as :class:`testtime.results.Adaptation`."""
 
     kept: bool
-    status: Annotated[str, Field(pattern=r"^[A-Z_]{1,40}$")]
+    status: _StatusName
     objective: Literal["accuracy", "short"]
     loss_before: _Loss
     loss_after: _Loss

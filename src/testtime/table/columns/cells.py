@@ -3,6 +3,9 @@
 Words are kept once each, with a code per row, so that every rule about messy text looks at different values only.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+
 from __future__ import annotations
 
 import datetime as dt
@@ -20,10 +23,10 @@ from numpy.typing import NDArray
 
 from testtime.errors import InputError, sentence
 
-__all__ = ["Cells", "NumberCells", "TimeCells", "WordCells", "as_words", "n_missing", "read_cells", "spell"]
+__all__ = ["Cells", "NumberCells", "TimeCells", "WordCells", "as_words", "read_cells", "spell"]
 
 NOTHING = pa.array(
-    ["", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "nan", "NaN", "NAN", "null", "NULL", "Null"],
+    ["", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "nan", "NaN", "NAN", "null", "NULL", "Null", r"\N"],
     pa.large_string(),
 )
 """Words that are no value in a column of any kind."""
@@ -43,12 +46,30 @@ class NumberCells:
     values: NDArray[np.float64]
     too_large: int = 0
 
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """Whether each cell holds no value."""
+        return np.isnan(self.values)
+
+    def take(self, rows: NDArray[np.int64]) -> NumberCells:
+        """Return some rows."""
+        return NumberCells(self.values[rows])
+
 
 @dataclass(frozen=True)
 class TimeCells:
     """Points in time as ``datetime64[us]`` in UTC; NaT is missing."""
 
     values: NDArray[np.datetime64]
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """Whether each cell holds no value."""
+        return np.isnat(self.values)
+
+    def take(self, rows: NDArray[np.int64]) -> TimeCells:
+        """Return some rows."""
+        return TimeCells(self.values[rows])
 
 
 @dataclass(frozen=True)
@@ -80,6 +101,21 @@ class WordCells:
     def counts(self) -> NDArray[np.int64]:
         """Number of rows of each word."""
         return np.bincount(self.codes, minlength=len(self.words) + 1)[:-1]
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """Whether each cell holds no value."""
+        return self.codes == len(self.words)
+
+    def take(self, rows: NDArray[np.int64]) -> WordCells:
+        """Return some rows."""
+        return WordCells(self.text.take(pa.array(rows)), self.order)
+
+    def sample(self, most: int) -> WordCells:
+        """Return rows at even distances, `most` of them or all."""
+        if len(self.text) <= most:
+            return self
+        return WordCells(self.text.take(pa.array(np.linspace(0, len(self.text) - 1, most).astype(np.int64))))
 
     def spread(self, of_words: NDArray[Any], missing: Any) -> NDArray[Any]:
         """Give each row what was found for its word."""
@@ -119,14 +155,6 @@ def read_cells(values: pd.Series, name: str) -> Cells:
     if pd.api.types.is_object_dtype(dtype):
         return _from_objects(values, name)
     return _spelled(values.astype(object), name)  # intervals and what else pandas may come to have
-
-
-def n_missing(cells: Cells) -> int:
-    """Count the missing cells."""
-    if isinstance(cells, WordCells):
-        return int(cells.text.null_count)
-    missing = np.isnat if isinstance(cells, TimeCells) else np.isnan
-    return int(missing(cells.values).sum())
 
 
 def as_words(cells: Cells) -> WordCells:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testtime.errors import InputError, nearest, sentence
-from testtime.table.columns.cells import Cells, TimeCells, WordCells, as_words, n_missing
+from testtime.table.columns.cells import Cells, WordCells, as_words
 from testtime.table.columns.encoded import ColumnRecord
 from testtime.table.columns.identity import why_identity, why_text
 from testtime.table.columns.kinds.base import Fitted, Habits, Learned, is_constant
@@ -70,7 +70,7 @@ def choose(
         If no cell can be read as what is asked for, or a number is infinite.
     """
     words, levels = _examples(cells)
-    record = ColumnRecord(name, "", n_missing(cells), levels, "", "", words)
+    record = ColumnRecord(name, "", int(cells.missing.sum()), levels, "", "", words)
     if asked in _LEFT_OUT:
         return _unused(record, asked, _LEFT_OUT[asked])
     if levels == 0:
@@ -148,7 +148,7 @@ def _examples(cells: Cells) -> tuple[tuple[str, ...], int]:
     if isinstance(cells, WordCells):
         there = np.flatnonzero(cells.counts > 0)
         return tuple(word[:80] for word in cells.words.take(there[:3]).to_pylist()), len(there)
-    missing = np.isnat(cells.values) if isinstance(cells, TimeCells) else np.isnan(cells.values)
-    present = cells.values[~missing]
-    few = type(cells)(present[np.sort(np.unique(present[:1000], return_index=True)[1])[:3]])
-    return tuple(as_words(few).words.to_pylist()), len(np.unique(present))
+    present = np.flatnonzero(~cells.missing)
+    first = np.sort(np.unique(cells.values[present[:1000]], return_index=True)[1])[:3]
+    words = as_words(cells.take(present[first])).words.to_pylist()
+    return tuple(words), len(np.unique(cells.values[present]))

@@ -53,14 +53,8 @@ def _numbered(array: np.ndarray) -> pd.DataFrame:
                 remedy="Pass one row as X.reshape(1, -1), one column as X.reshape(-1, 1)",
             )
         )
-    frame = pd.DataFrame(array, columns=range(array.shape[1]))
-    return frame.infer_objects() if array.dtype == object and _encodable(array) else frame
-
-
-def _encodable(array: np.ndarray) -> bool:
-    """Tell whether pandas may look for text: it raises its own error at text that is no Unicode."""
-    try:
-        pd.Series(array.ravel()).infer_objects()
-    except UnicodeEncodeError:
-        return False
-    return True
+    if (
+        array.dtype.kind not in "biufcmM"
+    ):  # pandas would look for text, and raise its own error at what is no Unicode
+        array = array.astype(object)
+    return pd.DataFrame(array, columns=range(array.shape[1]), dtype=array.dtype)

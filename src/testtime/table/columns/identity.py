@@ -4,6 +4,9 @@ They are left out: a model that sees the position of a row in a sorted file has 
 for new rows, and a value that occurs once says nothing about any other row.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+
 from __future__ import annotations
 
 import re

@@ -140,8 +140,13 @@ class TableColumns:
 
     def to_state(self) -> dict[str, Any]:
         """Return all that was learned as plain values, for the store."""
-        state = State(
-            columns=self._columns, records=list(self.records), notes=list(self.notes), kinds=self.kinds
+        state = State.model_validate(
+            {
+                "columns": self._columns,
+                "records": list(self.records),
+                "notes": list(self.notes),
+                "kinds": self.kinds,
+            }
         )
         return state.model_dump(mode="json")
 
@@ -244,8 +249,9 @@ def _one_indicator_per_pattern(columns: list[Fitted], cells: Mapping[str, Cells 
     seen: set[bytes] = set()
     kept: list[Fitted] = []
     for column in columns:
-        if isinstance(column, Lossy) and column.indicator:
-            values = column.transform(cells[column.name], Habits(), [])[0].values
+        read = cells[column.name]
+        if isinstance(column, Lossy) and column.indicator and read is not None:
+            values = column.transform(read, Habits(), [])[0].values
             pattern = np.packbits(np.isnan(values)).tobytes()
             if pattern in seen:
                 column = column.model_copy(update={"indicator": False})

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from testtime.errors import InputError, sentence
-from testtime.table.columns.cells import Cells, NumberCells, TimeCells, n_missing
+from testtime.table.columns.cells import Cells, NumberCells, TimeCells, WordCells
 from testtime.table.columns.kinds.base import (
     Fitted,
     Habits,
@@ -50,8 +50,10 @@ class BooleanColumn(Lossy):
         if cells.order and not asked:
             raise RejectColumn("its type declares levels")
         reading = read_truth(cells)
-        lost = sum(reading.lost.values())
-        if not asked and (not reading.enough or lost > 0.05 * (lost + reading.n_read)):
+        lost = sum(reading.n_lost)
+        if reading.n_read == 0 or (
+            not asked and (not reading.enough or lost > 0.05 * (lost + reading.n_read))
+        ):
             raise RejectColumn("it holds other words")
         spellings = cells.words.take(np.flatnonzero(cells.counts > 0)).to_pylist()
         states = {word for word in spellings if word not in reading.lost}
@@ -87,7 +89,7 @@ class BooleanColumn(Lossy):
         return [Output(values, self.name), *self.with_indicator(values)]
 
 
-def _pair(values: np.ndarray, cells: Cells) -> str:
+def _pair(values: np.ndarray, cells: WordCells) -> str:
     true, false = (
         cells.words[int(cells.codes[np.flatnonzero(values == state)[0]])].as_py() for state in (1.0, 0.0)
     )
@@ -103,12 +105,8 @@ class PresenceColumn(Fitted):
     @classmethod
     def fit(cls, cells: Cells, name: str, example: str) -> Learned:
         """Learn the column, of which `example` is the only value."""
-        return Learned(cls(name=name), f"{example[:40]!r} is 1, missing is 0", (), n_missing(cells))
+        return Learned(cls(name=name), f"{example[:40]!r} is 1, missing is 0", (), int(cells.missing.sum()))
 
     def transform(self, cells: Cells, habits: Habits, told: list[str]) -> list[Output]:
         """Tell which cells hold a value, whatever it is."""
-        if isinstance(cells, (NumberCells, TimeCells)):
-            missing = np.isnat(cells.values) if isinstance(cells, TimeCells) else np.isnan(cells.values)
-        else:
-            missing = cells.codes == len(cells.words)
-        return [Output((~missing).astype(np.float64), self.name)]
+        return [Output((~cells.missing).astype(np.float64), self.name)]

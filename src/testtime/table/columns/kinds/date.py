@@ -19,7 +19,7 @@ from testtime.table.columns.kinds.base import (
     told_lost,
 )
 from testtime.table.columns.words.dates import DateReading, read_dates
-from testtime.table.columns.words.reading import RejectColumn, blank_words
+from testtime.table.columns.words.reading import SAMPLE, RejectColumn, blank_words, likely
 
 __all__ = ["DateColumn"]
 
@@ -49,10 +49,19 @@ class DateColumn(Lossy):
             cells = as_words(cells)  # 20201231
         if isinstance(cells, NumberCells) or (isinstance(cells, WordCells) and cells.order and not asked):
             raise RejectColumn("it has another type")
-        reading = _reading(cells, None, habits.day_first) if isinstance(cells, WordCells) else None
+        if (
+            isinstance(cells, WordCells)
+            and not asked
+            and not likely(_reading(cells.sample(SAMPLE), None, None))
+        ):
+            raise RejectColumn("it holds words that are no dates")
+        if isinstance(cells, TimeCells):
+            reading, times = None, cells.values
+        else:
+            reading = _reading(cells, None, habits.day_first)
+            times = reading.values
         if reading is not None and not (reading.enough or (asked and reading.n_read)):
             raise RejectColumn("it holds words that are no dates")
-        times = cells.values if isinstance(cells, TimeCells) else reading.values
         days = _days(times)
         column = cls(
             name=name,

@@ -1,5 +1,8 @@
 """Columns of levels: words without an order, or with one."""
 
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+
 from __future__ import annotations
 
 from typing import ClassVar, Literal
@@ -10,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import Field
 
-from testtime.table.columns.cells import Cells, as_words, n_missing
+from testtime.table.columns.cells import Cells, as_words
 from testtime.table.columns.kinds.base import Fitted, Habits, Learned, Output
 from testtime.table.columns.words.truth import truth_of
 
@@ -51,7 +54,9 @@ class LevelColumn(Fitted):
                 notes = [
                     f"Column {name!r} has {len(rows):,} levels; the rarest beyond {MOST_LEVELS:,} count as one."
                 ]
-        return Learned(cls(name=name, levels=levels, ordered=ordered), "", tuple(notes), n_missing(words))
+        return Learned(
+            cls(name=name, levels=levels, ordered=ordered), "", tuple(notes), int(words.missing.sum())
+        )
 
     def transform(self, cells: Cells, habits: Habits, told: list[str]) -> list[Output]:
         """Look up new cells among the levels."""

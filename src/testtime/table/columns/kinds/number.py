@@ -19,7 +19,7 @@ from testtime.table.columns.kinds.base import (
     told_lost,
 )
 from testtime.table.columns.words.numbers import NumberReading, read_numbers
-from testtime.table.columns.words.reading import RejectColumn, blank_words
+from testtime.table.columns.words.reading import SAMPLE, RejectColumn, blank_words, likely
 from testtime.table.columns.words.truth import truth_of
 
 __all__ = ["NumberColumn"]
@@ -53,6 +53,8 @@ class NumberColumn(Lossy):
             notes = [_TOO_LARGE.format(n=cells.too_large, name=name)] if cells.too_large else []
             column = cls(name=name, indicator=missing_matters(values))
             return Learned(column, "", tuple(notes), int(np.isnan(values).sum()))
+        if not asked and not likely(read_numbers(cells.sample(SAMPLE), comma=None, table_comma=False)):
+            raise RejectColumn("it holds words that are no numbers")
         reading = read_numbers(cells, comma=None, table_comma=habits.comma)
         if not (reading.enough or (asked and reading.n_read)):
             raise RejectColumn("it holds words that are no numbers")
@@ -115,7 +117,7 @@ def _parsed(reading: NumberReading) -> str:
     if reading.comma:
         parts.append("decimal comma")
     if reading.lost:
-        parts.append(f"{sum(reading.lost.values()):,} words count as missing")
+        parts.append(f"{sum(reading.n_lost):,} words count as missing")
     return "; ".join(parts)
 
 

@@ -4,9 +4,13 @@ Times are points in UTC: a zone is converted, none is taken as UTC. ``05/06/2020
 the rest of the column, then the other columns of the table, then the point (day first) or the slash (month first).
 """
 
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +19,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from testtime.table.columns.cells import WordCells
-from testtime.table.columns.words.reading import Reading, judge
+from testtime.table.columns.words.reading import SAMPLE, Reading, judge
 
 __all__ = ["DateReading", "day_first_evidence", "read_dates"]
 
@@ -57,15 +61,14 @@ class DateReading(Reading):
 
 
 def day_first_evidence(cells: WordCells) -> int:
-    """Count the rows that show the day first, minus those that show the month first."""
-    text = cells.text if not pa.types.is_dictionary(cells.text.type) else cells.words
-    if not pc.any(pc.match_substring_regex(text, _FORMS[_NUMERIC_FORM])).as_py():
-        return 0
-    fields = _fields(cells.words, _FORMS[_NUMERIC_FORM])
-    valid = fields["matched"] > 0
+    """Count the rows of a sample that show the day first, minus those that show the month first."""
+    sample = cells.sample(SAMPLE)
+    return _evidence(_fields(sample.words, _FORMS[_NUMERIC_FORM]), sample.counts)
+
+
+def _evidence(fields: dict[str, NDArray[Any]], rows: NDArray[np.int64]) -> int:
     first, following = fields["first"] > 12, fields["next"] > 12
-    rows = cells.counts
-    return int(rows[valid & first & ~following].sum() - rows[valid & following & ~first].sum())
+    return int(rows[first & ~following].sum() - rows[following & ~first].sum())
 
 
 def read_dates(
@@ -92,35 +95,39 @@ def read_dates(
     times = np.full(len(words), _NOT_A_TIME)
     ambiguous, order = "", day_first
     for number, form in enumerate(_FORMS):
-        if not pc.any(pc.match_substring_regex(words, form)).as_py():
+        left = np.flatnonzero(np.isnat(times))
+        if not len(left):
+            break
+        fields = _fields(words.take(pa.array(left)), form)
+        matched = fields["matched"] > 0
+        if not matched.any():
             continue
-        fields = _fields(words, form)
-        here = (fields["matched"] > 0) & np.isnat(times)
         if number == _NUMERIC_FORM:
-            evidence = day_first_evidence(cells)
+            evidence = _evidence(fields, cells.counts[left])
             own = order if order is not None else (evidence > 0 if evidence else None)
-            points = _share_of_points(words, here)
-            order = own if own is not None else table_day_first if table_day_first is not None else points
-            either = (
-                here & (fields["first"] <= 12) & (fields["next"] <= 12) & (fields["first"] != fields["next"])
-            )
-            if own is None and not points and either.any():
-                ambiguous = words[int(np.flatnonzero(either)[0])].as_py()
-            _order(fields, order)
-        found = _times(fields)
-        times[here] = found[here]
+            own = table_day_first if own is None and not evidence else own
+            either = (fields["first"] <= 12) & (fields["next"] <= 12) & (fields["first"] != fields["next"])
+            either &= ~fields["pointed"] & (evidence == 0) & (day_first is None)
+            if either.any():
+                ambiguous = words[int(left[either][0])].as_py()
+            # With points the day comes first, with slashes the month, unless something tells otherwise.
+            leads = fields["pointed"] if own is None else np.full(len(left), own)
+            order = bool(leads[matched].mean() > 0.5)
+            _order(fields, leads)
+        times[left[matched]] = _times(fields)[matched]
     reading = judge(cells, times, ~np.isnat(times), _NOT_A_TIME, known)
     return DateReading(
-        reading.values, reading.n_read, reading.blanks, reading.stray, day_first=order, ambiguous=ambiguous
+        reading.values,
+        reading.n_read,
+        reading.blanks,
+        reading.stray,
+        reading.n_lost,
+        day_first=order,
+        ambiguous=ambiguous,
     )
 
 
-def _share_of_points(words: pa.Array, here: NDArray[np.bool_]) -> bool:
-    dotted = pc.match_substring_regex(words, r"^[0-9]+\.[0-9]+\.").to_numpy(zero_copy_only=False)
-    return bool(dotted[here].mean() > 0.5)
-
-
-def _order(fields: dict[str, NDArray[np.float64]], day_first: bool) -> None:
+def _order(fields: dict[str, NDArray[Any]], day_first: NDArray[np.bool_]) -> None:
     """Say which of two numbers is the day; a number above 12 decides for its own value."""
     first, following = fields["first"], fields["next"]
     day_leads = np.where(first > 12, True, np.where(following > 12, False, day_first))
@@ -128,7 +135,7 @@ def _order(fields: dict[str, NDArray[np.float64]], day_first: bool) -> None:
     fields["month"] = np.where(day_leads, following, first)
 
 
-def _fields(words: pa.Array, form: str) -> dict[str, NDArray[np.float64]]:
+def _fields(words: pa.Array, form: str) -> dict[str, NDArray[Any]]:
     """Extract the parts of a form as numbers, NaN where a part is absent."""
     parts = pc.extract_regex(words, pattern=form)
     found = {"matched": pc.is_valid(parts).to_numpy(zero_copy_only=False).astype(np.float64)}
@@ -140,11 +147,16 @@ def _fields(words: pa.Array, form: str) -> dict[str, NDArray[np.float64]]:
             found["half"] = _codes(pc.utf8_lower(pc.utf8_slice_codeunits(text, 0, 1)), ["a", "p"])
         elif field.name == "zone":
             found["zone"] = _zone_minutes(text)
-        elif field.name != "mark":
+        elif field.name == "mark":
+            found["pointed"] = pc.fill_null(pc.equal(text, "."), False).to_numpy(zero_copy_only=False)
+        else:
             text = pc.if_else(
                 pc.equal(text, ""), pa.scalar(None, text.type), pc.replace_substring(text, ",", ".")
             )
             found[field.name] = pc.cast(text, pa.float64()).to_numpy(zero_copy_only=False)
+            if field.name == "year":  # of two digits: as POSIX has it
+                short = pc.fill_null(pc.equal(pc.utf8_length(text), 2), False).to_numpy(zero_copy_only=False)
+                found["year"] = found["year"] + np.where(short, np.where(found["year"] < 69, 2000, 1900), 0)
     return found
 
 
@@ -179,11 +191,10 @@ def _zone_minutes(text: pa.Array) -> NDArray[np.float64]:
     return np.where(behind, -1.0, 1.0) * (60 * hours + minutes)
 
 
-def _times(fields: dict[str, NDArray[np.float64]]) -> NDArray[np.datetime64]:
+def _times(fields: dict[str, NDArray[Any]]) -> NDArray[np.datetime64]:
     """Put the parts together; a day that its month does not have is no time."""
     zeros = np.zeros(len(fields["year"]))
     year = fields["year"]
-    year = np.where(year < 69, year + 2000, np.where(year < 100, year + 1900, year))  # as POSIX has it
     month = (
         fields["month"]
         if "month" in fields

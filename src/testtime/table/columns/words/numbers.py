@@ -4,6 +4,9 @@ Most forms can be read in one way only. ``1,234`` and ``1.234`` cannot: what dec
 the other columns of the table, then the habit of programming languages; see :attr:`NumberReading.ambiguous`.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+
 from __future__ import annotations
 
 from collections import Counter
@@ -15,7 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from testtime.table.columns.cells import WordCells
-from testtime.table.columns.words.reading import Reading, judge
+from testtime.table.columns.words.reading import SAMPLE, Reading, judge
 
 __all__ = ["NumberReading", "has_decimal_comma", "read_numbers"]
 
@@ -83,10 +86,10 @@ class NumberReading(Reading):
 
 def has_decimal_comma(cells: WordCells) -> bool:
     """Tell whether a column holds numbers whose comma can only be a decimal sign, and hardly anything else."""
-    text = cells.text if not pa.types.is_dictionary(cells.text.type) else cells.words
-    if not pc.any(pc.match_substring(text, ",")).as_py():
+    sample = cells.sample(SAMPLE)
+    if not pc.any(pc.match_substring(sample.words, ",")).as_py():
         return False
-    reading = read_numbers(cells, comma=None, table_comma=False)
+    reading = read_numbers(sample, comma=None, table_comma=False)
     return reading.enough and reading.comma is True
 
 
@@ -167,13 +170,15 @@ def _read_dressed(
 
     unsure = (either_comma | (either_point & decided)) & read
     reading = judge(cells, values, read | endless, np.nan, known)
-    plain = _match(words, r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$")
-    odd = np.flatnonzero(read & (counts > 0) & ~plain)
+    odd = np.flatnonzero(
+        read & (counts > 0) & ~_match(words, r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$")
+    )
     return NumberReading(
         reading.values,
         reading.n_read,
         reading.blanks,
         reading.stray,
+        reading.n_lost,
         comma=True if decided and (own or unsure.any()) else own,
         ambiguous=words[int(np.flatnonzero(unsure)[0])].as_py() if own is None and unsure.any() else "",
         unit=unit,
@@ -188,7 +193,9 @@ def _units(
     """Tell which words have the unit of the column or none, the factor of each, and the unit."""
     fits, factor, found = np.ones(len(counts), bool), np.ones(len(counts)), ""
     for side in (before, after):
-        units = np.array([_unit(unit) for unit in side.to_pylist()], dtype=object)
+        encoded = side.dictionary_encode()
+        different = np.array([_unit(unit) for unit in encoded.dictionary.to_pylist()], dtype=object)
+        units = different[encoded.indices.to_numpy()]
         rows = Counter[str]()
         for unit, count in zip(units[read], counts[read].tolist(), strict=True):
             rows[unit] += count

@@ -1,78 +1,35 @@
 """What every parser of messy words answers, and the one rule for when a column is of its kind."""
 
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from testtime.table.columns.cells import WordCells
 
-__all__ = ["ENOUGH", "Reading", "RejectColumn", "blank_words", "judge", "shown_counts"]
+__all__ = ["ENOUGH", "SAMPLE", "Reading", "RejectColumn", "blank_words", "judge", "likely", "shown_counts"]
 
+_MOST_REMEMBERED = 1000
+SAMPLE = 2000  # rows that tell whether a longer column is worth reading, or how a table is written
 ENOUGH = 0.95  # of the values that are there must be of a kind for the column to be of that kind
 
-_BLANKS = frozenset(
-    [
-        "-",
-        "--",
-        "---",
-        "–",
-        "—",
-        ".",
-        "..",
-        "...",
-        "*",
-        "**",
-        "?",
-        "??",
-        "na",
-        "n/a",
-        "n.a.",
-        "n.a",
-        "n/d",
-        "n.d.",
-        "nan",
-        "none",
-        "null",
-        "nil",
-        "nat",
-        "unknown",
-        "unk",
-        "missing",
-        "undefined",
-        "void",
-        "empty",
-        "blank",
-        "tbd",
-        "tba",
-        "#n/a",
-        "#na",
-        "#null!",
-        "#value!",
-        "#ref!",
-        "#div/0!",
-        "#name?",
-        "#num!",
-        "<na>",
-        "(null)",
-        "\\n",
-        "(blank)",
-        "(none)",
-        "(empty)",
-        "inapplicable",
-    ]
-) | {
-    "not available",
-    "not applicable",
-    "no data",
-    "no answer",
-    "not known",
-    "not reported",
-    "not recorded",
-}
+# fmt: off
+_BLANKS = frozenset((
+    "-", "--", "---", "–", "—", ".", "..", "...", "*", "**", "?", "??", "na", "n/a", "n.a.", "n.a", "n/d",
+    "n.d.", "nan", "none", "null", "nil", "nat", "unknown", "unk", "missing", "undefined", "void", "empty",
+    "blank", "tbd", "tba", "#n/a", "#na", "#null!", "#value!", "#ref!", "#div/0!", "#name?", "#num!",
+    "<na>", "(null)", r"\n", "(blank)", "(none)", "(empty)", "inapplicable", "not available",
+    "not applicable", "no data", "no answer", "not known", "not reported", "not recorded",
+))
+# fmt: on
 
 
 class RejectColumn(Exception):
@@ -92,18 +49,21 @@ class Reading:
     blanks
         Words that stand for a missing value, such as ``unknown``, with their number of rows.
     stray
-        Other words that could not be read, with their number of rows.
+        Other words that could not be read, with their number of rows; the most frequent if there are many.
+    n_lost
+        Number of rows of all blank and of all stray words.
     """
 
     values: NDArray[Any]
     n_read: int
     blanks: dict[str, int]
     stray: dict[str, int]
+    n_lost: tuple[int, int] = (0, 0)
 
     @property
     def enough(self) -> bool:
         """Whether almost all of what is there could be read."""
-        return self.n_read > 0 and self.n_read >= ENOUGH * (self.n_read + sum(self.stray.values()))
+        return self.n_read > 0 and self.n_read >= ENOUGH * (self.n_read + self.n_lost[1])
 
     @property
     def lost(self) -> dict[str, int]:
@@ -127,19 +87,34 @@ def judge(
     known
         Words that counted as missing at fit, in lower case; they do so again.
     """
-    counts = cells.counts
-    blanks: dict[str, int] = {}
-    stray: dict[str, int] = {}
-    for at in np.flatnonzero(~read & (counts > 0)).tolist():
-        word = cells.words[at].as_py()
-        sort = blanks if word.lower() in _BLANKS or word.lower() in known else stray
-        sort[word] = int(counts[at])
-    return Reading(cells.spread(of_words, missing), int(counts[read].sum()), blanks, stray)
+    unread = ~read & (cells.counts > 0)
+    blank = pc.is_in(
+        pc.utf8_lower(cells.words), value_set=pa.array(sorted(_BLANKS | known), pa.large_string())
+    )
+    blank = blank.to_numpy(zero_copy_only=False).astype(bool)
+    blanks, n_blank = _counted(cells, unread & blank)
+    stray, n_stray = _counted(cells, unread & ~blank)
+    n_read = int(cells.counts[read].sum())
+    return Reading(cells.spread(of_words, missing), n_read, blanks, stray, (n_blank, n_stray))
+
+
+def likely(sample: Reading) -> bool:
+    """Tell whether a column may turn out to be of a kind of which a sample of its rows was read."""
+    return sample.n_read >= 0.8 * (sample.n_read + sample.n_lost[1])
+
+
+def _counted(cells: WordCells, which: NDArray[np.bool_]) -> tuple[dict[str, int], int]:
+    """Return the most frequent of some words with their numbers of rows, and the rows of all of them."""
+    at = np.flatnonzero(which)
+    rows = cells.counts[at]
+    top = at[np.argsort(-rows, kind="stable")[:_MOST_REMEMBERED]]
+    words = cells.words.take(pa.array(top)).to_pylist()
+    return dict(zip(words, cells.counts[top].tolist(), strict=True)), int(rows.sum())
 
 
 def blank_words(reading: Reading) -> list[str]:
     """Return what must be remembered of a reading: strays that would not be known as blank again."""
-    return sorted({word.lower() for word in reading.stray})[:1000]
+    return sorted({word.lower() for word in reading.stray})
 
 
 def shown_counts(words: dict[str, int]) -> str:

@@ -1,5 +1,8 @@
 """Truth values in all spellings: True, TRUE, yes, y, t, on, 1."""
 
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,0 +1,249 @@
+"""Settings of a pretraining run: the family of tasks, the model, the steps; from TOML."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+from testtime.errors import InputError, nearest, sentence
+from testtime.models.gpt import GPTConfig
+
+__all__ = ["PROBLEMS", "Curriculum", "Recipe", "Steps", "TaskLaw", "shipped_recipes"]
+
+PROBLEMS = ("gpt2-links", "gpt2-linear")
+"""Single-index tasks whose link may vary (Kuwataka and Suzuki, 2026), and linear tasks (Gozeten et al., 2025)."""
+
+_Section = TypeVar("_Section")
+
+
+@dataclass(frozen=True)
+class TaskLaw:
+    """What tasks are drawn from; fields that the other problem uses are ignored.
+
+    Attributes
+    ----------
+    rank, subspace_seed
+        Links: dimension of the subspace that all directions lie in, and the seed it is drawn from.
+    link_centre, link_spread
+        Links: Hermite coefficient k is uniform in ``centre[k] +- spread[k]``.
+    noise
+        Size of the label noise: two-point for links, standard deviation of a Gaussian for linear tasks.
+    variances
+        Linear: smallest and largest variance of a coefficient; they are equally spaced between.
+    """
+
+    rank: int = 4
+    subspace_seed: int = 0
+    link_centre: tuple[float, ...] = (0.0, 0.0, 0.0, 1.0, 0.0)
+    link_spread: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0, 0.5)
+    noise: float = 0.1
+    variances: tuple[float, float] = (0.2, 1.8)
+
+
+@dataclass(frozen=True)
+class Curriculum:
+    """Prompts grow from short ones in few inputs to full ones, linearly over the first `steps` steps.
+
+    Attributes
+    ----------
+    steps
+        0 for full prompts from the start.
+    first_rows, first_dim
+        Rows and inputs at step 0; inputs beyond are zero.
+    """
+
+    steps: int = 0
+    first_rows: int = 16
+    first_dim: int = 1
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The optimiser's steps.
+
+    Attributes
+    ----------
+    steps, batch, rows
+        Number of steps, prompts in a step, rows of a full prompt.
+    learning_rate, warmup, final
+        AdamW's rate after a linear warm-up of so many steps; a cosine takes it to `final` times the rate.
+    beta2, weight_decay, clip
+        Of AdamW, and the largest norm of a gradient.
+    huber
+        Errors beyond it count linearly: labels of cubic links are heavy tailed.
+    seed
+        Of weights and prompts.
+    log_every, save_every
+        Steps between two lines of the log, and between two checkpoints.
+    """
+
+    steps: int = 8000
+    batch: int = 32
+    rows: int = 64
+    learning_rate: float = 1.5e-3
+    warmup: int = 200
+    final: float = 0.03
+    beta2: float = 0.98
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    huber: float = 3.0
+    seed: int = 0
+    log_every: int = 100
+    save_every: int = 500
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole run.
+
+    Attributes
+    ----------
+    problem
+        One of :data:`PROBLEMS`.
+    """
+
+    problem: str
+    model: GPTConfig
+    task: TaskLaw = field(default_factory=TaskLaw)
+    steps: Steps = field(default_factory=Steps)
+    curriculum: Curriculum = field(default_factory=Curriculum)
+
+    def __post_init__(self) -> None:
+        if self.problem not in PROBLEMS:
+            remedy = nearest(self.problem, PROBLEMS)
+            raise InputError(sentence(f"problem={self.problem!r}", expected="a known one", remedy=remedy))
+        for name in ("steps", "batch", "rows", "log_every", "save_every"):
+            if getattr(self.steps, name) < 1:
+                got = f"[steps] {name} = {getattr(self.steps, name)}"
+                raise InputError(sentence(got, expected="an integer of at least 1"))
+        for name in ("learning_rate", "clip", "huber"):
+            if not 0 < getattr(self.steps, name) < float("inf"):
+                got = f"[steps] {name} = {getattr(self.steps, name)}"
+                raise InputError(sentence(got, expected="a positive finite number"))
+        longest = self.model.max_rows
+        if longest is not None and self.steps.rows > longest:
+            raise InputError(
+                sentence(
+                    f"[steps] rows = {self.steps.rows}",
+                    expected=f"at most [model] max_rows = {longest}",
+                    why="the model has no position beyond",
+                )
+            )
+
+    def quick(self) -> Recipe:
+        """Return a run of a minute on a CPU: it shows that everything works, not what the model can learn."""
+        model, steps = self.model, self.steps
+        return dataclasses.replace(
+            self,
+            model=dataclasses.replace(
+                model,
+                dim=min(model.dim, 8),
+                width=min(model.width, 64),
+                n_layer=min(model.n_layer, 2),
+                n_head=min(model.n_head, 4),
+            ),
+            steps=dataclasses.replace(
+                steps,
+                steps=min(steps.steps, 200),
+                warmup=min(steps.warmup, 20),
+                rows=min(steps.rows, 32),
+                batch=16,
+            ),
+            curriculum=dataclasses.replace(self.curriculum, steps=min(self.curriculum.steps, 50)),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, as in the file."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Recipe:
+        """Make a recipe from plain data; what is left out takes its default.
+
+        Raises
+        ------
+        InputError
+            For a section or setting that does not exist, with the nearest name, or a value of another type.
+        """
+        sections: dict[str, type] = {
+            "model": GPTConfig,
+            "task": TaskLaw,
+            "steps": Steps,
+            "curriculum": Curriculum,
+        }
+        for key in data:
+            if key != "problem" and key not in sections:
+                remedy = nearest(key, ["problem", *sections])
+                raise InputError(sentence(f"the recipe has a section {key!r}", remedy=remedy))
+        if "problem" not in data:
+            raise InputError(sentence("the recipe names no problem", expected=f"problem = one of {PROBLEMS}"))
+        filled = {key: _fill(key, kind, data.get(key, {})) for key, kind in sections.items()}
+        return cls(problem=data["problem"], **filled)
+
+    @classmethod
+    def load(cls, name: str) -> Recipe:
+        """Return the recipe of this name that ships with the package.
+
+        Raises
+        ------
+        InputError
+            When there is none; the nearest name is offered.
+        """
+        if name not in shipped_recipes():
+            raise InputError(
+                sentence(f"there is no recipe {name!r}", remedy=nearest(name, shipped_recipes()))
+            )
+        return cls.from_dict(
+            tomllib.loads(
+                (files("testtime.experiments.in_context") / "recipes" / f"{name}.toml").read_text("utf-8")
+            )
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> Recipe:
+        """Return the recipe in a TOML file.
+
+        Raises
+        ------
+        InputError
+            When it cannot be read, or is no recipe.
+        """
+        try:
+            return cls.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise InputError(sentence(f"{path} cannot be read: {error}", expected="a TOML file")) from error
+
+
+def shipped_recipes() -> tuple[str, ...]:
+    """Return the names of the recipes that ship with the package."""
+    found = (files("testtime.experiments.in_context") / "recipes").iterdir()
+    return tuple(sorted(path.name.removesuffix(".toml") for path in found if path.name.endswith(".toml")))
+
+
+def _fill(section: str, kind: type[_Section], data: Any) -> _Section:
+    if not isinstance(data, Mapping):
+        raise InputError(sentence(f"{section} = {data!r}", expected=f"a section [{section}]"))
+    known = {each.name: each for each in dataclasses.fields(kind)}  # pyright: ignore[reportArgumentType]
+    for key, value in data.items():
+        if key not in known:
+            raise InputError(sentence(f"[{section}] has no setting {key!r}", remedy=nearest(key, known)))
+        annotation = str(known[key].type)
+        fits = {
+            "int": isinstance(value, int) and not isinstance(value, bool),
+            "float": isinstance(value, (int, float)) and not isinstance(value, bool),
+            "str": isinstance(value, str),
+        }.get(annotation.removesuffix(" | None"), isinstance(value, (list, tuple)))
+        if not fits:
+            raise InputError(
+                sentence(f"[{section}] {key} = {value!r}", expected=f"a value of type {annotation}")
+            )
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise InputError(sentence(f"[{section}] is incomplete: {error}")) from error

@@ -1,0 +1,63 @@
+"""What the arrays of a saved table may hold: kinds, shapes, and that they fit the record and each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testtime.store import Form, check_forms, damaged
+from testtime.table.schema import TableMeta
+
+__all__ = ["WHERE", "check_arrays"]
+
+WHERE = "the saved model"
+
+
+def check_arrays(meta: TableMeta, arrays: Mapping[str, NDArray]) -> None:
+    """Raise unless the arrays are those of a table with this record.
+
+    Raises
+    ------
+    StoreError
+        Naming what is missing, unknown, of another kind or shape, or out of bounds.
+    """
+    is_classes = "classes" in arrays
+    forms = {
+        "x": Form("f", ("rows", "columns")),
+        "y": Form("i" if is_classes else "f", ("rows",)),
+        "check": Form("f", ("views", "checked rows", "shown columns")),
+        "levels_targets": Form("i", ("level targets",)),
+        "levels_positions": Form("i", ("level columns",)),
+    }
+    if is_classes:
+        forms["classes"] = Form("biufOU", ("classes",))
+    else:
+        forms["target_moments"] = Form("f", (2,))
+    check_forms(arrays, forms | _level_forms(meta, arrays), {"columns": len(meta.names)}, WHERE)
+    n_rows = len(arrays["x"])
+    if max(meta.n_reference, meta.record.n_context) > n_rows:
+        raise damaged(WHERE, f"its record speaks of more than its {n_rows:,} rows")
+    if np.isinf(arrays["x"]).any():
+        raise damaged(WHERE, "its rows hold infinity")
+    if is_classes:
+        codes, n_classes = arrays["y"], len(arrays["classes"])
+        if n_classes < 2 or codes.min() < 0 or codes.max() >= n_classes:
+            raise damaged(WHERE, f"its labels are not codes of {n_classes} classes")
+    elif not (np.isfinite(arrays["y"]).all() and np.isfinite(arrays["target_moments"]).all()):
+        raise damaged(WHERE, "its target holds something else than finite numbers")
+
+
+def _level_forms(meta: TableMeta, arrays: Mapping[str, NDArray]) -> dict[str, Form]:
+    """Forms of the statistics of levels, which follow from the columns they belong to."""
+    positions = arrays.get("levels_positions", np.empty(0, dtype=np.int64))
+    forms = {}
+    for i, position in enumerate(positions.ravel().tolist()):
+        if not isinstance(position, int) or not 0 <= position < len(meta.names):
+            raise damaged(WHERE, f"it has statistics of levels of a column {position}")
+        n_levels, shares = meta.n_levels[position], arrays.get(f"levels_shares_{i}")
+        forms[f"levels_means_{i}"] = Form("f", (n_levels + 1, "level targets"))
+        n_shares = 0 if shares is not None and shares.size == 0 else n_levels + 1
+        forms[f"levels_shares_{i}"] = Form("f", (n_shares,))
+    return forms

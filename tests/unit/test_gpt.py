@@ -1,0 +1,168 @@
+"""The in-context GPT-2: what it may see, how it is stored, what it refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from testtime.errors import InputError, StoreError
+from testtime.models.gpt import LAYOUTS, GPTConfig, InContextGPT
+
+DIM, ROWS = 3, 7
+
+
+def make(layout: str = "order-free", **changes) -> InContextGPT:
+    torch.manual_seed(0)
+    shape = {"dim": DIM, "width": 16, "n_layer": 2, "n_head": 2, "layout": layout, "max_rows": 8} | changes
+    model = InContextGPT(GPTConfig(**shape)).double()
+    with torch.no_grad():  # the initial weights are so small that mistakes would hide
+        for value in model.parameters():
+            if value.requires_grad and value.ndim == 2:
+                value.mul_(5.0)
+    return model
+
+
+def prompt() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    drawn = torch.randn(2, ROWS, DIM + 1, generator=generator, dtype=torch.float64)
+    return drawn[..., :DIM], drawn[..., DIM]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_row_sees_the_rows_before_it_and_not_its_own_answer(layout: str):
+    model, (x, y) = make(layout), prompt()
+    before = model(x, y)
+    changed = y.clone()
+    changed[:, 4] += 1.0
+    after = model(x, changed)
+    torch.testing.assert_close(after[:, :5], before[:, :5], rtol=0, atol=1e-12)
+    assert (after[:, 5:] - before[:, 5:]).abs().min() > 1e-6
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_an_answer_is_what_the_next_row_would_be_told(layout: str):
+    model, (x, y) = make(layout), prompt()
+    each = model(x, y)
+    for n in range(ROWS):
+        told = model.answer(x[:, :n], y[:, :n], x[:, n : n + 1])
+        torch.testing.assert_close(told[:, 0], each[:, n], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_questions_do_not_see_each_other(layout: str):
+    model, (x, y) = make(layout), prompt()
+    together = model.answer(x[:, :4], y[:, :4], x[:, 4:])
+    for q in range(3):
+        alone = model.answer(x[:, :4], y[:, :4], x[:, 4 + q : 5 + q])
+        torch.testing.assert_close(alone[:, 0], together[:, q], rtol=0, atol=1e-12)
+
+
+def test_only_the_interleaved_layout_knows_positions():
+    """One layer over the context cannot tell its order without positions."""
+    x, y = prompt()
+    order = torch.tensor([3, 1, 0, 2])
+    for layout, same in (("order-free", True), ("interleaved", False)):
+        model = make(layout, n_layer=1)
+        first = model.answer(x[:, :4], y[:, :4], x[:, 4:])
+        second = model.answer(x[:, order], y[:, order], x[:, 4:])
+        assert torch.allclose(first, second, rtol=0, atol=1e-12) == same
+
+
+def test_any_length_without_positions():
+    model = make(max_rows=None)
+    assert model(torch.zeros(1, 300, DIM).double(), torch.zeros(1, 300).double()).shape == (1, 300)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_gradients(layout: str):
+    model, (x, y) = make(layout, width=4), prompt()
+    x, y = x[:1, :3].clone().requires_grad_(), y[:1, :3].clone().requires_grad_()
+    assert torch.autograd.gradcheck(model, (x, y))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_it_comes_back_from_disk(layout: str, tmp_path):
+    model, (x, y) = make(layout).float(), [part.float() for part in prompt()]
+    model.requires_grad_(False)  # a learner marks it so
+    model.save_pretrained(tmp_path / "new" / "model")
+    state = torch.random.get_rng_state()
+    again = InContextGPT.from_pretrained(tmp_path / "new" / "model")
+    assert torch.equal(torch.random.get_rng_state(), state), "loading draws nothing from the caller's stream"
+    assert again.config == model.config
+    assert torch.equal(again(x, y), model(x, y))
+    assert sorted(path.name for path in (tmp_path / "new" / "model").iterdir()) == [
+        "config.json",
+        "model.safetensors",
+    ]
+
+
+def test_half_precision_halves_the_file(tmp_path):
+    model = make().float()
+    for name, dtype in (("full", torch.float32), ("half", torch.float16)):
+        model.save_pretrained(tmp_path / name, dtype=dtype)
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("full", "half")]
+    assert sizes[1] < 0.65 * sizes[0]
+    x, y = (part.float() for part in prompt())
+    again = InContextGPT.from_pretrained(tmp_path / "half")
+    torch.testing.assert_close(again(x, y), model(x, y), rtol=0, atol=0.02)
+
+
+def test_every_damaged_byte_is_noticed(tmp_path):
+    make().float().save_pretrained(tmp_path)
+    path = tmp_path / "model.safetensors"
+    whole = path.read_bytes()
+    for at in range(0, len(whole), len(whole) // 23):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(StoreError, match="sha256"):
+            InContextGPT.from_pretrained(tmp_path)
+    for length in (0, 5, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(StoreError, match="sha256"):
+            InContextGPT.from_pretrained(tmp_path)
+
+
+def test_a_model_of_another_shape_is_refused(tmp_path):
+    make().float().save_pretrained(tmp_path)
+    path = tmp_path / "config.json"
+    described = json.loads(path.read_text())
+    path.write_text(json.dumps(described | {"dim": 5}))
+    with pytest.raises(StoreError, match=r"embed\.weight.*\(16, 5\); expected \(16, 7\)"):
+        InContextGPT.from_pretrained(tmp_path)
+    path.write_text(json.dumps(described | {"widht": 16}))
+    with pytest.raises(StoreError, match="Did you mean 'width'"):
+        InContextGPT.from_pretrained(tmp_path)
+    path.write_text("{")
+    with pytest.raises(StoreError, match="no model can be read"):
+        InContextGPT.from_pretrained(tmp_path)
+    with pytest.raises(StoreError, match="no model can be read"):
+        InContextGPT.from_pretrained(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"layout": "interleafed"}, "Did you mean 'interleaved'"),
+        ({"layout": "interleaved", "max_rows": None}, "a number of rows"),
+        ({"width": 15}, "heads that divide"),
+        ({"n_layer": 0}, "n_layer=0"),
+        ({"dim": 2.5}, "dim=2.5"),
+        ({"max_rows": 0}, "max_rows=0"),
+    ],
+)
+def test_shapes_that_cannot_be(change, said):
+    with pytest.raises(InputError, match=said):
+        dataclasses.replace(GPTConfig(dim=2, width=16, n_head=2), **change)
+
+
+def test_prompts_that_do_not_fit():
+    model, (x, y) = make("interleaved"), prompt()
+    model.answer(x, y, x[:, :1])  # 7 rows and a question are the 8 that fit
+    with pytest.raises(InputError, match="prompt of 9 rows; expected at most 8"):
+        model.answer(torch.cat([x, x[:, :1]], 1), torch.cat([y, y[:, :1]], 1), x[:, :1])
+    with pytest.raises(InputError, match=r"expected \(B, N, 3\)"):
+        model(x[..., :2], y)
+    with pytest.raises(InputError, match=r"expected \(B, N, 3\)"):
+        model(x, y[:, :-1])
