@@ -12,7 +12,7 @@ from testtime.adapt.budget import Budget
 from testtime.cli.tables import kept_ids, readable
 from testtime.cli.target import REGRESS, choose_task, class_costs
 from testtime.cli.training import Training, read_training, typed
-from testtime.errors import InputError, nearest, sentence
+from testtime.errors import InputError, sentence
 from testtime.estimators.saved import save
 from testtime.evaluation.curves import curve_sizes
 from testtime.evaluation.evaluate import evaluate
@@ -87,13 +87,6 @@ def adapt_table(request: Request) -> Done:
     if task == REGRESS:
         data = data.with_labels(values)
     kinds = dict(request.kinds)
-    for name in kinds:
-        if name not in data.X:
-            raise InputError(
-                sentence(
-                    f"{name!r}, which an option names, is no column of features", remedy=nearest(name, data.X)
-                )
-            )
     if request.keep_ids:
         kinds = kept_ids(data.X, kinds)
     costs, decision = _costs(request, task, data)

@@ -32,6 +32,7 @@ _PHRASES = (
         "Keep it with --numeric, --categorical or --date, or all such columns with --keep-ids",
     ),
     (r", for example with sklearn\.feature_selection\.SelectKBest", ", or leave some out with --ignore"),
+    (r", or None\b", ""),
     (r"np\.\w+\(([^()]*)\)", r"\1"),
 )
 
