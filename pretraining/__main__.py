@@ -69,6 +69,7 @@ def make_parser() -> argparse.ArgumentParser:
         "evaluate", help="measure weights on real tables beside forest and boosting"
     )
     evaluate.add_argument("weights", type=Path, help="exported weights, or a checkpoint, of either task")
+    evaluate.add_argument("--before", type=Path, help="other weights of the same task, set beside these")
     evaluate.add_argument("--no-baselines", action="store_true", help="leave the other methods out")
     evaluate.add_argument(
         "--adapted",

@@ -17,7 +17,7 @@ from testtime.adapt.train import TrainConfig, train
 from testtime.backbones.embedded import RECIPE
 from testtime.backbones.tabicl_learner import TabICLClassifierLearner, TabICLRegressorLearner
 
-from .methods import scaled_rows
+from .methods import scaled_rows, shown_columns
 from .tables import RealTable
 
 Predictions = Iterator[tuple[str, int, np.ndarray, float]]
@@ -89,8 +89,9 @@ def steps(
             return
         context, every = train_rows[n_context], train_rows[max(train_rows)]
         known = np.concatenate([context, every[n_context:]])
-        learner, rows, back = _served(model, table, known, n_context)
-        unknown = scaled_rows(table.x[context], table.x[test])[n_context:]
+        shown = scaled_rows(np.concatenate(shown_columns(table, known, test, seed)), n_context)
+        learner, rows, back = _served(model, shown[: len(known)], table.y[known], n_context)
+        unknown = shown[len(known) :]
         for count in counts:
             start = time.process_time()
             weights = _stepped(learner, rows, n_context, count, rates, seed) if count else {}
@@ -103,14 +104,12 @@ def steps(
 
 
 def _served(
-    model: TabICL, table: RealTable, known: np.ndarray, n_context: int
+    model: TabICL, x: torch.Tensor, y: np.ndarray, n_context: int
 ) -> tuple[Learner, Rows, Callable[[np.ndarray], np.ndarray]]:
-    """The learner, rows scaled by the context that stands first in ``known``, and the way back to the target's units.
+    """The learner, labelled rows with the context first, and the way back to the target's units.
 
     The learner holds a copy: it marks its weights as not requiring gradients.
     """
-    x = scaled_rows(table.x[known[:n_context]], table.x[known[n_context:]])
-    y = table.y[known]
     if model.max_classes:
         learner = TabICLClassifierLearner(copy.deepcopy(model), int(y.max()) + 1)
         return learner, Rows(x, torch.from_numpy(y)), lambda answer: answer

@@ -10,7 +10,7 @@ from typing import Any
 from testtime.errors import InputError, sentence
 
 from .evaluate import read_results
-from .report import adapted_part, differences, ranks, steps_part
+from .report import PLAIN, adapted_part, differences, ranks, steps_part
 from .summaries import markdown, of_blocks, per_table, sizes_of, summary_table
 from .tasks import TASKS
 
@@ -38,8 +38,8 @@ FACTS = """## {heading}
 RESULTS = """### Results on real tables
 
 Plain in-context prediction, no adaptation. All methods see the same training rows; {n_test} test rows at most; mean
-over tables of the mean over {seeds} seeds. {orders} Baselines are scikit-learn's with default settings (200 trees;
-boosted trees with leaves that fit small training sets). {scales}
+over tables of the mean over {seeds} seeds. {orders} Baselines are scikit-learn's, CatBoost and LightGBM with default
+settings (200 trees in the forest; boosted trees of scikit-learn with leaves that fit small training sets). {scales}
 
 {summary}
 
@@ -79,7 +79,8 @@ standard error over tables).
 LIMITS = """## Limits
 
 - {outside} outside these ranges they run, were not trained to, and get slower in proportion.
-- Categories are read as ordinal codes; columns of free text or hundreds of levels carry little.
+- Categories are read as ordinal codes, those of many levels with what the levels say about the target beside them;
+  free text carries little.
 - The models are small and briefly trained: where trees trained on the same rows win is in the tables above.
 - Rows are assumed exchangeable, but for {drift}; they are not models of time series.
 - Synthetic data carry no social bias of their own; predictions reproduce whatever the user's context rows hold.
@@ -201,7 +202,7 @@ def _results(name: str, description: dict[str, Any], folder: Path) -> str:
             )
         )
     task = TASKS[name]
-    plain = of_blocks(records, "model", "baselines")
+    plain = of_blocks(records, *PLAIN)
     ranked, adapted, stepped = ranks(task, plain), adapted_part(task, records), steps_part(task, records)
     extra = (ADAPTED + adapted + "\n\n" if adapted else "") + (STEPS + stepped + "\n\n" if stepped else "")
     curve = folder / "curve.json"

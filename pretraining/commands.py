@@ -71,6 +71,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     task, blocks = blocks_of(
         options.weights,
         average=not options.last,
+        before=options.before,
         baselines=not options.no_baselines,
         served=served,
         step_counts=options.steps,

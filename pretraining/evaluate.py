@@ -84,7 +84,7 @@ def on_same_rows(methods: dict[str, Method]) -> Run:
     return run
 
 
-def one_and_several_orders(model: TabICL, members: int = 4) -> Run:
+def one_and_several_orders(model: TabICL, members: int = 4, name: str = "model") -> Run:
     """The model with the columns as they come, and averaged over ``members`` orders, the first of which is that one."""
 
     def run(table: RealTable, train: dict[int, np.ndarray], test: np.ndarray, seed: int) -> Predictions:
@@ -92,8 +92,8 @@ def one_and_several_orders(model: TabICL, members: int = 4) -> Run:
             start = time.process_time()
             orders = predict_orders(model, table, rows, test, members, seed)
             seconds = time.process_time() - start
-            yield "model", n, orders[0], seconds / members
-            yield f"model, {members} orders", n, orders.mean(0), seconds
+            yield name, n, orders[0], seconds / members
+            yield f"{name}, {members} orders", n, orders.mean(0), seconds
 
     return run
 
@@ -182,6 +182,7 @@ def blocks_of(
     weights: Path,
     *,
     average: bool = True,
+    before: Path | None = None,
     baselines: bool = True,
     served: Sequence[int] = (),
     step_counts: Sequence[int] = (),
@@ -194,6 +195,8 @@ def blocks_of(
         Exported weights, or a checkpoint.
     average : bool
         Of a checkpoint, take the running average rather than the last weights.
+    before : Path, optional
+        Other weights of the same task, set beside these.
     baselines : bool
         Measure the other methods as well.
     served : sequence of int
@@ -210,6 +213,9 @@ def blocks_of(
     task = task_of(model)
     depends = f"{sha} {'average' if average else 'last'}"
     blocks = [Block("model", one_and_several_orders(model), depends)]
+    if before is not None:
+        other = one_and_several_orders(load_model(before), name="the model before")
+        blocks.append(Block("before", other, digest(before)))
     if baselines:
         versions = ", ".join(f"{name} {version(name)}" for name in ("scikit-learn", "catboost", "lightgbm"))
         blocks.append(Block("baselines", on_same_rows(task.baselines), versions))

@@ -9,6 +9,9 @@ import numpy as np
 import torch
 from tabicl._model.tabicl import TabICL
 
+from testtime.backbones.base import Encoded
+from testtime.table.levels import LevelStatistics
+
 from .baselines import Method
 from .checkpoint import part, read_checkpoint
 from .model import build_model, lean_logits, read_weights
@@ -40,10 +43,37 @@ def load_model(path: Path, *, average: bool = True) -> TabICL:
     return model.train()  # the training path has no autocast; there is no dropout
 
 
-def scaled_rows(x_train: np.ndarray, x_other: np.ndarray) -> torch.Tensor:
-    """Rows as the model sees them, training rows first, (T, H); the training rows are the context."""
-    rows = torch.from_numpy(np.concatenate([x_train, x_other])).float()[None]
-    return standardise(rows, len(x_train))[0]
+def scaled_rows(x: np.ndarray, n_context: int) -> torch.Tensor:
+    """Rows as the model sees them, (T, H), scaled by the first ``n_context``, which are the context."""
+    return standardise(torch.from_numpy(x).float()[None], n_context)[0]
+
+
+def shown_columns(
+    table: RealTable, train: np.ndarray, other: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Columns as the package shows them to the model: with what their levels say about the target beside them.
+
+    Those of training rows come from other training rows (:mod:`testtime.table.levels`).
+
+    Returns
+    -------
+    ndarray of shape (training rows, columns), float32
+    ndarray of shape (other rows, columns), float32
+    """
+    y = table.y[train]
+    n_classes = 0 if np.issubdtype(y.dtype, np.floating) else int(y.max()) + 1
+    levels = tuple(
+        int(np.nanmax(column)) + 1 if nominal else 0
+        for column, nominal in zip(table.x.T, table.categorical, strict=True)
+    )
+    kinds = tuple("nominal" if nominal else "number" for nominal in table.categorical)
+    names = tuple(map(str, range(len(levels))))
+    known, unknown = (
+        Encoded(table.x[rows].astype(np.float64), names, kinds, levels) for rows in (train, other)
+    )
+    statistics = LevelStatistics.fit(known, y, n_classes)
+    shown = statistics.cross_fitted(known, y, seed), statistics.transform(unknown)
+    return shown[0].astype(np.float32), shown[1].astype(np.float32)
 
 
 @torch.no_grad()
@@ -57,7 +87,7 @@ def class_orders(
     ndarray of shape (members, test rows, classes)
     """
     n_classes = int(y_train.max()) + 1
-    x = scaled_rows(x_train, x_test)[None]
+    x = scaled_rows(np.concatenate([x_train, x_test]), len(x_train))[None]
     y = torch.from_numpy(y_train)[None]
     rng = torch.Generator().manual_seed(seed)
     out = []
@@ -84,7 +114,7 @@ def quantile_orders(
     ndarray of shape (members, test rows, quantiles), float64
     """
     mean, scale = y_train.mean(), max(y_train.std(), 1e-6)
-    x = scaled_rows(x_train, x_test)[None]
+    x = scaled_rows(np.concatenate([x_train, x_test]), len(x_train))[None]
     y = standardise_target(torch.from_numpy(y_train)[None], len(y_train)).float()
     rng = torch.Generator().manual_seed(seed)
     out = []
@@ -99,7 +129,8 @@ def predict_orders(
 ) -> np.ndarray:
     """Predictions with each of ``members`` orders, (members, test rows, K); the head says of what."""
     run = class_orders if model.max_classes else quantile_orders
-    return run(model, table.x[train], table.y[train], table.x[test], members, seed)
+    known, unknown = shown_columns(table, train, test, seed)
+    return run(model, known, table.y[train], unknown, members, seed)
 
 
 def in_context(model: TabICL) -> Method:

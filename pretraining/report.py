@@ -17,10 +17,13 @@ from .summaries import (
 )
 from .tasks import Task
 
+PLAIN = ("model", "before", "baselines")
+"""Blocks that are compared on the same training rows."""
+
 
 def report(task: Task, records: Sequence[Record]) -> str:
     """All tables of a task's records."""
-    plain = of_blocks(records, "model", "baselines")
+    plain = of_blocks(records, *PLAIN)
     parts = [summary_table(plain), ranks(task, plain), differences(task, plain)]
     parts += [per_table(plain, n, task.measures[0]) for n in sizes_of(plain)]
     return "\n\n".join(

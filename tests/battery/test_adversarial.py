@@ -1,4 +1,4 @@
-"""Tables made to fool the guard: what is served is never above the frozen model out of fold, and seldom on fresh rows."""
+"""Tables made to fool the guard: what is served is never above the frozen model out of fold."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from tests.support.linear import LinearBackbone
 from testtime import TTTClassifier
 
 N_TABLES = 60
-KINDS = ("noise", "one informative row", "imbalance", "repeats", "near copies", "label per group", "oversampled")
+KINDS = (
+    "noise",
+    "one informative row",
+    "imbalance",
+    "repeats",
+    "near copies",
+    "label per group",
+    "oversampled",
+)
 
 
 def table(kind: str, seed: int) -> tuple[np.ndarray, np.ndarray]:

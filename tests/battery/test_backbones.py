@@ -300,7 +300,7 @@ def test_saved_and_loaded_it_predicts_the_same_bits(
     estimator = fitted(family, task)
     estimator.save(tmp_path / "model")
     given = (
-        {"backbone": name_of(family, task)} if family == "embedded" else {}
+        {"backbone": backbone_of(family, task)} if family == "embedded" else {}
     )  # its tiny stand-in has no name
     loaded = testtime.load(tmp_path / "model", **given)
     assert np.array_equal(predicted(loaded), predicted(estimator))

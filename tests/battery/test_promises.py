@@ -53,7 +53,9 @@ class TestZeroSteps:
         self, tiny_embedded, precision: str, n_members: int, n_context: int | str
     ):
         X, y = table()
-        plain = TTTClassifier(n_steps=0, n_context=n_context, precision=precision, n_members=n_members).fit(X, y)
+        plain = TTTClassifier(n_steps=0, n_context=n_context, precision=precision, n_members=n_members).fit(
+            X, y
+        )
         assert plain.adaptation_.status is Status.PLAIN
         assert not plain.adaptation_.kept
         served = 40 if n_context == 40 else 120
@@ -128,7 +130,9 @@ def test_the_record_counts_the_rows(tiny_embedded):
 @pytest.mark.parametrize("adapt", ["encoders", "head"])
 def test_probabilities_do_not_depend_on_the_batch(tiny_embedded, adapt: str):
     X, y = table(300)
-    classifier = TTTClassifier(n_steps=2, n_context=40, guard=False, n_members=2, adapt=adapt).fit(X[:100], y[:100])
+    classifier = TTTClassifier(n_steps=2, n_context=40, guard=False, n_members=2, adapt=adapt).fit(
+        X[:100], y[:100]
+    )
     together = classifier.predict_proba(X)
     alone = np.concatenate([classifier.predict_proba(X[i : i + 1]) for i in range(0, 300, 30)])
     np.testing.assert_allclose(together[::30], alone, atol=1e-10)

@@ -57,11 +57,11 @@ class TestLoading:
 
     def test_loading_does_not_depend_on_the_state_of_torch(self, task: str):
         before = torch.get_rng_state(), torch.get_default_dtype()
-        weights = load_embedded(task)._modules[CPU, torch.float32].state_dict()
+        weights = load_embedded(task)._module.base.state_dict()
         try:
             torch.set_default_dtype(torch.float64)
             with torch.inference_mode():
-                again = embedded._load.__wrapped__(task)._modules[CPU, torch.float32]
+                again = embedded._load.__wrapped__(task)._module.base
         finally:
             torch.set_default_dtype(before[1])
         assert torch.equal(torch.get_rng_state(), before[0])

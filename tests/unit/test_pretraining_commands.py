@@ -40,14 +40,18 @@ def test_evaluate_writes_results_and_prints_every_table(run_folder, tmp_path, ca
     monkeypatch.setitem(TASKS, "classifier", replace(TASKS["classifier"], read=lambda name: made_up()))
     weights = str(tmp_path / "classifier.safetensors")
     rows = ["--tables", "made up", "--sizes", "32", "128", "--seeds", "1", "--test-rows", "60"]
+    rows += ["--before", str(run_folder / "last.safetensors")]
     assert main(["evaluate", weights, "--out", str(tmp_path / "eval"), *rows]) == 0
     printed = capsys.readouterr().out
     assert "| mean rank of auc |" in printed
     assert "| log loss, model minus |" in printed
     records, about = read_results(tmp_path / "eval" / "results.json")
     assert about["task"] == "classifier"
-    assert {r.method for r in records} == {"model", "model, 4 orders", *TASKS["classifier"].baselines}
-    assert len(list((tmp_path / "eval" / "cells").glob("*.json"))) == 2
+    own = {"model", "model, 4 orders", "the model before", "the model before, 4 orders"}
+    assert {r.method for r in records} == {*own, *TASKS["classifier"].baselines}
+    scores = {(r.method, r.n): r.scores for r in records}
+    assert scores["model", 128] == scores["the model before", 128]  # the same weights, exported and not
+    assert len(list((tmp_path / "eval" / "cells").glob("*.json"))) == 3
 
 
 def test_a_file_that_cannot_be_used_is_one_line_and_exit_code_two(tmp_path, capsys):

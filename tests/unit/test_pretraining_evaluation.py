@@ -6,13 +6,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from sklearn.model_selection import cross_val_score
+from sklearn.tree import DecisionTreeClassifier
 
 from pretraining import evaluate as evaluation
 from pretraining.adapting import steps
 from pretraining.baselines import REGRESSION_BASELINES
+from pretraining.class_tables import CLASS_TARGETS
 from pretraining.evaluate import Block, Draws, blocks_of, measure, on_same_rows
 from pretraining.export import export
-from pretraining.methods import class_orders, in_context, predict_orders, quantile_orders, scaled_rows
+from pretraining.methods import (
+    class_orders,
+    in_context,
+    predict_orders,
+    quantile_orders,
+    scaled_rows,
+    shown_columns,
+)
 from pretraining.model import build_model
 from pretraining.packages import SOURCES
 from pretraining.prior import MAX_CLASSES
@@ -23,7 +33,7 @@ from pretraining.regression_tables import (
     read_regression_table,
 )
 from pretraining.summaries import summary
-from pretraining.tables import DEVELOPMENT, REPORTED, RealTable, split
+from pretraining.tables import DEVELOPMENT, REPORTED, RealTable, read_table, split
 from pretraining.tasks import TASKS
 from pretraining.train import train
 from tests.support.made_up import QUANTILES, TINY, made_up, tiny_config
@@ -107,7 +117,46 @@ def test_split_of_numbers_needs_no_class_and_says_when_no_size_fits():
         split(y, [512], 800, 0)
 
 
+@pytest.mark.parametrize("name", sorted(CLASS_TARGETS))
+def test_a_class_is_among_2_to_10_and_no_single_column_gives_it_away(name):
+    try:
+        table = read_table(name)
+    except MissingExtra:
+        return  # the packages are optional
+    rows = np.random.default_rng(0).permutation(len(table.y))[:1500]
+    shares = np.bincount(table.y) / len(table.y)
+    assert len(table.y) >= 1250
+    assert 2 <= len(shares) <= 10
+    for column in np.nan_to_num(table.x.T, nan=-999.0):
+        tree = DecisionTreeClassifier(max_depth=6, min_samples_leaf=5)
+        right = cross_val_score(tree, column[rows, None], table.y[rows], cv=3).mean()
+        assert right < shares.max() + 0.8 * (1 - shares.max())
+
+
 # --- methods
+
+
+def test_the_model_is_shown_levels_as_the_package_shows_them():
+    rng = np.random.default_rng(0)
+    code = rng.integers(0, 12, 400)
+    y = (rng.random(400) < np.linspace(0.1, 0.9, 12)[rng.permutation(12)][code]).astype(np.int64)
+    x = np.stack([rng.normal(size=400), code], axis=1).astype(np.float32)
+    table = RealTable("made up", x, y, np.array([False, True]))
+    train_rows, test = np.arange(300), np.arange(300, 400)
+    known, unknown = shown_columns(table, train_rows, test, 0)
+    np.testing.assert_array_equal(known[:, :2], x[:300])
+    assert known.shape[1] == unknown.shape[1] == 3
+    means = np.array([y[:300][code[:300] == level].mean() for level in range(12)])
+    assert np.corrcoef(unknown[:, 2], means[code[300:]])[0, 1] > 0.95
+    alone = x.copy()
+    alone[5, 1] = 12  # a level of one row: what it is told is what the other rows say, whatever its class
+    told = [
+        shown_columns(replace(table, x=alone, y=np.where(np.arange(400) == 5, c, y)), train_rows, test, 0)
+        for c in (0, 1)
+    ]
+    assert told[0][0][5, 2] == pytest.approx(told[1][0][5, 2], abs=0.05)
+    plain = replace(table, categorical=np.zeros(2, dtype=bool))
+    np.testing.assert_array_equal(shown_columns(plain, train_rows, test, 0)[1], x[300:])
 
 
 def test_class_codes_are_put_back_after_every_permutation(monkeypatch):
@@ -226,7 +275,7 @@ def test_steps_start_from_plain_change_the_prediction_and_leave_the_model_alone(
 def test_the_learner_of_numbers_answers_what_plain_prediction_answers():
     model, table = build_model(QUANTILES, 0).train(), made_up(numeric=True)
     rows, test = np.arange(40), np.arange(300, 340)
-    x = scaled_rows(table.x[rows], table.x[test])
+    x = scaled_rows(np.concatenate([table.x[rows], table.x[test]]), 40)
     targets = torch.from_numpy(500 + 30 * table.y[rows]).float()
     learner = TabICLRegressorLearner(copy.deepcopy(model))
     got = learner.predict({}, learner.read({}, Rows(x[:40], targets)), x[40:])

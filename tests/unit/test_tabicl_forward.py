@@ -72,7 +72,7 @@ class TestAgainstTabICL:
 
     @pytest.mark.parametrize("task", ["classifier", "regressor"])
     def test_on_the_shipped_weights(self, task: str):
-        module = load_embedded(task)._modules[torch.device("cpu"), torch.float32]
+        module = load_embedded(task)._module.base
         x_context, y, x_query = table(1, 128, 64, 9, 4)
         y = y if task == "classifier" else (y - 1.5).float()
         with torch.no_grad():
