@@ -96,19 +96,19 @@ def test_a_file_that_cannot_be_adapted(case, capsys, tmp_path):
 
 
 ARGUMENTS = {
-    "n_context above the rows": (["--n-context", 4000], "n_context=4,000 is more than the rows there are"),
-    "n_context of zero": (["--n-context", 0], "n_context=0"),
+    "n_context above the rows": (["--n-context", 4000], "--n-context 4,000 is more than the rows there are"),
+    "n_context of zero": (["--n-context", 0], "--n-context 0"),
     "n_context of text": (["--n-context", "many"], "--n-context many; expected an integer or auto"),
     "n_steps of text": (["--n-steps", 1.5], "--n-steps 1.5; expected an integer or auto"),
-    "negative n_steps": (["--n-steps", -1], "n_steps=-1"),
+    "negative n_steps": (["--n-steps", -1], "--n-steps -1"),
     "unknown task": (["--task", "regression"], "--task regression; expected one of auto, classify, regress"),
-    "unknown adapter": (["--adapt", "Lora"], "adapt='Lora'"),
-    "no members": (["--n-members", 0], "n_members=0"),
-    "negative time": (["--time-limit", -3], "time_limit=-3"),
+    "unknown adapter": (["--adapt", "Lora"], "--adapt Lora"),
+    "no members": (["--n-members", 0], "--n-members 0"),
+    "negative time": (["--time-limit", -3], "--time-limit -3"),
     "negative seed": (["--seed", -1], "--seed -1"),
     "all rows held out": (["--held-out", 1.0], "--held-out 1.0"),
     "no rows used": (["--max-rows", 0], "--max-rows 0"),
-    "unknown objective": (["--objective", "speed"], "objective='speed'; expected one of 'accuracy', 'short'"),
+    "unknown objective": (["--objective", "speed"], "--objective speed; expected one of 'accuracy', 'short'"),
     "a column of two kinds": (
         ["--numeric", "size", "--id", "size"],
         "column 'size' is given to --numeric and to --id",
@@ -236,7 +236,7 @@ def test_models_and_places_that_cannot_be_used(model, capsys, tmp_path, monkeypa
         (("report", model, "--out", "taken.csv"), "the output file 'taken.csv' exists"),
         (("report", model, "--table", "new.csv"), "no column 'label'"),
         (("report", model, "--table", "held.csv"), "held-out label 'maybe'; expected one of 'no', 'yes'"),
-        (("report", model, "--table", "unlabelled.csv"), "1 held-out rows have no 'label'"),
+        (("report", model, "--table", "unlabelled.csv"), "1 held-out row has no 'label'"),
         (("demo", "--out", "taken.csv"), "'taken.csv' exists"),
     ]:
         assert said in refused(capsys, tmp_path, *argv)

@@ -43,11 +43,7 @@ def fitted(
     **params: Any,
 ) -> AdaptedTable:
     """Adapt a backbone to a frame; `params` are those of the configuration, or groups, time, budget and callbacks."""
-    more = {
-        key: params.pop(key)
-        for key in ("groups", "time", "budget", "kinds", "on_step", "on_plan")
-        if key in params
-    }
+    more = {key: params.pop(key) for key in ("groups", "time", "budget", "kinds", "work") if key in params}
     if numeric:
         target, values = numeric_target(y, len(frame))
     else:

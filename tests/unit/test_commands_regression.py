@@ -10,8 +10,8 @@ import testtime
 from tests.support.adapters import document
 from tests.support.commands import run
 from testtime.cli import main
-from testtime.cli.target import choose_task
-from testtime.experiments.context_curve import evaluate
+from testtime.cli.target import choose_task, class_costs
+from testtime.evaluation.evaluate import evaluate
 
 
 def make_table(rows=240, seed=0):
@@ -80,12 +80,12 @@ def test_scores_are_those_of_the_saved_model(adapted):
     served = next(p for p in measured["points"] if p["n_context"] == 32 and p["adapted"])
     errors = model.predict(frame.iloc[held].drop(columns="price")) - frame["price"].iloc[held]
     assert measured["n_rows"] == len(held) == 48
-    assert served["rmse"] == pytest.approx(np.sqrt(np.mean(errors**2)), rel=1e-6)
+    assert served["scores"]["rmse"]["value"] == pytest.approx(np.sqrt(np.mean(errors**2)), rel=1e-6)
     assert measured["loss_name"] == "CRPS"
 
 
 def _fitted_rows(frame):
-    from testtime.experiments.context_curve import hold_out
+    from testtime.evaluation.splits import hold_out
 
     return hold_out(["one class"] * len(frame), 0.2, 0)[0]
 
@@ -108,6 +108,27 @@ def test_predict_writes_the_mean_and_two_quantiles(adapted, capsys, tmp_path):
     assert list(pd.read_csv(out)) == ["prediction"]
 
 
+def test_predict_writes_the_quantiles_and_columns_that_are_asked_for(adapted, capsys, tmp_path):
+    predict = ("predict", adapted / "model", adapted / "new.csv", "--out", tmp_path / "p.csv")
+    assert run(capsys, *predict, "--quantiles", "0.05,0.5,0.95", "--id", "town")[0] == 0
+    written = pd.read_csv(tmp_path / "p.csv")
+    assert list(written) == ["town", "prediction", "quantile_0.05", "quantile_0.5", "quantile_0.95"]
+    rows = make_table(60, seed=1)
+    assert written["town"].tolist() == rows["town"].tolist()
+    model = testtime.load(adapted / "model")
+    expected = model.predict_quantiles(rows.drop(columns="price"), (0.05, 0.5, 0.95))
+    assert np.allclose(written.iloc[:, 2:], expected, rtol=1e-12)
+    for options, said in (
+        (("--quantiles", "0.5,2"), "--quantiles 0.5,2; expected numbers from 0.01 to 0.99"),
+        (("--quantiles", "0.5,0.5"), "holds a number twice"),
+        (("--id", "twon"), "--id twon: there is no such column. Did you mean 'town'?"),
+        (("--quantiles", "0.5", "--label"), "--label leaves no room for --quantiles"),
+    ):
+        code, _, err = run(capsys, *predict, "--overwrite", *options)
+        assert code == 2
+        assert said in err
+
+
 def test_report_of_numbers(adapted, capsys, tmp_path):
     page = tmp_path / "r.html"
     code, said, _ = run(
@@ -118,7 +139,7 @@ def test_report_of_numbers(adapted, capsys, tmp_path):
     assert code == 0
     assert measured["n_rows"] == 60
     assert {part["adapted"] for part in measured["calibration"]} == {False, True}
-    assert [part["level"] for part in measured["calibration"]][:19] == pytest.approx(np.arange(1, 20) / 20)
+    assert [part["level"] for part in measured["calibration"]][:4] == [0.5, 0.8, 0.9, 0.98]
     for word in ("RMSE", "MAE", "CRPS", "90% quantile"):
         assert word in text
     assert "log loss" not in text
@@ -167,6 +188,24 @@ def test_tasks_that_cannot_be(adapted, capsys, tmp_path):
         assert not (tmp_path / "m").exists()
 
 
+def test_costs_decide_and_are_checked():
+    labels = pd.Series(["no"] * 8 + ["yes"] * 2)
+    assert class_costs((), None, labels) == (None, "")
+    assert class_costs(("yes=5",), None, labels)[0] == {"no": 1.0, "yes": 5.0}
+    assert class_costs(("balanced",), None, labels)[0] == {"no": 0.625, "yes": 2.5}
+    assert class_costs((), 0.25, labels)[0] == {"no": 0.25, "yes": 0.75}
+    for given, threshold, said in (
+        (("yes=-1",), None, "--cost yes=-1; expected a positive number"),
+        (("yse=2",), None, "--cost yse=2; expected LABEL=NUMBER or balanced. Did you mean 'yes'?"),
+        ((), 1.5, "--threshold 1.5; expected a probability"),
+        (("yes=2",), 0.5, "--threshold and --cost say the same thing twice"),
+    ):
+        with pytest.raises(testtime.InputError, match=said.split(";")[0]):
+            class_costs(given, threshold, labels)
+    with pytest.raises(testtime.InputError, match="and 3 classes; expected two classes"):
+        class_costs((), 0.5, pd.Series(["a", "b", "c"]))
+
+
 class Known:
     """A fitted regressor that answers with percentiles made for the test."""
 
@@ -175,8 +214,7 @@ class Known:
     def __init__(self, percentiles):
         self._percentiles = percentiles
 
-    def predict_quantiles_at(self, X, n_context, levels, *, adapted):
-        assert np.allclose(levels, np.arange(1, 100) / 100)
+    def _predict_at(self, X, n_context, *, adapted):
         return self._percentiles[adapted][X["row"].to_numpy()]
 
 
@@ -187,17 +225,20 @@ def test_scores_agree_with_scikit_learn():
     y = rng.normal(size=200)
     percentiles = {which: np.sort(rng.normal(size=(200, 99)), axis=1) for which in (False, True)}
     rows = pd.DataFrame({"row": range(200)})
-    found = evaluate(Known(percentiles), rows, y, sizes=[], source="a test")
+    found = evaluate(Known(percentiles), rows, y, sizes=[], source="a test", importances=False)
     for point in found.points:
         q = percentiles[point.adapted]
         pinball = [mean_pinball_loss(y, q[:, k - 1], alpha=k / 100) for k in range(1, 100)]
-        assert point.crps == pytest.approx(2 * np.mean(pinball))
-        assert point.rmse == pytest.approx(root_mean_squared_error(y, q.mean(axis=1)))
-        assert point.mae == pytest.approx(mean_absolute_error(y, q[:, 49]))
-    assert found.difference == pytest.approx(found.points[1].crps - found.points[0].crps)
+        assert point.scores["crps"].value == pytest.approx(2 * np.mean(pinball))
+        assert point.scores["rmse"].value == pytest.approx(root_mean_squared_error(y, q.mean(axis=1)))
+        assert point.scores["mae"].value == pytest.approx(mean_absolute_error(y, q[:, 49]))
+    assert found.difference == pytest.approx(
+        found.points[1].scores["crps"].value - found.points[0].scores["crps"].value
+    )
     half = next(part for part in found.calibration if part.level == 0.5 and not part.adapted)
-    assert half.share == pytest.approx(np.mean(y <= percentiles[False][:, 49]))
+    inside = (percentiles[False][:, 24] <= y) & (y <= percentiles[False][:, 74])
+    assert half.share == pytest.approx(inside.mean())
     with pytest.raises(testtime.InputError, match="no number"):
-        evaluate(Known(percentiles), rows.iloc[:2], [1.0, "x"], sizes=[], source="x")
+        evaluate(Known(percentiles), rows.iloc[:2], [1.0, "x"], sizes=[], source="x", importances=False)
     with pytest.raises(testtime.InputError, match="no held-out rows"):
-        evaluate(Known(percentiles), rows.iloc[:0], [], sizes=[], source="x")
+        evaluate(Known(percentiles), rows.iloc[:0], [], sizes=[], source="x", importances=False)

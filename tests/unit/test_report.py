@@ -9,9 +9,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from testtime.report.findings import break_even, comparison, equal_context, headline
+from testtime.report.break_even import break_even, equal_context
+from testtime.report.findings import advice, best_rival, comparison, headline
 from testtime.report.html import ReportData, render_report
-from testtime.report.table_plots import draw_calibration, draw_curves, draw_gain, draw_losses
+from testtime.report.table_plots import draw_curves, draw_losses, draw_predicted, draw_reliability
 from testtime.results import Adaptation, Part, Status
 
 HOSTILE = "<script>alert('x')</script>"
@@ -53,19 +54,21 @@ def adaptation(**changes):
     return replace(record, **changes)
 
 
+def scores(**values):
+    return {name: {"value": value, "error": 0.01} for name, value in values.items()}
+
+
 def point(n_context, adapted, log_loss, seconds=1e-3, auc=0.9):
-    return {
-        "n_context": n_context,
-        "adapted": adapted,
-        "log_loss": log_loss,
-        "log_loss_error": 0.01,
-        "accuracy": 0.8,
-        "auc": auc,
-        "seconds_per_row": seconds,
-    }
+    own = scores(log_loss=log_loss, accuracy=0.8, auc=auc)
+    return {"n_context": n_context, "adapted": adapted, "scores": own, "seconds_per_row": seconds}
 
 
-def evaluation(plain, served, difference=-0.05, error=0.01, n_context=128):
+def rival(name, difference, error=0.01, **values):
+    own = scores(**(values or {"log_loss": 0.35 + difference, "accuracy": 0.8, "auc": 0.9}))
+    return {"name": name, "scores": own, "difference": difference, "error": error}
+
+
+def evaluation(plain, served, difference=-0.05, error=0.01, n_context=128, rivals=()):
     """Frozen losses by context length (with seconds), and the loss of the adapted model at the served length."""
     points = [point(size, False, loss, seconds) for size, (loss, seconds) in plain.items()]
     points += [point(n_context, True, served, 1e-3)] if served is not None else []
@@ -73,25 +76,64 @@ def evaluation(plain, served, difference=-0.05, error=0.01, n_context=128):
         "source": "rows of a test",
         "n_rows": 500,
         "n_context": n_context,
+        "loss_name": "log loss",
+        "compared": "log_loss",
         "difference": difference,
-        "difference_error": error,
+        "error": error,
         "points": points,
+        "rivals": list(rivals),
         "calibration": [
-            {"adapted": adapted, "confidence": 0.5 + 0.05 * i, "accuracy": 0.5 + 0.04 * i, "rows": 50}
+            {"adapted": adapted, "promised": 0.1 * i, "came_true": 0.09 * i, "error": 0.02, "rows": 50}
             for adapted in (False, True)
             for i in range(10)
         ],
+        "confusion": {
+            "classes": [HOSTILE, "rare"],
+            "counts": [[440, 10], [40, 10]],
+            "recall": [[0.98, 0.01], [0.2, 0.06]],
+            "precision": [[0.92, 0.01], [None, None]],
+        },
+        "rows": [],
+        "importances": [
+            {"column": HOSTILE, "increase": 0.2, "error": 0.01},
+            {"column": "dull", "increase": 0.001, "error": 0.01},
+            {"column": "duller", "increase": -0.001, "error": 0.01},
+        ],
+        "skipped": [],
     }
 
 
-CURVE = {64: (0.45, 0.5e-3), 128: (0.40, 1e-3), 512: (0.36, 2.5e-3), 1000: (0.34, 4e-3)}
+def numbers(**changes):
+    """An evaluation of a numeric target whose 90% intervals hold 97% of the targets."""
+    own = {n: scores(crps=loss, rmse=1234.5, mae=9.0) for n, loss in ((128, 35.0), (512, 30.0))}
+    points = [
+        {"n_context": n, "adapted": n == 128, "scores": one, "seconds_per_row": 1e-3}
+        for n, one in own.items()
+    ] + [
+        {
+            "n_context": 128,
+            "adapted": False,
+            "scores": scores(crps=40.0, rmse=1234.5, mae=9.0),
+            "seconds_per_row": 1e-3,
+        }
+    ]
+    part = {"adapted": True, "level": 0.9, "share": 0.97, "error": 0.01, "width": 12.5}
+    rows = [{"predicted": 1.0 * k, "low": k - 1.0, "high": k + 1.0, "actual": k + 0.5} for k in range(9)]
+    made = evaluation({}, None, -5.0, 1.0) | {
+        "loss_name": "CRPS",
+        "compared": "rmse",
+        "points": points,
+        "calibration": [part],
+        "confusion": None,
+        "rows": rows,
+    }
+    return made | changes
 
-TABLE = {
-    "rows": 1000,
-    "n_columns": 2,
-    "target": HOSTILE,
-    "classes": {HOSTILE: 700, "b & c": 300},
-}
+
+CURVE = {64: (0.45, 0.5e-3), 128: (0.40, 1e-3), 512: (0.36, 2.5e-3), 1000: (0.34, 4e-3)}
+FOREST = rival("random forest", 0.03)
+
+TABLE = {"rows": 1000, "n_columns": 2, "target": HOSTILE, "classes": {HOSTILE: 700, "b & c": 300}}
 
 
 def page(**changes):
@@ -100,7 +142,7 @@ def page(**changes):
         "adaptation": adaptation(),
         "settings": {"random_state": 7, "backbone": HOSTILE},
         "versions": {"testtime": "0.1.0", "numpy": "2.0"},
-        "evaluation": evaluation(CURVE, 0.35),
+        "evaluation": evaluation(CURVE, 0.35, rivals=[FOREST]),
         "table": TABLE,
         "notes": (f"read {HOSTILE}",),
     }
@@ -139,6 +181,10 @@ class Reader(HTMLParser):
         self.text.append(data)
 
 
+def words_of(text):
+    return " ".join(" ".join(Reader(text).text).split())
+
+
 def test_the_page_stands_alone_and_escapes_what_is_the_users():
     text = page()
     reader = Reader(text)
@@ -148,112 +194,124 @@ def test_the_page_stands_alone_and_escapes_what_is_the_users():
     assert not re.search(r"url\((?!#)", text)
     assert "@import" not in text
     assert "<script" not in text
-    assert text.count("&lt;script&gt;") >= 8  # title, target, class, column, reading, example, note, setting
-    assert HOSTILE in "".join(reader.text)
+    assert (
+        text.count("&lt;script&gt;") >= 10
+    )  # title, target, classes, columns, importance, example, note, setting
     assert '"quoted"' in "".join(reader.text)
     assert len(reader.ids) == len(set(reader.ids))
-    references = set(re.findall(r"(?:url\(|href=\")#([^\")]+)", text))
-    assert references <= set(reader.ids)
-    assert reader.tags.count("svg") == 4
-    assert "nan" not in "".join(reader.text).lower()
+    assert set(re.findall(r"(?:url\(|href=\")#([^\")]+)", text)) <= set(reader.ids)
+    assert reader.tags.count("svg") == 3
+    assert "nan" not in re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL).lower().replace("finance", "")
+
+
+def test_the_page_opens_with_a_sentence_and_three_numbers():
+    text = page()
+    words = words_of(text)
+    assert words.index(
+        "Adapting lowers the log loss on held-out rows by 0.0500 \u00b1 0.0100."
+    ) < words.index("Is it better?")
+    for number in ("0.3500 \u00b1 0.0100", "-0.0500 \u00b1 0.0100", "-0.0300 \u00b1 0.0100"):
+        assert words.index(number) < words.index("Is it better?")
+    assert text.count("<div><b>") == 3
 
 
 def test_the_page_says_what_was_done():
-    words = " ".join("".join(Reader(page()).text).split())
-    record = adaptation()
+    words = words_of(page())
     for expected in (
-        record.explain(),
+        adaptation().explain(),
         comparison(evaluation(CURVE, 0.35)),
-        "Adapters with a share of 75% are served; on held-out rows, the log loss is lower than that of the frozen "
-        "model by 0.0500 (standard error 0.0100).",
-        "Losses on 872 rows of the fit",
-        "frozen0.410025%",
-        "adapted, 20 steps0.370075%",
-        "Gain over the frozen model: 0.0500 ± 0.0100",
-        "0.0600 is expected",
-        "adapted models are served, mixed with the frozen one",
+        "random forest 0.3800",
+        "+0.0300 \u00b1 0.0100",
+        "behind",
+        "adapted, 20 steps 0.3700 75%",
+        "gain over the frozen model 0.0500",
         "left out: it counts the rows",
-        "0.4000 ± 0.0100",
         "random_state = 7",
-        "testtime 0.1.0",
-        "1,000 rows were fitted, 2 columns",
-        "212 KB",
+        "Only 20% of the rows of the rare class",
+        "2 of 3 columns show no importance",
     ):
         assert expected in words, expected
 
 
 def test_a_page_about_numbers_speaks_of_numbers():
-    scores = [
-        {"n_context": n, "adapted": adapted, "crps": loss, "crps_error": 2.0, "rmse": 1234.5, "mae": 9.0,
-         "seconds_per_row": 1e-3}
-        for n, adapted, loss in ((64, False, 45.0), (128, False, 40.0), (128, True, 35.0), (512, False, 30.0))
-    ]  # fmt: skip
-    measured = evaluation({}, None, -5.0, 1.0) | {"loss_name": "CRPS", "points": scores}
-    measured["calibration"] = [
-        {"adapted": adapted, "level": k / 20, "share": k / 21, "rows": 500}
-        for adapted in (False, True)
-        for k in range(1, 20)
-    ]
     target = TABLE | {"classes": {}, "target_values": {"mean": 3.25, "90% quantile": 1e9}}
-    text = page(
-        adaptation=adaptation(loss_name="CRPS", unit="standard deviations of the target"),
-        evaluation=measured,
-        table=target,
-    )
-    reader = Reader(text)
-    words = " ".join("".join(reader.text).split())
-    assert reader.open == []
-    assert reader.tags.count("svg") == 4
+    forest = rival("random forest", -3.0, 1.0, crps=None, rmse=1231.5, mae=9.0)
+    record = adaptation(loss_name="CRPS", unit="standard deviations of the target")
+    text = page(adaptation=record, evaluation=numbers(rivals=[forest]), table=target)
+    words = words_of(text)
+    assert Reader(text).open == []
+    assert Reader(text).tags.count("svg") == 3
     for expected in (
-        "the CRPS is lower than that of the frozen model by 5.000 (standard error 1.000)",
-        "the CRPS is 35.00 served and 40.00 frozen: a difference of -5.000 with standard error 1.000",
-        "RMSE 1234 against 1234, MAE 9.000 against 9.000.",
-        "CRPS, in standard deviations of the target",
-        "90% quantile",
+        "Adapting lowers the CRPS on held-out rows by 5.000 \u00b1 1.000; use a random forest instead.",
+        "its RMSE is lower by 3.000 \u00b1 1.000. It predicts no quantiles.",
+        "The 90% intervals hold 97% \u00b1 1% of the targets: they are wider than they need be.",
+        "too wide",
         "1e+09",
     ):
         assert expected in words, expected
     assert "log loss" not in words
-    assert "accuracy" not in words.replace("accuracy, not time", "").replace("accuracy or memory", "")
-    assert "reaches this CRPS with 512 rows" in break_even({"seconds": 6.0}, measured).explain()
+
+
+def test_intervals_are_called_too_narrow_as_well_as_too_wide():
+    narrow = numbers(calibration=[{"adapted": True, "level": 0.9, "share": 0.8, "error": 0.02, "width": 1.0}])
+    assert any("too narrow" in line for line in advice(adaptation().to_dict(), narrow))
+    fine = numbers(calibration=[{"adapted": True, "level": 0.9, "share": 0.88, "error": 0.02, "width": 1.0}])
+    assert not any("intervals" in line for line in advice(adaptation().to_dict(), fine))
+
+
+@pytest.mark.parametrize(
+    ("difference", "error", "named"), [(-0.03, 0.01, True), (-0.009, 0.01, False), (-0.03, "inf", False)]
+)
+def test_another_model_is_recommended_only_beyond_its_error(difference, error, named):
+    measured = evaluation(CURVE, 0.35, rivals=[FOREST, rival("boosted trees", difference, error)])
+    assert (best_rival(measured) is not None) == named
+    assert ("use boosted trees instead" in headline(adaptation().to_dict(), measured)) == named
+    said = advice(adaptation().to_dict(), measured)[0]
+    assert said.startswith(
+        "Use boosted trees instead" if named else "No other model that was tried is better"
+    )
+
+
+def test_a_longer_context_that_is_better_is_recommended_in_the_terms_of_the_command():
+    measured = evaluation(CURVE, 0.35, rivals=[rival("frozen model, 1,000 context rows", -0.02)])
+    assert "--objective accuracy" in advice(adaptation(objective="short").to_dict(), measured)[0]
 
 
 def test_a_page_without_evaluation_table_or_adaptation_is_whole():
     plain = adaptation(kept=False, status=Status.PLAIN, n_guard=0, n_query=0, n_steps=0, losses=(), adapter_bytes=0,
                        weight=0.0, parts=(), n_members=0, loss_before=NAN, loss_after=NAN, gain=NAN,
                        standard_error=NAN, expected_gain=NAN)  # fmt: skip
-    reader = Reader(page(adaptation=plain, evaluation=None, table=None, notes=()))
-    words = " ".join("".join(reader.text).split())
-    assert reader.open == []
-    assert "svg" not in reader.tags
-    assert "No held-out rows were measured" in words
-    assert "Nothing was measured: plain in-context learning" in words
-    assert "without a description" in words
+    text = page(adaptation=plain, evaluation=None, table=None, notes=())
+    words = words_of(text)
+    assert Reader(text).open == []
+    assert "svg" not in Reader(text).tags
+    assert "how good it is was not measured" in words
+    assert "No rows were held out." in words
     assert "nan" not in words.lower()
-    frozen = evaluation(CURVE, None)
-    words = " ".join("".join(Reader(page(adaptation=plain, evaluation=frozen)).text).split())
-    assert "the frozen model with 128 context rows has a log loss of 0.4000 (standard error 0.0100)" in words
-    assert "Does it pay" not in words
+    words = words_of(page(adaptation=plain, evaluation=evaluation(CURVE, None)))
+    assert "the frozen model with 128 context rows has a log loss of 0.4000" in words
+    assert "earned back" not in words
 
 
 @pytest.mark.parametrize("size", [1, 2, 8])
 def test_few_steps_few_bins_and_one_length_can_be_drawn(size):
     assert draw_losses([0.5] * size).startswith("<svg")
-    assert draw_curves([point(16, False, 0.5, auc=math.nan)], 16).count("axes_") == 2  # no AUC panel
-    assert draw_calibration([{"adapted": False, "confidence": 1.0, "accuracy": 0.0, "rows": 3}]).endswith(
-        "</svg>\n"
+    assert draw_curves([point(16, False, 0.5, auc=None)], 16).count("axes_") == 2  # no AUC panel
+    part = {"adapted": False, "promised": 1.0, "came_true": 0.0, "error": 0.1, "rows": 3}
+    assert draw_reliability([part], two_classes=True).endswith("</svg>\n")
+    assert draw_predicted([{"predicted": 1.0, "low": 0.0, "high": 2.0, "actual": 1.5}] * size).startswith(
+        "<svg"
     )
 
 
 def test_drawings_take_their_colours_from_the_page():
-    drawn = [draw_curves(evaluation(CURVE, 0.35)["points"], 128), draw_gain(0.05, 0.01)]
-    for text in drawn:
-        assert "var(--adapted)" in text
-        assert "var(--ink)" in text
-        used = set(re.findall(r"(?:fill|stroke): (#[0-9a-f]+)", text))
-        assert used <= {"#ffffff"}
-    assert "var(--plain)" in drawn[0]
-    assert draw_gain(0.05, 0.01) == drawn[1]  # the same numbers give the same bytes
+    drawn = draw_curves(evaluation(CURVE, 0.35)["points"], 128)
+    for name in ("--adapted", "--ink", "--plain"):
+        assert f"var({name})" in drawn
+    assert set(re.findall(r"(?:fill|stroke): (#[0-9a-f]+)", drawn)) <= {"#ffffff"}
+    assert (
+        draw_curves(evaluation(CURVE, 0.35)["points"], 128) == drawn
+    )  # the same numbers give the same bytes
 
 
 def test_equal_context_is_the_shortest_that_reaches_the_loss():
@@ -295,17 +353,12 @@ def test_no_break_even_without_an_adapted_model():
 @pytest.mark.parametrize(
     ("difference", "error", "said", "opened"),
     [
-        (
-            -0.05,
-            0.01,
-            "what is served is better",
-            "lower than that of the frozen model by 0.0500 (standard error 0.01",
-        ),
-        (-0.05, 0.03, "cannot be told apart", "cannot be told apart: 0.0500 (standard error 0.0300)"),
+        (-0.05, 0.01, "what is served is better", "lowers the log loss on held-out rows by 0.0500"),
+        (-0.05, 0.03, "cannot be told apart", "cannot be told apart"),
         (0.05, 0.03, "cannot be told apart", "cannot be told apart"),
-        (0.05, 0.01, "what is served is WORSE", "is HIGHER by 0.0500"),
-        (-0.05, "inf", "one row says nothing", "one held-out row says nothing"),
-        (-0.05, None, "one row says nothing", "one held-out row says nothing"),
+        (0.05, 0.01, "what is served is WORSE", "raises the log loss on held-out rows by 0.0500"),
+        (-0.05, "inf", "one row says nothing", "cannot be told apart"),
+        (-0.05, None, "one row says nothing", "cannot be told apart"),
     ],
 )
 def test_a_difference_is_called_one_only_beyond_two_errors(difference, error, said, opened):
@@ -314,31 +367,20 @@ def test_a_difference_is_called_one_only_beyond_two_errors(difference, error, sa
     assert opened in headline(adaptation().to_dict(), measured)
 
 
-def test_headlines_for_what_was_not_measured():
-    assert "frozen model is served" in headline(adaptation(kept=False).to_dict(), evaluation(CURVE, 0.3))
-    known = headline(adaptation().to_dict(), None)
-    assert "not trained on, the log loss is lower by 0.0500 (standard error 0.0100, nats)" in known
-    unknown = adaptation(status=Status.UNGUARDED, gain=NAN, standard_error=NAN, weight=1.0)
-    assert (
-        headline(unknown.to_dict(), None)
-        == "Adapters with a share of 100% are served; what they bring was not measured."
-    )
-
-
 def test_scores_without_a_number_are_left_out():
     frozen = evaluation({128: (0.4, 1e-3)}, None)
-    frozen["points"][0] |= {"auc": None, "log_loss_error": "inf"}
+    frozen["points"][0]["scores"]["auc"] = {"value": None, "error": None}
     assert "AUC" not in comparison(frozen)
-    reader = Reader(page(adaptation=adaptation(kept=False), evaluation=frozen))
-    assert "0.4000 ± –" in " ".join("".join(reader.text).split())
+    assert Reader(page(adaptation=adaptation(kept=False), evaluation=frozen)).open == []
 
 
-def test_one_context_length_is_no_curve_and_no_time_to_compare():
-    one = evaluation({128: (0.4, 1e-3)}, 0.35)
-    assert break_even({"seconds": 6.0}, one) is None
-    reader = Reader(page(evaluation=one))
-    assert reader.tags.count("svg") == 3
-    assert "dotted line" not in "".join(reader.text)
+def test_one_context_length_is_no_curve():
+    assert "How many context rows?" not in page(evaluation=evaluation({128: (0.4, 1e-3)}, 0.35))
+
+
+def test_what_the_time_limit_left_out_is_named():
+    measured = evaluation(CURVE, 0.35) | {"skipped": ["random forest"]}
+    assert "The time limit left out: random forest." in advice(adaptation().to_dict(), measured)[-1]
 
 
 def test_reports_load_no_model():

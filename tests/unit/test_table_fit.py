@@ -45,6 +45,22 @@ def run(
     )
 
 
+class Told:
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.planned, self.did, self.said = [], [], []
+
+    def plan(self, rows):
+        self.planned.append(rows)
+
+    def done(self, rows):
+        self.did.append(rows)
+
+    def say(self, what):
+        self.said.append(what)
+
+
 class TestOutcomes:
     @pytest.mark.parametrize("n_classes", [2, 3, 0])
     @pytest.mark.parametrize("objective", ["accuracy", "short"])
@@ -321,16 +337,15 @@ class TestRecord:
         assert len(table.y) == 100
         assert "100 of 160 rows were drawn" in " ".join(table.record.notes)
 
-    def test_every_step_is_told_once(self):
+    def test_all_work_that_is_planned_is_told_done(self):
         frame, y = linear_table()
-        plans, steps = [], []
+        work = Told()
         fitted(
             LinearBackbone(),
             frame,
             y,
             n_members=4,
-            on_plan=plans.append,
-            on_step=lambda step, loss: steps.append(step),
+            work=work,
         )
-        assert plans == [len(steps)]
-        assert sorted(steps) == sorted(list(range(1, 9)) * 4)
+        assert len(work.planned) == 1
+        assert sum(work.did) == work.planned[0]

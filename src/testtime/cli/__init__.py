@@ -16,6 +16,7 @@ import typer
 
 from testtime import __version__
 from testtime.cli import adapting, demo, doctor, figures, planning, pretraining, reporting
+from testtime.cli.words import in_options
 from testtime.errors import TestTimeError
 
 __all__ = ["app", "main"]
@@ -60,7 +61,7 @@ def main(argv: list[str] | None = None) -> None:
         with _ended_as_by_ctrl_c():
             app(args=argv, prog_name="testtime")
     except TestTimeError as error:
-        sys.stderr.write(f"testtime: {error}\n")
+        sys.stderr.write(f"testtime: {in_options(str(error))}\n")
         sys.exit(2)
     except SystemExit as stop:
         if stop.code not in (_INTERRUPTED, _TERMINATED):

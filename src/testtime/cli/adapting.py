@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,11 +16,8 @@ from testtime.cli.output import (
     notes_on_stderr,
     score_lines,
 )
-from testtime.cli.target import REGRESS, choose_task
+from testtime.cli.words import in_options
 from testtime.errors import InputError, sentence
-
-if TYPE_CHECKING:
-    from testtime.cli.training import Training
 
 __all__ = ["register"]
 
@@ -35,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 def adapt(
     train: Annotated[
-        Path, typer.Argument(help="Labelled table: CSV (any common dialect, gzip too) or Parquet.")
+        Path, typer.Argument(help="Labelled table: CSV, gzip, Parquet, ...; - is standard input.")
     ],
     target: Annotated[str, typer.Option(help="Name of the column to predict.")],
     out: Annotated[Path, typer.Option(help="Folder to make for the adapted model.")],
@@ -49,44 +46,51 @@ def adapt(
         str, typer.Option(help="embedded, tabicl, tabpfn, tabpfn:v2, or tabicl:FILE and tabpfn:FILE.")
     ] = "embedded",
     objective: Annotated[
-        str, typer.Option(help="accuracy serves all rows as context, short as few as the loss allows.")
+        str, typer.Option(help="accuracy: all rows are context; short: as few as the loss allows.")
     ] = "accuracy",
-    numeric: Annotated[_Columns, typer.Option(metavar="COL", help="This column holds numbers.")] = None,
+    numeric: Annotated[_Columns, typer.Option(metavar="COL", help="Column of numbers; repeatable.")] = None,
     categorical: Annotated[
+        _Columns, typer.Option(metavar="COL", help="Column of categories; repeatable.")
+    ] = None,
+    date: Annotated[_Columns, typer.Option(metavar="COL", help="Column of dates; repeatable.")] = None,
+    ignore: Annotated[_Columns, typer.Option(metavar="COL", help="Column to leave out; repeatable.")] = None,
+    id_columns: Annotated[
         _Columns,
-        typer.Option(metavar="COL", help="This column holds categories, also if they look like numbers."),
+        typer.Option(
+            "--id", metavar="COL", help="Column that names rows: carried to predictions; repeatable."
+        ),
     ] = None,
-    date: Annotated[_Columns, typer.Option(metavar="COL", help="This column holds dates.")] = None,
-    ignore: Annotated[_Columns, typer.Option(metavar="COL", help="This column is not looked at.")] = None,
-    key: Annotated[
-        _Columns, typer.Option("--id", metavar="COL", help="This column names rows, and is left out.")
-    ] = None,
+    keep_ids: Annotated[
+        bool, typer.Option("--keep-ids", help="Use columns that look like names or numbers of rows.")
+    ] = False,
     groups: Annotated[
-        str | None,
-        typer.Option(metavar="COL", help="Rows with the same value stay together; not a feature."),
+        str | None, typer.Option(metavar="COL", help="Rows of one group stay on one side of every split.")
     ] = None,
     time: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COL", help="Time of each row: later rows are the test of earlier ones; not a feature."
-        ),
+        str | None, typer.Option(metavar="COL", help="Scores are of rows later than those fitted.")
+    ] = None,
+    cost: Annotated[
+        _Columns,
+        typer.Option(metavar="LABEL=NUMBER", help="What missing a class costs, or balanced; repeatable."),
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Of two classes, predict the rarer one from this probability.")
     ] = None,
     n_context: Annotated[str, typer.Option(help="Rows served as context, or auto.")] = "auto",
     n_steps: Annotated[
         str, typer.Option(help="Gradient steps, or auto; 0 is plain in-context learning.")
     ] = "auto",
+    n_members: Annotated[int | None, typer.Option(help="Adapters that are averaged.")] = None,
     what: Annotated[str, typer.Option("--adapt", help="auto, encoders, lora, norms, head or all.")] = "auto",
     step_size: Annotated[str, typer.Option(help="First rate of the optimiser, or auto.")] = "auto",
     rank: Annotated[int, typer.Option(help="Rank of --adapt lora.")] = 8,
     guard: Annotated[
-        bool,
-        typer.Option(
-            "--guard/--no-guard", help="Mix in the frozen model as rows ask for that were not trained on."
-        ),
+        bool, typer.Option("--guard/--no-guard", help="Mix adapted and frozen models as unseen rows say.")
     ] = True,
-    n_members: Annotated[int, typer.Option(help="Adapters that are averaged.")] = 8,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ... or auto.")] = "cpu",
-    time_limit: Annotated[float | None, typer.Option(help="Seconds for the fit.")] = None,
+    time_limit: Annotated[
+        float | None, typer.Option(help="Seconds for the command once the table is read.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     max_rows: Annotated[
         int, typer.Option(help="Rows to use at most, drawn uniformly from the file.")
@@ -97,10 +101,10 @@ def adapt(
 ) -> None:
     """Adapt a pretrained model to a table and save it.
 
-    A share of the rows is held out and only scored, by the frozen model and by what is served; the saved
-    model is the one fitted on the other rows. Draw the scores with `testtime report DIR`.
+    A share of the rows is held out and only scored, next to the frozen model and to models one would try
+    first; the saved model is the one fitted on the other rows. Draw the scores with `testtime report DIR`.
     """
-    from testtime.store import add_document, refuse_existing
+    from testtime.store import refuse_existing
 
     refuse_existing(out, overwrite=overwrite)
     if not 0 <= held_out < 1:
@@ -118,67 +122,67 @@ def adapt(
         "guard": guard,
         "device": device,
         "adapt": what,
-        "n_members": n_members,
         "time_limit": time_limit,
         "random_state": seed,
-        "verbose": int(not as_json and sys.stderr.isatty()),
     }
+    arguments |= {} if n_members is None else {"n_members": n_members}
 
-    from testtime.cli.training import declared_kinds, read_training, typed
+    from testtime.cli.fitting import Request, adapt_table
+    from testtime.cli.training import declared_kinds
+    from testtime.estimators.progress import progress
 
-    arguments["column_kinds"] = declared_kinds(
+    kinds = declared_kinds(
         {
             "--numeric": ("number", numeric),
             "--categorical": ("nominal", categorical),
             "--date": ("date", date),
             "--ignore": ("ignored", ignore),
-            "--id": ("id", key),
+            "--id": ("id", id_columns),
         }
     )
+    request = Request(
+        train,
+        target,
+        task,
+        kinds,
+        keep_ids,
+        groups,
+        time,
+        cost or (),
+        threshold,
+        held_out,
+        max_rows,
+        arguments,
+    )
     notes: list[str] = []
-    with notes_on_stderr(notes):
-        data, facts, dropped = read_training(
-            train, target, groups=groups, time=time, max_rows=max_rows, seed=seed
-        )
-    values = typed(data.labels, facts)
-    task, chosen = choose_task(task, values)
-    if not as_json:
-        for said in (facts.explain(), *dropped, chosen):
-            echo_wrapped(said)
-    if task == REGRESS:
-        data = data.with_labels(values)
-    fitted, scored, split = data.split(held_out, seed, numeric=task == REGRESS)
-    with notes_on_stderr(notes):
-        estimator, evaluation = _fit_and_score(task, arguments, fitted, scored, seed)
-    from testtime.tasks.summary import summarise
-
-    record = estimator.adaptation_
-    estimator.save(out, overwrite=overwrite)
-    summary = summarise(fitted.X.shape[1], fitted.labels, numeric=task == REGRESS)
-    said = [*dropped, chosen, split, *notes]
-    training = {"file": facts.to_dict(), "table": summary.to_dict(), "notes": [facts.explain(), *said]}
-    add_document(out, "training", training)
-    if evaluation is not None:
-        add_document(out, "evaluation", evaluation)
+    with notes_on_stderr(notes), progress(sys.stderr.isatty()):
+        done = adapt_table(request)
+        done.save(out, notes, overwrite=overwrite)
+    record = done.estimator.adaptation_
+    explained = in_options(record.explain())
     if as_json:
-        content = {"out": str(out), "task": task, "file": facts.to_dict(), "adaptation": record.to_dict()}
-        echo_json(content | {"explanation": record.explain(), "evaluation": evaluation, "notes": said})
+        content = {"out": str(out), "task": done.task, "file": done.facts.to_dict()}
+        content |= {"adaptation": record.to_dict(), "explanation": explained}
+        echo_json(content | {"evaluation": done.evaluation, "notes": [*done.said, *notes]})
         return
-    echo_wrapped(split)
+    for said in done.said:
+        echo_wrapped(said)
     typer.echo("\n" + column_lines(record.columns) + "\n")
-    echo_wrapped(record.explain())
-    if evaluation is not None:
-        from testtime.report.findings import comparison
+    echo_wrapped(explained)
+    if done.evaluation is not None:
+        from testtime.report.findings import advice, comparison
 
-        typer.echo("\n" + score_lines(evaluation) + "\n")
-        echo_wrapped(comparison(evaluation))
+        typer.echo("\n" + score_lines(done.evaluation) + "\n")
+        echo_wrapped(comparison(done.evaluation))
+        for line in advice(record.to_dict(), done.evaluation):
+            echo_wrapped(line)
     typer.echo(f"\nSaved in {out}. See it with: testtime report {out}")
 
 
 def predict(
     model: Annotated[Path, typer.Argument(help="Folder that `testtime adapt` made.")],
     table: Annotated[
-        Path, typer.Argument(help="Table with the columns that the model uses; others are ignored.")
+        Path, typer.Argument(help="Table with the columns of the training table; - is standard input.")
     ],
     out: Annotated[
         Path,
@@ -186,6 +190,13 @@ def predict(
             help="File to write; its ending says the format: .csv, .tsv, .jsonl (.gz too), .parquet, .feather."
         ),
     ],
+    quantiles: Annotated[
+        str | None,
+        typer.Option(metavar="0.05,0.5,0.95", help="Quantiles of a predicted number; default 0.1,0.9."),
+    ] = None,
+    id_columns: Annotated[
+        _Columns, typer.Option("--id", metavar="COL", help="Column to copy to the output; repeatable.")
+    ] = None,
     labels_only: Annotated[
         bool,
         typer.Option("--label/--proba", help="Only the prediction, or probabilities or quantiles too."),
@@ -193,16 +204,25 @@ def predict(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Predict the rows of a table, in their order; the table may be larger than the memory."""
+    """Predict the rows of a table, in their order; the table may be larger than the memory.
+
+    Columns that name rows are copied to the output: those the training found or was told, and --id.
+    """
     from testtime.table.writers import check_output
 
     check_output(out, overwrite=overwrite)
+    levels = _levels(quantiles)
+    if labels_only and levels:
+        raise InputError(sentence("--label leaves no room for --quantiles", remedy="Pass one of them"))
 
     from testtime.cli.prediction import write_predictions
+    from testtime.estimators.progress import progress
 
     notes: list[str] = []
-    with notes_on_stderr(notes):
-        rows = write_predictions(model, table, out, labels_only=labels_only)
+    with notes_on_stderr(notes), progress(sys.stderr.isatty()) as work:
+        rows = write_predictions(
+            model, table, out, levels=levels, carried=id_columns or (), labels_only=labels_only, work=work
+        )
     if as_json:
         echo_json({"out": str(out), "rows": rows, "notes": notes})
     else:
@@ -219,30 +239,19 @@ def _number_or_auto(option: str, text: str, kind: type[int] | type[float] = int)
         raise InputError(sentence(f"{option} {text}", expected=expected)) from error
 
 
-def _fit_and_score(
-    task: str, arguments: dict[str, Any], fitted: Training, scored: Training, seed: int
-) -> tuple[Any, dict[str, Any] | None]:
-    """Fit on some rows, score the others."""
-    from testtime import TTTClassifier, TTTRegressor
-    from testtime.experiments.context_curve import curve_sizes, evaluate
-
-    kind = TTTRegressor if task == REGRESS else TTTClassifier
-    estimator = kind(**arguments).fit(fitted.X, fitted.labels, groups=fitted.groups, time=fitted.time)
-    if not len(scored.X):
-        return estimator, None
-    n_classes = len(getattr(estimator, "classes_", ()))
-    drawn = (
-        "the latest rows of the table"
-        if scored.time is not None
-        else f"drawn from the table with seed {seed}"
-    )
-    evaluation = evaluate(
-        estimator,
-        scored.X,
-        scored.labels,
-        sizes=curve_sizes(estimator.adaptation_.n_context, n_classes, len(fitted.X)),
-        source=f"{drawn}, held out before the fit",
-        groups=scored.groups,
-        random_state=seed,
-    )
-    return estimator, evaluation.to_dict()
+def _levels(text: str | None) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        levels = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        levels = ()
+    if not levels or not all(0.01 <= level <= 0.99 for level in levels):
+        raise InputError(
+            sentence(
+                f"--quantiles {text}", expected="numbers from 0.01 to 0.99 with commas, such as 0.05,0.5,0.95"
+            )
+        )
+    if len(set(levels)) < len(levels):
+        raise InputError(sentence(f"--quantiles {text} holds a number twice", remedy="Name each once"))
+    return levels

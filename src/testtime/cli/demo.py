@@ -35,16 +35,19 @@ def demo(
     averaged over its views of all rows, and by what is served. Needs no network. A demo that was there
     before is replaced.
     """
-    from testtime.store import add_document
-
     _refuse_models_of_the_user(out)
     check_seed(seed)
     started = time.perf_counter()
 
     from testtime import TTTClassifier
     from testtime.cli.reporting import report_data, write_report
-    from testtime.experiments.context_curve import curve_sizes, evaluate, hold_out
-    from testtime.report.findings import break_even, comparison, headline
+    from testtime.estimators.progress import progress
+    from testtime.estimators.saved import save
+    from testtime.evaluation.curves import curve_sizes
+    from testtime.evaluation.evaluate import evaluate
+    from testtime.evaluation.splits import hold_out
+    from testtime.report.break_even import break_even
+    from testtime.report.findings import advice, comparison, headline
     from testtime.tasks.summary import summarise
     from testtime.tasks.tables import load_table
 
@@ -60,12 +63,11 @@ def demo(
     if not as_json:
         echo_wrapped(described)
     notes: list[str] = []
-    with notes_on_stderr(notes):
+    with notes_on_stderr(notes), progress(sys.stderr.isatty() and not as_json):
         estimator = TTTClassifier(
             n_steps=_STEPS_QUICK if quick else "auto",
             n_members=_ADAPTERS_QUICK if quick else 8,
             random_state=seed,
-            verbose=int(not as_json and sys.stderr.isatty()),
         ).fit(table.X.iloc[train], table.target.iloc[train])
         evaluation = evaluate(
             estimator,
@@ -73,12 +75,18 @@ def demo(
             table.target.iloc[test],
             sizes=curve_sizes(estimator.adaptation_.n_context, len(estimator.classes_), len(train)),
             source=f"other rows of the table, drawn with seed {seed}, held out before the fit",
+            fitted=(table.X.iloc[train], table.target.iloc[train]),
+            importances=not quick,
             random_state=seed,
         ).to_dict()
-    estimator.save(out, overwrite=True)
     summary = summarise(table.X.shape[1], table.target.iloc[train]).to_dict()
-    add_document(out, "training", {"table": summary, "notes": [described, *notes], "demo": True})
-    add_document(out, "evaluation", evaluation)
+    training = {
+        "target": str(table.target.name),
+        "table": summary,
+        "notes": [described, *notes],
+        "demo": True,
+    }
+    save(estimator, out, documents={"training": training, "evaluation": evaluation}, overwrite=True)
     page = write_report(report_data(out), out)
     record = estimator.adaptation_.to_dict()
     seconds = time.perf_counter() - started
@@ -90,6 +98,8 @@ def demo(
     typer.echo("\n" + score_lines(evaluation) + "\n")
     echo_wrapped(headline(record, evaluation))
     echo_wrapped(comparison(evaluation))
+    for line in advice(record, evaluation):
+        echo_wrapped(line)
     typer.echo()
     echo_wrapped(estimator.adaptation_.explain())
     pays = break_even(record, evaluation)

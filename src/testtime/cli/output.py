@@ -1,4 +1,4 @@
-"""What several commands print: columns, scores side by side, notes on stderr, one JSON object."""
+"""What several commands print: scores side by side, notes on stderr, one JSON object."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from testtime.cli.words import in_options
 from testtime.errors import InputError, sentence
 from testtime.plain import json_text
 
@@ -51,7 +52,9 @@ def notes_on_stderr(notes: list[str]) -> Iterator[None]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
-    texts = dict.fromkeys(str(item.message) for item in caught if issubclass(item.category, UserWarning))
+    texts = dict.fromkeys(
+        in_options(str(item.message)) for item in caught if issubclass(item.category, UserWarning)
+    )
     found = list(texts)[:_MAX_NOTES]
     if len(texts) > len(found):
         found.append(f"There are {len(texts) - len(found)} more notes like these.")
@@ -90,32 +93,32 @@ def _shortened(name: str) -> str:
 
 
 def score_lines(evaluation: Mapping[str, Any]) -> str:
-    """Return a table of scores, of the frozen model and of what is served, a star at the served length.
+    """Return a table of scores with their standard errors: what is served, and what could be used instead.
 
-    >>> point = {"n_context": 64, "adapted": False, "log_loss": 0.5, "accuracy": 0.75, "auc": float("nan")}
-    >>> print(score_lines({"n_context": 64, "points": [point]}))
-                     log loss          accuracy               AUC
-    context    frozen  served    frozen  served    frozen  served
-         64*   0.5000       -     75.0%       -         -       -
+    >>> score = {"value": 0.5, "error": 0.02}
+    >>> point = {"n_context": 64, "adapted": False, "scores": dict.fromkeys(["log_loss", "accuracy", "auc"], score)}
+    >>> print(score_lines({"n_context": 64, "loss_name": "log loss", "points": [point], "rivals": []}))
+                                         log loss           accuracy                AUC
+    frozen, 64 context rows     0.5000 \u00b1 0.0200       50.0% \u00b1 2.0%      0.500 \u00b1 0.020
     """
     from testtime.report.measures import measures_of
 
-    points = {(point["n_context"], point["adapted"]): point for point in evaluation["points"]}
-    columns = measures_of(evaluation)
-    cells = {
-        place: [measure.of(points.get(place)) for measure in columns]
-        for place in [
-            (size, which) for size in sorted({size for size, _ in points}) for which in (False, True)
+    measures = measures_of(evaluation)
+    size = evaluation["n_context"]
+    points = {point["adapted"]: point for point in evaluation["points"] if point["n_context"] == size}
+    adapted = True in points
+    what = "served: adapted" if adapted else "frozen"
+    rows = [
+        (f"{what}, {size:,} context rows", points[adapted]),
+        *((one["name"], one) for one in evaluation["rivals"]),
+    ]
+    wide = max(len(name) for name, _ in rows) + 1
+    lines = [" " * wide + "".join(f"{measure.name:>19}" for measure in measures)]
+    for name, one in rows:
+        cells = [
+            measure.of(one)
+            + ("" if measure.of(one) == "-" else f" \N{PLUS-MINUS SIGN} {measure.error_of(one)}")
+            for measure in measures
         ]
-    }
-    width = max(9, 2 + max(len(cell) for row in cells.values() for cell in row))
-    lines = [" " * 7 + "".join(f"{measure.name:>{2 * width}}" for measure in columns)]
-    lines.append(
-        "context " + "".join(f"{'frozen':>{width + 1}}{'served':>{width - 1}}" for _ in columns).rstrip()
-    )
-    for size in sorted({size for size, _ in points}):
-        line = f"{size:>7,}{'*' if size == evaluation['n_context'] else ' '}"
-        for plain, adapted in zip(cells[size, False], cells[size, True], strict=True):
-            line += f"{plain:>{width + 1}}{adapted:>{width - 1}}"
-        lines.append(line)
+        lines.append(f"{name:<{wide}}" + "".join(f"{cell:>19}" for cell in cells))
     return "\n".join(lines)

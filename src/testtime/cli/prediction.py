@@ -2,44 +2,81 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from testtime.adapt.work import UNWATCHED, Work
+from testtime.cli.tables import readable
 from testtime.cli.training import typed
 from testtime.errors import InputError, nearest, sentence
-from testtime.estimators.classifier import TTTClassifier
-from testtime.estimators.regressor import TTTRegressor
+from testtime.estimators.regressor import at_levels
 from testtime.estimators.saved import load
+from testtime.evaluation.evaluate import decide
+from testtime.store import open_adapter
 from testtime.table.writers import write_table
 from testtime.tasks.files import iterate_table, read_table
 
-__all__ = ["labelled_table", "write_predictions"]
+__all__ = ["labelled_table", "training_of", "write_predictions"]
 
 _LEVELS = (0.1, 0.9)
 
 
-def write_predictions(model: Path, table: Path, out: Path, *, labels_only: bool) -> int:
+def write_predictions(
+    model: Path,
+    table: Path,
+    out: Path,
+    *,
+    levels: Sequence[float] | None = None,
+    carried: Sequence[str] = (),
+    labels_only: bool = False,
+    work: Work = UNWATCHED,
+) -> int:
     """Write a row of predictions for each row of `table` and return their number.
 
-    Columns are ``prediction`` and, unless `labels_only`, ``probability_CLASS`` for each class, or for a regressor
-    ``quantile_0.1`` and ``quantile_0.9``.
+    Columns are those that name rows, ``prediction`` and, unless `labels_only`, ``probability_CLASS`` for each class, or
+    for a number ``quantile_LEVEL`` for each level.
 
     Raises
     ------
     InputError
-        If the table has no rows, lacks a column that the model uses, or holds values that cannot be used.
+        If the table has no rows or lacks a column, or an option does not fit the model.
     StoreError
         If the model is damaged or `out` cannot be written.
     """
-    estimator = load(model)
-    pieces = iterate_table(table)
-    first = next(pieces, None)
-    if first is None:
-        raise InputError(sentence(f"{str(table)!r} has a header and no rows", remedy="Add rows"))
-    return write_table((_predicted(estimator, piece, labels_only) for piece in chain([first], pieces)), out)
+    estimator, training = load(model), training_of(model) or {}
+    numbers = hasattr(estimator, "predict_quantiles")
+    if levels is not None and not numbers:
+        got = f"--quantiles and {str(model)!r}, which predicts classes"
+        raise InputError(sentence(got, remedy="Leave --quantiles out; probabilities are written"))
+    costs = training.get("costs")
+    weights = None if costs is None else [costs[str(label)] for label in estimator.classes_.tolist()]
+    with readable(table) as path:
+        pieces = iterate_table(path)
+        first = next(pieces, None)
+        if first is None:
+            raise InputError(sentence(f"{str(table)!r} has a header and no rows", remedy="Add rows"))
+        names = _carried(list(first.columns), carried, training.get("carried", ()), estimator)
+
+        def predicted(piece: pd.DataFrame) -> pd.DataFrame:
+            work.say("predicting")
+            columns: dict[str, Any] = {name: piece[name] for name in names}
+            if numbers:
+                columns |= _numbers(estimator, piece, () if labels_only else levels or _LEVELS)
+            else:
+                columns |= _classes(estimator, piece, weights, labels_only)
+            return pd.DataFrame(columns)
+
+        return write_table((predicted(piece) for piece in chain([first], pieces)), out)
+
+
+def training_of(model: Path) -> dict[str, Any] | None:
+    """Return what `testtime adapt` wrote about the training table; None for a model saved from Python."""
+    with open_adapter(model) as saved:
+        return saved.document("training")
 
 
 def labelled_table(table: Path, target: str, classes: Any | None) -> tuple[pd.DataFrame, pd.Series]:
@@ -50,13 +87,16 @@ def labelled_table(table: Path, target: str, classes: Any | None) -> tuple[pd.Da
     InputError
         If the target is no column, or misses a value.
     """
-    frame, facts = read_table(table)
+    with readable(table) as path:
+        frame, facts = read_table(path)
     if target not in frame:
         remedy = nearest(target, frame.columns)
         raise InputError(sentence(f"{str(table)!r} has no column {target!r}", remedy=remedy))
     labels = frame.pop(target)
     if labels.isna().any():
-        got = f"{int(labels.isna().sum()):,} held-out rows have no {target!r}"
+        missing = int(labels.isna().sum())
+        rows = "1 held-out row has" if missing == 1 else f"{missing:,} held-out rows have"
+        got = f"{rows} no {target!r}"
         raise InputError(sentence(got, remedy="Leave them out"))
     if classes is not None:
         known = {str(label): label for label in classes.tolist()}
@@ -77,21 +117,39 @@ def _is_number(value: Any) -> bool:
     return True
 
 
-def _predicted(
-    estimator: TTTClassifier | TTTRegressor, piece: pd.DataFrame, labels_only: bool
-) -> pd.DataFrame:
-    columns: dict[str, Any] = {}
-    if isinstance(estimator, TTTRegressor):
-        columns["prediction"] = estimator.predict(piece)
-        if not labels_only:
-            quantiles = estimator.predict_quantiles(piece, _LEVELS)
-            columns |= {
-                f"quantile_{level}": column for level, column in zip(_LEVELS, quantiles.T, strict=True)
-            }
-        return pd.DataFrame(columns)
+def _carried(there: list[str], asked: Sequence[str], found: Sequence[str], estimator: Any) -> list[str]:
+    """Return the columns to copy: those that are asked for, and those of the training that are there."""
+    for name in asked:
+        if name not in there:
+            raise InputError(sentence(f"--id {name}: there is no such column", remedy=nearest(name, there)))
+    names = list(dict.fromkeys([*(name for name in found if name in there), *asked]))
+    own = {"prediction"} | {f"probability_{label}" for label in getattr(estimator, "classes_", ())}
+    taken = [name for name in names if name in own or name.startswith("quantile_")]
+    if taken:
+        raise InputError(
+            sentence(
+                f"the column {taken[0]!r}, which names rows, has the name of a column that is written",
+                remedy="Rename it in the table",
+            )
+        )
+    return names
+
+
+def _numbers(estimator: Any, piece: pd.DataFrame, levels: Sequence[float]) -> dict[str, Any]:
+    predicted = estimator._predict_at(piece)  # once, for the mean and all levels
+    columns: dict[str, Any] = {"prediction": predicted.mean(axis=1)}
+    if levels:
+        names = [f"quantile_{level:g}" for level in levels]
+        columns |= dict(zip(names, at_levels(predicted, levels).T, strict=True))
+    return columns
+
+
+def _classes(
+    estimator: Any, piece: pd.DataFrame, costs: Sequence[float] | None, labels_only: bool
+) -> dict[str, Any]:
     probabilities = estimator.predict_proba(piece)
-    columns["prediction"] = estimator.classes_[probabilities.argmax(axis=1)]
+    columns: dict[str, Any] = {"prediction": estimator.classes_[decide(probabilities, costs)]}
     if not labels_only:
         for label, column in zip(estimator.classes_.tolist(), probabilities.T, strict=True):
             columns[f"probability_{label}"] = column
-    return pd.DataFrame(columns)
+    return columns

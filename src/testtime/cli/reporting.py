@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,28 +36,33 @@ def report(
     """Write one self-contained HTML page about a saved model.
 
     It shows the scores on held-out rows that `testtime adapt` measured. With --table, rows of your own are
-    scored instead.
+    scored instead; other models are then not compared, since a saved model holds no rows to fit them to.
     """
     if out is not None:
         from testtime.store.places import refuse_output
 
         refuse_output(out, overwrite=overwrite)
+    from testtime.estimators.progress import progress
+
     notes: list[str] = []
-    with notes_on_stderr(notes):
+    with notes_on_stderr(notes), progress(table is not None and sys.stderr.isatty()):
         evaluation = _score(model, table) if table is not None else None
     data = report_data(model, evaluation)
     path = write_report(data, model, out, overwrite=overwrite)
 
-    from testtime.report.findings import comparison, headline
+    from testtime.report.findings import advice, comparison, headline
 
-    says = headline(data.adaptation.to_dict(), data.evaluation)
+    record = data.adaptation.to_dict()
+    says = headline(record, data.evaluation)
     if as_json:
-        content = {"out": str(path), "headline": says, "adaptation": data.adaptation.to_dict()}
+        content = {"out": str(path), "headline": says, "adaptation": record}
         echo_json(content | {"evaluation": data.evaluation, "notes": notes})
         return
     echo_wrapped(says)
     if data.evaluation is not None:
         echo_wrapped(comparison(data.evaluation))
+    for line in advice(record, data.evaluation):
+        echo_wrapped(line)
     typer.echo(f"Written to {path}")
 
 
@@ -73,7 +79,7 @@ def report_data(model: Path, evaluation: dict[str, Any] | None = None) -> Report
     Raises
     ------
     StoreError
-        If the folder holds no model of this version, or a file was changed.
+        If the folder holds no model or a file was changed.
     """
     from testtime.estimators.saved import read_meta
     from testtime.report.html import ReportData
@@ -85,7 +91,7 @@ def report_data(model: Path, evaluation: dict[str, Any] | None = None) -> Report
         training = saved.document("training") or {}
         evaluation = evaluation or saved.document("evaluation")
     return ReportData(
-        title=f"testtime: {training['table']['target'] if training else model.name}",
+        title=f"testtime: {training.get('target', model.name)}",
         adaptation=Adaptation.from_dict(meta.table.record.model_dump()),
         settings=meta.params,
         versions=versions,
@@ -110,30 +116,30 @@ def write_report(data: ReportData, model: Path, out: Path | None = None, *, over
 
 def _score(model: Path, table: Path) -> dict[str, Any]:
     """Score labelled rows of the user with a saved model."""
-    from testtime.cli.prediction import labelled_table
+    from testtime.cli.prediction import labelled_table, training_of
     from testtime.estimators.saved import load
-    from testtime.experiments.context_curve import curve_sizes, evaluate
-    from testtime.store import open_adapter
+    from testtime.evaluation.curves import curve_sizes
+    from testtime.evaluation.evaluate import evaluate
 
-    with open_adapter(model) as saved:
-        training = saved.document("training")
+    training = training_of(model)
     if training is None:
         raise InputError(
             sentence(
                 f"{str(model)!r} does not say which column was the target",
                 why="it was not made by `testtime adapt`",
-                remedy="Score it in Python with testtime.experiments.context_curve.evaluate",
+                remedy="Score it in Python with testtime.evaluation.evaluate",
             )
         )
     estimator = load(model)
     classes = getattr(estimator, "classes_", None)
-    frame, labels = labelled_table(table, training["table"]["target"], classes)
-    n_classes = 0 if classes is None else len(classes)
-    sizes = curve_sizes(estimator.adaptation_.n_context, n_classes, training["table"]["rows"])
+    frame, labels = labelled_table(table, training["target"], classes)
+    classes = () if classes is None else classes
+    n_context, costs = estimator.adaptation_.n_context, training.get("costs")
     return evaluate(
         estimator,
         frame,
         labels,
-        sizes=sizes,
+        sizes=curve_sizes(n_context, len(classes), estimator._table.n_reference),
         source=f"the file {table.name}; were some of them fitted, the scores would be too good",
+        costs=None if costs is None else [costs[str(label)] for label in classes],
     ).to_dict()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from testtime.errors import InputError, nearest, sentence
@@ -9,10 +10,11 @@ from testtime.errors import InputError, nearest, sentence
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CLASSIFY", "REGRESS", "choose_task"]
+__all__ = ["CLASSIFY", "REGRESS", "choose_task", "class_costs"]
 
 CLASSIFY, REGRESS = "classify", "regress"
 _TASKS = ("auto", CLASSIFY, REGRESS)
+_BALANCED = "balanced"
 
 _MOST_CLASSES = 10  # what the embedded classifier tells apart
 
@@ -68,3 +70,73 @@ def choose_task(asked: str, target: pd.Series) -> tuple[str, str]:
             f"classes. Pass --task {REGRESS} to predict a number."
         )
     return REGRESS, f"Task: {REGRESS}, because {why}. Pass --task {CLASSIFY} to predict classes."
+
+
+def class_costs(
+    given: Sequence[str], threshold: float | None, labels: pd.Series
+) -> tuple[dict[str, float] | None, str]:
+    """Return what missing a row of each class costs, and a sentence; None where the most probable class is predicted.
+
+    The class with the largest product of probability and cost is predicted. For two classes that is a threshold: 5 to 1
+    predicts the dearer class from a probability of 1/6. Nothing is tuned on rows, so no score is flattered.
+
+    Parameters
+    ----------
+    given
+        ``LABEL=COST`` each, other classes cost 1; or "balanced", which makes a class as dear as it is rare.
+    threshold
+        For two classes, the probability of the rarer one from which it is predicted.
+
+    Raises
+    ------
+    InputError
+        For labels that are not there, costs that are no positive numbers, or a threshold for other than two classes.
+    """
+    counts = {str(label): int(count) for label, count in labels.value_counts().items()}
+    if threshold is not None:
+        if given:
+            raise InputError(
+                sentence("--threshold and --cost say the same thing twice", remedy="Pass one of them")
+            )
+        if not 0 < threshold < 1:
+            raise InputError(sentence(f"--threshold {threshold:g}", expected="a probability between 0 and 1"))
+        if len(counts) != 2:
+            raise InputError(
+                sentence(
+                    f"--threshold {threshold:g} and {len(counts)} classes",
+                    expected="two classes",
+                    remedy="Pass --cost LABEL=NUMBER for each class instead",
+                )
+            )
+        common, rare = counts  # value_counts puts the most frequent first
+        costs = {common: threshold, rare: 1 - threshold}
+        return costs, f"{rare!r} is predicted from a probability of {threshold:g}."
+    if not given:
+        return None, ""
+    if list(given) == [_BALANCED]:
+        costs = {label: len(labels) / (len(counts) * count) for label, count in counts.items()}
+    else:
+        costs = dict.fromkeys(counts, 1.0)
+        for text in given:
+            label, _, number = text.rpartition("=")
+            if label not in costs:
+                raise InputError(
+                    sentence(
+                        f"--cost {text}",
+                        expected=f"LABEL=NUMBER or {_BALANCED}",
+                        remedy=nearest(label or text, costs),
+                    )
+                )
+            costs[label] = _positive(text, number)
+    shown = ", ".join(f"{label!r} {cost:.3g}" for label, cost in list(costs.items())[:10])
+    return costs, f"What is predicted is the class with the largest product of probability and cost: {shown}."
+
+
+def _positive(option: str, number: str) -> float:
+    try:
+        value = float(number)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise InputError(sentence(f"--cost {option}", expected="a positive number after ="))
+    return value

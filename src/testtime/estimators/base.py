@@ -19,7 +19,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from testtime.adapt.budget import Budget
 from testtime.backbones.base import Backbone
 from testtime.backbones.registry import load_backbone
-from testtime.errors import InputError, sentence
+from testtime.errors import InputError
+from testtime.estimators.beside import group_codes, moments
 from testtime.estimators.progress import progress
 from testtime.estimators.settings import check_settings
 from testtime.results import Adaptation
@@ -122,8 +123,8 @@ class TTTBase(BaseEstimator):
         backbone = load_backbone(self.backbone, self._task)
         frame = self._check_table(X, reset=True)
         target, values = self._read_target(y, len(frame), backbone)
-        codes, moments = _codes("groups", groups, len(frame)), _moments(time, len(frame))
-        with progress(self.verbose) as (on_plan, on_step):
+        codes, positions = group_codes(groups, len(frame)), moments(time, len(frame))
+        with progress(bool(self.verbose)) as work:
             self._table, self.context_indices_ = fit_table(
                 frame,
                 target,
@@ -133,10 +134,9 @@ class TTTBase(BaseEstimator):
                 self._seed(),
                 kinds=self.column_kinds,
                 groups=codes,
-                time=moments,
+                time=positions,
                 budget=budget,
-                on_step=on_step,
-                on_plan=on_plan,
+                work=work,
             )
         self._set_target(target)
 
@@ -205,10 +205,12 @@ class TTTBase(BaseEstimator):
         """Answers ``(q, A)`` as served, or with another context length or the frozen model."""
         check_is_fitted(self)
         frame = self._check_table(X, reset=False)
-        if n_context is None and adapted:
-            return self._table.predict(frame)
-        n_context = self._table.record.n_context if n_context is None else n_context
-        return self._table.predict_at(frame, n_context, adapted=adapted)
+        with progress(bool(self.verbose)) as work:
+            work.say("predicting")
+            if n_context is None and adapted:
+                return self._table.predict(frame, work=work)
+            n_context = self._table.record.n_context if n_context is None else n_context
+            return self._table.predict_at(frame, n_context, adapted=adapted, work=work)
 
     def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the fitted estimator to a folder: adapters, reference rows, record; not the base weights.
@@ -229,41 +231,3 @@ class TTTBase(BaseEstimator):
 
         check_is_fitted(self)
         return save(self, directory, overwrite=overwrite)
-
-
-def _codes(name: str, values: Any, n_rows: int) -> NDArray[np.int64] | None:
-    """Group codes of rows; a missing group stands alone."""
-    if values is None:
-        return None
-    given = pd.Series(np.asarray(values, dtype=object).ravel())
-    if len(given) != n_rows:
-        raise InputError(
-            sentence(f"X has {n_rows:,} rows and {name} has {len(given):,}", expected="one per row")
-        )
-    codes = pd.factorize(given)[0].astype(np.int64)
-    alone = codes < 0
-    codes[alone] = codes.max() + 1 + np.arange(int(alone.sum()))
-    return codes
-
-
-def _moments(values: Any, n_rows: int) -> NDArray[np.float64] | None:
-    """Positions in time as numbers."""
-    if values is None:
-        return None
-    given = pd.Series(np.asarray(values).ravel())
-    if len(given) != n_rows:
-        raise InputError(
-            sentence(f"X has {n_rows:,} rows and time has {len(given):,}", expected="one per row")
-        )
-    if not pd.api.types.is_numeric_dtype(given.dtype):
-        try:
-            given = pd.to_datetime(given, utc=True).astype("int64")
-        except (ValueError, TypeError) as error:
-            raise InputError(
-                sentence(f"time holds {given.iloc[0]!r}", expected="numbers or dates", why=one_line(error))
-            ) from error
-    moments = given.to_numpy(np.float64, na_value=np.nan)
-    if np.isnan(moments).any():
-        got = f"time is missing in {int(np.isnan(moments).sum()):,} of {n_rows:,} rows"
-        raise InputError(sentence(got, expected="a position in time for every row", remedy="Drop these rows"))
-    return moments

@@ -14,7 +14,7 @@ from testtime.errors import InputError, sentence
 from testtime.estimators.base import TTTBase
 from testtime.table.target import NumericTarget, numeric_target
 
-__all__ = ["TTTRegressor"]
+__all__ = ["TTTRegressor", "at_levels"]
 
 
 class TTTRegressor(RegressorMixin, TTTBase):
@@ -151,27 +151,43 @@ class TTTRegressor(RegressorMixin, TTTBase):
         return quantiles.mean(axis=1)
 
     def _quantiles(self, levels: Any, *args: Any, **where: Any) -> NDArray[np.float64]:
-        try:
-            wanted = np.asarray(levels, dtype=np.float64)
-        except (TypeError, ValueError):
-            wanted = np.array(np.nan)
-        if wanted.ndim != 1 or not ((wanted > 0) & (wanted < 1)).all():
-            raise InputError(sentence(f"levels={levels!r}", expected="probabilities between 0 and 1"))
-        quantiles = self._predict_at(*args, **where)
-        # Positions in units of the spacing: a level the model predicts is a whole number, and its quantile is exact.
-        position = wanted * (quantiles.shape[1] + 1) - 1
-        position = np.where(np.abs(position - np.round(position)) < 1e-9, np.round(position), position)
-        outside = (position < 0) | (position > quantiles.shape[1] - 1)
-        if outside.any():
-            lowest = 1 / (quantiles.shape[1] + 1)
-            raise InputError(
-                sentence(
-                    f"the level {wanted[outside][0]:g}",
-                    expected=f"{lowest:g} to {1 - lowest:g}",
-                    why="the model predicts no quantiles beyond these",
-                )
+        wanted = _probabilities(levels)  # checked before anything is computed
+        return at_levels(self._predict_at(*args, **where), wanted)
+
+
+def at_levels(quantiles: NDArray[np.float64], levels: Any) -> NDArray[np.float64]:
+    """Return quantiles at other levels, linear between those of a row, ``(q, A) -> (q, n_levels)``.
+
+    Raises
+    ------
+    InputError
+        For levels that are no probabilities, or beyond those that are predicted.
+    """
+    wanted = _probabilities(levels)
+    # Positions in units of the spacing: a level the model predicts is a whole number, and its quantile is exact.
+    position = wanted * (quantiles.shape[1] + 1) - 1
+    position = np.where(np.abs(position - np.round(position)) < 1e-9, np.round(position), position)
+    outside = (position < 0) | (position > quantiles.shape[1] - 1)
+    if outside.any():
+        lowest = 1 / (quantiles.shape[1] + 1)
+        raise InputError(
+            sentence(
+                f"the level {wanted[outside][0]:g}",
+                expected=f"{lowest:g} to {1 - lowest:g}",
+                why="the model predicts no quantiles beyond these",
             )
-        below = np.floor(position).astype(np.int64)
-        above = np.minimum(below + 1, quantiles.shape[1] - 1)
-        share = position - below
-        return (1 - share) * quantiles[:, below] + share * quantiles[:, above]
+        )
+    below = np.floor(position).astype(np.int64)
+    above = np.minimum(below + 1, quantiles.shape[1] - 1)
+    share = position - below
+    return (1 - share) * quantiles[:, below] + share * quantiles[:, above]
+
+
+def _probabilities(levels: Any) -> NDArray[np.float64]:
+    try:
+        wanted = np.asarray(levels, dtype=np.float64)
+    except (TypeError, ValueError):
+        wanted = np.array(np.nan)
+    if wanted.ndim != 1 or not ((wanted > 0) & (wanted < 1)).all():
+        raise InputError(sentence(f"levels={levels!r}", expected="probabilities between 0 and 1"))
+    return wanted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -37,8 +38,14 @@ class EstimatorMeta(Record):
     table: TableMeta
 
 
-def save(estimator: TTTBase, directory: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-    """Write a fitted estimator; see :meth:`testtime.estimators.base.TTTBase.save`."""
+def save(
+    estimator: TTTBase,
+    directory: str | os.PathLike[str],
+    *,
+    documents: Mapping[str, Mapping[str, Any]] | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write a fitted estimator, and documents beside it; see :meth:`testtime.estimators.base.TTTBase.save`."""
     kind = _public_kind(estimator)
     table = estimator._table
     stored = to_stored(table)
@@ -60,6 +67,7 @@ def save(estimator: TTTBase, directory: str | os.PathLike[str], *, overwrite: bo
         stored.tensors,
         meta.model_dump(),
         arrays=stored.arrays | {"context_indices": estimator.context_indices_},
+        documents=documents,
         base_fingerprint=table.backbone.fingerprint,
         overwrite=overwrite,
     )

@@ -1,199 +1,198 @@
-"""From measured numbers to the sentences a report opens with: is it better, by how much, does it pay."""
+"""From measured numbers to the sentences a report opens with; no claim is made within its standard error."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from testtime.report.measures import Measure, as_float, measures_of
-from testtime.results import Result
+from testtime.report.break_even import point_at
+from testtime.report.measures import Measure, as_number, measures_of
 
-__all__ = ["BreakEven", "break_even", "comparison", "equal_context", "headline", "point_at"]
+__all__ = ["advice", "best_rival", "comparison", "headline", "is_frozen", "verdict"]
+
+_CERTAIN = 2.0  # standard errors behind "better" and "worse"; one is enough for "use that instead", which costs nothing
+_RARE = 0.2  # share of rows below which a class counts as rare
+_OFTEN_MISSED = 0.5
 
 
-@dataclass(frozen=True)
-class BreakEven(Result):
-    """After how many predictions the time spent on adapting is earned back.
+def is_frozen(rival: Mapping[str, Any]) -> bool:
+    """Whether a rival is the in-context model itself."""
+    return str(rival["name"]).startswith("frozen model")
 
-    Attributes
-    ----------
-    fit_seconds
-        Time of ``fit``.
-    n_adapted, seconds_adapted
-        Context length that is served, and seconds per prediction with it.
-    n_plain, seconds_plain
-        Shortest measured context with which the frozen model has no higher loss; None if none has.
-    predictions
-        Number of predictions; None when the time is never earned back.
-    loss_name
-        The loss, "log loss" or "CRPS".
+
+def verdict(difference: Any, error: Any) -> str:
+    """Say what a difference of losses means: "better", "worse" or "not told apart".
+
+    >>> verdict(-0.02, 0.005), verdict(-0.02, 0.02), verdict(0.1, float("inf"))
+    ('better', 'not told apart', 'not told apart')
     """
+    difference, error = as_number(difference), as_number(error)
+    if not math.isfinite(error) or not abs(difference) > _CERTAIN * error:
+        return "not told apart"
+    return "better" if difference < 0 else "worse"
 
-    fit_seconds: float
-    n_adapted: int
-    seconds_adapted: float
-    n_plain: int | None
-    seconds_plain: float | None
-    predictions: float | None
-    loss_name: str = "log loss"
 
-    def explain(self) -> str:
-        """Say it in two sentences."""
-        served = f"One prediction takes {_time(self.seconds_adapted)} with {self.n_adapted:,} context rows"
-        if self.n_plain is None or self.seconds_plain is None:
-            return (
-                f"{served}. The frozen model did not reach this {self.loss_name} with any context that was measured, "
-                "so there is no time to compare: adapting buys accuracy here, not time."
-            )
-        took = _time(self.seconds_plain)
-        other = f"the frozen model reaches this {self.loss_name} with {self.n_plain:,} rows, at {took}"
-        if self.predictions is None:
-            return (
-                f"{served}; {other}. Adapting took {self.fit_seconds:.1f} s, which is never earned back: "
-                "here it buys accuracy or memory, not time."
-            )
-        return (
-            f"{served}; {other}. Adapting took {self.fit_seconds:.1f} s, which is earned back after about "
-            f"{_round(self.predictions):,} predictions."
+def headline(adaptation: Mapping[str, Any], evaluation: Mapping[str, Any] | None) -> str:
+    """Return the one sentence to read if only one is read."""
+    kept = adaptation["kept"]
+    if evaluation is None:
+        served = (
+            "Adapted models are served together with the frozen one" if kept else "The frozen model is served"
         )
-
-
-def point_at(points: Sequence[Mapping[str, Any]], n_context: int, adapted: bool) -> Mapping[str, Any] | None:
-    """Return the measured point of this length and model, if there is one."""
-    for point in points:
-        if point["n_context"] == n_context and point["adapted"] == adapted:
-            return point
-    return None
-
-
-def equal_context(
-    points: Sequence[Mapping[str, Any]], target_loss: float, key: str = "log_loss"
-) -> Mapping[str, Any] | None:
-    """Return the frozen model's shortest context whose loss, under `key`, is not above `target_loss`, if any.
-
-    >>> plain = {"adapted": False, "n_context": 64, "log_loss": 0.4}
-    >>> equal_context([plain | {"n_context": 512, "log_loss": 0.3}, plain], 0.35)["n_context"]
-    512
-    """
-    reached = [point for point in points if not point["adapted"] and point[key] <= target_loss]
-    return min(reached, key=lambda point: point["n_context"], default=None)
-
-
-def break_even(adaptation: Mapping[str, Any], evaluation: Mapping[str, Any]) -> BreakEven | None:
-    """Compare serving the mixture with serving the frozen model at equal loss, as measured.
-
-    Parameters
-    ----------
-    adaptation
-        :class:`testtime.results.Adaptation` as a dict.
-    evaluation
-        Measured points and the served length.
-
-    Returns
-    -------
-    BreakEven
-        None if nothing was adapted, or no other context length was measured.
-    """
-    served = point_at(evaluation["points"], evaluation["n_context"], True)
-    if served is None or len({point["n_context"] for point in evaluation["points"]}) < 2:
-        return None
+        return f"{served}; no rows were held out, so how good it is was not measured."
     loss, *_ = measures_of(evaluation)
-    plain = equal_context(evaluation["points"], served[loss.key], loss.key)
-    gain = plain["seconds_per_row"] - served["seconds_per_row"] if plain is not None else 0.0
-    longer = plain is not None and plain["n_context"] > served["n_context"]
-    return BreakEven(
-        fit_seconds=float(adaptation["seconds"]),
-        n_adapted=served["n_context"],
-        seconds_adapted=served["seconds_per_row"],
-        n_plain=plain["n_context"] if plain is not None else None,
-        seconds_plain=plain["seconds_per_row"] if plain is not None else None,
-        predictions=float(adaptation["seconds"]) / gain if longer and gain > 0 else None,
-        loss_name=loss.name,
-    )
+    if kept:
+        says = verdict(evaluation["difference"], evaluation["error"])
+        change = (
+            f"{loss.text(abs(evaluation['difference']))} \N{PLUS-MINUS SIGN} {loss.text(evaluation['error'])}"
+        )
+        text = {
+            "better": f"Adapting lowers the {loss.name} on held-out rows by {change}",
+            "worse": f"Adapting raises the {loss.name} on held-out rows by {change}: do not use it",
+            "not told apart": "Adapted and frozen model cannot be told apart on the held-out rows",
+        }[says]
+    else:
+        text = "The frozen model is served: adapting brought nothing on rows it had not seen"
+        if not adaptation["n_steps"]:
+            text = "The frozen model is served: nothing was trained"
+    instead = best_rival(evaluation)
+    if instead is not None:
+        text += f"; use {_with_article(instead['name'])} instead"
+    return text + "."
+
+
+def best_rival(evaluation: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the rival that beats what is served by more than its standard error, and by most; None without one."""
+    winners = [one for one in evaluation["rivals"] if as_number(one["difference"]) < -as_number(one["error"])]
+    return min(winners, key=lambda one: one["difference"], default=None)
 
 
 def comparison(evaluation: Mapping[str, Any]) -> str:
-    """Say what the held-out rows show about what is served against frozen, with the error of the difference."""
+    """Say what the held-out rows show about adapted against frozen, with the error of the difference."""
     n_context, points = evaluation["n_context"], evaluation["points"]
-    frozen, served = point_at(points, n_context, False), point_at(points, n_context, True)
-    if frozen is None:
+    plain, served = point_at(points, n_context, False), point_at(points, n_context, True)
+    if plain is None:
         return "No context length was measured."
     loss, *others = measures_of(evaluation)
     if served is None:
         return (
             f"On {evaluation['n_rows']:,} held-out rows, the frozen model with {n_context:,} context rows "
-            f"has a {loss.name} of {loss.of(frozen)} (standard error "
-            f"{loss.text(as_float(frozen[f'{loss.key}_error']))}), {_scores(others, frozen)}."
+            f"has a {loss.name} of {loss.of(plain)}, {_scores(others, plain)}."
         )
-    difference, error = _difference(evaluation)
-    if not math.isfinite(error):
-        verdict = "one row says nothing"
-    elif abs(difference) <= 2 * error:
-        verdict = "the two cannot be told apart on these rows"
-    else:
-        verdict = "what is served is better" if difference < 0 else "what is served is WORSE"
-    scores = _scores(others, served, frozen)
+    difference, error = evaluation["difference"], evaluation["error"]
+    says = {
+        "better": "what is served is better",
+        "worse": "what is served is WORSE",
+        "not told apart": "the two cannot be told apart on these rows",
+    }[verdict(difference, error)]
+    if not math.isfinite(as_number(error)):
+        says = "one row says nothing"
+    scores = _scores(others, served, plain)
     return (
         f"On {evaluation['n_rows']:,} held-out rows and with {n_context:,} context rows each, the {loss.name} "
-        f"is {loss.of(served)} served and {loss.of(frozen)} frozen: a difference of "
-        f"{loss.text(difference, '+')} with standard error {loss.text(error)}, so {verdict}. "
+        f"is {loss.of(served)} as served and {loss.of(plain)} frozen: a difference of "
+        f"{loss.text(difference, '+')} with standard error {loss.text(error)}, so {says}. "
         f"{scores[0].upper()}{scores[1:]}."
     )
 
 
-def headline(adaptation: Mapping[str, Any], evaluation: Mapping[str, Any] | None) -> str:
-    """Return the one sentence to read if only one is read.
-
-    Parameters
-    ----------
-    adaptation, evaluation
-        As for :func:`break_even`; no `evaluation` where no held-out rows were measured.
-    """
-    if not adaptation["kept"]:
-        return "The frozen model is served: nothing was trained, or what was trained brought no gain."
-    share = f"Adapters with a share of {adaptation['weight']:.0%} are served"
-    served = None if evaluation is None else point_at(evaluation["points"], evaluation["n_context"], True)
-    if evaluation is None or served is None:
-        gain, error = as_float(adaptation["gain"]), as_float(adaptation["standard_error"])
-        if not (math.isfinite(gain) and math.isfinite(error)):
-            return f"{share}; what they bring was not measured."
-        return (
-            f"{share}; on rows of the fit that they were not trained on, the {adaptation['loss_name']} is lower by "
-            f"{gain:.4f} (standard error {error:.4f}, {adaptation['unit']})."
-        )
-    loss, *_ = measures_of(evaluation)
-    difference, error = _difference(evaluation)
-    if not math.isfinite(error):
-        return f"{share}; one held-out row says nothing about them."
-    measured = f"{loss.text(abs(difference))} (standard error {loss.text(error)})"
-    if not abs(difference) > 2 * error:
-        return f"{share}; on held-out rows, they and the frozen model cannot be told apart: {measured}."
-    if difference > 0:
-        return f"{share}; on held-out rows, the {loss.name} is HIGHER by {measured}: do not use them."
-    return f"{share}; on held-out rows, the {loss.name} is lower than that of the frozen model by {measured}."
+def advice(adaptation: Mapping[str, Any], evaluation: Mapping[str, Any] | None) -> list[str]:
+    """Say what to do next, the most useful first."""
+    if evaluation is None:
+        return ["Hold some rows out, or score labelled rows of your own: testtime report DIR --table FILE."]
+    found = []
+    instead = best_rival(evaluation)
+    if instead is not None:
+        found.append(_instead(instead, evaluation, adaptation))
+    elif evaluation["rivals"]:
+        found.append("No other model that was tried is better by more than its standard error.")
+    status = adaptation["status"]
+    if status == "REVERTED_TIME":
+        found.append("The time limit left no room to adapt: raise --time-limit.")
+    elif status == "REVERTED_TOO_FEW":
+        found.append("There are too few rows to adapt to and to measure on: add labelled rows.")
+    found += _about_intervals(evaluation) + _about_rare_classes(evaluation)
+    found += _about_columns(evaluation)
+    if evaluation["skipped"]:
+        skipped = ", ".join(evaluation["skipped"])
+        found.append(f"The time limit left out: {skipped}. Raise --time-limit to measure these as well.")
+    return found
 
 
-def _difference(evaluation: Mapping[str, Any]) -> tuple[float, float]:
-    """Loss of what is served minus that of the frozen model, and its standard error."""
-    return as_float(evaluation["difference"]), as_float(evaluation["difference_error"])
+def _instead(rival: Mapping[str, Any], evaluation: Mapping[str, Any], adaptation: Mapping[str, Any]) -> str:
+    measure = next(one for one in measures_of(evaluation) if one.key == evaluation["compared"])
+    by = f"{measure.text(-rival['difference'])} \N{PLUS-MINUS SIGN} {measure.text(rival['error'])}"
+    text = (
+        f"Use {_with_article(rival['name'])} instead: on the same rows its {measure.name} is lower by {by}."
+    )
+    if is_frozen(rival) and adaptation["objective"] == "short":
+        text += " A longer context is served with --objective accuracy."
+    elif not is_frozen(rival) and evaluation["loss_name"] == "CRPS":
+        text += " It predicts no quantiles."
+    return text
+
+
+def _about_intervals(evaluation: Mapping[str, Any]) -> list[str]:
+    said = []
+    served = [one for one in evaluation["calibration"] if "width" in one]
+    adapted = any(one["adapted"] for one in served)
+    for one in served:
+        if one["adapted"] != adapted or one["level"] != 0.9:
+            continue
+        gap = one["share"] - one["level"]
+        if abs(gap) > _CERTAIN * max(as_number(one["error"]), 1e-3):
+            word = "wider than they need be" if gap > 0 else "too narrow"
+            holds = f"{one['share']:.0%} \N{PLUS-MINUS SIGN} {one['error']:.0%}"
+            said.append(f"The 90% intervals hold {holds} of the targets: they are {word}.")
+    return said
+
+
+def _about_rare_classes(evaluation: Mapping[str, Any]) -> list[str]:
+    matrix = evaluation["confusion"]
+    if matrix is None:
+        return []
+    totals = [sum(row) for row in matrix["counts"]]
+    missed = [
+        (name, recall)
+        for name, (recall, error), total in zip(matrix["classes"], matrix["recall"], totals, strict=True)
+        if 0 < total < _RARE * sum(totals) and recall is not None and recall + error < _OFTEN_MISSED
+    ]
+    if not missed:
+        return []
+    name, recall = missed[0]
+    return [
+        f"Only {recall:.0%} of the rows of the rare class {name!r} are found. If missing them is dear, say so with "
+        "--cost balanced or --cost LABEL=NUMBER; probabilities stay as they are."
+    ]
+
+
+def _about_columns(evaluation: Mapping[str, Any]) -> list[str]:
+    columns = evaluation["importances"]
+    useless = [one for one in columns if one["increase"] < as_number(one["error"])]
+    if len(useless) < 2 or len(useless) == len(columns):
+        return []
+    return [
+        f"{len(useless)} of {len(columns)} columns show no importance beyond its standard error; leaving some out with "
+        "--ignore makes everything faster."
+    ]
+
+
+def _with_article(name: str) -> str:
+    plain = {"logistic regression", "ridge regression", "boosted trees"}
+    return (
+        name
+        if name in plain
+        else f"the {name}"
+        if name.startswith(("frozen", "mean", "class"))
+        else f"a {name}"
+    )
 
 
 def _scores(
     measures: Sequence[Measure], first: Mapping[str, Any], second: Mapping[str, Any] | None = None
 ) -> str:
     """Name the scores of one point, or of two against each other; what is undefined is left out."""
-    defined = [measure for measure in measures if math.isfinite(as_float(first[measure.key]))]
+    defined = [measure for measure in measures if measure.of(first) != "-"]
     against = {m.key: f" against {m.of(second)}" if second is not None else "" for m in defined}
     return ", ".join(f"{m.name} {m.of(first)}{against[m.key]}" for m in defined)
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds * 1e3:.2f} ms" if seconds < 1 else f"{seconds:.2f} s"
-
-
-def _round(value: float) -> int:
-    """Round to two digits: the times behind it are not sharper."""
-    digits = max(0, math.floor(math.log10(value)) - 1) if value >= 1 else 0
-    return round(math.ceil(value) / 10**digits) * 10**digits

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["CLASS_MEASURES", "NUMBER_MEASURES", "Measure", "as_float", "measures_of"]
+__all__ = ["CLASS_MEASURES", "NUMBER_MEASURES", "Measure", "as_number", "measures_of"]
 
 
-def as_float(value: float | str | None) -> float:
-    """Return a number as strict JSON holds it: None is NaN, an infinity is text.
+def as_number(value: Any) -> float:
+    """Return a number of a saved result, in which NaN is None and an infinity is text.
 
-    >>> as_float(None), as_float("inf"), as_float(0.5)
+    >>> as_number(None), as_number("inf"), as_number(0.5)
     (nan, inf, 0.5)
     """
     return math.nan if value is None else float(value)
@@ -41,14 +41,20 @@ class Measure:
     axis: str
     title: str
 
-    def text(self, value: float, sign: str = "") -> str:
-        """Format a value, or with ``sign="+"`` a difference."""
-        return format(value, sign + self.form).rstrip(".")  # four digits of 1234.5 are "1234."
+    def text(self, value: Any, sign: str = "", missing: str = "-") -> str:
+        """Format a value, or with ``sign="+"`` a difference; `missing` where there is none."""
+        number = as_number(value)
+        if not math.isfinite(number):
+            return missing
+        return format(number, sign + self.form).rstrip(".")  # four digits of 1234.5 are "1234."
 
     def of(self, point: Mapping[str, Any] | None, missing: str = "-") -> str:
         """Return the value of a point as text, `missing` where there is none."""
-        value = math.nan if point is None else as_float(point[self.key])
-        return self.text(value) if math.isfinite(value) else missing
+        return missing if point is None else self.text(point["scores"][self.key]["value"], missing=missing)
+
+    def error_of(self, point: Mapping[str, Any], missing: str = "-") -> str:
+        """Return the standard error of a point as text."""
+        return self.text(point["scores"][self.key]["error"], missing=missing)
 
 
 CLASS_MEASURES = (
@@ -64,10 +70,9 @@ NUMBER_MEASURES = (
 
 
 def measures_of(evaluation: Mapping[str, Any]) -> tuple[Measure, ...]:
-    """Return the measures of an evaluation; the first is the loss that weighs the parts of a mixture.
+    """Return the measures of an evaluation; the first is the loss that adapting lowers.
 
     >>> [measure.name for measure in measures_of({"loss_name": "CRPS"})]
     ['CRPS', 'RMSE', 'MAE']
     """
-    # Evaluations that were saved before there was a choice are of classes.
-    return NUMBER_MEASURES if evaluation.get("loss_name", "log loss") == "CRPS" else CLASS_MEASURES
+    return NUMBER_MEASURES if evaluation["loss_name"] == "CRPS" else CLASS_MEASURES

@@ -17,6 +17,7 @@ from testtime.adapt.delta import Delta, DeltaSpec
 from testtime.adapt.learner import FROZEN, Learner, Weights, predict_rows
 from testtime.adapt.parallel import side_by_side
 from testtime.adapt.task import Task
+from testtime.adapt.work import UNWATCHED, Work
 from testtime.backbones.base import Backbone, Encoded, View
 from testtime.errors import InputError, sentence
 from testtime.results import Adaptation
@@ -119,18 +120,20 @@ class AdaptedTable:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _served=[], _lock=threading.Lock(), _idle=[])  # what was read is read again
 
-    def predict(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+    def predict(self, frame: pd.DataFrame, *, work: Work = UNWATCHED) -> NDArray[np.float64]:
         """Answers ``(q, A)`` for new rows: probabilities in the order of classes, or quantiles in the target's unit.
 
-        The context is read once, at the first call, and kept.
+        The context is read once, at the first call, and kept. `work` is told of every row and member.
         """
         with self._lock:
             if not self._served:
                 self._served.extend(self._read(self.members, self._context(self.record.n_context)))
             readings = tuple(self._served)
-        return self._answers(readings, frame)
+        return self._answers(readings, frame, work)
 
-    def predict_at(self, frame: pd.DataFrame, n_context: int, *, adapted: bool = True) -> NDArray[np.float64]:
+    def predict_at(
+        self, frame: pd.DataFrame, n_context: int, *, adapted: bool = True, work: Work = UNWATCHED
+    ) -> NDArray[np.float64]:
         """Answers with another context length, or of the frozen model alone, for learning curves.
 
         Raises
@@ -140,7 +143,7 @@ class AdaptedTable:
         """
         members = self.members if adapted else self._frozen_members()
         readings = self._read(members, self._context(n_context))
-        return self._answers(readings, frame)
+        return self._answers(readings, frame, work)
 
     def _context(self, n_context: int) -> tuple[NDArray[np.float64], NDArray]:
         least = max(1, self.task.n_classes)
@@ -181,17 +184,22 @@ class AdaptedTable:
 
         return side_by_side([lambda member=member: read(member) for member in members])
 
-    def _answers(self, readings: Sequence[_Reading], frame: pd.DataFrame) -> NDArray[np.float64]:
+    def _answers(self, readings: Sequence[_Reading], frame: pd.DataFrame, work: Work) -> NDArray[np.float64]:
         """Answers in the target's unit, some thousand rows at a time, so that memory does not grow with the rows."""
         x = self.encoding.transform(frame)
-        pieces = [self._mixed(readings, x[i : i + _ROWS_AT_ONCE]) for i in range(0, len(x), _ROWS_AT_ONCE)]
+        work.plan(len(x) * len(readings))
+        pieces = [
+            self._mixed(readings, x[begin : begin + _ROWS_AT_ONCE], work)
+            for begin in range(0, len(x), _ROWS_AT_ONCE)
+        ]
         return self.target.inverse(np.concatenate(pieces))
 
-    def _mixed(self, readings: Sequence[_Reading], x: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _mixed(self, readings: Sequence[_Reading], x: NDArray[np.float64], work: Work) -> NDArray[np.float64]:
         def answers(reading: _Reading) -> NDArray[np.float64]:
             with self._learner() as learner, torch.no_grad():
                 features = reading.view.features(x, next(learner.module.parameters()))
                 output = learner.answer(predict_rows(learner, reading.weights, reading.read, features))
+            work.done(len(x))
             return reading.weight * reading.view.answer(output.double().cpu().numpy())
 
         return np.sum(side_by_side([lambda one=one: answers(one) for one in readings]), axis=0)

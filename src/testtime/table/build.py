@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from testtime.adapt.budget import Budget
 from testtime.adapt.delta import DeltaSpec, delta_bytes
 from testtime.adapt.episodes import stratified_order
 from testtime.adapt.task import Task
+from testtime.adapt.work import UNWATCHED, Work
 from testtime.backbones.base import Backbone
 from testtime.backbones.many_class import with_classes
 from testtime.errors import InputError, sentence
@@ -40,8 +41,7 @@ def fit_table(
     groups: NDArray[np.int64] | None = None,
     time: NDArray[np.float64] | None = None,
     budget: Budget | None = None,
-    on_step: Callable[[int, float], None] | None = None,
-    on_plan: Callable[[int], None] | None = None,
+    work: Work = UNWATCHED,
 ) -> tuple[AdaptedTable, NDArray[np.int64]]:
     """Adapt a backbone to a table.
 
@@ -57,7 +57,7 @@ def fit_table(
         Group code and position in time of each row, or None.
     budget
         Time for the fit, begun by the caller; None begins one of ``config.time_limit`` seconds.
-    on_step, on_plan
+    work
         As in :func:`testtime.table.fit.choose`.
 
     Returns
@@ -80,6 +80,7 @@ def fit_table(
     groups = None if groups is None else groups[drawn]
     time = None if time is None else time[drawn]
 
+    work.say("reading columns")
     columns = TableColumns(kinds).fit(frame)
     encoded = columns.transform(frame)
     levels = LevelStatistics.fit(encoded, y, task.n_classes)
@@ -101,8 +102,7 @@ def fit_table(
         EncodedRows(encoded, x, y, groups, time),
         choice_seed,
         budget,
-        on_step,
-        on_plan,
+        work,
     )
     chosen.notes[:0] = notes
     order = chosen.order

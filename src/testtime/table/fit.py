@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,6 +14,7 @@ from testtime.adapt.episodes import stratified_order
 from testtime.adapt.mix import Mix, fit_mix
 from testtime.adapt.task import Task
 from testtime.adapt.train import TrainConfig
+from testtime.adapt.work import UNWATCHED, Work
 from testtime.backbones.base import Backbone, Encoded, View
 from testtime.backbones.scaling import ColumnScaler
 from testtime.results import Status
@@ -110,8 +110,7 @@ def choose(
     rows: EncodedRows,
     seed: np.random.SeedSequence,
     budget: Budget,
-    on_step: Callable[[int, float], None] | None = None,
-    on_plan: Callable[[int], None] | None = None,
+    work: Work = UNWATCHED,
 ) -> Chosen:
     """Choose the context, train adapters on folds and fit the mixture.
 
@@ -121,8 +120,8 @@ def choose(
         Root of every random choice.
     budget
         Time for everything that is done here.
-    on_step, on_plan
-        Called after each step, from any thread, and once with the number of steps of all adapters together.
+    work
+        Told what is planned and done, from any thread.
 
     Raises
     ------
@@ -152,6 +151,7 @@ def choose(
         np.random.default_rng(group_seed),
     )
     chosen.notes += [groups.note] if groups.note else []
+    work.say("choosing the context")
     timer = StepTimer(backbone, task, config.device)
     if config.n_context is None and not config.serves_all:
         chosen.probes = probe_contexts(timer.learner, views[0], rows, order, recipe.sizes, task)
@@ -200,8 +200,7 @@ def choose(
     shares = sorted({max(1, round(share * n_fit)) for share in recipe.snapshots})
     chosen.n_pool = len(dealt[0].pool)
     chosen.config = replace(train_config, n_steps=n_fit, snapshots=tuple(shares))
-    if on_plan is not None:
-        on_plan(n_fit * config.n_members)
+    work.say("adapting")
     chosen.answers = run_folds(
         backbone,
         task,
@@ -212,7 +211,7 @@ def choose(
         member_seed.spawn(config.n_members),
         config.device,
         budget,
-        on_step,
+        work,
     )
     _decide(chosen, task, rows, folds, groups.codes, config.n_members, guard=config.guard)
     return chosen

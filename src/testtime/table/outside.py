@@ -16,6 +16,7 @@ from testtime.adapt.learner import FROZEN, Learner, Weights, predict_rows
 from testtime.adapt.parallel import side_by_side
 from testtime.adapt.task import Task
 from testtime.adapt.train import TrainConfig, Trained, train
+from testtime.adapt.work import ROWS_PER_TRAINED_ROW, UNWATCHED, Work
 from testtime.backbones.base import Backbone, View
 
 __all__ = ["Fold", "FoldAnswers", "answer_rows", "run_folds"]
@@ -95,7 +96,7 @@ def run_folds(
     seeds: Sequence[np.random.SeedSequence],
     device: torch.device,
     budget: Budget,
-    on_step: Callable[[int, float], None] | None = None,
+    work: Work = UNWATCHED,
 ) -> list[FoldAnswers]:
     """Train the adapters, each without one fold, and predict every trained fold, side by side.
 
@@ -107,27 +108,50 @@ def run_folds(
         Frozen views that predict the folds, the first ones.
     seeds
         One for each adapter; adapter ``j`` does not see fold ``j`` modulo their number.
+    work
+        Told what is planned and done.
     """
+    of_a_step = ROWS_PER_TRAINED_ROW * (config.n_context + config.n_query)
 
     def frozen(fold: Fold, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         learner = backbone.learner(task, device, torch.float32)
         context, guard = (fold.x[rows], fold.y[rows]), fold.x[fold.guard]
-        return np.stack([answer_rows(learner, FROZEN, v, context, guard) for v in views[:n_guard_views]])
+
+        def one(view: View) -> NDArray[np.float64]:
+            answer = answer_rows(learner, FROZEN, view, context, guard)
+            work.done(len(rows) + len(guard))
+            return answer
+
+        return np.stack([one(view) for view in views[:n_guard_views]])
 
     def adapted(j: int) -> tuple[Trained, dict[int, NDArray[np.float64]]]:
         fold, view = folds[j % len(folds)], views[j % len(views)]
         learner = backbone.learner(task, device, torch.float32)
         rows = view.rows(fold.x, fold.y, next(learner.module.parameters()))
-        trained = train(learner, rows, fold.pool, config, seeds[j], budget=budget, on_step=on_step)
+        trained = train(
+            learner,
+            rows,
+            fold.pool,
+            config,
+            seeds[j],
+            budget=budget,
+            on_step=lambda step, loss: work.done(of_a_step),
+        )
         delta, context = Delta(learner, config.spec), (fold.x[fold.context], fold.y[fold.context])
-        answers = {
-            steps: answer_rows(learner, delta.weights(state), view, context, fold.x[fold.guard])
-            for steps, state in trained.snapshots.items()
-        }
+        answers = {}
+        for steps, state in trained.snapshots.items():
+            answers[steps] = answer_rows(learner, delta.weights(state), view, context, fold.x[fold.guard])
+            work.done(len(fold.context) + len(fold.guard))
         return trained, answers
 
     used = range(min(len(folds), len(seeds)))
     contexts = [(folds[k], rows) for k in used for rows in (folds[k].context, folds[k].rival) if len(rows)]
+    of_folds = sum((len(rows) + len(fold.guard)) * n_guard_views for fold, rows in contexts)
+    of_answers = sum(
+        (len(fold.context) + len(fold.guard)) * len(config.snapshots)
+        for fold in (folds[j % len(folds)] for j in range(len(seeds)))
+    )
+    work.plan(of_folds + of_answers + of_a_step * config.n_steps * len(seeds))
     pieces: list[Callable[[], Any]] = [lambda j=j: adapted(j) for j in range(len(seeds))]
     pieces += [lambda fold=fold, rows=rows: frozen(fold, rows) for fold, rows in contexts]
     done = side_by_side(pieces, budget=budget)

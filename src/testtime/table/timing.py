@@ -12,12 +12,12 @@ from testtime.adapt.learner import FROZEN
 from testtime.adapt.parallel import available_cores, side_by_side
 from testtime.adapt.task import Task
 from testtime.adapt.train import TrainConfig
+from testtime.adapt.work import ROWS_PER_TRAINED_ROW
 from testtime.backbones.base import Backbone, View
 from testtime.table.outside import Fold, answer_rows
 
 __all__ = ["StepTimer"]
 
-_BACKWARD = 4.0  # a training step costs about so many forward passes over the same rows
 _SAFETY = 1.15
 _PROBED = 256
 
@@ -51,7 +51,7 @@ class StepTimer:
         predicted = max(len(fold.context) + len(fold.guard) + len(fold.rival) for fold in folds)
         frozen = per_row * predicted * n_views * min(len(folds), n_adapters)
         snapshots = per_row * predicted * max(1, len(config.snapshots)) * n_adapters
-        step = _BACKWARD * per_row * (config.n_context + config.n_query) * -(-n_adapters // workers)
+        step = ROWS_PER_TRAINED_ROW * per_row * (config.n_context + config.n_query) * -(-n_adapters // workers)
         left = budget.left() * 0.9 - (frozen + snapshots) / workers
         return max(0, min(config.n_steps, int(left / step) if step > 0 else config.n_steps))
 

@@ -1,0 +1,64 @@
+"""What comes beside the columns: the group of each row, and its position in time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from testtime.errors import InputError, sentence
+from testtime.table.target import one_line
+
+__all__ = ["group_codes", "moments"]
+
+
+def group_codes(values: Any, n_rows: int) -> NDArray[np.int64] | None:
+    """Return group codes of rows, None for None; a row without a group stands alone.
+
+    Raises
+    ------
+    InputError
+        When there is not one per row.
+    """
+    if values is None:
+        return None
+    given = pd.Series(np.asarray(values, dtype=object).ravel())
+    if len(given) != n_rows:
+        raise InputError(
+            sentence(f"X has {n_rows:,} rows and groups has {len(given):,}", expected="one per row")
+        )
+    codes = pd.factorize(given)[0].astype(np.int64)
+    alone = codes < 0
+    codes[alone] = codes.max() + 1 + np.arange(int(alone.sum()))
+    return codes
+
+
+def moments(values: Any, n_rows: int) -> NDArray[np.float64] | None:
+    """Return positions in time as numbers, None for None.
+
+    Raises
+    ------
+    InputError
+        When there is not one per row, or one is missing or neither number nor date.
+    """
+    if values is None:
+        return None
+    given = pd.Series(np.asarray(values).ravel())
+    if len(given) != n_rows:
+        raise InputError(
+            sentence(f"X has {n_rows:,} rows and time has {len(given):,}", expected="one per row")
+        )
+    if not pd.api.types.is_numeric_dtype(given.dtype):
+        try:
+            given = pd.to_datetime(given, utc=True).astype("int64")
+        except (ValueError, TypeError) as error:
+            raise InputError(
+                sentence(f"time holds {given.iloc[0]!r}", expected="numbers or dates", why=one_line(error))
+            ) from error
+    positions = given.to_numpy(np.float64, na_value=np.nan)
+    if np.isnan(positions).any():
+        got = f"time is missing in {int(np.isnan(positions).sum()):,} of {n_rows:,} rows"
+        raise InputError(sentence(got, expected="a position in time for every row", remedy="Drop these rows"))
+    return positions

@@ -1,0 +1,1 @@
+"""How good a fitted table is on rows it never saw, and what else could be used instead."""

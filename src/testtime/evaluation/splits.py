@@ -1,0 +1,96 @@
+"""Which rows are only scored: a share of each class, whole groups, or the latest rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+__all__ = ["group_codes_of", "hold_out"]
+
+
+def hold_out(
+    labels: Any,
+    share: float,
+    random_state: int,
+    *,
+    groups: Any = None,
+    time: NDArray[np.float64] | None = None,
+    most: int = 5000,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Split rows into those to fit and those to score.
+
+    Parameters
+    ----------
+    labels
+        Class of each row, whose shares both parts have; one class for all rows draws them uniformly.
+    share
+        Share of rows to hold out; each class keeps at least two rows to fit.
+    random_state
+        Seed.
+    groups
+        Group of each row, or None. Groups are held out whole, whatever their classes; a row without one stands alone.
+    time
+        Position of each row in time, or None. With it, the latest rows are held out, whatever their group.
+    most
+        Rows to hold out at most: more would not sharpen the scores.
+
+    Returns
+    -------
+    fitted, held_out
+        Row numbers in ascending order. Rows that are held out and of a class that no fitted row has are in neither.
+
+    >>> fitted, held = hold_out(["a"] * 8 + ["b"] * 2, 0.25, 0)
+    >>> len(fitted), len(held)
+    (8, 2)
+    >>> hold_out(["a"] * 4, 0.5, 0, time=np.array([3, 1, 2, 4]))[1].tolist()
+    [0, 3]
+    """
+    codes = pd.factorize(pd.Series(labels), use_na_sentinel=False)[0]
+    rng = np.random.default_rng(random_state)
+    share = min(share, most / max(1, len(codes)))
+    if time is not None:
+        chosen = _latest(time, share)
+    elif groups is not None:
+        chosen = _whole_groups(group_codes_of(groups), share, rng)
+    else:
+        chosen = _stratified(codes, share, rng)
+    fitted = np.setdiff1d(np.arange(len(codes)), chosen)
+    return fitted, chosen[np.isin(codes[chosen], codes[fitted])]
+
+
+def _stratified(codes: NDArray[np.int64], share: float, rng: np.random.Generator) -> NDArray[np.int64]:
+    counts = np.bincount(codes)
+    wanted = share * counts
+    quotas = np.floor(wanted).astype(np.int64)
+    rest = np.argsort(quotas - wanted, kind="stable")  # the classes that rounding has cut most get one more
+    quotas[rest[: round(wanted.sum()) - quotas.sum()]] += 1
+    quotas = np.clip(quotas, 0, np.maximum(counts - 2, 0))
+    held = [rng.permutation(np.flatnonzero(codes == code))[:quota] for code, quota in enumerate(quotas)]
+    return np.sort(np.concatenate(held)) if held else np.zeros(0, dtype=np.int64)
+
+
+def _latest(time: NDArray[np.float64], share: float) -> NDArray[np.int64]:
+    """Rows later than the others; rows of one moment stay together."""
+    n_held = round(share * len(time))
+    if not n_held:
+        return np.zeros(0, dtype=np.int64)
+    last_fitted = np.sort(time)[len(time) - n_held - 1]
+    return np.flatnonzero(time > last_fitted)
+
+
+def group_codes_of(groups: Any) -> NDArray[np.int64]:
+    """Number the groups; a row without one stands alone."""
+    codes = pd.factorize(pd.Series(np.asarray(groups, dtype=object)))[0].astype(np.int64)
+    codes[codes < 0] = codes.max() + 1 + np.arange(int((codes < 0).sum()))
+    return codes
+
+
+def _whole_groups(codes: NDArray[np.int64], share: float, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Groups in random order, as many as fit in the share."""
+    sizes = np.bincount(codes)
+    order = rng.permutation(len(sizes))
+    held = order[np.cumsum(sizes[order]) <= round(share * len(codes))]
+    return np.flatnonzero(np.isin(codes, held))
