@@ -281,3 +281,11 @@ def test_long_columns_are_judged_like_short_ones():
     assert [record.kind for record in table.records] == ["number", "date"]
     assert 0.03 * n < np.isnan(x[:, 0]).sum() < 0.05 * n
     assert fitted(c=["5 st"] * 100 + [f"no {i % 7}" for i in range(n)])[0].records[0].kind == "nominal"
+
+
+def test_times_of_day_and_durations_are_numbers_of_seconds():
+    assert numbers(["14:30", "00:00:05", "1:02:03.5"]) == [52200.0, 5.0, 3723.5]
+    lengths = pd.Series(pd.to_timedelta(["1h", "3h", "-1h"]))
+    assert numbers(lengths.astype(str).tolist()) == numbers(lengths.tolist()) == [3600.0, 10800.0, -3600.0]
+    clock = pd.to_datetime(pd.Series(["2020-01-01 14:30", "2020-01-01 15:00"])).dt.time.tolist()
+    assert numbers(clock) == numbers(list(map(str, clock))) == [52200.0, 54000.0]

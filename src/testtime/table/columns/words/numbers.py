@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from testtime.table.columns.cells import WordCells
+from testtime.table.columns.words.clock import read_clock
 from testtime.table.columns.words.reading import SAMPLE, Reading, judge
 
 __all__ = ["NumberReading", "has_decimal_comma", "read_numbers"]
@@ -162,7 +163,9 @@ def _read_dressed(
 
     fits, factor, unit = _units(part["before"], part["after"], counts, read)
     read &= fits
-    values = np.where(read, values * factor, np.nan)
+    clock = read_clock(text)
+    values = np.where(read, values * factor, clock)
+    read |= ~np.isnan(clock)
     endless = _match(pc.utf8_lower(text), r"^[+-]?(?:inf|infinity|∞)$")
     too_large = read & np.isinf(values)
     values[too_large] = np.nan
