@@ -93,7 +93,9 @@ def halves(name: str, rows: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]
     frame = table.X.assign(**{TARGET: [f"class {label}" for label in table.target]})
     order = np.random.default_rng(seed).permutation(len(frame))
     half = min(rows, len(frame) // 2)
-    return frame.iloc[order[:half]].reset_index(drop=True), frame.iloc[order[half : 2 * half]].reset_index(drop=True)
+    return frame.iloc[order[:half]].reset_index(drop=True), frame.iloc[order[half : 2 * half]].reset_index(
+        drop=True
+    )
 
 
 def predicted(
@@ -121,7 +123,9 @@ def predicted(
         warnings.simplefilter("ignore", DataWarning)
         probabilities = learner.fit(x, codes).predict_proba(z)
     known = {label: code for code, label in enumerate(classes)}
-    area = area_under_curve(np.array([known.get(label, -1) for label in truth]), np.arange(len(classes)), probabilities)
+    area = area_under_curve(
+        np.array([known.get(label, -1) for label in truth]), np.arange(len(classes)), probabilities
+    )
     said = dict.fromkeys(str(warning.message) for warning in caught)
     return area, (*facts.notes, *said)
 

@@ -42,7 +42,9 @@ def _numeric(frame: pd.DataFrame) -> list[str]:
 
 def _text(frame: pd.DataFrame) -> pd.DataFrame:
     """Write every cell as a program would; missing stays missing."""
-    return frame.apply(lambda column: column.astype(object).where(column.notna()).map(_spell, na_action="ignore"))
+    return frame.apply(
+        lambda column: column.astype(object).where(column.notna()).map(_spell, na_action="ignore")
+    )
 
 
 def _spell(value: object) -> str:
@@ -133,7 +135,11 @@ def _two_levels(words: tuple[str, str], words_later: tuple[str, str]) -> Dirty:
 
 
 def _levels(column: pd.Series) -> list[object]:
-    return list(column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else sorted(set(column.dropna())))
+    return list(
+        column.cat.categories
+        if isinstance(column.dtype, pd.CategoricalDtype)
+        else sorted(set(column.dropna()))
+    )
 
 
 def _to_levels(change: Callable[[str], str], change_later: Callable[[str], str] | None = None) -> Dirty:
@@ -142,7 +148,9 @@ def _to_levels(change: Callable[[str], str], change_later: Callable[[str], str] 
     def dirty(frame: pd.DataFrame, rng: np.random.Generator, later: bool) -> pd.DataFrame:
         text = _text(frame)
         for name in text.columns.drop([*_numeric(frame), TARGET]):
-            text[name] = text[name].map(change_later if later and change_later else change, na_action="ignore")
+            text[name] = text[name].map(
+                change_later if later and change_later else change, na_action="ignore"
+            )
         return text
 
     return dirty
@@ -175,7 +183,11 @@ def _scaled(frame: pd.DataFrame, rng: np.random.Generator, later: bool) -> pd.Da
 
 
 def _spaced(frame: pd.DataFrame, rng: np.random.Generator, later: bool) -> pd.DataFrame:
-    return _text(frame).map(lambda cell: f"  {cell} ", na_action="ignore").rename(columns=lambda name: f" {name} ")
+    return (
+        _text(frame)
+        .map(lambda cell: f"  {cell} ", na_action="ignore")
+        .rename(columns=lambda name: f" {name} ")
+    )
 
 
 def _repeated(frame: pd.DataFrame, rng: np.random.Generator, later: bool) -> pd.DataFrame:
@@ -183,7 +195,9 @@ def _repeated(frame: pd.DataFrame, rng: np.random.Generator, later: bool) -> pd.
     return text if later else pd.concat([text, text.sample(frac=0.2, random_state=int(rng.integers(2**31)))])
 
 
-def _csv(separator: str = ",", encoding: str = "utf-8", end: str = "\n", before: str = "", after: str = "") -> Callable:
+def _csv(
+    separator: str = ",", encoding: str = "utf-8", end: str = "\n", before: str = "", after: str = ""
+) -> Callable:
     def write(frame: pd.DataFrame, path: Path) -> None:
         text = frame.to_csv(index=False, sep=separator, lineterminator=after + "\n")
         path.write_bytes((before + text).replace("\n", end).encode(encoding))
@@ -221,7 +235,16 @@ def _uuids(n: int, rng: np.random.Generator) -> list[str]:
 
 
 def _remarks(n: int, rng: np.random.Generator) -> list[str]:
-    said = ["the customer", "our office", "nobody", "a neighbour", "called twice", "was content", "sent a letter", "moved"]
+    said = [
+        "the customer",
+        "our office",
+        "nobody",
+        "a neighbour",
+        "called twice",
+        "was content",
+        "sent a letter",
+        "moved",
+    ]
     return [" ".join(rng.choice(said, 6)) for _ in range(n)]
 
 

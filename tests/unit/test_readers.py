@@ -25,6 +25,7 @@ from testtime.errors import InputError, MissingExtra
 from testtime.table.columns import DataWarning, TableColumns
 from testtime.table.readers import FileFacts, delimited, dialect, iterate_table, read_table
 
+pytestmark = pytest.mark.filterwarnings("ignore::testtime.table.columns.DataWarning")
 ROWS = [
     ("Ånn, the 1st", 1.5, 3, "2020-01-02"),
     ('say "x"', None, 4, None),
@@ -129,7 +130,12 @@ def test_cells_stay_text(tmp_path):
         ("a,b,\n1,2\n3,4\n", ["a", "b"], 2, None),
         ("sep=;\na;b\n1;2\n", ["a", "b"], 1, None),
         ("Report 2020\n\na,b\n1,2\n3,4\n5,6\n", ["a", "b"], 3, "1 lines above the header are left out"),
-        ("Report 2020;;\nSales;;\na;b;c\n1;2;3\n3;4;5\n5;6;7\n", ["a", "b", "c"], 3, None),
+        (
+            "Report 2020;;\nSales;;\na;b;c\n1;2;3\n3;4;5\n5;6;7\n",
+            ["a", "b", "c"],
+            3,
+            "2 lines above the header are left out",
+        ),
         ("a,b\n1,2\n,\n3,4\n,\n,\n", ["a", "b"], 2, "3 empty rows are left out"),
         ("a\n1\n2\n", ["a"], 2, None),
         ("a\n1,\n2,\n3,\n", ["a", "Unnamed: 1"], 3, None),

@@ -134,9 +134,9 @@ def test_a_column_with_many_other_words_is_text():
 
 
 def test_how_numbers_were_read_is_said():
-    assert fitted(c=["$1,234.50", "$7"])[0].notes == (
-        "Column 'c' is read as numbers: '$1,234.50' is 1234.5.",
-    )
+    assert fitted(c=["$1,234.50", "$7"])[0].notes == ("Read as numbers: 'c' ('$1,234.50' is 1234.5).",)
+    many = {f"c{i}": ["5%", f"{i + 6}%"] for i in range(9)}
+    assert fitted(**many)[0].notes[0].endswith("'c4' ('5%' is 5) and 4 more.")
     assert fitted(c=["1", "2"])[0].notes == ()
 
 

@@ -74,9 +74,7 @@ class DelimitedFile:
                 encoding=dialect.encoding.removesuffix("-sig"),
             ),
             parse_options=csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=True),
-            convert_options=csv.ConvertOptions(
-                column_types=dict.fromkeys(dialect.names, pa.large_string())
-            ),
+            convert_options=csv.ConvertOptions(column_types=dict.fromkeys(dialect.names, pa.large_string())),
         )
 
 

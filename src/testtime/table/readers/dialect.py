@@ -168,14 +168,13 @@ def _fitted(header: list[str], body: list[list[str]]) -> list[str]:
 def _title_rows(rows: list[list[str]]) -> int:
     """Count the lines of a title: rows with one value above rows that nearly all have more."""
     width = Counter(len(row) for row in rows).most_common(1)[0][0]
-    agree = sum(len(row) == width for row in rows)
-    first = next(at for at, row in enumerate(rows) if len(row) == width)
-    titles = all(sum(bool(cell.strip()) for cell in row) <= 1 for row in rows[:first])
-    titles = titles and all(re.search(r"[^\W\d]", cell) for cell in rows[first])  # a header names its columns
-    enough = (
-        width > 1 and 0 < first <= _MOST_TITLE_LINES and agree >= 0.9 * (len(rows) - first) and agree >= 3
-    )
-    return first if titles and enough else 0
+    filled = [sum(bool(cell.strip()) for cell in row) for row in rows]
+    first = next((at for at, row in enumerate(rows) if len(row) == width and filled[at] > 1), 0)
+    agree = sum(len(row) == width for row in rows[first:])
+    titles = all(number <= 1 for number in filled[:first])
+    header = all(re.search(r"[^\W\d]", cell) for cell in rows[first])  # it names its columns
+    enough = 0 < first <= _MOST_TITLE_LINES and agree >= 0.9 * (len(rows) - first) and agree >= 3
+    return first if titles and header and enough else 0
 
 
 def _rows(source: Source, sample: str, separator: str) -> list[tuple[int, list[str]]]:

@@ -92,12 +92,16 @@ class Lossy(Fitted):
 
 @dataclass(frozen=True)
 class Learned:
-    """What fitting a column gave: the column, how it was read in words, and what to tell the user."""
+    """What fitting a column gave: the column, how it was read in words, and what to tell the user.
+
+    `dressed` is a value that no programming language reads as a number, and what it was read as.
+    """
 
     column: Fitted
     parsed: str = ""
     notes: tuple[str, ...] = ()
     n_missing: int = 0
+    dressed: str = ""
 
 
 @dataclass
