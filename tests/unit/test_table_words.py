@@ -153,6 +153,12 @@ def test_what_can_be_read_in_two_ways_is_said_and_decided_by_the_table():
     table, x = fitted(c=["1.234", "2.345"], d=["1,5", "2,75"])
     assert x[:, 0].tolist() == [1234.0, 2345.0]
     assert any("'1.234': the '.' is taken as a separator of thousands" in note for note in table.notes)
+    table, x = fitted(c=["1,234", "2,345"], d=["1.5", "2.75"])
+    assert (x[:, 0].tolist(), len(table.notes)) == (
+        [1234.0, 2345.0],
+        1,
+    )  # and nothing is left to be said of it
+    assert "Read as numbers" in table.notes[0]
     table, x = fitted(c=["1.234", "2.345"], d=["1", "2"])
     assert x[:, 0].tolist() == [1.234, 2.345]
     assert table.notes == ()

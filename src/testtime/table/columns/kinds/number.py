@@ -53,7 +53,7 @@ class NumberColumn(Lossy):
             notes = [_TOO_LARGE.format(n=cells.too_large, name=name)] if cells.too_large else []
             column = cls(name=name, indicator=missing_matters(values))
             return Learned(column, "", tuple(notes), int(np.isnan(values).sum()))
-        if not asked and not likely(read_numbers(cells.sample(SAMPLE), comma=None, table_comma=False)):
+        if not asked and not likely(read_numbers(cells.sample(SAMPLE), comma=None, table_comma=None)):
             raise RejectColumn("it holds words that are no numbers")
         reading = read_numbers(cells, comma=None, table_comma=habits.comma)
         if not (reading.enough or (asked and reading.n_read)):
@@ -91,7 +91,7 @@ class NumberColumn(Lossy):
 
     def _read(self, cells: WordCells, habits: Habits, told: list[str]) -> np.ndarray:
         known = frozenset(self.blanks)
-        table_comma = False if self.comma is not None else habits.comma
+        table_comma = None if self.comma is not None else habits.comma
         reading = read_numbers(cells, comma=self.comma, table_comma=table_comma, known=known)
         if reading.stray and not np.isnan(truth := truth_of(cells.words)).all():
             # A truth value where numbers were, as in a file that another program wrote.
