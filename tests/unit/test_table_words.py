@@ -134,9 +134,9 @@ def test_a_column_with_many_other_words_is_text():
 
 
 def test_how_numbers_were_read_is_said():
-    assert fitted(c=["$1,234.50", "$7"])[0].notes == (
-        "Column 'c' is read as numbers: '$1,234.50' is 1234.5.",
-    )
+    assert fitted(c=["$1,234.50", "$7"])[0].notes == ("Read as numbers: 'c' ('$1,234.50' is 1234.5).",)
+    many = {f"c{i}": ["5%", f"{i + 6}%"] for i in range(9)}
+    assert fitted(**many)[0].notes[0].endswith("'c4' ('5%' is 5) and 4 more.")
     assert fitted(c=["1", "2"])[0].notes == ()
 
 
@@ -153,6 +153,12 @@ def test_what_can_be_read_in_two_ways_is_said_and_decided_by_the_table():
     table, x = fitted(c=["1.234", "2.345"], d=["1,5", "2,75"])
     assert x[:, 0].tolist() == [1234.0, 2345.0]
     assert any("'1.234': the '.' is taken as a separator of thousands" in note for note in table.notes)
+    table, x = fitted(c=["1,234", "2,345"], d=["1.5", "2.75"])
+    assert (x[:, 0].tolist(), len(table.notes)) == (
+        [1234.0, 2345.0],
+        1,
+    )  # and nothing is left to be said of it
+    assert "Read as numbers" in table.notes[0]
     table, x = fitted(c=["1.234", "2.345"], d=["1", "2"])
     assert x[:, 0].tolist() == [1.234, 2.345]
     assert table.notes == ()
@@ -281,3 +287,11 @@ def test_long_columns_are_judged_like_short_ones():
     assert [record.kind for record in table.records] == ["number", "date"]
     assert 0.03 * n < np.isnan(x[:, 0]).sum() < 0.05 * n
     assert fitted(c=["5 st"] * 100 + [f"no {i % 7}" for i in range(n)])[0].records[0].kind == "nominal"
+
+
+def test_times_of_day_and_durations_are_numbers_of_seconds():
+    assert numbers(["14:30", "00:00:05", "1:02:03.5"]) == [52200.0, 5.0, 3723.5]
+    lengths = pd.Series(pd.to_timedelta(["1h", "3h", "-1h"]))
+    assert numbers(lengths.astype(str).tolist()) == numbers(lengths.tolist()) == [3600.0, 10800.0, -3600.0]
+    clock = pd.to_datetime(pd.Series(["2020-01-01 14:30", "2020-01-01 15:00"])).dt.time.tolist()
+    assert numbers(clock) == numbers(list(map(str, clock))) == [52200.0, 54000.0]

@@ -38,6 +38,7 @@ class Choice:
     column: Fitted
     record: ColumnRecord
     notes: tuple[str, ...] = ()
+    dressed: str = ""
     spare: Choice | None = None
 
 
@@ -136,7 +137,7 @@ def _chosen(learned: Learned, record: ColumnRecord) -> Choice:
     column = learned.column
     kind = "ordinal" if isinstance(column, LevelColumn) and column.ordered else column.kind
     told = replace(record, kind=kind, parsed=learned.parsed, missing=learned.n_missing)
-    return Choice(column, told, learned.notes)
+    return Choice(column, told, learned.notes, learned.dressed)
 
 
 def _unused(record: ColumnRecord, kind: str, why: str) -> Choice:

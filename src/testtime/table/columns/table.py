@@ -92,7 +92,12 @@ class TableColumns:
         choices, kept = _something(choices)
         self.records = tuple(choice.record for choice in choices)
         self._columns = _one_indicator_per_pattern([choice.column for choice in choices], cells)
-        self.notes = (*_left_out(self.records), *kept, *(note for choice in choices for note in choice.notes))
+        self.notes = (
+            *_left_out(self.records),
+            *kept,
+            *_dressed(choices),
+            *(note for choice in choices for note in choice.notes),
+        )
         _warn(list(self.notes))
         return self
 
@@ -242,6 +247,15 @@ def _left_out(records: tuple[ColumnRecord, ...]) -> list[str]:
         verb = "is" if len(names) == 1 else "are"
         notes.append(f"{start} {_names(names)} {verb} left out: {reason}. Declare a kind to keep it.")
     return notes
+
+
+def _dressed(choices: list[Choice]) -> list[str]:
+    """Say which numbers were written as no programming language would."""
+    found = [f"{choice.record.name!r} ({choice.dressed})" for choice in choices if choice.dressed]
+    if not found:
+        return []
+    shown = ", ".join(found[:5]) + (f" and {len(found) - 5:,} more" if len(found) > 5 else "")
+    return [f"Read as numbers: {shown}."]
 
 
 def _one_indicator_per_pattern(columns: list[Fitted], cells: Mapping[str, Cells | None]) -> list[Fitted]:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from testtime.errors import InputError, sentence
 from testtime.table.columns.cells import Cells, WordCells
 from testtime.table.columns.words.dates import day_first_evidence
-from testtime.table.columns.words.numbers import has_decimal_comma
+from testtime.table.columns.words.numbers import decimal_comma
 from testtime.table.columns.words.reading import Reading, shown_counts
 
 __all__ = [
@@ -92,12 +92,16 @@ class Lossy(Fitted):
 
 @dataclass(frozen=True)
 class Learned:
-    """What fitting a column gave: the column, how it was read in words, and what to tell the user."""
+    """What fitting a column gave: the column, how it was read in words, and what to tell the user.
+
+    `dressed` is a value that no programming language reads as a number, and what it was read as.
+    """
 
     column: Fitted
     parsed: str = ""
     notes: tuple[str, ...] = ()
     n_missing: int = 0
+    dressed: str = ""
 
 
 @dataclass
@@ -107,9 +111,10 @@ class Habits:
     columns: Sequence[Cells] = field(default=(), repr=False)
 
     @cached_property
-    def comma(self) -> bool:
-        """Whether numbers of other columns have decimal commas."""
-        return any(has_decimal_comma(cells) for cells in self._words())
+    def comma(self) -> bool | None:
+        """Whether numbers of other columns have decimal commas; None if none tells."""
+        told = {decimal_comma(cells) for cells in self._words()} - {None}
+        return None if not told else True in told
 
     @cached_property
     def day_first(self) -> bool | None:

@@ -53,7 +53,7 @@ class NumberColumn(Lossy):
             notes = [_TOO_LARGE.format(n=cells.too_large, name=name)] if cells.too_large else []
             column = cls(name=name, indicator=missing_matters(values))
             return Learned(column, "", tuple(notes), int(np.isnan(values).sum()))
-        if not asked and not likely(read_numbers(cells.sample(SAMPLE), comma=None, table_comma=False)):
+        if not asked and not likely(read_numbers(cells.sample(SAMPLE), comma=None, table_comma=None)):
             raise RejectColumn("it holds words that are no numbers")
         reading = read_numbers(cells, comma=None, table_comma=habits.comma)
         if not (reading.enough or (asked and reading.n_read)):
@@ -66,7 +66,13 @@ class NumberColumn(Lossy):
             blanks=blank_words(reading),
             indicator=missing_matters(values),
         )
-        return Learned(column, _parsed(reading), tuple(_notes(reading, name)), int(np.isnan(values).sum()))
+        return Learned(
+            column,
+            _parsed(reading),
+            tuple(_notes(reading, name)),
+            int(np.isnan(values).sum()),
+            _dressed(reading),
+        )
 
     def transform(self, cells: Cells, habits: Habits, told: list[str]) -> list[Output]:
         """Read new cells as at fit."""
@@ -85,7 +91,7 @@ class NumberColumn(Lossy):
 
     def _read(self, cells: WordCells, habits: Habits, told: list[str]) -> np.ndarray:
         known = frozenset(self.blanks)
-        table_comma = False if self.comma is not None else habits.comma
+        table_comma = None if self.comma is not None else habits.comma
         reading = read_numbers(cells, comma=self.comma, table_comma=table_comma, known=known)
         if reading.stray and not np.isnan(truth := truth_of(cells.words)).all():
             # A truth value where numbers were, as in a file that another program wrote.
@@ -113,7 +119,7 @@ class NumberColumn(Lossy):
 def _parsed(reading: NumberReading) -> str:
     parts = []
     if reading.example[0]:
-        parts.append(f"{reading.example[0]!r} is {reading.example[1]:g}")
+        parts.append(_example(reading))
     if reading.comma:
         parts.append("decimal comma")
     if reading.lost:
@@ -127,12 +133,17 @@ def _notes(reading: NumberReading, name: str) -> list[str]:
         notes.append(told_lost(name, reading, "numbers"))
     if reading.ambiguous:
         notes.extend(_ambiguous(reading, name))
-    elif reading.example[0]:
-        word, value = reading.example
-        notes.append(f"Column {name!r} is read as numbers: {word!r} is {value:g}.")
     if reading.too_large:
         notes.append(_TOO_LARGE.format(n=reading.too_large, name=name))
     return notes
+
+
+def _dressed(reading: NumberReading) -> str:
+    return _example(reading) if reading.example[0] and not reading.ambiguous else ""
+
+
+def _example(reading: NumberReading) -> str:
+    return f"{reading.example[0]!r} is {reading.example[1]:g}"
 
 
 def _ambiguous(reading: NumberReading, name: str) -> list[str]:

@@ -9,7 +9,6 @@ the other columns of the table, then the habit of programming languages; see :at
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,13 +17,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from testtime.table.columns.cells import WordCells
+from testtime.table.columns.words.clock import read_clock
+from testtime.table.columns.words.dress import undressed
 from testtime.table.columns.words.reading import SAMPLE, Reading, judge
 
-__all__ = ["NumberReading", "has_decimal_comma", "read_numbers"]
+__all__ = ["NumberReading", "decimal_comma", "read_numbers"]
 
-_CURRENCIES = (
-    "USD|EUR|GBP|JPY|CHF|CNY|RMB|INR|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|RUB|TRY|BRL|MXN|ZAR|KRW|SGD|HKD"
-)
 _BODY = "|".join(
     [
         r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?",
@@ -36,27 +34,9 @@ _BODY = "|".join(
         r"[.,][0-9]+",
     ]
 )
-_DRESSED = (
-    r"^(?P<open>\()?\s*(?P<sign>[+-])?\s*"
-    rf"(?P<before>(?:[A-Z]{{1,3}})?\p{{Sc}}|{_CURRENCIES}|Rs\.?|kr\.?)?\s*(?P<sign_after>[+-])?"
-    rf"(?P<body>{_BODY})(?P<exponent>[eE][+-]?[0-9]+)?(?P<minus>-)?\s*"
-    r"(?P<after>%|‰|\p{Sc}|[\"'′″]|°?\s?\p{L}[\p{L}.²³]{0,14}(?: \p{L}{1,10})?(?:/\p{L}[\p{L}²³]{0,9})?|°)?"
-    r"\s*(?P<close>\))?$"
-)
 _COMMA_OR_GROUPS = r"^[1-9][0-9]{0,2},[0-9]{3}$"
 _POINT_OR_GROUPS = r"^[1-9][0-9]{0,2}\.[0-9]{3}$"
-_SCALES = {
-    "k": 1e3,
-    "K": 1e3,
-    "M": 1e6,
-    "mn": 1e6,
-    "mio": 1e6,
-    "million": 1e6,
-    "B": 1e9,
-    "bn": 1e9,
-    "billion": 1e9,
-}
-_ORDINALS = {"st", "nd", "rd", "th"}
+_PLAIN = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 
 
 @dataclass(frozen=True)
@@ -84,17 +64,17 @@ class NumberReading(Reading):
     too_large: int = 0
 
 
-def has_decimal_comma(cells: WordCells) -> bool:
-    """Tell whether a column holds numbers whose comma can only be a decimal sign, and hardly anything else."""
+def decimal_comma(cells: WordCells) -> bool | None:
+    """Tell whether numbers of a column have a decimal comma (True) or point (False); None if nothing tells."""
     sample = cells.sample(SAMPLE)
-    if not pc.any(pc.match_substring(sample.words, ",")).as_py():
-        return False
-    reading = read_numbers(sample, comma=None, table_comma=False)
-    return reading.enough and reading.comma is True
+    if not pc.any(pc.match_substring_regex(sample.words, "[0-9][.,]|[.,][0-9]")).as_py():
+        return None
+    reading = read_numbers(sample, comma=None, table_comma=None)
+    return reading.comma if reading.enough else None
 
 
 def read_numbers(
-    cells: WordCells, *, comma: bool | None, table_comma: bool, known: frozenset[str] = frozenset()
+    cells: WordCells, *, comma: bool | None, table_comma: bool | None, known: frozenset[str] = frozenset()
 ) -> NumberReading:
     """Read words as numbers.
 
@@ -105,7 +85,7 @@ def read_numbers(
     comma
         The decimal sign of the column when it was fitted; None to find it.
     table_comma
-        Whether other columns have decimal commas, for values that could be read in two ways.
+        Whether other columns have decimal commas, for values that could be read in two ways; None if none tells.
     known
         Words that counted as missing at fit, in lower case.
     """
@@ -132,16 +112,15 @@ def _read_plain(cells: WordCells) -> NumberReading | None:
 
 
 def _read_dressed(
-    cells: WordCells, comma: bool | None, table_comma: bool, known: frozenset[str]
+    cells: WordCells, comma: bool | None, table_comma: bool | None, known: frozenset[str]
 ) -> NumberReading:
     words, counts = cells.words, cells.counts
     text = pc.replace_substring_regex(words, r"[\x{00A0}\x{2007}\x{2009}\x{202F}]", " ")
     text = pc.replace_substring_regex(text, r"[\x{2212}\x{2013}]", "-")
-    parts = pc.extract_regex(text, pattern=_DRESSED)
-    part = {name: pc.fill_null(pc.struct_field(parts, name), "") for name in _names(parts)}
-    read = _mask(pc.is_valid(parts)) & (_filled(part["open"]) == _filled(part["close"]))
-
-    body, plain = part["body"], ~_filled(part["exponent"])
+    dress = undressed(text, counts)
+    body = dress.body
+    read = dress.dressed & _match(body, f"^(?:{_BODY})$")
+    plain = ~_filled(dress.exponent)
     either_comma = _match(body, _COMMA_OR_GROUPS) & plain & read
     either_point = _match(body, _POINT_OR_GROUPS) & plain & read
     commas, points = _count(body, ","), _count(body, ".")
@@ -152,27 +131,22 @@ def _read_dressed(
         ((points == 1) & (commas == 0) & ~either_point) | (commas >= 2) | _match(body, r",.*\.")
     )
     own = _evidence(counts[sure_comma].sum(), counts[sure_point].sum()) if comma is None else comma
-    decided = table_comma if own is None else own
+    decided = bool(table_comma) if own is None else own
     swapped = sure_comma | ((either_comma | either_point) & decided)
-    values = _cast(body, part["exponent"], swapped)
-    negative = (
-        _filled(part["open"]) ^ _is(part["sign"], "-") ^ _is(part["sign_after"], "-") ^ _filled(part["minus"])
-    )
-    values = np.where(negative, -values, values)
-
-    fits, factor, unit = _units(part["before"], part["after"], counts, read)
-    read &= fits
-    values = np.where(read, values * factor, np.nan)
+    values = _cast(body, dress.exponent, swapped, read) * dress.factor
+    values = np.where(dress.negative, -values, values)
+    clock = read_clock(text)
+    values = np.where(read, values, clock)
+    read |= ~np.isnan(clock)
     endless = _match(pc.utf8_lower(text), r"^[+-]?(?:inf|infinity|∞)$")
     too_large = read & np.isinf(values)
     values[too_large] = np.nan
     values[endless] = np.where(_match(text, "^-"), -np.inf, np.inf)[endless]
 
+    said = own is None and table_comma is not False  # other columns with points are enough of an answer
     unsure = (either_comma | (either_point & decided)) & read
     reading = judge(cells, values, read | endless, np.nan, known)
-    odd = np.flatnonzero(
-        read & (counts > 0) & ~_match(words, r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$")
-    )
+    odd = np.flatnonzero(read & (counts > 0) & ~_match(words, _PLAIN))
     return NumberReading(
         reading.values,
         reading.n_read,
@@ -180,68 +154,27 @@ def _read_dressed(
         reading.stray,
         reading.n_lost,
         comma=True if decided and (own or unsure.any()) else own,
-        ambiguous=words[int(np.flatnonzero(unsure)[0])].as_py() if own is None and unsure.any() else "",
-        unit=unit,
+        ambiguous=words[int(np.flatnonzero(unsure)[0])].as_py() if said and unsure.any() else "",
+        unit=dress.unit,
         example=(words[int(odd[0])].as_py(), float(values[odd[0]])) if len(odd) else ("", 0.0),
         too_large=int(counts[too_large].sum()),
     )
-
-
-def _units(
-    before: pa.Array, after: pa.Array, counts: NDArray[np.int64], read: NDArray[np.bool_]
-) -> tuple[NDArray[np.bool_], NDArray[np.float64], str]:
-    """Tell which words have the unit of the column or none, the factor of each, and the unit."""
-    fits, factor, found = np.ones(len(counts), bool), np.ones(len(counts)), ""
-    for side in (before, after):
-        encoded = side.dictionary_encode()
-        different = np.array([_unit(unit) for unit in encoded.dictionary.to_pylist()], dtype=object)
-        units = different[encoded.indices.to_numpy()]
-        rows = Counter[str]()
-        for unit, count in zip(units[read], counts[read].tolist(), strict=True):
-            rows[unit] += count
-        del rows[""]
-        if not rows:
-            continue
-        if side is after and set(rows) <= set(_SCALES):
-            factor = np.array([_SCALES.get(unit, 1.0) for unit in units])
-            continue
-        main = max(rows, key=lambda unit: (rows[unit], unit))
-        fits &= (units == main) | (units == "")
-        found = found or main
-    return fits, factor, found
-
-
-def _unit(text: str) -> str:
-    """Write a unit in one way: "Days", "day" and "day." are the same.
-
-    >>> [_unit("Days"), _unit("day"), _unit("m"), _unit("M"), _unit("2nd"[1:])]
-    ['day', 'day', 'm', 'M', 'th']
-    """
-    text = text.strip().rstrip(".")
-    if text in _ORDINALS:
-        return "th"
-    if text in _SCALES or len(text) < 2:
-        return text
-    text = text.lower()
-    return text.removesuffix("s") if len(text) > 2 else text
 
 
 def _evidence(comma: int, point: int) -> bool | None:
     return None if comma == point == 0 else bool(comma > point)
 
 
-def _cast(body: pa.Array, exponent: pa.Array, swapped: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _cast(
+    body: pa.Array, exponent: pa.Array, swapped: NDArray[np.bool_], read: NDArray[np.bool_]
+) -> NDArray[np.float64]:
     """Turn the digits into numbers; where `swapped`, the comma is the decimal sign."""
     comma = pc.replace_substring(pc.replace_substring_regex(body, r"[. '’]", ""), ",", ".")
     point = pc.replace_substring_regex(body, r"[, '’]", "")
     digits = pc.if_else(pa.array(swapped), comma, point)
     number = pc.binary_join_element_wise(digits, exponent, pa.scalar("", pa.large_string()))
-    number = pc.if_else(pc.equal(digits, ""), pa.scalar(None, pa.large_string()), number)
+    number = pc.if_else(pa.array(read), number, pa.scalar(None, pa.large_string()))
     return pc.cast(number, pa.float64()).to_numpy(zero_copy_only=False)
-
-
-def _names(parts: pa.StructArray) -> list[str]:
-    return [field.name for field in parts.type]
 
 
 def _mask(array: pa.Array) -> NDArray[np.bool_]:
@@ -254,10 +187,6 @@ def _match(text: pa.Array, pattern: str) -> NDArray[np.bool_]:
 
 def _filled(text: pa.Array) -> NDArray[np.bool_]:
     return _mask(pc.not_equal(text, ""))
-
-
-def _is(text: pa.Array, word: str) -> NDArray[np.bool_]:
-    return _mask(pc.equal(text, word))
 
 
 def _count(text: pa.Array, sign: str) -> NDArray[np.int64]:

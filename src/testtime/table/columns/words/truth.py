@@ -36,5 +36,5 @@ def read_truth(cells: WordCells, known: frozenset[str] = frozenset(), *, numbers
     values = truth_of(cells.words)
     if numbers and len(cells.words) and np.isnan(values).any():
         rest = WordCells(cells.words)
-        values = np.where(np.isnan(values), read_numbers(rest, comma=None, table_comma=False).values, values)
+        values = np.where(np.isnan(values), read_numbers(rest, comma=None, table_comma=None).values, values)
     return judge(cells, values, ~np.isnan(values), np.nan, known)

@@ -1,0 +1,9 @@
+"""Tables from files of any size: what a file is is found from its bytes, and said.
+
+Readers turn bytes into frames and nothing more: text stays text, types stay types. What the columns mean is found by
+:class:`testtime.table.columns.TableColumns`, which reads frames from Python the same way.
+"""
+
+from testtime.table.readers.tables import FileFacts, iterate_table, read_table
+
+__all__ = ["FileFacts", "iterate_table", "read_table"]

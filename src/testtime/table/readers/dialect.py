@@ -1,0 +1,205 @@
+"""Find out how a text table is written: encoding, separator, header; say plainly when it is none."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+from testtime.errors import InputError, sentence
+from testtime.table.readers.source import Source, unreadable
+
+__all__ = ["SEPARATORS", "Dialect", "check_names", "find_dialect"]
+
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
+_BLOCK = 2**20
+_SAMPLE = 2**18  # characters that the separator is judged by
+_NOT_CP1252 = bytes([0x81, 0x8D, 0x8F, 0x90, 0x9D])
+_MOST_TITLE_LINES = 20
+_SAID = re.compile(r"^sep=(.)\r?\n?$", re.IGNORECASE)  # how Excel is told
+_FORMATS = {
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"%PDF": "a PDF document",
+    b"\x89PNG": "an image",
+    b"\xff\xd8\xff": "an image",
+    b"SQLite format": "a SQLite database",
+    b"\x89HDF": "an HDF5 file",
+    b"\x80\x04\x95": "a pickle",
+}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a text table is written.
+
+    Attributes
+    ----------
+    encoding
+        Name of a Python codec.
+    separator
+        One character.
+    names
+        The header, empty names filled in by position.
+    skipped
+        Lines before the header.
+    notes
+        Sentences about what was left out.
+    """
+
+    encoding: str
+    separator: str
+    names: tuple[str, ...]
+    skipped: int
+    notes: tuple[str, ...] = ()
+
+
+def find_dialect(source: Source) -> Dialect:
+    """Judge a text file by all of its bytes (encoding) and its first rows (separator, header).
+
+    Raises
+    ------
+    InputError
+        If the file is empty, binary, incomplete or has a header with repeated names.
+    """
+    with source.open() as stream:
+        head = stream.read(16)
+    for start, name in _FORMATS.items():
+        if head.startswith(start):
+            raise unreadable(source.name, f"it is {name}")
+    encoding, open_after = _encoding(source)
+    with source.open() as stream:
+        sample = codecs.getreader(encoding)(stream).read(_SAMPLE)
+    if not sample.strip():
+        raise unreadable(source.name, "it is empty")
+    if sample.lstrip()[0] in "{[<":
+        raise unreadable(source.name, f"it begins with {sample.lstrip()[0]!r}, like JSON or HTML")
+    dialect = _dialect(source, sample, encoding)
+    if open_after is not None and open_after in (dialect.separator.encode(), b"\n", b"\r", b""):
+        why = "its last quoted value is not closed, so its end is missing"
+        raise unreadable(source.name, why, "Write the file again")
+    return dialect
+
+
+def check_names(names: tuple[str, ...], source: Source) -> tuple[str, ...]:
+    """Return the names.
+
+    Raises
+    ------
+    InputError
+        If one occurs twice.
+    """
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise InputError(
+            sentence(
+                f"{source.name!r} has {names.count(repeated[0])} columns called {repeated[0]!r}",
+                expected="different names",
+                why="a column is known by its name",
+                remedy="Rename them",
+            )
+        )
+    return names
+
+
+def _encoding(source: Source) -> tuple[str, bytes | None]:
+    """Read the file once: UTF-8 unless marked as UTF-16 or not valid; then what Windows writes in the West.
+
+    Also return the byte before the last quotation mark if the number of marks is odd, else None: if that byte
+    ends a value or a line, the mark opens a value that nothing closes.
+    """
+    valid, western, quotes, before, previous = True, True, 0, b"", b""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with source.open() as stream:
+        block = stream.read(_BLOCK)
+        if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return "utf-16", None
+        while block:
+            if b"\0" in block:
+                raise unreadable(source.name, "it holds zero bytes, so it is not text")
+            marks = block.count(b'"')
+            if marks:
+                quotes += marks
+                before = (previous + block)[: block.rfind(b'"') + len(previous)][-1:]
+            if valid:
+                try:
+                    decoder.decode(block)
+                except UnicodeDecodeError:
+                    valid = False
+            western = western and len(block.translate(None, _NOT_CP1252)) == len(block)
+            previous = block[-1:]
+            block = stream.read(_BLOCK)
+    encoding = "utf-8-sig" if valid else "cp1252" if western else "latin-1"
+    return encoding, before if quotes % 2 else None
+
+
+def _dialect(source: Source, sample: str, encoding: str) -> Dialect:
+    """Read separator and header off the first rows."""
+    first = sample.splitlines(keepends=True)[0]
+    said = _SAID.match(first)
+    if said and said[1] in SEPARATORS:
+        separator, rows = said[1], _rows(source, sample[len(first) :], said[1])
+        lines = 1
+    else:
+        separator, rows = _separator(source, sample)
+        lines = 0
+    title = _title_rows([row for _, row in rows])
+    if title:
+        rows = rows[title:]
+    header, body = rows[0][1], [row for _, row in rows[1:]]
+    before = rows[0][0]
+    notes = (f"{title:,} lines above the header are left out",) if title else ()
+    names = tuple(name.strip() or f"Unnamed: {i}" for i, name in enumerate(_fitted(header, body)))
+    return Dialect(encoding, separator, check_names(names, source), lines + before, notes)
+
+
+def _fitted(header: list[str], body: list[list[str]]) -> list[str]:
+    """Give the header the width of the rows where they differ by the separator that ends a line."""
+    widths = {len(row) for row in body}
+    if widths == {len(header) + 1} and not any(row[-1].strip() for row in body):
+        return [*header, ""]
+    if widths == {len(header) - 1} and not header[-1].strip():
+        return header[:-1]
+    return header
+
+
+def _title_rows(rows: list[list[str]]) -> int:
+    """Count the lines of a title: rows with one value above rows that nearly all have more."""
+    width = Counter(len(row) for row in rows).most_common(1)[0][0]
+    filled = [sum(bool(cell.strip()) for cell in row) for row in rows]
+    first = next((at for at, row in enumerate(rows) if len(row) == width and filled[at] > 1), 0)
+    agree = sum(len(row) == width for row in rows[first:])
+    titles = all(number <= 1 for number in filled[:first])
+    header = all(re.search(r"[^\W\d]", cell) for cell in rows[first])  # it names its columns
+    enough = 0 < first <= _MOST_TITLE_LINES and agree >= 0.9 * (len(rows) - first) and agree >= 3
+    return first if titles and header and enough else 0
+
+
+def _rows(source: Source, sample: str, separator: str) -> list[tuple[int, list[str]]]:
+    """Return the rows of a sample that are not empty, each with the number of lines before it."""
+    reader = csv.reader(io.StringIO(sample, newline=""), delimiter=separator)
+    rows: list[tuple[int, list[str]]] = []
+    line = 0
+    try:
+        for row in reader:
+            if row and (len(row) > 1 or row[0].strip()):
+                rows.append((line, row))
+            line = reader.line_num
+    except csv.Error as error:
+        raise unreadable(source.name, f"its first rows are not delimited text: {error}") from error
+    return rows if len(sample) < _SAMPLE or len(rows) < 2 else rows[:-1]  # the last row of a part may be cut
+
+
+def _separator(source: Source, sample: str) -> tuple[str, list[tuple[int, list[str]]]]:
+    """Return the separator that gives most rows one width, and the rows."""
+    scored = []
+    for separator in SEPARATORS:
+        rows = _rows(source, sample, separator)
+        body = rows[_title_rows([row for _, row in rows]) :]
+        width = len(body[0][1])
+        agree = sum(len(row) == width for _, row in body[1:]) / max(1, len(rows) - 1)
+        scored.append(((agree if width > 1 else 0.0, width), separator, rows))
+    _, separator, rows = max(scored, key=lambda score: score[0])
+    return separator, rows

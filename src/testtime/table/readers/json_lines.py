@@ -1,0 +1,92 @@
+"""JSON: a row per line, or an array of rows."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pyarrow as pa
+from pyarrow import json as arrow_json
+
+from testtime.table.columns.cells import spell
+from testtime.table.readers.dialect import check_names
+from testtime.table.readers.formats import shown
+from testtime.table.readers.source import Source, unreadable
+
+__all__ = ["JsonFile"]
+
+_BLOCK_BYTES = 2**23
+
+
+@dataclass(frozen=True)
+class JsonFile:
+    """Rows as JSON objects; keys that a row lacks are missing values."""
+
+    form: ClassVar[str] = "JSON"
+    source: Source
+    names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def open(cls, source: Source) -> JsonFile:
+        """Read the names off the first rows.
+
+        Raises
+        ------
+        InputError
+            If the text is no JSON of rows.
+        """
+        for first in cls(source, ()).batches():
+            if all(pa.types.is_nested(kind) for kind in first.schema.types):
+                raise unreadable(source.name, "it is JSON, but not a row of values per line")
+            return cls(source, check_names(tuple(first.column_names), source))
+        raise unreadable(source.name, "it holds no rows")
+
+    def batches(self) -> Iterator[pa.Table]:
+        """Yield the rows in pieces; an array of rows is read whole."""
+        try:
+            with self.source.open() as stream:
+                start = stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")
+            with self.source.open() as stream:
+                if start.startswith(b"["):
+                    yield _of_rows(json.load(io.TextIOWrapper(stream, "utf-8-sig")))
+                    return
+                rest = b""
+                while block := stream.read(_BLOCK_BYTES):
+                    whole, end, rest = (rest + block).rpartition(b"\n")
+                    if whole.strip():
+                        yield _of_lines(whole + end)
+                if rest.strip():
+                    yield _of_lines(rest)
+        except (pa.ArrowException, ValueError, RecursionError, TypeError) as error:
+            raise unreadable(
+                self.source.name, f"it is not a row of JSON per line: {shown(error)}", "Write the file again"
+            ) from error
+
+
+def _of_lines(lines: bytes) -> pa.Table:
+    lines = lines.removeprefix(b"\xef\xbb\xbf")
+    try:
+        return arrow_json.read_json(io.BytesIO(lines))
+    except pa.ArrowInvalid:  # a column of several types, among other things
+        return _of_rows([json.loads(line) for line in lines.splitlines() if line.strip()])
+
+
+def _of_rows(rows: Any) -> pa.Table:
+    """Build a table from dictionaries; a column of several types becomes text."""
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("a row is no object")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return pa.table({name: _column([row.get(name) for row in rows], name) for name in names})
+
+
+def _column(values: list[Any], name: str) -> pa.Array:
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, OverflowError):
+        return pa.array(
+            [None if value is None else spell(value, name) for value in values], pa.large_string()
+        )
