@@ -8,14 +8,14 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from testtime.adapt.adapters import AdapterSpec, merge
+from testtime.adapt.crossfit import GuardPlan, Outcome, fit_guarded
+from testtime.adapt.step import StepPlan
 from torch.nn import functional as F
 
 from tests.support.models import Faulty, sha256_of, tiny_learner
-from testtime.adapt.adapters import AdapterSpec, merge
-from testtime.adapt.crossfit import GuardPlan, Outcome, fit_guarded
 from testtime.adapt.episodes import RowSplit, split_rows, stratified_order
 from testtime.adapt.learner import Learner, Rows
-from testtime.adapt.step import StepPlan
 from testtime.backbones.embedded import TabICLClassifierLearner
 from testtime.results import Status
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
+from testtime.estimators.columns import DataWarning
 
 from testtime import InputError, TTTClassifier
-from testtime.estimators.columns import DataWarning
 
 pytestmark = pytest.mark.usefixtures("tiny_embedded")
 

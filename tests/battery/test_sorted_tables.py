@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from testtime.adapt.adapters import AdapterSpec
+from testtime.adapt.crossfit import GuardPlan, fit_guarded
+from testtime.adapt.step import StepPlan
 
 from tests.support.models import LineLearner, line_rows
 from testtime import Status, TTTClassifier
-from testtime.adapt.adapters import AdapterSpec
-from testtime.adapt.crossfit import GuardPlan, fit_guarded
 from testtime.adapt.episodes import RowSplit
 from testtime.adapt.learner import Rows
-from testtime.adapt.step import StepPlan
 
 
 def sorted_table(n_rows: int = 600) -> tuple[np.ndarray, np.ndarray]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
+from testtime.adapt.adapters import AdapterSpec
+from testtime.adapt.crossfit import GuardPlan, fit_guarded
+from testtime.adapt.step import StepPlan
 from torch.nn.utils import parametrize
 
 from tests.support.models import Faulty, random_rows, sha256_of, tiny_learner
 from testtime import TTTClassifier
-from testtime.adapt.adapters import AdapterSpec
-from testtime.adapt.crossfit import GuardPlan, fit_guarded
 from testtime.adapt.episodes import split_rows, stratified_order
-from testtime.adapt.step import StepPlan
 from testtime.backbones.embedded import EmbeddedBackbone
 
 ROWS = random_rows(80, 3, 2)

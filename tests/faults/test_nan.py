@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from testtime.adapt.adapters import AdapterSpec
+from testtime.adapt.crossfit import GuardPlan, fit_guarded, fit_unguarded
+from testtime.adapt.step import StepPlan, train
 
 from tests.support.models import Faulty, random_rows, sha256_of, tiny_learner
 from testtime import Status, TTTClassifier
-from testtime.adapt.adapters import AdapterSpec
-from testtime.adapt.crossfit import GuardPlan, fit_guarded, fit_unguarded
 from testtime.adapt.episodes import split_rows, stratified_order
-from testtime.adapt.step import StepPlan, train
 from testtime.backbones.embedded import EmbeddedBackbone
 
 ROWS = random_rows(60, 3, 2)

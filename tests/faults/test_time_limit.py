@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from testtime.adapt.adapters import AdapterSpec
+from testtime.adapt.crossfit import GuardPlan, Outcome, fit_guarded, fit_unguarded
+from testtime.adapt.step import StepPlan
 
 from tests.support.models import Clock, LineLearner, line_rows, random_rows
 from testtime import Status, TTTClassifier
-from testtime.adapt.adapters import AdapterSpec
-from testtime.adapt.crossfit import GuardPlan, Outcome, fit_guarded, fit_unguarded
 from testtime.adapt.episodes import RowSplit
-from testtime.adapt.step import StepPlan
 
 N_CONTEXT, FOLD, N_FOLDS = 20, 40, 4
 LIMITS = [3.0, 5.0, 10.0, 20.0, 40.0, 80.0, 200.0]

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from testtime.estimators.columns import ColumnEncoder, DataWarning, as_frame
 
 from testtime.errors import InputError
-from testtime.estimators.columns import ColumnEncoder, DataWarning, as_frame
 
 NAN = float("nan")
 

@@ -12,7 +12,7 @@ import testtime
 from tests.support.adapters import document
 from tests.support.commands import run
 from testtime.cli import main
-from testtime.experiments.context_curve import curve_sizes, evaluate, hold_out
+from testtime.evaluation.curves import curve_sizes, evaluate, hold_out
 from testtime.tasks.files import read_table
 
 

@@ -11,7 +11,7 @@ from tests.support.adapters import document
 from tests.support.commands import run
 from testtime.cli import main
 from testtime.cli.target import choose_task
-from testtime.experiments.context_curve import evaluate
+from testtime.evaluation.curves import evaluate
 
 
 def make_table(rows=240, seed=0):
@@ -85,7 +85,7 @@ def test_scores_are_those_of_the_saved_model(adapted):
 
 
 def _fitted_rows(frame):
-    from testtime.experiments.context_curve import hold_out
+    from testtime.evaluation.curves import hold_out
 
     return hold_out(["one class"] * len(frame), 0.2, 0)[0]
 

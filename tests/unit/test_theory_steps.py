@@ -21,7 +21,7 @@ from testtime.theory.linear import (
     several_steps_fresh_limit,
     several_steps_limit,
 )
-from testtime.theory.linear_steps import filter_coefficients
+from testtime.theory.linear.filters import filter_coefficients
 
 
 def test_one_step_of_many_is_one_step():

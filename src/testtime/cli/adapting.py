@@ -220,7 +220,7 @@ def _fit_and_score(
 ) -> tuple[Any, dict[str, Any] | None]:
     """Fit on some rows, score the others."""
     from testtime import TTTClassifier, TTTRegressor
-    from testtime.experiments.context_curve import curve_sizes, evaluate
+    from testtime.evaluation.curves import curve_sizes, evaluate
 
     kind = TTTRegressor if task == REGRESS else TTTClassifier
     estimator = kind(**arguments).fit(fitted.X, fitted.labels, groups=fitted.groups, time=fitted.time)

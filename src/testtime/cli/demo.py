@@ -43,7 +43,7 @@ def demo(
 
     from testtime import TTTClassifier
     from testtime.cli.reporting import report_data, write_report
-    from testtime.experiments.context_curve import curve_sizes, evaluate, hold_out
+    from testtime.evaluation.curves import curve_sizes, evaluate, hold_out
     from testtime.report.findings import break_even, comparison, headline
     from testtime.tasks.summary import summarise
     from testtime.tasks.tables import load_table

@@ -112,7 +112,7 @@ def _score(model: Path, table: Path) -> dict[str, Any]:
     """Score labelled rows of the user with a saved model."""
     from testtime.cli.prediction import labelled_table
     from testtime.estimators.saved import load
-    from testtime.experiments.context_curve import curve_sizes, evaluate
+    from testtime.evaluation.curves import curve_sizes, evaluate
     from testtime.store import open_adapter
 
     with open_adapter(model) as saved:
@@ -122,7 +122,7 @@ def _score(model: Path, table: Path) -> dict[str, Any]:
             sentence(
                 f"{str(model)!r} does not say which column was the target",
                 why="it was not made by `testtime adapt`",
-                remedy="Score it in Python with testtime.experiments.context_curve.evaluate",
+                remedy="Score it in Python with testtime.evaluation.curves.evaluate",
             )
         )
     estimator = load(model)

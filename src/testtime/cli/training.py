@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from testtime.errors import InputError, nearest, sentence
-from testtime.experiments.context_curve import hold_out
+from testtime.evaluation.curves import hold_out
 from testtime.table.columns import TableColumns
 from testtime.tasks.column_types import as_numbers
 from testtime.tasks.files import FileFacts, read_table

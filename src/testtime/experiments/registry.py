@@ -8,24 +8,19 @@ from typing import TYPE_CHECKING
 from testtime.errors import InputError, nearest, sentence
 
 if TYPE_CHECKING:
-    from testtime.experiments.grid import Figure
+    from testtime.experiments.figure import Figure
 
-__all__ = ["FIGURE_MODULES", "find", "names", "registry"]
+__all__ = ["find", "names", "registry"]
 
-FIGURE_MODULES = (
-    "linear_context",
-    "linear_start",
-    "linear_alignment",
-    "linear_covariance",
-    "linear_steps",
-    "linear_reduction",
-    "single_index_context",
-    "single_index_dimension",
-    "single_index_stage1",
-    "single_index_fixed_link",
-    "single_index_shift",
-    "single_index_multi",
-)
+_ROOMS = {
+    "linear": ("context", "start", "alignment", "covariance", "steps", "reduction"),
+    "single_index": ("context", "dimension", "stage1", "fixed_link", "shift", "multi"),
+}
+_MODULES = {
+    f"{room}-{figure}".replace("_", "-"): f"testtime.experiments.{room}.{figure}"
+    for room, figures in _ROOMS.items()
+    for figure in figures
+}
 
 
 def names() -> tuple[str, ...]:
@@ -34,7 +29,7 @@ def names() -> tuple[str, ...]:
     >>> names()[0]
     'linear-context'
     """
-    return tuple(module.replace("_", "-") for module in FIGURE_MODULES)
+    return tuple(_MODULES)
 
 
 def find(name: str) -> Figure:
@@ -45,10 +40,9 @@ def find(name: str) -> Figure:
     InputError
         If there is no such figure; the nearest name is offered.
     """
-    module = name.replace("-", "_")
-    if module not in FIGURE_MODULES:
+    if name.replace("_", "-") not in _MODULES:
         raise InputError(sentence(f"there is no figure named {name!r}", remedy=nearest(name, names())))
-    return import_module(f"testtime.experiments.{module}").FIGURE
+    return import_module(_MODULES[name.replace("_", "-")]).FIGURE
 
 
 def registry() -> dict[str, Figure]:

@@ -39,7 +39,7 @@ class ReportData:
     versions
         Packages and their versions.
     evaluation
-        Scores on held-out rows, :class:`testtime.experiments.context_curve.Evaluation` as a dict.
+        Scores on held-out rows, :class:`testtime.evaluation.curves.Evaluation` as a dict.
     table
         :class:`testtime.tasks.summary.TableSummary` of the fitted rows as a dict; columns are in the record.
     notes
