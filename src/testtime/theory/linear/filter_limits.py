@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,14 @@ import numpy as np
 from testtime.errors import InputError, sentence
 from testtime.theory.checks import as_count, as_finite, check_word
 from testtime.theory.linear.bias_variance import alignment
-from testtime.theory.linear.filters import convolved, count_steps, filter_coefficients, filtered_risk
+from testtime.theory.linear.filters import (
+    Reading,
+    convolved,
+    count_steps,
+    filter_coefficients,
+    reading,
+    white,
+)
 from testtime.theory.linear.pretraining import icl_risk
 from testtime.theory.linear.results import SeveralSteps
 from testtime.theory.linear.setting import Setting
@@ -37,30 +45,15 @@ def several_steps_limit(setting: Setting, lengths: Sequence[float], start: Any =
     >>> [round(risk, 3) for risk in several_steps_limit(setting, [1 / 4000] * 2).risks]
     [0.5, 0.25, 0.188]
     """
-    noise, dim, power = setting.noise_var, setting.dim, _white(setting)
+    noise, dim, power = setting.noise_var, setting.dim, white(setting)
     scaled = [float(value) * dim * power for value in as_finite(lengths, "lengths").ravel()]
     moments = [narayana(j, setting.n_train / dim) for j in range(2 * len(scaled) + 1)]
     excess = icl_risk(setting, start) - noise
-    risks = tuple(
-        # lengths in units of 1/d: the factor d of the noise term is used up by them
-        float(filtered_risk(filter_coefficients(scaled[:t]), moments, excess, noise, 1))
-        for t in range(len(scaled) + 1)
-    )
+    # lengths in units of 1/d: the factor d of the noise term is used up by them
+    seen = Reading(noise + excess, excess, excess, noise, dim)
+    risks = tuple(float(seen.risk(filter_coefficients(scaled[:t]), moments)) for t in range(len(scaled) + 1))
     best = int(np.argmin(risks))
     return SeveralSteps(risks, best, risks[best])
-
-
-def _white(setting: Setting) -> float:
-    if np.ndim(setting.input_cov) or setting.shape:
-        raise InputError(
-            sentence(
-                "an input_cov that is not a number, or an array of settings",
-                expected="a single setting with a scalar input_cov",
-                why="the formula holds for white inputs",
-                remedy="Whiten the inputs",
-            )
-        )
-    return float(setting.input_cov)
 
 
 def several_steps_fresh_limit(
@@ -81,7 +74,7 @@ def several_steps_fresh_limit(
     >>> found.best_count, round(found.best_risk, 3), round(found.risks[0], 3)
     (2, 0.343, 0.4)
     """
-    power, noise, dim = _white(setting), setting.noise_var, setting.dim
+    power, noise, dim = white(setting), setting.noise_var, setting.dim
     fit = alignment(setting, start)
     size = float(icl_risk(setting.replace(n_context=0))) - noise  # the signal variance
     share = setting.n_context * size / (setting.n_context * size + dim * (size + noise))
@@ -112,7 +105,7 @@ def best_filter_limit(setting: Setting, n_steps: int, start: Any = "warm", conte
     >>> round(best_filter_limit(Setting(n_context=500, n_train=500, dim=500, task=1.0), 3), 3)
     0.125
     """
-    _white(setting)
+    white(setting)
     if setting.noise_var > 0:
         raise InputError(
             sentence(
@@ -130,28 +123,37 @@ def best_filter_limit(setting: Setting, n_steps: int, start: Any = "warm", conte
     return risk / (1 + powers) if context == "same" else risk - fit.A**2 / risk * powers / (1 + powers)
 
 
-def converged_risk(setting: Setting, start: Any = "warm") -> float:
-    r"""Risk on the same context when the steps are continued until they converge; exact.
+def converged_risk(setting: Setting, start: Any = "warm", context: str = "same") -> float:
+    r"""Risk when the steps on one context are continued until they converge; exact.
 
-    .. math:: k<d-1:\ \sigma^2+\varepsilon(1-k/d)+\sigma^2\frac{k}{d-k-1},\qquad
-        k>d+1:\ \sigma^2+\sigma^2\frac{d}{k-d-1}
+    .. math:: L_0-2B\phi+F\phi+N\chi,\qquad
+        k<d-1:\ \phi=\frac kd,\ \chi=\frac{k}{d(d-k-1)},\qquad
+        k>d+1:\ \phi=1,\ \chi=\frac{1}{k-d-1}
 
-    with :math:`\varepsilon=L_0-\sigma^2`. Between, with noise, it is infinite. For k < d ``input_cov`` must
-    be a number.
+    with :math:`B,F,N` as in :func:`several_steps`; on the same context this is
+    :math:`\sigma^2+\varepsilon(1-k/d)+\sigma^2k/(d-k-1)` and :math:`\sigma^2+\sigma^2d/(k-d-1)`. Between, with noise,
+    it is infinite. ``input_cov`` must be a number, but for k > d + 1 on the same context. Derivation in
+    docs/theory/linear.
 
     >>> round(converged_risk(Setting(n_context=50, n_train=30, dim=60, task=1.0, noise_var=0.1)), 4)
     0.4904
+    >>> over = Setting(n_context=180, n_train=300, dim=60, task=1.0)
+    >>> round(converged_risk(over, context="fresh"), 2), round(icl_risk(over), 2)
+    (0.3, 0.25)
     """
     noise, k, d = setting.noise_var, setting.n_train, setting.dim
-    if setting.shape or k < d:
-        _white(setting)
-    excess = icl_risk(setting, start) - noise
-    if k > d + 1:
+    check_word(context, "context", ("fresh", "same"))
+    if context == "same" and not setting.shape and k > d + 1:
         return noise + noise * d / (k - d - 1)
-    left = excess * max(0.0, 1 - k / d)
-    if not noise:
+    white(setting)
+    seen = reading(setting, start, context)
+    reached = min(1.0, k / d)
+    left = float(seen.before - 2 * seen.linear * Fraction(reached) + seen.square * Fraction(reached))
+    if not noise or not k:
         return left
-    return noise + left + noise * k / (d - k - 1) if k < d - 1 else float("inf")
+    if d - 1 <= k <= d + 1:
+        return float("inf")
+    return left + float(seen.noise) * (k / d / (d - k - 1) if k < d else 1.0 / (k - d - 1))
 
 
 def ridge_risk_limit(setting: Setting, start: Any = "warm") -> float:
@@ -164,7 +166,7 @@ def ridge_risk_limit(setting: Setting, start: Any = "warm") -> float:
     >>> round(ridge_risk_limit(Setting(n_context=50, n_train=30, dim=60, task=1.0, noise_var=0.1)), 3)
     0.451
     """
-    _white(setting)
+    white(setting)
     noise, gamma = setting.noise_var, setting.n_train / setting.dim
     excess = icl_risk(setting, start) - noise
     # with z = noise x: z^2/excess + (noise/excess + gamma - 1) z - noise = 0, which also holds without noise
@@ -176,29 +178,40 @@ def ridge_risk_limit(setting: Setting, start: Any = "warm") -> float:
 
 
 def mini_batch_risk(
-    setting: Setting, batches: Sequence[int], lengths: Sequence[float] | None = None, start: Any = "warm"
+    setting: Setting,
+    batches: Sequence[int],
+    lengths: Sequence[float] | None = None,
+    start: Any = "warm",
+    context: str = "same",
 ) -> SeveralSteps:
-    r"""Risk on the same context after each step of one pass over the training rows in batches; exact.
+    r"""Risk after each step of one pass over the training rows in batches; exact.
 
-    .. math:: \varepsilon\leftarrow\varepsilon-2\rho b\varepsilon+\rho^2b[(b+1+d)\varepsilon+d\sigma^2],\qquad
-        \rho^*=\frac{\varepsilon}{(b+1+d)\varepsilon+d\sigma^2}
+    What is left of the residual after each batch of :math:`b` rows has mean :math:`a\,r` and mean square
+    :math:`p|r|^2+q\sigma^2`, where
 
-    for a batch of :math:`b` fresh rows. ``setting.n_train`` is not used; ``input_cov`` must be a number.
+    .. math:: a\leftarrow a(1-\rho b),\quad p\leftarrow p\,g,\quad q\leftarrow q\,g+\rho^2bd,\qquad
+        g=1-2\rho b+\rho^2b(b+1+d),
+
+    and the risk is :math:`L_0-2B(1-a)+F(1-2a+p)+Nq/d` with :math:`B,F,N` as in :func:`several_steps`.
+    ``setting.n_train`` is not used; ``input_cov`` must be a number. Derivation in docs/theory/linear.
 
     Parameters
     ----------
-    setting, start
+    setting, start, context
         As in :func:`several_steps`.
     batches
         Rows per batch.
     lengths
-        :math:`\rho=2\eta|u|^2` per batch; the best ones when left out.
+        :math:`\rho=2\eta|u|^2` per batch; when left out, each is the one that lowers the risk most.
 
     >>> setting = Setting(n_context=100, n_train=100, dim=100, task=1.0)
     >>> [round(mini_batch_risk(setting, [100 // m] * m).risks[-1], 3) for m in (1, 10, 100)]
     [0.252, 0.195, 0.188]
     """
-    power, noise, dim = _white(setting), setting.noise_var, setting.dim
+    power, dim, seen = white(setting), setting.dim, reading(setting, start, context)
+    before, linear, square, noise = (
+        float(part) for part in (seen.before, seen.linear, seen.square, seen.noise)
+    )
     sizes = as_count(batches, "batches").ravel()
     given = None if lengths is None else as_finite(lengths, "lengths").ravel()
     if given is not None and len(given) != len(sizes):
@@ -209,15 +222,19 @@ def mini_batch_risk(
                 remedy="Leave lengths out for the best ones",
             )
         )
-    excess = icl_risk(setting, start) - noise
-    risks = [noise + excess]
+    risks, mean, kept, added = [before], 1.0, 1.0, 0.0
     for at, size in enumerate(sizes):
-        bend = (size + 1 + dim) * excess + dim * noise
-        length = given[at] * power if given is not None else (excess / bend if bend else 0.0)
-        excess = excess - 2 * length * size * excess + length**2 * size * bend
-        risks.append(noise + excess)
-    best = int(np.argmin(risks))
-    return SeveralSteps(tuple(map(float, risks)), best, float(risks[best]))
+        rest = square * kept + noise * added / dim
+        bend = (size + 1 + dim) * rest + noise
+        best = ((linear - square) * mean + rest) / bend if bend else 0.0
+        length = best if given is None else given[at] * power
+        shrink = 1.0 - 2.0 * length * size + length**2 * size * (size + 1 + dim)
+        mean *= 1.0 - length * size
+        kept, added = kept * shrink, added * shrink + length**2 * size * dim
+        change = -2.0 * linear * (1.0 - mean) + square * (1.0 - 2.0 * mean + kept) + noise * added / dim
+        risks.append(before + change)
+    best_count = int(np.argmin(risks))
+    return SeveralSteps(tuple(map(float, risks)), best_count, float(risks[best_count]))
 
 
 def one_pass_limit(train_ratio: Any) -> Any:

@@ -20,7 +20,7 @@ from testtime.theory.linear.pretraining import Start, is_scalar_start, matrix_ri
 from testtime.theory.linear.quadratic_forms import FixedTask
 from testtime.theory.linear.setting import Setting
 
-__all__ = ["assemble", "one_step", "scalar_parts"]
+__all__ = ["assemble", "one_step", "scalar_parts", "step_parts"]
 
 Array = NDArray[np.float64]
 
@@ -96,10 +96,29 @@ def one_step(
                 remedy="Leave eval_context out",
             )
         )
-    simple = left is None and right is None and observed is None
-    if simple and setting.isotropic and is_scalar_start(setting, start):
-        before, coefficients = scalar_parts(setting, resolve_start(setting, start), context, step, rows)
-        return assemble(before, coefficients, setting.n_train)
+    before, coefficients = step_parts(setting, start, context, step, rows, left, right, observed)
+    return assemble(before, coefficients, setting.n_train)
+
+
+def step_parts(
+    setting: Setting,
+    start: Any,
+    context: str,
+    step: str,
+    rows: Array | None = None,
+    left: Any = None,
+    right: Any = None,
+    observed: Any = None,
+) -> tuple[Any, Coefficients]:
+    """Risk before the step and its coefficients, which do not depend on ``n_train``; as in :func:`one_step`."""
+    if (
+        left is None
+        and right is None
+        and observed is None
+        and setting.isotropic
+        and is_scalar_start(setting, start)
+    ):
+        return scalar_parts(setting, resolve_start(setting, start), context, step, rows)
     eigenbasis = Eigenbasis.of(setting)
     eval_rows = float(setting.n_context) if rows is None else as_number(rows, "eval_context")
     sides = [
@@ -113,12 +132,9 @@ def one_step(
         eigenbasis, weights, sides[0], sides[1], float(setting.n_context), eval_rows, setting.noise_var
     )
     if observed is not None:
-        before, coefficients = observed_coefficients(
-            plan, read_summary(observed, setting, eigenbasis), context, step
-        )
-        return assemble(before, coefficients, setting.n_train)
+        return observed_coefficients(plan, read_summary(observed, setting, eigenbasis), context, step)
     before = matrix_risk(setting, eigenbasis, plan.start, eval_rows)
-    return assemble(before, _coefficients(plan, context, step, right is not None), setting.n_train)
+    return before, _coefficients(plan, context, step, right is not None)
 
 
 def _coefficients(plan: Step, context: str, step: str, weighted: bool) -> Coefficients:
