@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["find", "names", "registry"]
 
 _ROOMS = {
-    "linear": ("context", "start", "alignment", "covariance", "steps", "reduction"),
+    "linear": ("context", "start", "alignment", "covariance", "steps", "reduction", "shift"),
     "single_index": ("context", "dimension", "stage1", "fixed_link", "shift", "multi"),
 }
 _MODULES = {

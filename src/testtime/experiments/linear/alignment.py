@@ -8,7 +8,7 @@ import matplotlib.figure
 import numpy as np
 import pandas as pd
 
-from testtime.experiments.claims import agreement, at_least, at_most
+from testtime.experiments.claims import at_least, at_most
 from testtime.experiments.drawing import draw_comparison, simulation_note
 from testtime.experiments.figure import Figure
 from testtime.experiments.linear.alignments import (
@@ -19,10 +19,17 @@ from testtime.experiments.linear.alignments import (
     even_spectrum,
     simulated_rows,
 )
+from testtime.experiments.linear.comparison import (
+    agreement,
+    transition_gap,
+    transitions_meet,
+    weight_agreement,
+)
+from testtime.experiments.linear.simulation import simulate_pretraining
 from testtime.report import plots
 from testtime.results import Claim
 from testtime.scale.cells import Cell
-from testtime.theory.linear import Setting, start_transition
+from testtime.theory.linear import Setting, pretrained_weight, start_transition
 
 __all__ = ["FIGURE", "Config"]
 
@@ -48,20 +55,22 @@ class Config(AlignmentConfig):
     @classmethod
     def quick(cls) -> Config:
         """Return a smaller dimension and fewer designs."""
-        return cls(dim=60, train_ratios=(0.25, 0.5, 1.0, 2.0, 4.0), n_designs=60, n_tasks=256)
+        return cls(dim=60, train_ratios=(0.25, 0.5, 1.0, 2.0, 4.0), n_designs=1000)
 
 
 def cells(config: Config) -> list[Cell]:
-    """One cell of theory, and one of simulation for each alignment; the cold start is the same for all."""
+    """One cell of theory, one of pretraining, one of simulation for each alignment; cold is the same for all."""
     simulated = [
         {"id": f"simulation {start} {alignment}", "start": start, "alignment": alignment}
         for start, alignment in [*(("warm", name) for name in ALIGNMENTS), ("cold", "even")]
     ]
-    return [{"id": "theory"}, *simulated]
+    return [{"id": "theory"}, {"id": "pretraining"}, *simulated]
 
 
 def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[dict]:
     """Return the exact curves and transitions, or the simulated points of one start and alignment."""
+    if cell["id"] == "pretraining":
+        return _pretraining(config, seed)
     if cell["id"] != "theory":
         return simulated_rows(config, _setting(config, cell["alignment"], config.context_ratio), cell, seed)
     rows = []
@@ -69,9 +78,29 @@ def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[d
         setting = _setting(config, alignment, config.context_ratio)
         rows += curve_rows(setting, ("warm", "cold"), config.dense_trains, alignment=alignment)
         for ratio in [config.context_ratio, *np.linspace(*config.transition_ratios, 28).tolist()]:
-            found = start_transition(_setting(config, alignment, ratio)).n_train / config.dim
-            rows.append({"kind": "transition", "alignment": alignment, "n_ratio": ratio, "k_ratio": found})
+            setting = _setting(config, alignment, ratio)
+            found = start_transition(setting).n_train
+            where = {"kind": "transition", "alignment": alignment, "n_ratio": ratio}
+            rows.append(where | {"k_ratio": found / config.dim, "gap": transition_gap(setting, found)})
     return rows
+
+
+def _pretraining(config: Config, seed: np.random.SeedSequence) -> list[dict]:
+    """Return how far W* lies from simulated pretraining, in the weak and in the strong half of the directions."""
+    setting = _setting(config, "even", config.context_ratio)
+    found = simulate_pretraining(
+        setting.task_cov,
+        pretrained_weight(setting),
+        setting.n_context,
+        groups=2,
+        n_designs=config.n_designs,
+        n_tasks=config.n_tasks,
+        seed=seed,
+    )
+    return [
+        {"kind": "simulated weight", "half": half, "share": share, "error": error}
+        for half, (share, error) in zip(("weak", "strong"), found, strict=True)
+    ]
 
 
 def _setting(config: Config, alignment: str, context_ratio: float) -> Setting:
@@ -96,6 +125,8 @@ def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
     risk_ratio = float((curves.to_numpy()[:, 1:] / curves.to_numpy()[:, :-1]).min())
     return [
         *agreement(table),
+        *weight_agreement(table),
+        transitions_meet(table),
         at_least(
             "from W* each worse alignment has a risk higher by at least 2%, for every k (smallest ratio)",
             risk_ratio,

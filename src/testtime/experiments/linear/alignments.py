@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from testtime.experiments.linear.comparison import compared
 from testtime.experiments.linear.simulation import Population, simulate_one_step
 from testtime.scale.cells import Cell
 from testtime.theory.linear import Setting, one_step, one_step_limit, pretrained_weight
@@ -37,8 +38,8 @@ class AlignmentConfig:
     dim: int = 200
     context_ratio: float = 2 / 3
     train_ratios: tuple[float, ...] = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0)
-    n_designs: int = 100
-    n_tasks: int = 256
+    n_designs: int = 2000
+    n_tasks: int = 16
 
     @property
     def trains(self) -> list[int]:
@@ -103,8 +104,7 @@ def simulated_rows(
     rows = []
     for train in config.trains:
         answer = one_step(setting.replace(n_train=train), start)
-        risk, error = measured[train].risk(answer.best_step)
-        found = {"kind": "simulated", "start": start, "k_ratio": train / setting.dim}
+        found = {"kind": "simulated", "cell": cell["id"], "start": start, "k_ratio": train / setting.dim}
         found["alignment"] = cell["alignment"]
-        rows.append(found | {"risk": risk, "error": error, "exact": answer.best_risk})
+        rows.append(found | compared(measured[train], answer))
     return rows

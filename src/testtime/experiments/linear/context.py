@@ -8,10 +8,11 @@ import matplotlib.figure
 import numpy as np
 import pandas as pd
 
-from testtime.experiments.claims import agreement, at_least, at_most
+from testtime.experiments.claims import at_least, at_most
 from testtime.experiments.drawing import draw_comparison, simulation_note
 from testtime.experiments.figure import Figure
-from testtime.experiments.linear.simulation import Population, simulate_one_step
+from testtime.experiments.linear.comparison import agreement, approach, compared, weight_agreement
+from testtime.experiments.linear.simulation import Population, simulate_one_step, simulate_pretraining
 from testtime.report import plots
 from testtime.results import Claim
 from testtime.scale.cells import Cell
@@ -42,29 +43,31 @@ class Config:
     context_ratios: tuple[float, ...] = (0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
     train_ratios: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0, 4.0)
     large_dims: tuple[int, ...] = (30, 100, 1000, 10000)
-    n_designs: int = 100
-    n_tasks: int = 256
+    n_designs: int = 2000
+    n_tasks: int = 16
     seed: int = 20250301
 
     @classmethod
     def quick(cls) -> Config:
         """Return a smaller dimension and fewer designs."""
-        return cls(dim=60, context_ratios=(0.1, 0.2, 0.4, 0.7, 1.0, 2.0, 4.0), n_designs=60, n_tasks=256)
+        return cls(dim=60, context_ratios=(0.1, 0.2, 0.4, 0.7, 1.0, 2.0, 4.0), n_designs=1000)
 
 
 def cells(config: Config) -> list[Cell]:
-    """One cell of theory, and one of simulation for each context length."""
+    """One cell of theory, one of pretraining, and one of simulation for each context length."""
     simulated = [
         {"id": f"simulation n={round(ratio * config.dim)}", "n_context": round(ratio * config.dim)}
         for ratio in config.context_ratios
     ]
-    return [{"id": "theory"}, *simulated]
+    return [{"id": "theory"}, {"id": "pretraining"}, *simulated]
 
 
 def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[dict]:
     """Return the exact curves, or the simulated points at one context length."""
     if cell["id"] == "theory":
         return _curves(config, config.dim, config.train_ratios) + _growing_dimension(config)
+    if cell["id"] == "pretraining":
+        return _pretraining(config, seed)
     setting = _setting(config.dim, cell["n_context"], 0)
     trains = {round(ratio * config.dim): ratio for ratio in config.train_ratios}
     measured = simulate_one_step(
@@ -79,15 +82,28 @@ def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[d
     rows = []
     for train, ratio in trains.items():
         answer = one_step(setting.replace(n_train=train))
-        risk, error = measured[train].risk(answer.best_step)
-        where = {"kind": "simulated", "d": config.dim, "k_ratio": ratio}
+        where = {"kind": "simulated", "cell": cell["id"], "d": config.dim, "k_ratio": ratio}
         where["n_ratio"] = cell["n_context"] / config.dim
-        rows.append(where | {"risk": risk, "error": error, "exact": answer.best_risk})
+        rows.append(where | compared(measured[train], answer))
     return rows
 
 
 def _setting(dim: int, n_context: int | np.ndarray, n_train: int | np.ndarray) -> Setting:
     return Setting(n_context, n_train, dim=dim, task_cov=1.0 / dim, task=1.0)
+
+
+def _pretraining(config: Config, seed: np.random.SeedSequence) -> list[dict]:
+    """Return how far W* lies from simulated pretraining, at the context length that equals the dimension."""
+    weight = pretrained_weight(_setting(config.dim, config.dim, 0))
+    found = simulate_pretraining(
+        np.full(config.dim, 1.0 / config.dim),
+        weight,
+        config.dim,
+        n_designs=config.n_designs,
+        n_tasks=config.n_tasks,
+        seed=seed,
+    )
+    return [{"kind": "simulated weight", "share": share, "error": error} for share, error in found]
 
 
 def _curves(config: Config, dim: int, train_ratios: tuple[float, ...]) -> list[dict]:
@@ -116,6 +132,15 @@ def _growing_dimension(config: Config) -> list[dict]:
         {"kind": "limit", "k_ratio": most, "n_ratio": ratio, "risk": risk}
         for ratio, risk in zip(ratios, risks, strict=True)
     ]
+    huge = 10**6
+    for ratio in config.context_ratios:
+        n_context = round(ratio * huge)
+        answer = one_step(_setting(huge, n_context, round(most * huge)))
+        reached = {
+            "icl_risk_limit": answer.risk_before / icl_risk_limit(n_context / huge),
+            "gain_limit": answer.gain / gain_limit(n_context / huge, most),
+        }
+        limit += [{"kind": "approach", "name": name, "ratio": share} for name, share in reached.items()]
     return rows + limit
 
 
@@ -128,6 +153,8 @@ def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
     small, large, many = min(rises), max(rises), max(config.train_ratios)
     return [
         *agreement(table),
+        *weight_agreement(table),
+        *approach(table),
         at_most(
             "at every context length more training rows lower the risk by at least 0.05% (largest ratio)",
             (curves / curves.shift(axis="columns")).max(axis=None),

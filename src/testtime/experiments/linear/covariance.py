@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import matplotlib.figure
 import numpy as np
 import pandas as pd
 
-from testtime.experiments.claims import agreement, at_least, at_most
+from testtime.experiments.claims import at_least, at_most
 from testtime.experiments.drawing import draw_comparison, simulation_note
 from testtime.experiments.figure import Figure
 from testtime.experiments.linear.alignments import (
@@ -19,10 +19,11 @@ from testtime.experiments.linear.alignments import (
     even_spectrum,
     simulated_rows,
 )
+from testtime.experiments.linear.comparison import agreement, approach, transition_gap, transitions_meet
 from testtime.report import plots
 from testtime.results import Claim
 from testtime.scale.cells import Cell
-from testtime.theory.linear import Setting, start_transition
+from testtime.theory.linear import Setting, one_step, one_step_limit, start_transition
 
 __all__ = ["FIGURE", "Config"]
 
@@ -48,7 +49,7 @@ class Config(AlignmentConfig):
     @classmethod
     def quick(cls) -> Config:
         """Return a smaller dimension and fewer designs."""
-        return cls(dim=60, train_ratios=(0.25, 0.5, 1.0, 2.0, 4.0), n_designs=80, n_tasks=256)
+        return cls(dim=60, train_ratios=(0.25, 0.5, 1.0, 2.0, 4.0), n_designs=1000)
 
 
 def cells(config: Config) -> list[Cell]:
@@ -69,8 +70,25 @@ def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[d
     for alignment in ALIGNMENTS:
         setting = _setting(config, alignment)
         rows += curve_rows(setting, ("warm", "cold"), config.dense_trains, alignment=alignment)
-        found = start_transition(setting).n_train / config.dim
-        rows.append({"kind": "transition", "alignment": alignment, "k_ratio": found})
+        found = start_transition(setting).n_train
+        gap = transition_gap(setting, found)
+        rows.append({"kind": "transition", "alignment": alignment, "k_ratio": found / config.dim, "gap": gap})
+    return rows + _approach(config)
+
+
+def _approach(config: Config) -> list[dict]:
+    """Return the exact risk and gain over their limits in a dimension a hundred times as large."""
+    rows, large = [], replace(config, dim=100 * config.dim)
+    for alignment in ALIGNMENTS:
+        for start in ("warm", "cold"):
+            setting = _setting(large, alignment).replace(n_train=large.dim)
+            exact, limit = one_step(setting, start), one_step_limit(setting, start)
+            ratios = {"risk": exact.risk_before / limit.risk_before, "gain": exact.gain / limit.gain}
+            ratios["half_train"] = exact.half_train / limit.half_train
+            rows += [
+                {"kind": "approach", "name": f"one_step_limit, {name}", "ratio": ratio}
+                for name, ratio in ratios.items()
+            ]
     return rows
 
 
@@ -97,6 +115,8 @@ def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
     many = points[points["k_ratio"] == max(config.train_ratios)].set_index("alignment")["risk"]
     return [
         *agreement(table),
+        *approach(table),
+        transitions_meet(table),
         at_least(
             "for k >= d each worse alignment has a risk higher by at least 3%, from W* and from 0 (ratio)",
             (end[:, 1:] / end[:, :-1]).min(),

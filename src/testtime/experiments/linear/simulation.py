@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Population", "SimulatedRisk", "simulate_one_step", "simulate_steps"]
+__all__ = ["Population", "SimulatedRisk", "simulate_one_step", "simulate_pretraining", "simulate_steps"]
 
 Array = NDArray[np.float64]
 
@@ -78,6 +78,10 @@ class SimulatedRisk:
     def risk(self, step_size: float) -> tuple[float, float]:
         """Return the mean risk after a step and its standard error."""
         return _mean_and_error(self.before + step_size * self.slope + 0.5 * step_size**2 * self.curvature)
+
+    def parts(self) -> dict[str, tuple[float, float]]:
+        """Return the mean and the standard error of the risk before the step, its slope and its curvature."""
+        return {name: _mean_and_error(getattr(self, name)) for name in ("before", "slope", "curvature")}
 
     def gain(self, step_size: float) -> tuple[float, float]:
         """Return the mean fall in risk after a step and its standard error."""
@@ -192,6 +196,56 @@ def simulate_steps(
             if place < len(step_sizes):
                 change += step_size * (X_train.T @ (y_train - X_train @ (diagonal * summary + change)))
     return risks
+
+
+def simulate_pretraining(
+    spectrum: Array,
+    weight: Array | float,
+    n_context: int,
+    *,
+    noise_var: float = 0.0,
+    groups: int = 1,
+    n_designs: int,
+    n_tasks: int,
+    seed: np.random.SeedSequence,
+) -> list[tuple[float, float]]:
+    """Pretrain by least squares on simulated tasks, and say how far above the result a given weight lies.
+
+    For white inputs and independent coefficients every direction has a regression of its own, of the coefficient
+    ``beta_i`` on the summary ``u_i``; the best weight is ``E[beta_i u_i] / E[u_i^2]``.
+
+    Parameters
+    ----------
+    spectrum
+        Variances of the coefficients of the pretraining tasks, ``(dim,)``.
+    weight
+        The diagonal to judge.
+    n_context, noise_var, n_designs, n_tasks, seed
+        As for :func:`simulate_one_step`.
+    groups
+        Groups of neighbouring directions that are judged apart.
+
+    Returns
+    -------
+    list
+        For each group the mean of ``weight / best - 1`` and its standard error.
+    """
+    dim = len(spectrum)
+    diagonal = np.broadcast_to(np.asarray(weight, dtype=float), (dim,))
+    population = Population(np.zeros(dim), np.ones(dim), noise_var)
+    excess, reached = np.empty((2, groups, n_designs))
+    for design, rng in enumerate(_streams(seed, n_designs)):
+        tasks = np.sqrt(spectrum)[:, None] * rng.standard_normal((dim, n_tasks))
+        summary = _summary(population, tasks, n_context, rng)
+        along = diagonal * np.einsum("dt,dt->d", tasks, summary)
+        square = diagonal**2 * np.einsum("dt,dt->d", summary, summary)
+        for group, part in enumerate(np.array_split(np.arange(dim), groups)):
+            excess[group, design] = (square - along)[part].sum()
+            reached[group, design] = along[part].sum()
+    found = (_mean_and_error(part) for part in excess)
+    return [
+        (mean / size, error / size) for (mean, error), size in zip(found, reached.mean(axis=1), strict=True)
+    ]
 
 
 def _streams(seed: np.random.SeedSequence, count: int) -> Iterator[np.random.Generator]:

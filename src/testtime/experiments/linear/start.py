@@ -8,9 +8,16 @@ import matplotlib.figure
 import numpy as np
 import pandas as pd
 
-from testtime.experiments.claims import agreement, at_least, at_most
+from testtime.experiments.claims import at_least, at_most
 from testtime.experiments.drawing import draw_comparison, simulation_note
 from testtime.experiments.figure import Figure
+from testtime.experiments.linear.comparison import (
+    agreement,
+    approach,
+    compared,
+    transition_gap,
+    transitions_meet,
+)
 from testtime.experiments.linear.simulation import Population, simulate_one_step
 from testtime.report import plots
 from testtime.results import Claim
@@ -50,14 +57,14 @@ class Config:
     train_ratios: tuple[float, ...] = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0)
     transition_dims: tuple[int, ...] = (30, 100, 1000)
     transition_ratios: tuple[float, float] = (0.25, 4.0)
-    n_designs: int = 100
-    n_tasks: int = 256
+    n_designs: int = 2000
+    n_tasks: int = 16
     seed: int = 20250302
 
     @classmethod
     def quick(cls) -> Config:
         """Return a smaller dimension and fewer designs."""
-        return cls(dim=60, train_ratios=(0.25, 0.5, 1.0, 2.0, 4.0, 8.0), n_designs=100, n_tasks=256)
+        return cls(dim=60, train_ratios=(0.25, 0.5, 1.0, 2.0, 4.0, 8.0), n_designs=1000)
 
 
 def cells(config: Config) -> list[Cell]:
@@ -91,9 +98,8 @@ def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[d
     rows = []
     for train in cell["trains"]:
         answer = one_step(setting.replace(n_train=train), weight)
-        risk, error = measured[train].risk(answer.best_step)
-        where = {"kind": "simulated", "start": cell["start"], "k_ratio": train / config.dim}
-        rows.append(where | {"risk": risk, "error": error, "exact": answer.best_risk})
+        where = {"kind": "simulated", "cell": cell["id"], "start": cell["start"]}
+        rows.append(where | {"k_ratio": train / config.dim} | compared(measured[train], answer))
     return rows
 
 
@@ -111,12 +117,30 @@ def _curves(config: Config, setting: Setting) -> list[dict]:
         risks = {"warm": scaled.warm_risk, "cold": scaled.cold_risk, "scaled": scaled.risk}
         for start, risk in risks.items():
             rows.append({"kind": "exact", "start": start, "k_ratio": train / config.dim, "risk": risk})
-    exact = start_transition(setting).n_train / config.dim
+        best = pretrained_weight(here)
+        for side in (0.99, 1.01):
+            beside = one_step(here, side * scaled.scale * best).best_risk
+            rows.append(
+                {"kind": "beside", "k_ratio": train / config.dim, "excess": beside / scaled.risk - 1.0}
+            )
+    exact = start_transition(setting).n_train
     limit = transition_limit(config.context_ratio)
+    here = {"kind": "transition", "d": config.dim, "n_ratio": config.context_ratio}
+    huge = _setting(10**7, config.context_ratio)
     return [
         *rows,
-        {"kind": "transition", "d": config.dim, "n_ratio": config.context_ratio, "k_ratio": exact},
+        here | {"k_ratio": exact / config.dim, "gap": transition_gap(setting, exact)},
         {"kind": "transition limit", "n_ratio": config.context_ratio, "k_ratio": limit},
+        *(
+            {
+                "kind": "approach",
+                "name": "transition_limit",
+                "ratio": start_transition(_setting(huge.dim, ratio)).n_train
+                / huge.dim
+                / transition_limit(ratio),
+            }
+            for ratio in (*config.transition_ratios, config.context_ratio)
+        ),
     ]
 
 
@@ -126,10 +150,9 @@ def _transitions(config: Config) -> list[dict]:
     for dim in config.transition_dims:
         for ratio in ratios:
             setting = _setting(dim, ratio)
-            found = start_transition(setting).n_train / dim
-            rows.append(
-                {"kind": "transition curve", "d": dim, "n_ratio": setting.n_context / dim, "k_ratio": found}
-            )
+            found = start_transition(setting).n_train
+            where = {"kind": "transition curve", "d": dim, "n_ratio": setting.n_context / dim}
+            rows.append(where | {"k_ratio": found / dim, "gap": transition_gap(setting, found)})
     return rows
 
 
@@ -143,6 +166,13 @@ def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
     curves = table[table["kind"] == "exact"].pivot(index="k_ratio", columns="start", values="risk")
     return [
         *agreement(table),
+        *approach(table),
+        transitions_meet(table),
+        at_least(
+            "from a start 1% off the best scale the risk is higher, to either side (smallest excess)",
+            table[table["kind"] == "beside"]["excess"].min(),
+            1e-9,
+        ),
         at_most(
             "simulated: below 1/1.4 of the exact transition warm is better by at least 1% (largest ratio)",
             (few["warm"] / few["cold"]).max(),
