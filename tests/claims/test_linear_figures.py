@@ -57,7 +57,7 @@ def test_the_drawing_tells_theory_from_simulation_and_names_the_formula(name, qu
     for axes in drawing.axes:
         assert axes.get_xlabel()
         assert axes.get_title()
-    points = result.table[result.table["kind"].str.startswith("simulated")]
+    points = result.table[result.table["kind"] == "simulated"]
     drawn = sum(len(bars.lines[0].get_xdata()) for axes in drawing.axes for bars in axes.containers)
     assert drawn == len(points)
 

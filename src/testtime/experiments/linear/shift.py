@@ -220,7 +220,7 @@ def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
         [
             (
                 "exact",
-                "theory, exact: best fixed step, fresh context; best_scaled_start, icl_risk (W* for n + k rows)",
+                "theory, exact: best fixed step, fresh context; one_step, icl_risk (W* for n + k rows)",
             ),
             simulation_note(config.n_designs),
             ("reference", "left: in-context learning with n rows; right: equal risks"),
