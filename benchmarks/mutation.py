@@ -38,11 +38,11 @@ TESTS = {
     ],
     "src/testtime/adapt/episodes.py": ["tests/unit/test_episodes.py", "tests/battery/test_sorted_tables.py"],
     "src/testtime/adapt/losses.py": ["src/testtime/adapt/losses.py", "tests/unit/test_regressor_learner.py"],
-    "src/testtime/theory/one_step.py": [
+    "src/testtime/theory/linear/step.py": [
         "tests/unit/test_theory_one_step.py",
         "tests/oracles/test_linear_closed_forms.py",
     ],
-    "src/testtime/theory/isotropic.py": [
+    "src/testtime/theory/linear/isotropic.py": [
         "tests/unit/test_theory_one_step.py",
         "tests/oracles/test_linear_closed_forms.py",
     ],

@@ -18,7 +18,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.timing import best_seconds
-from testtime.experiments.linear_simulation import Population, simulate_one_step
+from testtime.experiments.linear.simulation import Population, simulate_one_step
 
 # dim, context rows, training rows, tasks of a design: what the figures run, quick and full
 SHAPES = ((60, 60, 240, 256), (60, 120, 240, 256), (200, 200, 400, 512), (200, 800, 800, 512))

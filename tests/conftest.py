@@ -12,7 +12,7 @@ from hypothesis import settings
 from tests.support.models import load_tiny
 from testtime.backbones import embedded
 from testtime.backbones.embedded import EmbeddedBackbone
-from testtime.experiments.grid import FigureResult, run
+from testtime.experiments.figure import FigureResult, run
 from testtime.experiments.registry import find
 
 torch.set_num_threads(1)

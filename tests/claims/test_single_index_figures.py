@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from testtime.experiments.registry import find, names
-from testtime.experiments.single_index_measures import bench, draw_tasks, kernel_ridge, three_stages
+from testtime.experiments.single_index.measures import bench, draw_tasks, kernel_ridge, three_stages
 
 FIGURES = tuple(name for name in names() if name.startswith("single-index-"))
 

@@ -179,37 +179,48 @@ def test_separate_contexts_at_moderate_size():
     assert abs(risks.mean() - answer.best_risk) < 4 * risks.std() / np.sqrt(REPLICATES)
 
 
-def test_paths_on_one_context():
-    """Many steps, the end of the path, and mini-batches, on white inputs."""
+@pytest.mark.parametrize("context", ["same", "fresh"])
+def test_paths_on_one_context(context):
+    """Many steps, the end of the path, and mini-batches, on white inputs, judged in either reading."""
     setting = Setting(20, 8, dim=D, task=BETA, noise_var=0.4)
     w = pretrained_weight(setting)
     generator = np.random.default_rng(21)
     beta = np.broadcast_to(BETA, (REPLICATES, D))
     u = draw(generator, 20, beta, 0.4, np.eye(D))[2]
     x, y, _ = draw(generator, 8, beta, 0.4, np.eye(D))
-    lengths = [0.05, 0.04, 0.03, 0.02, 0.02]
-    theta = w * u
-    for length in lengths:
-        theta = theta + length * np.einsum("rid,ri->rd", x, y - np.einsum("rid,rd->ri", x, theta))
-    batched = w * u
-    found = mini_batch_risk(setting, [3, 5])
-    excess = found.risks[0] - 0.4
-    for start, stop in ((0, 3), (3, 8)):
-        size = stop - start
-        length = excess / ((size + 1 + D) * excess + D * 0.4)
-        rows, labels = x[:, start:stop], y[:, start:stop]
-        error = labels - np.einsum("rid,rd->ri", rows, batched)
-        batched = batched + length * np.einsum("rid,ri->rd", rows, error)
-        excess = found.risks[1] - 0.4
+    v = draw(generator, 20, beta, 0.4, np.eye(D))[2] if context == "fresh" else u
+    share = (np.einsum("rd,rd->r", u, v) / np.einsum("rd,rd->r", u, u))[:, None]
+
+    def walked(blocks, lengths):
+        theta = w * u
+        for (start, stop), length in zip(blocks, lengths, strict=True):
+            rows, labels = x[:, start:stop], y[:, start:stop]
+            error = labels - np.einsum("rid,rd->ri", rows, theta)
+            theta = theta + length * np.einsum("rid,ri->rd", rows, error)
+        return theta
+
+    lengths, halves = [0.05, 0.04, 0.03, 0.02, 0.02], [0.03, 0.05]
     error = y - np.einsum("rid,rd->ri", x, w * u)
-    converged = w * u + np.einsum("rdi,ri->rd", np.linalg.pinv(x), error)
     for end, expected in (
-        (theta, several_steps(setting, lengths).risks[-1]),
-        (batched, found.risks[-1]),
-        (converged, converged_risk(setting)),
+        (walked([(0, 8)] * 5, lengths), several_steps(setting, lengths, context=context).risks[-1]),
+        (
+            walked([(0, 3), (3, 8)], halves),
+            mini_batch_risk(setting, [3, 5], halves, context=context).risks[-1],
+        ),
+        (w * u + np.einsum("rdi,ri->rd", np.linalg.pinv(x), error), converged_risk(setting, context=context)),
     ):
-        risks = 0.4 + np.sum((end - beta) ** 2, axis=1)
-        assert abs(risks.mean() - expected) < 4 * risks.std() / np.sqrt(REPLICATES)
+        risks = 0.4 + np.sum((w * v + share * (end - w * u) - beta) ** 2, axis=1)
+        standard_error = risks.std() / np.sqrt(REPLICATES)
+        assert abs(risks.mean() - expected) < 4 * standard_error
+        assert standard_error < 0.02 * expected
+
+
+@pytest.mark.parametrize("context", ["same", "fresh"])
+def test_best_batches_are_best(context):
+    setting = Setting(20, 8, dim=D, task=BETA, noise_var=0.4)
+    best = mini_batch_risk(setting, [3, 5], context=context).risks
+    for length in np.linspace(0.0, 0.2, 41):
+        assert mini_batch_risk(setting, [3], [length], context=context).risks[1] >= best[1] - 1e-12
 
 
 def test_line_search_means():

@@ -6,7 +6,7 @@ from math import prod
 import pytest
 
 from testtime.theory.linear import Setting, icl_risk, one_step
-from testtime.theory.wishart import narayana, wishart_moments
+from testtime.theory.linear.wishart import narayana, wishart_moments
 
 
 def pairings(slots):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from testtime.errors import InputError
-from testtime.theory.exponents import decide
+from testtime.theory.exponents.exponent import decide
 from testtime.theory.hermite import (
     generative_exponent,
     hermite_coefficients,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from testtime.experiments.linear_simulation import Population, simulate_one_step, simulate_steps
+from testtime.experiments.linear.simulation import Population, simulate_one_step, simulate_steps
 from testtime.models.linear_attention import ttt_step
 
 DIM, N_CONTEXT, N_TASKS = 4, 6, 3

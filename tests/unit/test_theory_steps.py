@@ -21,7 +21,7 @@ from testtime.theory.linear import (
     several_steps_fresh_limit,
     several_steps_limit,
 )
-from testtime.theory.linear_steps import filter_coefficients
+from testtime.theory.linear.filters import filter_coefficients
 
 
 def test_one_step_of_many_is_one_step():
@@ -178,3 +178,68 @@ def test_long_paths_overfit_their_context():
         assert 0 < path.best_count < 16
         scaled = several_steps_fresh_limit(setting, [0.25 / 31_000] * 16, scale=1 / alpha)
         assert scaled.risks[-1] < path.best_risk * 1.01
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+@pytest.mark.parametrize("start", ["warm", "cold", 0.01])
+def test_one_step_of_many_is_one_step_on_fresh_contexts(noise, start):
+    setting = white(20, 30, 25, noise).replace(input_cov=0.5)
+    answer = one_step(setting, start, "fresh", "normalized")
+    path = several_steps(setting, [answer.best_length], start, "fresh")
+    assert path.risks == pytest.approx((answer.risk_before, answer.best_risk), rel=1e-12)
+    assert best_filter(setting, 1, start, "fresh").risk == pytest.approx(answer.best_risk, rel=1e-12)
+    assert best_first_length(setting, 1, start=start, context="fresh").best_risk == pytest.approx(
+        answer.best_risk, rel=1e-9
+    )
+    assert mini_batch_risk(setting, [25], start=start, context="fresh").best_risk == pytest.approx(
+        answer.best_risk, rel=1e-12
+    )
+
+
+def test_the_task_may_be_a_vector_and_the_prior_a_matrix_on_fresh_contexts():
+    even = white(20, 8, 25, 0.3)
+    spread = even.replace(task=np.full(8, 8**-0.5), task_cov=np.diag(np.full(8, even.task_cov)))
+    lengths = [0.02, 0.01]
+    expected = several_steps(even, lengths, context="fresh").risks
+    assert several_steps(spread, lengths, context="fresh").risks == pytest.approx(expected, rel=1e-10)
+
+
+def test_best_filters_on_fresh_contexts_are_reached_and_beaten_by_none():
+    setting = white(30, 30, 40)
+    for t in (1, 2, 3):
+        found = best_filter(setting, t, context="fresh")
+        reached = several_steps(setting, found.lengths, context="fresh").risks[-1]
+        assert reached == pytest.approx(found.risk, rel=1e-10)
+        for moved in (0.98, 1.02):
+            lengths = [found.lengths[0] * moved, *found.lengths[1:]]
+            assert several_steps(setting, lengths, context="fresh").risks[-1] > found.risk
+
+
+@pytest.mark.parametrize("context", ["same", "fresh"])
+def test_paths_converge_in_either_reading(context):
+    setting = white(40, 12, 3000, 0.2)  # so many rows that twelve steps are the end of the path
+    assert several_steps(setting, [1 / 3000] * 12, context=context).risks[-1] == pytest.approx(
+        converged_risk(setting, context=context), rel=1e-6
+    )
+    assert converged_risk(white(20, 12, 12, 0.1), context=context) == float("inf")
+
+
+def test_part_of_the_way_is_a_shorter_filter():
+    setting = white(60, 40, 80, 0.1)
+    whole = several_steps(setting, [0.005] * 6, context="fresh")
+    part = several_steps(setting, [0.005] * 6, context="fresh", scale=0.5)
+    assert part.risks[0] == whole.risks[0]
+    assert several_steps(setting, [0.005], context="fresh", scale=0.5).risks == pytest.approx(
+        several_steps(setting, [0.0025], context="fresh").risks, rel=1e-12
+    )
+
+
+def test_fresh_limits_are_approached_as_one_over_d():
+    misses = []
+    for d in (50, 100, 200):
+        setting = white(2 * d, d, 2 * d, 0.1)
+        lengths = [0.3 / d, 0.2 / d, 0.1 / d]
+        exact = several_steps(setting, lengths, context="fresh").risks[-1]
+        misses.append(several_steps_fresh_limit(setting, lengths).risks[-1] / exact - 1)
+    assert misses[0] / misses[1] == pytest.approx(2, rel=0.2)
+    assert misses[1] / misses[2] == pytest.approx(2, rel=0.2)

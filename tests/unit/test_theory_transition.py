@@ -6,7 +6,6 @@ from scipy.optimize import brentq
 
 from tests.support.settings import white
 from testtime.errors import InputError
-from testtime.theory.crossing import cross
 from testtime.theory.linear import (
     OneStep,
     Setting,
@@ -19,6 +18,7 @@ from testtime.theory.linear import (
     start_transition,
     transition_limit,
 )
+from testtime.theory.linear.crossing import cross
 
 
 def lead(setting, k, context="fresh", step="fixed"):

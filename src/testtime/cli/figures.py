@@ -14,7 +14,7 @@ from testtime.cli.output import echo_json
 from testtime.errors import InputError, sentence
 
 if TYPE_CHECKING:
-    from testtime.experiments.grid import FigureResult
+    from testtime.experiments.figure import FigureResult
 
 
 def register(app: typer.Typer) -> None:
@@ -58,7 +58,7 @@ def figure(
     if seed is not None and seed < 0:
         raise InputError(sentence(f"--seed {seed}", expected="an integer of at least 0"))
 
-    from testtime.experiments.grid import run
+    from testtime.experiments.figure import run
 
     results = []
     for one in figures:

@@ -91,8 +91,8 @@ def _draw(setting: Setting, answer: Plan, context: str, step: str, path: Path) -
     """Draw the best risk against the number of training rows from both starts."""
     import numpy as np
 
-    from testtime.experiments.manifest import write_atomic
     from testtime.report import plots
+    from testtime.scale.files import write_atomic
     from testtime.theory.linear import one_step
 
     flip = answer.transition.n_train

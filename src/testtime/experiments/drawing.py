@@ -25,9 +25,9 @@ def draw_comparison(axes: Axes, rows: pd.DataFrame, x: str, *, colour: Any, mark
     plots.draw_measured(axes, points[x], points["risk"], 2 * points["error"], colour=colour, marker=marker)
 
 
-def simulation_note(n_designs: int) -> tuple[str, str]:
+def simulation_note(n_designs: int, more: str = "") -> tuple[str, str]:
     """Return the line of the key that says what the simulated markers are."""
-    return "measured", f"simulation: mean ± 2 standard errors over {n_designs} designs"
+    return "measured", f"simulation: mean ± 2 standard errors over {n_designs:,} designs{more}"
 
 
 def curves(

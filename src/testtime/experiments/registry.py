@@ -8,30 +8,19 @@ from typing import TYPE_CHECKING
 from testtime.errors import InputError, nearest, sentence
 
 if TYPE_CHECKING:
-    from testtime.experiments.grid import Figure
+    from testtime.experiments.figure import Figure
 
-__all__ = ["FIGURES", "find", "names", "registry"]
+__all__ = ["find", "names", "registry"]
 
-FIGURES = {
-    **{
-        module.replace("_", "-"): module
-        for module in (
-            "linear_context",
-            "linear_start",
-            "linear_alignment",
-            "linear_covariance",
-            "linear_steps",
-            "linear_reduction",
-            "single_index_context",
-            "single_index_dimension",
-            "single_index_stage1",
-            "single_index_fixed_link",
-            "single_index_shift",
-            "single_index_multi",
-        )
-    },
+_ROOMS = {
+    "linear": ("context", "start", "alignment", "covariance", "steps", "reduction", "shift"),
+    "single_index": ("context", "dimension", "stage1", "fixed_link", "shift", "multi"),
 }
-"""Name of each figure, and its module in this package."""
+_MODULES = {
+    f"{room}-{figure}".replace("_", "-"): f"testtime.experiments.{room}.{figure}"
+    for room, figures in _ROOMS.items()
+    for figure in figures
+}
 
 
 def names() -> tuple[str, ...]:
@@ -40,7 +29,7 @@ def names() -> tuple[str, ...]:
     >>> names()[0]
     'linear-context'
     """
-    return tuple(FIGURES)
+    return tuple(_MODULES)
 
 
 def find(name: str) -> Figure:
@@ -51,9 +40,9 @@ def find(name: str) -> Figure:
     InputError
         If there is no such figure; the nearest name is offered.
     """
-    if name not in FIGURES:
+    if name.replace("_", "-") not in _MODULES:
         raise InputError(sentence(f"there is no figure named {name!r}", remedy=nearest(name, names())))
-    return import_module(f"testtime.experiments.{FIGURES[name]}").FIGURE
+    return import_module(_MODULES[name.replace("_", "-")]).FIGURE
 
 
 def registry() -> dict[str, Figure]:

@@ -51,7 +51,9 @@ class StepTimer:
         predicted = max(len(fold.context) + len(fold.guard) + len(fold.rival) for fold in folds)
         frozen = per_row * predicted * n_views * min(len(folds), n_adapters)
         snapshots = per_row * predicted * max(1, len(config.snapshots)) * n_adapters
-        step = ROWS_PER_TRAINED_ROW * per_row * (config.n_context + config.n_query) * -(-n_adapters // workers)
+        step = (
+            ROWS_PER_TRAINED_ROW * per_row * (config.n_context + config.n_query) * -(-n_adapters // workers)
+        )
         left = budget.left() * 0.9 - (frozen + snapshots) / workers
         return max(0, min(config.n_steps, int(left / step) if step > 0 else config.n_steps))
 

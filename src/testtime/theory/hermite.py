@@ -30,10 +30,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testtime.errors import InputError, sentence
-from testtime.theory.exponents import Exponent, decide, infinite
-from testtime.theory.level_sets import LevelSetProfile, level_set_profile
-from testtime.theory.link_quadrature import LinkQuadrature, link_quadrature
-from testtime.theory.pointwise import PointwiseLink
+from testtime.theory.exponents.exponent import Exponent, decide, infinite
+from testtime.theory.exponents.level_sets import LevelSetProfile, level_set_profile
+from testtime.theory.exponents.link import PointwiseLink
+from testtime.theory.exponents.quadrature import LinkQuadrature, link_quadrature
 
 __all__ = [
     "Exponent",

@@ -9,12 +9,12 @@ import numpy as np
 from testtime.errors import InputError, sentence
 from testtime.results import Assumption, Plan
 from testtime.theory.checks import as_count, as_finite, as_number
-from testtime.theory.limits import start_transition_limit
-from testtime.theory.one_step import one_step
-from testtime.theory.pretraining import frame
-from testtime.theory.sample_complexity import smallest_context
-from testtime.theory.setting import Setting
-from testtime.theory.transition import best_scaled_start, start_transition
+from testtime.theory.linear.eigenbasis import Eigenbasis
+from testtime.theory.linear.limits import start_transition_limit
+from testtime.theory.linear.sample_complexity import smallest_context
+from testtime.theory.linear.setting import Setting
+from testtime.theory.linear.step import one_step
+from testtime.theory.linear.transition import best_scaled_start, start_transition
 
 __all__ = ["plan", "unit_setting"]
 
@@ -175,7 +175,7 @@ def _assumptions(setting: Setting, context: str, step: str, flip: float) -> tupl
 
 def _signal(setting: Setting) -> tuple[float, float]:
     """Signal variance of the test task, and the one pretraining expected."""
-    place = frame(setting)
-    label: Any = place.task.mean(place.task.form(place.spectrum))
-    prior = place.task_cov if place.task_cov.ndim == 1 else np.diagonal(place.task_cov)
-    return label, float(place.spectrum @ prior)
+    eigenbasis = Eigenbasis.of(setting)
+    label: Any = eigenbasis.task.mean(eigenbasis.task.form(eigenbasis.spectrum))
+    prior = eigenbasis.task_cov if eigenbasis.task_cov.ndim == 1 else np.diagonal(eigenbasis.task_cov)
+    return label, float(eigenbasis.spectrum @ prior)

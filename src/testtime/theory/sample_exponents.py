@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from testtime.errors import InputError, sentence
-from testtime.theory.exponents import Exponent, decide, infinite
-from testtime.theory.link_quadrature import hermite_functions
+from testtime.theory.exponents.exponent import Exponent, decide, infinite
+from testtime.theory.exponents.quadrature import hermite_functions
 
 __all__ = ["sample_generative_exponent", "sample_information_exponent"]
 

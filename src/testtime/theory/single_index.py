@@ -21,7 +21,7 @@ from math import ceil, inf, isfinite, sqrt
 
 from testtime.errors import InputError, sentence
 from testtime.results import Result
-from testtime.theory.exponents import Exponent
+from testtime.theory.exponents.exponent import Exponent
 
 __all__ = [
     "SegmentSizes",

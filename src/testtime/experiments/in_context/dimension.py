@@ -10,7 +10,7 @@ import pandas as pd
 
 from testtime.experiments.claims import at_least, at_most
 from testtime.experiments.drawing import curves
-from testtime.experiments.grid import Cell, Figure
+from testtime.experiments.figure import Cell, Figure
 from testtime.experiments.in_context.measures import Adaptation, blocks, mean_errors, task_rows
 from testtime.report import plots
 from testtime.results import Claim

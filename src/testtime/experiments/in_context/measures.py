@@ -20,7 +20,7 @@ from testtime.adapt.delta import DeltaSpec
 from testtime.adapt.learner import FROZEN
 from testtime.adapt.train import TrainConfig
 from testtime.experiments.drawing import curves
-from testtime.experiments.grid import Cell
+from testtime.experiments.figure import Cell
 from testtime.experiments.in_context.adapting import Contexts, adapt_each, guard_each, table_of
 from testtime.experiments.in_context.learner import GPTLearner
 from testtime.experiments.in_context.prompts import link_family

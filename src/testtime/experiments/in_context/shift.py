@@ -16,7 +16,7 @@ from testtime.adapt.train import TrainConfig
 from testtime.adapt.train_each import train_each
 from testtime.experiments.claims import at_least, at_most
 from testtime.experiments.drawing import curves
-from testtime.experiments.grid import Cell, Figure
+from testtime.experiments.figure import Cell, Figure
 from testtime.experiments.in_context.adapting import Contexts, table_of
 from testtime.experiments.in_context.learner import GPTLearner
 from testtime.experiments.in_context.measures import fingerprint, shipped

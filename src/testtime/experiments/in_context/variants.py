@@ -26,7 +26,7 @@ from testtime.adapt.learner import FROZEN, Rows
 from testtime.adapt.train import TrainConfig
 from testtime.adapt.train_each import Draw
 from testtime.experiments.claims import at_least, at_most
-from testtime.experiments.grid import Cell, Figure
+from testtime.experiments.figure import Cell, Figure
 from testtime.experiments.in_context.adapting import Contexts, adapt_each, table_of
 from testtime.experiments.in_context.learner import GPTLearner
 from testtime.experiments.in_context.measures import Adaptation, blocks, shipped, tasks_of

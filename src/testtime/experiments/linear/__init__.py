@@ -1,0 +1,1 @@
+"""Figures of the first paper: one gradient step, exactly, on a one-layer linear transformer."""

@@ -1,0 +1,1 @@
+"""Figures of the second paper: three stages on single-index tasks."""

@@ -1,0 +1,1 @@
+"""Many results from one configuration: cells that are computed side by side and found again."""
