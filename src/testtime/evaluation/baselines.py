@@ -55,7 +55,8 @@ class Baseline:
 
         Classes are codes ``0 ... C-1``, all of which are in `y`.
         """
-        model = clone(self._model).fit(x, y)
+        model: Any = clone(self._model)
+        model.fit(x, y)
         if not self._categorical:
             return model.predict
         # A leaf of one class says 0 and 1; one row of doubt keeps its log loss finite.
@@ -91,9 +92,9 @@ def baselines(described: Encoded, n_rows: int, n_classes: int, seed: int = 0) ->
         ),
         LogisticRegression(max_iter=500) if n_classes else RidgeCV(alphas=np.logspace(-2, 4, 13)),
     )
-    trees = {"n_estimators": 200, "min_samples_leaf": 2, "n_jobs": -1, "random_state": seed}
+    trees: dict[str, Any] = {"n_estimators": 200, "min_samples_leaf": 2, "n_jobs": -1, "random_state": seed}
     forest = RandomForestClassifier(**trees) if n_classes else RandomForestRegressor(**trees)
-    boosting = HistGradientBoostingClassifier if n_classes else HistGradientBoostingRegressor
+    boosting: Any = HistGradientBoostingClassifier if n_classes else HistGradientBoostingRegressor
     ordinal = OrdinalEncoder(
         handle_unknown="use_encoded_value", unknown_value=np.nan, encoded_missing_value=np.nan
     )

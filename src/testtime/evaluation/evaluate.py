@@ -191,7 +191,7 @@ class _Run:
         self.estimator, self.X, self.budget = estimator, X, budget
         self.record = estimator.adaptation_
         self.classes = list(getattr(estimator, "classes_", ()))
-        self.scorer: Scorer = (
+        self.scorer: ClassScorer | NumberScorer = (
             ClassScorer(labels, self.classes, groups) if self.classes else NumberScorer(labels, groups)
         )
         self.points: list[Point] = []
@@ -345,7 +345,7 @@ def _cheaper(estimator: Any) -> Any:
     return twin
 
 
-def _part(scorer: Scorer, rows: NDArray[np.int64]) -> Scorer:
+def _part(scorer: ClassScorer | NumberScorer, rows: NDArray[np.int64]) -> Scorer:
     """The scorer of some of the rows."""
     groups = None if scorer.groups is None else scorer.groups[rows]
     if isinstance(scorer, ClassScorer):

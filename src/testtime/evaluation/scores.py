@@ -107,7 +107,7 @@ class ClassScorer:
     loss_name, loss, compared = "log loss", "log_loss", "log_loss"
 
     def __init__(
-        self, labels: Sequence[Any], classes: Sequence[Any], groups: NDArray[np.int64] | None = None
+        self, labels: Sequence[Any] | NDArray, classes: Sequence[Any], groups: NDArray[np.int64] | None = None
     ) -> None:
         self.codes = _codes(labels, classes)
         self.n_rows, self.groups = len(self.codes), groups
@@ -173,7 +173,7 @@ class NumberScorer:
         }
 
 
-def _codes(labels: Sequence[Any], classes: Sequence[Any]) -> NDArray[np.int64]:
+def _codes(labels: Sequence[Any] | NDArray, classes: Sequence[Any]) -> NDArray[np.int64]:
     """Return the position of each label among the classes of the fit."""
     lookup = {label: code for code, label in enumerate(classes)}
     unknown = [label for label in labels if label not in lookup]

@@ -95,7 +95,8 @@ def run_cells(
         tasks = (
             joblib.delayed(_compute)(run_cell, config, cell, root_seed, paths[cell["id"]]) for cell in missing
         )
-        for record in _workers(min(n_jobs, len(missing)), backend)(tasks):
+        records: Any = _workers(min(n_jobs, len(missing)), backend)(tasks)
+        for record in records:
             found[record["cell"]["id"]] = record
     new = {cell["id"] for cell in missing}
     return [_as_record(found[name], path, computed=name in new) for name, path in paths.items()]

@@ -158,6 +158,8 @@ def choose(
         if chosen.probes:
             chosen.n_context = choose_context(chosen.probes)
             chosen.notes.append(_said(chosen.probes, chosen.n_context))
+        else:  # too few rows to compare lengths: a quarter of them, as for the longest length compared
+            chosen.n_context = max(chosen.n_context // 4, task.n_classes, 1)
     n_units = n_rows if groups.codes is None else len(np.unique(groups.codes))
     short = not config.serves_all
     n_pool = (n_rows - (chosen.n_context if short else 0)) * (N_FOLDS - 1) // N_FOLDS

@@ -25,7 +25,7 @@ from testtime.experiments.in_context.adapting import Contexts, adapt_each, guard
 from testtime.experiments.in_context.learner import GPTLearner
 from testtime.experiments.in_context.prompts import link_family
 from testtime.experiments.in_context.recipes import Recipe
-from testtime.experiments.single_index_measures import Drawn, draw_tasks
+from testtime.experiments.single_index.measures import Drawn, draw_tasks
 from testtime.models.gpt import InContextGPT
 from testtime.report import plots
 from testtime.tasks.links import LinkFamily

@@ -26,9 +26,7 @@ from testtime.models.gpt import InContextGPT
 from testtime.report import plots
 from testtime.results import Claim
 from testtime.tasks.linear import draw_episodes
-from testtime.theory.one_step import one_step
-from testtime.theory.setting import Setting
-from testtime.theory.transition import start_transition
+from testtime.theory.linear import Setting, one_step, start_transition
 
 __all__ = ["ALIGNMENTS", "FIGURE", "Config"]
 
