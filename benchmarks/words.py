@@ -76,7 +76,8 @@ def what_you_get() -> str:
     said = (
         f"\n{summary['tables']} tables, {summary['runs']} draws of up to 1,000 training rows. "
         f"Against the frozen model: log loss {_interval(paired['interval'])}, "
-        f"AUC {_interval(paired['auc interval'], '')} (95 % intervals over tables); lower on {paired['tables better']:.0%} of tables, by 1 % or more on "
+        f"AUC {_interval(paired['auc interval'], '')} (95 % intervals over tables); "
+        f"lower on {paired['tables better']:.0%} of tables, by 1 % or more on "
         f"{paired['tables better by 1%']:.0%}; higher by 1 % on {paired['runs worse by 1%']:.0%} of runs, by 0.5 % on "
         f"{paired['runs worse by 0.5%']:.0%}; worst run {paired['worst run']:+.1%}. Median fit {seconds:.0f} s on two "
         "cores that other work shared.\n"
@@ -97,7 +98,8 @@ def short_contexts() -> str:
     level = _against(summary, _SHORT, _RIVAL)
     said = (
         f"\nAdapted against frozen, both with 128 rows: AUC {gain['auc']:+.4f} "
-        f"({_interval(gain['auc interval'], '')}); against the frozen model with all rows: {level['auc']:+.4f} ({_interval(level['auc interval'], '')}).\n"
+        f"({_interval(gain['auc interval'], '')}); against the frozen model with all rows: "
+        f"{level['auc']:+.4f} ({_interval(level['auc interval'], '')}).\n"
     )
     return _rows(["", "log loss", "AUC", "accuracy"], rows) + said
 
