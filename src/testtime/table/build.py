@@ -141,20 +141,27 @@ def encode_rows(
     InputError
         When there are more columns than the model can take.
     """
-    columns = TableColumns(kinds).fit(frame)
+    columns = TableColumns(kinds)
+    if columns.exceeds(backbone.limits.features, frame):
+        raise _too_many(len(frame.columns), backbone)
+    columns.fit(frame)
     encoded = columns.transform(frame)
     levels = LevelStatistics.fit(encoded, y, task.n_classes)
     x = levels.cross_fitted(encoded, y, int(seed.generate_state(1)[0]))
     if x.shape[1] > backbone.limits.features:
-        raise InputError(
-            sentence(
-                f"{x.shape[1]:,} columns",
-                expected=f"at most {backbone.limits.features}",
-                why=f"the {backbone.name} model attends over all columns of a row",
-                remedy="Select columns first, for example with sklearn.feature_selection.SelectKBest",
-            )
-        )
+        raise _too_many(x.shape[1], backbone)
     return columns, levels, EncodedRows(encoded, x, y, groups, time)
+
+
+def _too_many(n_columns: int, backbone: Backbone) -> InputError:
+    return InputError(
+        sentence(
+            f"{n_columns:,} columns",
+            expected=f"at most {backbone.limits.features}",
+            why=f"the {backbone.name} model attends over all columns of a row",
+            remedy="Select columns first, for example with sklearn.feature_selection.SelectKBest",
+        )
+    )
 
 
 def drawn_rows(
