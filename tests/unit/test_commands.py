@@ -16,7 +16,7 @@ from testtime.cli import main
 from testtime.evaluation.curves import curve_sizes
 from testtime.evaluation.evaluate import evaluate
 from testtime.evaluation.splits import hold_out
-from testtime.tasks.files import read_table
+from testtime.table.readers import read_table
 
 
 def make_table(rows=400, seed=0):
