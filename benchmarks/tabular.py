@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.ranks import draw
 from benchmarks.scores import area_under_curve, log_loss, ordinal_frame
 from benchmarks.summary import print_summary, summarise
 from benchmarks.tables import DEVELOPMENT, REPORTED, REPORTED_NUMBERS, read
@@ -214,6 +215,12 @@ def main() -> None:
     ]
     summary = summarise(cells)
     out.with_suffix(".json").write_text(json.dumps({"cells": cells, "summary": summary}, indent=1) + "\n")
+    for measure, compared in summary.get("ranks", {}).items():
+        draw(
+            compared,
+            out.with_name(f"{out.name}_ranks_{measure}.svg"),
+            f"{measure} on {compared['tables']} tables",
+        )
     print_summary(summary)
 
 

@@ -12,7 +12,7 @@ from tests.support.adapters import document
 from tests.support.commands import bought_table, run
 from testtime.cli import main
 from testtime.evaluation.splits import hold_out
-from testtime.tasks.files import read_table
+from testtime.table.readers import read_table
 
 
 @pytest.fixture(scope="module")

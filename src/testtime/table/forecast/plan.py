@@ -199,4 +199,4 @@ def _affordable(
             )
         if slope > 0:
             longest = min(longest, (budget - start) / slope)
-    return int(min(longest, n_rows)), longest < n_rows
+    return math.floor(longest + 1e-6), longest < n_rows  # a straight line is laid to the last digits
