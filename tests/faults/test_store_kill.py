@@ -58,6 +58,7 @@ print(outcomes["old"], outcomes["new"])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["new", "over"])
 def test_a_killed_save_leaves_old_or_new(tmp_path, version):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
