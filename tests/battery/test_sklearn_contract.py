@@ -9,6 +9,8 @@ from sklearn.utils.estimator_checks import estimator_checks_generator, parametri
 
 from testtime import TTTClassifier, TTTRegressor
 
+pytestmark = pytest.mark.slow
+
 # scikit-learn's checks fit small tables several hundred times; two steps of one adapter exercise every path of ``fit``.
 _ESTIMATORS = [
     kind(**how)

@@ -176,12 +176,16 @@ class NumberScorer:
 def _codes(labels: Sequence[Any] | NDArray, classes: Sequence[Any]) -> NDArray[np.int64]:
     """Return the position of each label among the classes of the fit."""
     lookup = {label: code for code, label in enumerate(classes)}
-    unknown = [label for label in labels if label not in lookup]
+    unknown = np.asarray(
+        [label for label in labels if label not in lookup]
+    ).tolist()  # plain values, to be shown
     if unknown or not len(labels):
         raise InputError(
             sentence(
                 f"the held-out label {unknown[0]!r}" if unknown else "there are no held-out rows",
-                expected="one of " + ", ".join(repr(label) for label in classes[:10]) if unknown else "",
+                expected="one of " + ", ".join(map(repr, np.asarray(classes[:10]).tolist()))
+                if unknown
+                else "",
                 remedy="Leave out rows of other classes" if unknown else "Add some",
             )
         )
