@@ -11,6 +11,8 @@ _LAZY = {
     "TTTClassifier": "testtime.estimators.classifier",
     "TTTRegressor": "testtime.estimators.regressor",
     "load": "testtime.estimators.saved",
+    "plan_table": "testtime.estimators.planning",
+    "TablePlan": "testtime.table.forecast.plan",
     "SingleIndexRegressor": "testtime.single_index.regressor",
     "theory": "testtime.theory",
     "Status": "testtime.results",
@@ -32,9 +34,11 @@ __all__ = [
     "StoreError",
     "TTTClassifier",
     "TTTRegressor",
+    "TablePlan",
     "TestTimeError",
     "__version__",
     "load",
+    "plan_table",
     "theory",
 ]
 
@@ -57,7 +61,9 @@ if TYPE_CHECKING:
     from testtime import theory
     from testtime.errors import BackboneError, InputError, MissingExtra, StoreError, TestTimeError
     from testtime.estimators.classifier import TTTClassifier
+    from testtime.estimators.planning import plan_table
     from testtime.estimators.regressor import TTTRegressor
     from testtime.estimators.saved import load
     from testtime.results import Adaptation, Status
     from testtime.single_index.regressor import SingleIndexRegressor
+    from testtime.table.forecast.plan import TablePlan

@@ -77,7 +77,7 @@ main(sys.argv[1:])
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
+def model(tmp_path_factory, tiny_throughout):
     folder = tmp_path_factory.mktemp("told")
     draw = np.random.default_rng(0)
     table = pd.DataFrame({"x": draw.normal(size=60), "z": draw.normal(size=60)})

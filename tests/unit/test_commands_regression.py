@@ -24,7 +24,7 @@ def make_table(rows=240, seed=0):
 
 
 @pytest.fixture(scope="module")
-def adapted(tmp_path_factory):
+def adapted(tmp_path_factory, tiny_throughout):
     folder = tmp_path_factory.mktemp("priced")
     make_table().to_csv(folder / "train.csv", index=False)
     make_table(60, seed=1).to_csv(folder / "new.csv", index=False)
@@ -180,12 +180,21 @@ def test_tasks_that_cannot_be(adapted, capsys, tmp_path):
             "--task regres; expected one of auto, classify, regress. Did you",
         ),
         (("--target", "town", "--task", "regress"), "the target 'town' is no column of numbers"),
-        (("--target", "price", "--task", "classify"), "classes; expected at most 10"),
     ):
         code, _, err = run(capsys, *adapt, *options)
         assert code == 2
         assert said in err
         assert not (tmp_path / "m").exists()
+
+
+def test_too_many_classes(capsys, tmp_path):
+    frame = pd.DataFrame({"area": np.arange(1002.0) ** 2, "price": np.arange(1002) // 2})
+    frame.to_csv(tmp_path / "train.csv", index=False)
+    adapt = ("adapt", tmp_path / "train.csv", "--target", "price", "--out", tmp_path / "m", "--n-steps", 0)
+    code, _, err = run(capsys, *adapt, "--task", "classify")
+    assert code == 2
+    assert "the target has 501 classes; expected at most 500" in err
+    assert not (tmp_path / "m").exists()
 
 
 def test_costs_decide_and_are_checked():

@@ -12,10 +12,10 @@ from testtime.adapt.budget import Budget
 from testtime.cli.target import REGRESS, choose_task, class_costs
 from testtime.cli.training import Training, kept_ids, read_training
 from testtime.errors import InputError, sentence
+from testtime.estimators.beside import group_codes
 from testtime.estimators.saved import save
 from testtime.evaluation.curves import curve_sizes
 from testtime.evaluation.evaluate import evaluate
-from testtime.evaluation.splits import group_codes_of
 from testtime.table.readers import FileFacts
 from testtime.tasks.summary import summarise
 
@@ -146,7 +146,7 @@ def _score(
         sizes=curve_sizes(estimator.adaptation_.n_context, len(classes), len(fitted.X)),
         source="held out before the fit",
         fitted=(fitted.X, fitted.labels),
-        groups=None if scored.groups is None else group_codes_of(scored.groups),
+        groups=group_codes(scored.groups, len(scored.X)),
         costs=None if costs is None else [costs[str(label)] for label in classes],
         random_state=seed,
         budget=budget,

@@ -20,13 +20,26 @@ _ALIGNMENTS = {"aligned": 1.0, "even": 0.0, "opposed": -1.0}
 
 def register(app: typer.Typer) -> None:
     """Add the subcommands of this file to `app`."""
-    app.command("plan")(plan_linear)
+    app.command("plan")(plan)
 
 
-def plan_linear(
-    n: Annotated[int, typer.Option("--n", help="Rows in the context.")],
-    k: Annotated[int, typer.Option("--k", help="Labelled rows to train on.")],
-    dim: Annotated[int, typer.Option("--dim", help="Inputs.")],
+def plan(
+    table: Annotated[
+        Path | None,
+        typer.Argument(help="Training table, for a forecast of what adapting brings; - is standard input."),
+    ] = None,
+    target: Annotated[str | None, typer.Option(metavar="COL", help="Of the table: what to predict.")] = None,
+    task: Annotated[str, typer.Option(help="Of the table: classify, regress or auto.")] = "auto",
+    backbone: Annotated[str, typer.Option(help="Of the table: as in testtime adapt.")] = "embedded",
+    latency: Annotated[
+        float | None, typer.Option(help="Of the table: seconds that a predicted row may take.")
+    ] = None,
+    memory: Annotated[float | None, typer.Option(help="Of the table: bytes that a context may take.")] = None,
+    max_rows: Annotated[int, typer.Option(help="Of the table: rows to use at most.")] = 50_000,
+    seed: Annotated[int, typer.Option(help="Of the table: seed of every random choice.")] = 0,
+    n: Annotated[int | None, typer.Option("--n", help="Of the theory: rows in the context.")] = None,
+    k: Annotated[int | None, typer.Option("--k", help="Of the theory: labelled rows to train on.")] = None,
+    dim: Annotated[int | None, typer.Option("--dim", help="Of the theory: inputs.")] = None,
     noise: Annotated[float, typer.Option("--noise", help="Noise variance over signal variance.")] = 0.0,
     alignment: Annotated[
         str | None,
@@ -47,19 +60,35 @@ def plan_linear(
     plot: Annotated[Path | None, typer.Option(help="Draw risk against k to this .png or .svg file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Say what one step of test-time training is worth for linear attention, from exact theory.
+    """Say what adapting is worth: of a table, or of linear attention from exact theory.
 
-    Risks are mean squared errors relative to the variance of the noise-free label, which is 1. Steps are
-    rates on the sum of squared errors. In JSON "inf" says that the better start never changes, or
-    that no context is long enough.
+    With a table and its target, the gain of adapting is forecast from the frozen model, before any
+    training. Without one, --n, --k and --dim describe a linear task, and the value of one step is exact.
+
+    Risks of a linear task are mean squared errors relative to the variance of the noise-free label, which
+    is 1. Steps are rates on the sum of squared errors. In JSON "inf" says that the better start never
+    changes, or that no context is long enough.
     """
+    if table is not None:
+        _check_table_alone(n, k, dim, plot)
+        if target is None:
+            raise InputError(sentence("a table without --target", expected="the column to predict"))
+        from testtime.cli.plan_tables import plan_file
+
+        plan_file(table, target, task, backbone, latency, memory, max_rows, seed, as_json=as_json)
+        return
+    if n is None or k is None or dim is None:
+        missing = [name for name, value in (("--n", n), ("--k", k), ("--dim", dim)) if value is None]
+        remedy = "Pass them, or a table and --target"
+        raise InputError(sentence(f"no table, and no {', '.join(missing)}", remedy=remedy))
     if plot is not None and plot.suffix.lower() not in (".png", ".svg"):
         raise InputError(sentence(f"--plot {plot}", expected="a name that ends in .png or .svg"))
 
-    from testtime.theory.plan import plan, unit_setting
+    from testtime.theory.plan import plan as theory_plan
+    from testtime.theory.plan import unit_setting
 
     setting = unit_setting(n, k, dim, noise, _alignment(alignment), spread)
-    answer = plan(setting, context, step)
+    answer = theory_plan(setting, context, step)
     if plot is not None:
         _draw(setting, answer, context, step, plot)
     if as_json:
@@ -70,6 +99,22 @@ def plan_linear(
     typer.echo(f"{n:,} context rows, {k:,} training rows, {dim:,} inputs, noise {noise:g} of the signal")
     for line in answer.explain():
         typer.echo(f"  {line}")
+
+
+def _check_table_alone(n: int | None, k: int | None, dim: int | None, plot: Path | None) -> None:
+    given = [
+        name
+        for name, value in (("--n", n), ("--k", k), ("--dim", dim), ("--plot", plot))
+        if value is not None
+    ]
+    if given:
+        raise InputError(
+            sentence(
+                f"a table together with {', '.join(given)}",
+                why="these describe a linear task",
+                remedy="Pass one or the other",
+            )
+        )
 
 
 def _alignment(given: str | None) -> float | None:

@@ -14,6 +14,7 @@ __all__ = ["find", "names", "registry"]
 
 _ROOMS = {
     "linear": ("context", "start", "alignment", "covariance", "steps", "reduction", "shift"),
+    "tabular": ("context",),
     "single_index": ("context", "dimension", "stage1", "fixed_link", "shift", "multi"),
 }
 _MODULES = {

@@ -26,7 +26,7 @@ from testtime.table.levels import LevelStatistics
 from testtime.table.rows import MOST_ROWS
 from testtime.table.target import Target
 
-__all__ = ["fit_table"]
+__all__ = ["drawn_rows", "encode_rows", "fit_table"]
 
 
 def fit_table(
@@ -75,44 +75,32 @@ def fit_table(
     budget = budget or Budget(config.time_limit)
     task = target.task
     backbone, dtype = with_classes(backbone, task), config.dtype_on(backbone.limits)
-    drawn, notes = _drawn_rows(len(y), y if task.n_classes else None, seed)
+    drawn, notes = drawn_rows(len(y), y if task.n_classes else None, seed)
     frame, y = frame.iloc[drawn], y[drawn]
     groups = None if groups is None else groups[drawn]
     time = None if time is None else time[drawn]
 
     work.say("reading columns")
-    columns = TableColumns(kinds).fit(frame)
-    encoded = columns.transform(frame)
-    levels = LevelStatistics.fit(encoded, y, task.n_classes)
     level_seed, choice_seed = seed.spawn(2)
-    x = levels.cross_fitted(encoded, y, int(level_seed.generate_state(1)[0]))
-    if x.shape[1] > backbone.limits.features:
-        raise InputError(
-            sentence(
-                f"{x.shape[1]:,} columns",
-                expected=f"at most {backbone.limits.features}",
-                why=f"the {backbone.name} model attends over all columns of a row",
-                remedy="Select columns first, for example with sklearn.feature_selection.SelectKBest",
-            )
-        )
+    columns, levels, rows = encode_rows(frame, y, task, backbone, level_seed, kinds, groups, time)
     chosen = choose(
         backbone,
         task,
         config,
-        EncodedRows(encoded, x, y, groups, time),
+        rows,
         choice_seed,
         budget,
         work,
     )
     chosen.notes[:0] = notes
     order = chosen.order
-    described = with_statistics(encoded, x)
+    described = with_statistics(rows.encoded, rows.x)
     table = AdaptedTable(
         backbone=backbone,
         task=task,
         encoding=TableEncoding(columns, levels),
         target=target,
-        x=x[order],
+        x=rows.x[order],
         y=y[order],
         views=chosen.views,
         view_seed=chosen.view_seed,
@@ -129,7 +117,54 @@ def fit_table(
     return table, drawn[order[: chosen.n_context]]
 
 
-def _drawn_rows(
+def encode_rows(
+    frame: pd.DataFrame,
+    y: NDArray,
+    task: Task,
+    backbone: Backbone,
+    seed: np.random.SeedSequence,
+    kinds: Mapping[str, str] | None = None,
+    groups: NDArray[np.int64] | None = None,
+    time: NDArray[np.float64] | None = None,
+) -> tuple[TableColumns, LevelStatistics, EncodedRows]:
+    """Read the columns of a table and encode its rows.
+
+    Parameters
+    ----------
+    seed
+        How rows are dealt where statistics of levels are taken from other rows.
+    frame, y, kinds, groups, time
+        As in :func:`fit_table`, with the rows that are used.
+
+    Raises
+    ------
+    InputError
+        When there are more columns than the model can take.
+    """
+    columns = TableColumns(kinds)
+    if columns.exceeds(backbone.limits.features, frame):
+        raise _too_many(len(frame.columns), backbone)
+    columns.fit(frame)
+    encoded = columns.transform(frame)
+    levels = LevelStatistics.fit(encoded, y, task.n_classes)
+    x = levels.cross_fitted(encoded, y, int(seed.generate_state(1)[0]))
+    if x.shape[1] > backbone.limits.features:
+        raise _too_many(x.shape[1], backbone)
+    return columns, levels, EncodedRows(encoded, x, y, groups, time)
+
+
+def _too_many(n_columns: int, backbone: Backbone) -> InputError:
+    return InputError(
+        sentence(
+            f"{n_columns:,} columns",
+            expected=f"at most {backbone.limits.features}",
+            why=f"the {backbone.name} model attends over all columns of a row",
+            remedy="Select columns first, for example with sklearn.feature_selection.SelectKBest",
+        )
+    )
+
+
+def drawn_rows(
     n_rows: int, labels: NDArray | None, seed: np.random.SeedSequence
 ) -> tuple[NDArray[np.int64], list[str]]:
     """Rows the fit looks at: all, or a draw that shows every class."""

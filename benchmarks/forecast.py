@@ -1,0 +1,154 @@
+"""The forecast of ``plan_table``: signs of real tables against what a default fit gained on them.
+
+    python -m benchmarks.forecast [--cells benchmarks/results/tabular.json ...] [--ship]
+
+Cells are those of ``benchmarks.tabular``: the gain is the relative fall of the loss on test rows, served against the
+frozen model with all rows and averaged views. Signs are measured on the training rows of the same draw and kept under
+``benchmarks/results/signs``. Everything printed is from tables that were left out whole. ``--ship`` writes the numbers
+that the package uses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from benchmarks.tabular import Draw
+from testtime.table.forecast import forecaster as room
+from testtime.table.forecast.forecaster import Forecaster, bent
+from testtime.table.forecast.signs import NAMES
+
+PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0)
+RESULTS = Path("benchmarks/results")
+KEPT_SHARE = 0.95
+"""Share of the gain of always adapting that following the advice should keep."""
+
+
+def signs_of(name: str, seed: int) -> dict[str, Any]:
+    """Signs of the training rows of one draw, measured once."""
+    from testtime.adapt.parallel import side_by_side
+    from testtime.estimators.planning import measure
+
+    path = RESULTS / "signs" / f"{name.replace(':', '-').replace('/', '-')}-{seed}.json"
+    if not path.exists():
+        warnings.simplefilter("ignore")
+        draw = Draw.of(name, seed)
+        began = time.perf_counter()
+        task = "regress" if draw.y.dtype.kind == "f" else "classify"
+        (signs,) = side_by_side([lambda: measure(draw.X, draw.y, task=task, random_state=seed)[0]])
+        found = {"signs": dict(zip(NAMES, signs.values, strict=True)), "seconds": time.perf_counter() - began}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(found, indent=1))
+        print(f"{time.strftime('%H:%M:%S')} {name} seed {seed}", flush=True)
+    return json.loads(path.read_text())
+
+
+def gain_of(cell: dict[str, Any]) -> tuple[float, float]:
+    """Relative fall of the loss on test rows, and seconds of the fit."""
+    found = cell.get("default") or cell["numbers"]
+    loss = "log_loss" if "default" in cell else "crps"
+    return 1.0 - found["served"][loss] / found["frozen"][loss], found["seconds"]
+
+
+def left_out(
+    signs: np.ndarray, gains: np.ndarray, tables: np.ndarray, penalty: float
+) -> tuple[np.ndarray, list]:
+    """Forecast every draw from the draws of other tables: the bent middle, and interval and probability of harm."""
+    middle, forecasts = np.zeros(len(gains)), []
+    for i, name in enumerate(tables):
+        others = tables != name
+        fitted = Forecaster.fit(signs[others], gains[others], penalty)
+        middle[i] = fitted.values(signs[i])
+        forecasts.append(fitted(signs[i]))
+    return middle, forecasts
+
+
+def threshold_of(middle: np.ndarray, gains: np.ndarray) -> float:
+    """Return the largest threshold on forecasts that keeps enough of the gain of always adapting."""
+    order = np.argsort(-middle, kind="stable")
+    kept = np.cumsum(gains[order]) / gains.sum()
+    enough = int(np.argmax(kept >= KEPT_SHARE)) if (kept >= KEPT_SHARE).any() else len(order) - 1
+    return float(middle[order[enough]])
+
+
+def study(cells: list[dict[str, Any]]) -> tuple[Forecaster, dict[str, Any]]:
+    """Fit and validate."""
+    measured = [signs_of(cell["table"], cell["seed"]) for cell in cells]
+    signs = np.array([[one["signs"][name] for name in NAMES] for one in measured])
+    gains, seconds = (np.array(values) for values in zip(*map(gain_of, cells), strict=True))
+    tables = np.array([cell["table"] for cell in cells])
+    by_penalty = {p: left_out(signs, gains, tables, p)[0] for p in PENALTIES}
+    penalty = min(PENALTIES, key=lambda p: float(np.square(by_penalty[p] - bent(gains)).mean()))
+    middle, forecasts = left_out(signs, gains, tables, penalty)
+    inside = [f.low <= gain <= f.high for f, gain in zip(forecasts, gains, strict=True)]
+    # The threshold for a table comes from the others, too.
+    advised = np.zeros(len(gains), dtype=bool)
+    for i, name in enumerate(tables):
+        others = tables != name
+        advised[i] = middle[i] >= threshold_of(middle[others], gains[others])
+    fitted = Forecaster.fit(signs, gains, penalty)
+    fitted = Forecaster(**{**vars(fitted), "threshold": threshold_of(middle, gains)})
+    weights = dict(zip(NAMES, np.round(fitted.weights, 3).tolist(), strict=True))
+    return fitted, {
+        "tables": len(set(tables)),
+        "draws": len(tables),
+        "penalty": penalty,
+        "share inside the 80% interval": float(np.mean(inside)),
+        "rank correlation of forecast and gain": float(spearmanr(middle, gains).statistic),
+        "share of tables that are advised to adapt": float(advised.mean()),
+        "gain kept by following the advice": float(gains[advised].sum() / gains.sum()),
+        "seconds spent by following the advice": float(
+            (seconds[advised].sum() + sum(one["seconds"] for one in measured)) / seconds.sum()
+        ),
+        "mean probability of harm": float(np.mean([f.harm for f in forecasts])),
+        "share harmed": float(np.mean(gains < -room.HARM)),
+        "median seconds of the signs": float(np.median([one["seconds"] for one in measured])),
+        "weights of the signs in standard deviations": weights,
+        "draws left out": [
+            {
+                "table": t,
+                "seed": c["seed"],
+                "gain": round(float(g), 5),
+                "forecast": round(f.gain, 5),
+                "low": round(f.low, 5),
+                "high": round(f.high, 5),
+                "harm": round(f.harm, 3),
+                "advised": bool(a),
+            }
+            for t, c, g, f, a in zip(tables, cells, gains, forecasts, advised, strict=True)
+        ],
+    }
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cells", nargs="*", type=Path)
+    parser.add_argument("--ship", action="store_true")
+    options = parser.parse_args()
+    paths = options.cells or [RESULTS / f"{name}.json" for name in ("tabular", "development", "numbers")]
+    cells = [cell for path in paths for cell in json.loads(path.read_text())["cells"]]
+    fitted, found = study(cells)
+    (RESULTS / "forecast.json").write_text(json.dumps(found, indent=1) + "\n")
+    for name, value in found.items():
+        if name != "draws left out":
+            print(f"{name}: {value}")
+    if options.ship:
+        log = {key: value for key, value in found.items() if key != "draws left out"}
+        content = {
+            "made by": "python -m benchmarks.forecast --ship",
+            "log": log,
+            "forecaster": fitted.to_dict(),
+        }
+        Path(room.__file__).with_name("numbers.json").write_text(json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

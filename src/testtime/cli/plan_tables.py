@@ -1,0 +1,68 @@
+"""``testtime plan TABLE --target COLUMN``: read a table and forecast what adapting brings."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import typer
+
+from testtime.cli.output import echo_json, echo_wrapped, notes_on_stderr
+
+__all__ = ["plan_file"]
+
+
+def plan_file(
+    table: Path,
+    target: str,
+    task: str,
+    backbone: str,
+    latency: float | None,
+    memory: float | None,
+    max_rows: int,
+    seed: int,
+    *,
+    as_json: bool,
+) -> None:
+    """Print the plan of a table.
+
+    Parameters
+    ----------
+    table, target, task, backbone, max_rows, seed
+        As in ``testtime adapt``.
+    latency, memory
+        As in :func:`testtime.plan_table`; None for no budget.
+    as_json
+        Print one JSON object.
+
+    Raises
+    ------
+    InputError
+        When the table or an option cannot be used.
+    """
+    from testtime.cli.target import REGRESS, choose_task
+    from testtime.cli.training import read_training
+    from testtime.estimators.planning import plan_table
+    from testtime.estimators.progress import progress
+
+    notes: list[str] = []
+    with notes_on_stderr(notes), progress(sys.stderr.isatty()):
+        data, facts, dropped = read_training(table, target, task=task, max_rows=max_rows, seed=seed)
+        kind, chosen = choose_task(task, data.of_numbers().labels)
+        if kind == REGRESS:
+            data = data.of_numbers()
+        answer = plan_table(
+            data.X,
+            data.labels,
+            task=kind,
+            backbone=backbone,
+            latency=latency,
+            memory=memory,
+            random_state=seed,
+        )
+    if as_json:
+        echo_json({"task": kind, "file": facts.to_dict(), **answer.to_dict(), "notes": notes})
+        return
+    for said in (facts.explain(), *dropped, chosen, *answer.explain().splitlines()):
+        echo_wrapped(said)
+    typer.echo(f"\nAdapt with: testtime adapt {table} --target {target} --out model")

@@ -1,0 +1,136 @@
+"""``plan_table``: a frame and a target in, a plan out; nothing is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from testtime.adapt.task import Task
+from testtime.backbones.base import Backbone
+from testtime.backbones.many_class import with_classes
+from testtime.backbones.registry import load_backbone
+from testtime.errors import InputError, nearest, sentence
+from testtime.estimators.classifier import TTTClassifier
+from testtime.estimators.regressor import TTTRegressor
+from testtime.estimators.settings import check_settings
+from testtime.table.build import drawn_rows, encode_rows
+from testtime.table.config import FitConfig
+from testtime.table.forecast.plan import FEWEST_ROWS, TablePlan, advise
+from testtime.table.forecast.signs import Signs, read_signs
+
+__all__ = ["Prepared", "measure", "plan_table"]
+
+_TASKS = ("classify", "regress")
+_MOST_CODES = 10  # whole numbers with more different values than this are numbers, not codes of classes
+
+
+def plan_table(
+    X: Any,
+    y: Any,
+    *,
+    task: str | None = None,
+    backbone: Any = "embedded",
+    column_kinds: Mapping[str, str] | None = None,
+    latency: float | None = None,
+    memory: float | None = None,
+    device: str = "auto",
+    random_state: Any = 0,
+) -> TablePlan:
+    """Forecast what adapting brings on a table, without training.
+
+    A few measurements of the frozen model, a small forest and four gradients go into a regression that was fitted to
+    what default fits gained on real tables (``benchmarks/forecast.py``); none of these was made with the table at hand.
+
+    Parameters
+    ----------
+    X, y
+        As for ``fit``.
+    task
+        "classify" or "regress"; None takes numbers that are not whole, or of more than ten values, as numbers.
+    backbone, column_kinds, device, random_state
+        As in :class:`testtime.TTTClassifier`.
+    latency
+        Seconds that a predicted row may take on this machine after the context was read, or None.
+    memory
+        Bytes that what is kept of the context may take, or None.
+
+    Raises
+    ------
+    InputError
+        When an argument or the data cannot be used, or a budget is too small.
+    BackboneError
+        When the model cannot be loaded.
+    """
+    for name, budget in (("latency", latency), ("memory", memory)):
+        if budget is not None and not budget > 0:
+            raise InputError(sentence(f"{name}={budget!r}", expected="a positive number, or None"))
+    signs, prepared = measure(
+        X,
+        y,
+        task=task,
+        backbone=backbone,
+        column_kinds=column_kinds,
+        device=device,
+        random_state=random_state,
+    )
+    recipe = prepared.backbone.recipe
+    return advise(
+        signs,
+        loss_name=prepared.task.loss_name,
+        n_rows=min(prepared.n_rows, prepared.backbone.limits.on(prepared.config.device).context),
+        n_steps=recipe.n_steps,
+        n_members=prepared.config.n_members,
+        episode=min(recipe.episode, 2 * prepared.n_rows // 3) + recipe.n_query,
+        latency=latency,
+        memory=memory,
+    )
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a fit of the table would begin with."""
+
+    backbone: Backbone
+    task: Task
+    config: FitConfig
+    n_rows: int
+
+
+def measure(X: Any, y: Any, *, task: str | None = None, **arguments: Any) -> tuple[Signs | None, Prepared]:
+    """Return the signs of a table, None for few rows, and what they were measured with; see :func:`plan_table`."""
+    kind = TTTRegressor if _task(task, y) == "regress" else TTTClassifier
+    estimator = kind(**arguments)
+    config = check_settings(estimator.get_params(deep=False))
+    model = load_backbone(estimator.backbone, estimator._task)
+    frame = estimator._check_table(X, reset=True)
+    target, values = estimator._read_target(y, len(frame), model)
+    model = with_classes(model, target.task)
+    draw_seed, level_seed, sign_seed = estimator._seed().spawn(3)
+    drawn, _ = drawn_rows(len(values), values if target.task.n_classes else None, draw_seed)
+    frame, values = frame.iloc[drawn], values[drawn]
+    signs = None
+    if len(values) >= max(FEWEST_ROWS, 4 * target.task.n_classes):
+        kinds = estimator.column_kinds
+        _, _, rows = encode_rows(frame, values, target.task, model, level_seed, kinds)
+        signs = read_signs(model, target.task, rows, sign_seed, config.device)
+    return signs, Prepared(model, target.task, config, len(values))
+
+
+def _task(asked: str | None, y: Any) -> str:
+    if asked is not None:
+        if asked not in _TASKS:
+            raise InputError(
+                sentence(f"task={asked!r}", expected=" or ".join(_TASKS), remedy=nearest(str(asked), _TASKS))
+            )
+        return asked
+    target = pd.Series(np.asarray(y).ravel()).infer_objects()
+    numeric = pd.api.types.is_numeric_dtype(target.dtype) and not pd.api.types.is_bool_dtype(target.dtype)
+    if not numeric:
+        return "classify"
+    known = target.dropna()
+    whole = bool((known == known.round()).all())
+    return "classify" if whole and known.nunique() <= _MOST_CODES else "regress"

@@ -1,0 +1,1 @@
+"""What adapting will bring on a table, said before any training."""

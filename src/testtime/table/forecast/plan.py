@@ -1,0 +1,202 @@
+"""``plan_table``: whether and how to adapt to a table, before any training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from testtime.adapt.parallel import available_cores
+from testtime.errors import InputError, sentence
+from testtime.results import Result
+from testtime.table.forecast.forecaster import HARM, shipped
+from testtime.table.forecast.signs import NAMES, CurvePoint, Signs
+
+__all__ = ["FEWEST_ROWS", "TablePlan", "advise"]
+
+_BESIDE_STEPS = 1.4
+"""A fit over its gradients: the answers of folds, and the views that are read."""
+
+_SERVED = 16
+"""Members that are served by default: frozen views and adapters."""
+
+FEWEST_ROWS = 64
+"""Rows below which nothing is measured: the frozen model is what there is."""
+
+
+@dataclass(frozen=True)
+class TablePlan(Result):
+    """What adapting will bring, and what to ask for.
+
+    Attributes
+    ----------
+    adapt
+        Whether training is worth its time.
+    gain, low, high
+        Forecast fall of the loss relative to the frozen model with all rows and averaged views, and its 80% interval.
+    harm
+        Probability that the loss rises by more than half a per cent.
+    objective, n_context
+        What to ask for: all rows, or so many where a budget does not allow all.
+    n_steps, n_members
+        Of the fit.
+    seconds
+        Of a fit on this machine.
+    curve
+        The frozen model at growing context lengths.
+    signs
+        What the forecast rests on, by name.
+    loss_name
+        The loss that is forecast.
+    reason
+        Why, in a sentence.
+    """
+
+    adapt: bool
+    gain: float
+    low: float
+    high: float
+    harm: float
+    objective: str
+    n_context: int
+    n_steps: int
+    n_members: int
+    seconds: float
+    curve: tuple[CurvePoint, ...]
+    signs: Mapping[str, float]
+    loss_name: str
+    reason: str
+
+    def explain(self) -> str:
+        """Return the plan in sentences."""
+        lines = [self.reason]
+        if self.signs:
+            lines.append(
+                f"Forecast: {self.loss_name} {self.gain:+.1%} lower than that of the frozen model with all rows and "
+                f"averaged views (80% of tables like it: {self.low:+.1%} to {self.high:+.1%}); "
+                f"probability that it rises by more than {HARM:.1%}: {self.harm:.0%}."
+            )
+            lines.append(
+                f"A fit would take about {self.seconds:,.0f} s on this machine ({available_cores()} cores)."
+            )
+        lines += [
+            f"Frozen, {point.n_context:,} context rows: {self.loss_name} {point.loss:.3f}, "
+            f"{point.seconds * 1000:.2f} ms for a row."
+            for point in self.curve
+        ]
+        lines.append(
+            f"Ask for objective={self.objective!r}"
+            + (f", n_context={self.n_context}." if self.objective == "short" else ".")
+        )
+        return "\n".join(lines)
+
+
+def advise(
+    signs: Signs | None,
+    *,
+    loss_name: str,
+    n_rows: int,
+    n_steps: int,
+    n_members: int,
+    episode: int,
+    latency: float | None = None,
+    memory: float | None = None,
+) -> TablePlan:
+    """Turn what was measured into advice.
+
+    Parameters
+    ----------
+    signs
+        What was measured; None where there are too few rows to measure.
+    loss_name
+        Of the task.
+    n_rows
+        Rows the model may have as context.
+    n_steps, n_members, episode
+        Steps, adapters and rows of a step of a default fit.
+    latency
+        Seconds a predicted row may take, or None.
+    memory
+        Bytes that what is kept of the context may take, or None.
+
+    Raises
+    ------
+    InputError
+        When a budget is smaller than the shortest context that was measured needs.
+    """
+    n_context, short = _affordable(signs, n_rows, latency, memory)
+    asked = {"objective": "short" if short else "accuracy", "n_context": n_context}
+    if signs is None:
+        reason = f"Serve the frozen model: {n_rows:,} rows are too few to train on and to guard."
+        nothing = {"gain": 0.0, "low": 0.0, "high": 0.0, "harm": 0.0, "seconds": 0.0}
+        return TablePlan(
+            adapt=False,
+            n_steps=0,
+            n_members=0,
+            curve=(),
+            signs={},
+            loss_name=loss_name,
+            reason=reason,
+            **nothing,
+            **asked,
+        )
+    forecaster = shipped()
+    forecast = forecaster(np.array(signs.values))
+    worth = forecaster.worth(forecast)
+    workers = min(available_cores(), n_members)
+    seconds = signs.seconds_per_gradient * episode * n_steps * math.ceil(n_members / workers) * _BESIDE_STEPS
+    reason = (
+        "Adapt: the forecast gain is worth the training."
+        if worth
+        else "Serve the frozen model: tables like this one gained too little for the time that training takes."
+    )
+    return TablePlan(
+        adapt=worth,
+        gain=forecast.gain,
+        low=forecast.low,
+        high=forecast.high,
+        harm=forecast.harm,
+        n_steps=n_steps,
+        n_members=n_members,
+        seconds=seconds,
+        curve=signs.curve,
+        signs=dict(zip(NAMES, signs.values, strict=True)),
+        loss_name=loss_name,
+        reason=reason,
+        **asked,
+    )
+
+
+def _affordable(
+    signs: Signs | None, n_rows: int, latency: float | None, memory: float | None
+) -> tuple[int, bool]:
+    """Return the longest context within the budgets, and whether it is shorter than all rows.
+
+    Both costs grow with the context in a straight line, which is laid through the measured lengths.
+    """
+    if signs is None or (latency is None and memory is None):
+        return n_rows, False
+    lengths = np.array([point.n_context for point in signs.curve], dtype=np.float64)
+    served = -(-_SERVED // available_cores())
+    longest = float(n_rows)
+    for name, unit, budget, costs in (
+        ("latency", "s a row", latency, [served * point.seconds for point in signs.curve]),
+        ("memory", "bytes", memory, [_SERVED * float(point.n_bytes) for point in signs.curve]),
+    ):
+        if budget is None:
+            continue
+        slope, start = np.polyfit(lengths, costs, 1)
+        least = max(1.0, min(64.0, lengths[0]))
+        if start + slope * least > budget:
+            raise InputError(
+                sentence(
+                    f"{name}={budget:g} {unit}",
+                    expected=f"at least {start + slope * least:.3g}, what {least:.0f} context rows take here",
+                    remedy="Raise it, or lower n_members",
+                )
+            )
+        if slope > 0:
+            longest = min(longest, (budget - start) / slope)
+    return math.floor(longest + 1e-6), longest < n_rows  # a straight line is laid to the last digits

@@ -1,0 +1,265 @@
+"""Signs of a table: cheap measurements of the frozen model from which the gain of adapting is forecast.
+
+All of them together take about as long as one adapter. None of them trains.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from testtime.adapt.delta import Delta, DeltaSpec
+from testtime.adapt.episodes import sample_episode, stratified_order
+from testtime.adapt.learner import FROZEN, Learner, Rows
+from testtime.adapt.task import Task
+from testtime.backbones.base import Backbone, View
+from testtime.results import Result
+from testtime.table.encoding import encode_fold, with_statistics
+from testtime.table.outside import answer_rows
+
+if TYPE_CHECKING:
+    from testtime.table.fit import EncodedRows
+
+__all__ = ["NAMES", "CurvePoint", "Signs", "read_signs"]
+
+N_VIEWS = 4
+MOST_QUERIES = 512
+_SHARES = (0.25, 0.5, 0.75)
+_LONGEST = 1024
+_N_GRADIENTS = 4
+_EPISODE = 256
+
+NAMES = (
+    "numeric target",
+    "log rows",
+    "log columns",
+    "log classes",
+    "share of the rarest class",
+    "nominal share of columns",
+    "loss left",
+    "fall of the loss when rows double",
+    "gain of averaging views",
+    "agreement of gradients, encoders",
+    "agreement of gradients, head",
+    "loss of a forest over that of the model",
+)
+"""What is measured, in the order of :attr:`Signs.values`."""
+
+
+@dataclass(frozen=True)
+class CurvePoint(Result):
+    """The frozen model at one context length.
+
+    Attributes
+    ----------
+    n_context
+        Context rows.
+    loss
+        Mean loss of one view on rows outside the context.
+    seconds
+        Wall time of a row that is predicted after the context was read, in one view.
+    n_bytes
+        What is kept of the context in one view.
+    """
+
+    n_context: int
+    loss: float
+    seconds: float
+    n_bytes: int
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What was measured.
+
+    Attributes
+    ----------
+    values
+        One number for each of :data:`NAMES`.
+    curve
+        The frozen model at growing context lengths.
+    seconds_per_gradient
+        Processor seconds of one gradient, per row of its episode.
+    """
+
+    values: tuple[float, ...]
+    curve: tuple[CurvePoint, ...]
+    seconds_per_gradient: float
+
+
+def read_signs(
+    backbone: Backbone, task: Task, rows: EncodedRows, seed: np.random.SeedSequence, device: torch.device
+) -> Signs:
+    """Measure a table.
+
+    Parameters
+    ----------
+    backbone, task
+        The model and what it predicts.
+    rows
+        The rows of the table, at least 8.
+    seed
+        Which rows are asked about, and how views and episodes are drawn.
+    device
+        Where to compute.
+    """
+    order_seed, level_seed, view_seed, episode_seed, forest_seed = seed.spawn(5)
+    labels = task.strata(rows.y)
+    order = stratified_order(labels, len(rows.y), np.random.default_rng(order_seed))
+    longest = min(round(_SHARES[-1] * len(order)), _LONGEST, backbone.limits.on(device).context)
+    context, asked = order[:longest], order[longest : longest + MOST_QUERIES]
+    x, y = rows.x, rows.y
+    if x.shape[1] > len(
+        rows.encoded.names
+    ):  # statistics of levels, without the targets of the rows asked about
+        x = encode_fold(rows.encoded, y, task.n_classes, asked, level_seed)
+    views = backbone.views(with_statistics(rows.encoded, x[context]), y[context], task, N_VIEWS, view_seed)
+    learner = backbone.learner(task, device, torch.float32)
+    curve = [_point(learner, views[0], task, (x, y), order[: _length(longest, s)], asked) for s in _SHARES]
+    answers = np.stack(
+        [answer_rows(learner, FROZEN, view, (x[context], y[context]), x[asked]) for view in views]
+    )
+    single = float(np.mean([task.score(answer, y[asked]).mean() for answer in answers]))
+    averaged = float(task.score(answers.mean(0), y[asked]).mean())
+    left = averaged / max(_loss_without_features(task, y[context], y[asked]), 1e-9)
+    agreements, seconds = _agreements(
+        learner, views[0].rows(x, y, next(learner.module.parameters())), labels, order, episode_seed
+    )
+    forest = _loss_of_forest(task, (x[context], y[context]), (x[asked], y[asked]), forest_seed)
+    shares = np.bincount(y, minlength=task.n_classes) / len(y) if task.n_classes else np.ones(1)
+    n_columns = max(1, len(rows.encoded.kinds))
+    values = (
+        float(not task.n_classes),
+        float(np.log(len(y))),
+        float(np.log(n_columns)),
+        float(np.log(max(task.n_classes, 1))),
+        float(shares.min()),
+        sum(kind == "nominal" for kind in rows.encoded.kinds) / n_columns,
+        left,
+        float(np.log(max(curve[0].loss, 1e-9) / max(curve[1].loss, 1e-9))),
+        float(np.log(max(single, 1e-9) / max(averaged, 1e-9))),
+        agreements["encoders"],
+        agreements["head"],
+        float(np.log(max(forest, 1e-9) / max(averaged, 1e-9))),
+    )
+    return Signs(tuple(float(np.clip(value, -10, 20)) for value in values), tuple(curve), seconds)
+
+
+def _length(longest: int, share: float) -> int:
+    return max(1, round(longest * share / _SHARES[-1]))
+
+
+def _point(
+    learner: Learner,
+    view: View,
+    task: Task,
+    table: tuple[NDArray[np.float64], NDArray],
+    context: NDArray[np.int64],
+    asked: NDArray[np.int64],
+) -> CurvePoint:
+    x, y = table
+    answer = answer_rows(learner, FROZEN, view, (x[context], y[context]), x[asked])
+    like = next(learner.module.parameters())
+    with torch.no_grad():
+        read = learner.read(FROZEN, view.rows(x[context], y[context], like))
+        began = time.perf_counter()
+        learner.predict(FROZEN, read, view.features(x[asked], like))
+    seconds = (time.perf_counter() - began) / len(asked)
+    return CurvePoint(len(context), float(task.score(answer, y[asked]).mean()), seconds, _bytes_of(read))
+
+
+def _bytes_of(read: Any) -> int:
+    """Bytes of all tensors in what a backbone read."""
+    if isinstance(read, torch.Tensor):
+        return read.numel() * read.element_size()
+    parts = (
+        vars(read).values() if hasattr(read, "__dict__") else read if isinstance(read, (tuple, list)) else ()
+    )
+    return sum(map(_bytes_of, parts))
+
+
+def _loss_without_features(task: Task, y: NDArray, asked: NDArray) -> float:
+    """Loss of the best answer that is the same for every row."""
+    if task.n_classes:
+        shares = (np.bincount(y, minlength=task.n_classes) + 1.0) / (len(y) + task.n_classes)
+        return float(task.score(np.tile(shares, (len(asked), 1)), asked).mean())
+    levels = np.quantile(y, np.arange(1, 100) / 100)
+    return float(task.score(np.tile(levels, (len(asked), 1)), asked).mean())
+
+
+def _agreements(
+    learner: Learner,
+    rows: Rows,
+    labels: NDArray[np.int64] | None,
+    order: NDArray[np.int64],
+    seed: np.random.SeedSequence,
+) -> tuple[dict[str, float], float]:
+    """Mean cosine between gradients on disjoint parts of the rows, for each trained part; and processor seconds a row.
+
+    For a linear head this is the alignment of the theory: with no noise and a direction that all rows share it is 1,
+    where the rows pull the pretrained weights apart it is 0.
+    """
+    parts = np.array_split(order[np.random.default_rng(seed).permutation(len(order))], _N_GRADIENTS)
+    rng = np.random.default_rng(seed.spawn(1)[0])
+    generator = torch.Generator().manual_seed(0)
+    found: dict[str, list[torch.Tensor]] = {"encoders": [], "head": []}
+    began, n_rows = time.thread_time(), 0
+    for part in parts:
+        n_context = min(_EPISODE, max(1, 2 * len(part) // 3))
+        episode = sample_episode(part, labels, n_context, n_context // 2 + 1, rng)
+        if len(episode.query) == 0:
+            continue
+        delta = {name: Delta(learner, DeltaSpec(name)) for name in found}
+        states = {
+            name: {k: v.requires_grad_() for k, v in one.zero(generator).items()}
+            for name, one in delta.items()
+        }
+        weights = {k: v for name, one in delta.items() for k, v in one.weights(states[name]).items()}
+        with torch.enable_grad():
+            output = learner.predict(
+                weights, learner.read(weights, rows.take(episode.context)), rows.x[episode.query]
+            )
+            loss = learner.loss(output, rows.y[episode.query]).mean()
+        for name, state in states.items():
+            gradients = torch.autograd.grad(loss, list(state.values()), retain_graph=True, allow_unused=True)
+            flat = [g.flatten() for g in gradients if g is not None]
+            if flat:
+                found[name].append(torch.cat(flat))
+        n_rows += n_context + len(episode.query)
+    seconds = (time.thread_time() - began) / max(1, n_rows)
+    return {name: _mean_cosine(gradients) for name, gradients in found.items()}, seconds
+
+
+def _mean_cosine(gradients: list[torch.Tensor]) -> float:
+    cosines = [float(torch.cosine_similarity(a, b, dim=0)) for a, b in combinations(gradients, 2)]
+    return float(np.mean(cosines)) if cosines else 0.0
+
+
+def _loss_of_forest(
+    task: Task,
+    context: tuple[NDArray[np.float64], NDArray],
+    asked: tuple[NDArray[np.float64], NDArray],
+    seed: np.random.SeedSequence,
+) -> float:
+    """Loss of a forest on the same rows: where it beats the frozen model there is something left to learn."""
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+    state = int(seed.generate_state(1)[0] >> 1)
+    settings = {"n_estimators": 100, "min_samples_leaf": 2, "n_jobs": 1, "random_state": state}
+    x, y = context
+    if task.n_classes:
+        forest = RandomForestClassifier(**settings).fit(x, y)
+        answer = np.full((len(asked[0]), task.n_classes), 1.0 / len(y))
+        answer[:, forest.classes_.astype(int)] += forest.predict_proba(asked[0])
+        return float(task.score(answer / answer.sum(1, keepdims=True), asked[1]).mean())
+    forest = RandomForestRegressor(**settings).fit(x, y)
+    answer = np.quantile(
+        [tree.predict(asked[0]) for tree in forest.estimators_], np.arange(1, 100) / 100, axis=0
+    ).T
+    return float(task.score(answer, asked[1]).mean())

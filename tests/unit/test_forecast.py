@@ -1,0 +1,193 @@
+"""The forecast of what adapting brings: its regression against brute force, its signs on a model that is known."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tests.support.commands import run
+from tests.support.linear import LinearBackbone
+from testtime import InputError, plan_table
+from testtime.adapt.task import Classes, Numbers
+from testtime.backbones.base import Encoded
+from testtime.table.fit import EncodedRows
+from testtime.table.forecast.forecaster import Forecaster, bent, shipped, straight
+from testtime.table.forecast.plan import advise
+from testtime.table.forecast.signs import NAMES, CurvePoint, Signs, read_signs
+
+PENALTY = 3.0
+CPU = torch.device("cpu")
+
+
+def tables(n: int = 40, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Signs of tables, and gains that follow the first of them."""
+    rng = np.random.default_rng(seed)
+    signs = rng.standard_normal((n, 3)) * [1.0, 10.0, 0.1] + [5.0, 0.0, 1.0]
+    return signs, straight(0.8 * (signs[:, 0] - 5.0) + 0.3 * rng.standard_normal(n))
+
+
+def test_the_scale_is_undone_and_is_per_cent_near_zero():
+    gains = np.array([-0.3, -0.001, 0.0, 0.002, 0.5])
+    assert straight(bent(gains)) == pytest.approx(gains)
+    assert bent(0.001) == pytest.approx(0.1, rel=2e-3)
+
+
+def test_errors_are_those_of_leaving_a_table_out():
+    signs, gains = tables()
+    fitted = Forecaster.fit(signs, gains, PENALTY)
+    x = np.clip((signs - signs.mean(0)) / signs.std(0), -3, 3)
+    errors = []
+    for out in range(len(x)):
+        rest = np.delete(np.arange(len(x)), out)
+        mean, middle = x[rest].mean(0), bent(gains[rest]).mean()
+        own = x[rest] - mean
+        weights = np.linalg.solve(own.T @ own + PENALTY * np.eye(3), own.T @ (bent(gains[rest]) - middle))
+        errors.append(bent(gains[out]) - middle - (x[out] - mean) @ weights)
+    assert fitted.errors == pytest.approx(np.sort(errors))
+
+
+def test_four_of_five_new_tables_are_inside_the_interval():
+    fitted = Forecaster.fit(*tables(), PENALTY)
+    signs, gains = tables(2000, seed=1)
+    forecasts = [fitted(one) for one in signs]
+    inside = np.mean([one.low <= gain <= one.high for one, gain in zip(forecasts, gains, strict=True)])
+    assert 0.72 < inside < 0.9
+    assert np.mean([one.harm for one in forecasts]) == pytest.approx(np.mean(gains < -0.005), abs=0.05)
+    assert all(one.low < one.gain < one.high for one in forecasts)
+
+
+def test_what_ships_knows_every_sign_and_comes_back_from_its_file():
+    forecaster = shipped()
+    assert forecaster.weights.shape == forecaster.centre.shape == forecaster.scale.shape == (len(NAMES),)
+    stored = json.loads(json.dumps(forecaster.to_dict()))
+    assert stored["signs"] == list(NAMES)
+    assert stored["weights"] == pytest.approx(forecaster.weights, abs=1e-6)
+    assert np.all(np.diff(forecaster.errors) >= 0)
+
+
+def rows(n: int, *, learnable: bool, numeric: bool = False) -> EncodedRows:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((n, 3))
+    score = 2.0 * x[:, 0] if learnable else rng.standard_normal(n)
+    y = score if numeric else (score + 0.2 * rng.standard_normal(n) > 0).astype(np.int64)
+    return EncodedRows(Encoded(x, ("a", "b", "c"), ("number",) * 3, (0,) * 3), x, y)
+
+
+def read(table: EncodedRows, *, numeric: bool = False, seed: int = 0) -> dict[str, float]:
+    task = Numbers() if numeric else Classes(2)
+    found = read_signs(LinearBackbone(), task, table, np.random.SeedSequence(seed), CPU)
+    return dict(zip(NAMES, found.values, strict=True))
+
+
+@pytest.mark.parametrize("numeric", [False, True])
+def test_gradients_agree_where_there_is_something_to_learn(numeric: bool):
+    learnable = read(rows(400, learnable=True, numeric=numeric), numeric=numeric)
+    noise = read(rows(400, learnable=False, numeric=numeric), numeric=numeric)
+    name = "agreement of gradients, encoders"
+    assert learnable[name] > 0.8
+    assert abs(noise[name]) < 0.5
+    # The frozen model knows the shares alone, so a forest beats it exactly where the columns say something.
+    name = "loss of a forest over that of the model"
+    assert learnable[name] < -0.5
+    assert noise[name] > -0.1
+    assert learnable["loss left"] == pytest.approx(1.0, abs=0.1)
+
+
+def test_signs_are_the_same_again_and_train_nothing():
+    table, model = rows(200, learnable=True), LinearBackbone()
+    found = [read_signs(model, Classes(2), table, np.random.SeedSequence(3), CPU) for _ in range(2)]
+    assert found[0].values == found[1].values
+    assert all(not p.any() for module in model._modules.values() for p in module.parameters())
+    assert [point.n_context for point in found[0].curve] == [50, 100, 150]
+    # The model keeps ten logits of four bytes.
+    assert all(point.n_bytes == 2 * 4 for point in found[0].curve)
+
+
+def signs_with(seconds: tuple[float, ...]) -> Signs:
+    curve = tuple(CurvePoint(100 * (i + 1), 0.5, s, 1000 * (i + 1)) for i, s in enumerate(seconds))
+    return Signs((0.0,) * len(NAMES), curve, 1e-4)
+
+
+def advice(signs: Signs | None, **budgets: float):
+    return advise(signs, loss_name="log loss", n_rows=1000, n_steps=20, n_members=8, episode=640, **budgets)
+
+
+def test_a_budget_shortens_the_context():
+    signs = signs_with((0.001, 0.002, 0.003))
+    assert (advice(signs).objective, advice(signs).n_context) == ("accuracy", 1000)
+    tight = advice(signs, memory=16 * 4000.0)  # sixteen members keep ten bytes a row each
+    assert (tight.objective, tight.n_context) == ("short", 400)
+    assert "n_context=400" in tight.explain()
+    assert advice(signs, memory=1e9).objective == "accuracy"
+    assert 0 < advice(signs, latency=0.05).n_context < 1000
+    with pytest.raises(InputError, match=r"memory=10 bytes; expected at least .* Raise it"):
+        advice(signs, memory=10.0)
+
+
+def test_few_rows_are_not_measured():
+    few = advice(None)
+    assert (few.adapt, few.n_steps, few.gain) == (False, 0, 0.0)
+    assert "too few" in few.explain()
+
+
+@pytest.fixture
+def frame() -> tuple[pd.DataFrame, np.ndarray]:
+    rng = np.random.default_rng(0)
+    x = pd.DataFrame(rng.standard_normal((150, 3)), columns=list("abc")).assign(
+        town=rng.choice(list("xyz"), 150)
+    )
+    return x, np.where(x["a"] > 0, "yes", "no")
+
+
+def test_a_table_is_planned(frame, tiny_embedded):
+    plan = plan_table(*frame)
+    assert plan.loss_name == "log loss"
+    assert plan.low <= plan.gain <= plan.high
+    assert 0 <= plan.harm <= 1
+    assert plan.seconds > 0
+    assert set(plan.signs) == set(NAMES)
+    assert math.isclose(plan.signs["nominal share of columns"], 0.25)
+    assert "80% of tables" in plan.explain()
+    again = plan_table(*frame)
+    assert (again.gain, again.signs) == (plan.gain, plan.signs)
+    assert plan_table(frame[0], frame[0]["a"].to_numpy()).loss_name == "CRPS"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"latency": 0.0}, "latency=0.0; expected a positive number"),
+        ({"memory": -1}, "memory=-1; expected a positive number"),
+        ({"task": "clasify"}, "task='clasify'; expected classify or regress.*classify"),
+        ({"backbone": "tabicle"}, "tabicl"),
+    ],
+)
+def test_what_cannot_be_planned(frame, tiny_embedded, arguments, said):
+    with pytest.raises(InputError, match=said):
+        plan_table(*frame, **arguments)
+
+
+def test_the_command(frame, tiny_embedded, tmp_path, capsys):
+    path = tmp_path / "train.csv"
+    frame[0].assign(bought=frame[1]).to_csv(path, index=False)
+    code, said, _ = run(capsys, "plan", path, "--target", "bought")
+    assert code == 0
+    assert "Forecast: log loss" in said
+    assert "testtime adapt" in said
+    code, said, _ = run(capsys, "plan", path, "--target", "bought", "--json")
+    assert code == 0
+    assert set(json.loads(said)["signs"]) == set(NAMES)
+    for arguments, words in (
+        ((path,), "--target"),
+        ((path, "--target", "bought", "--n", "4"), "a linear task"),
+        (("--n", "4"), "--k, --dim"),
+        ((path, "--target", "sold"), "no column 'sold'"),
+    ):
+        code, _, said = run(capsys, "plan", *arguments)
+        assert code == 2
+        assert words in said
