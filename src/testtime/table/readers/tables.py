@@ -21,6 +21,7 @@ from testtime.table.readers.excel import ExcelFile
 from testtime.table.readers.formats import ArrowFile, Format, ParquetFile
 from testtime.table.readers.json_lines import JsonFile
 from testtime.table.readers.source import open_source, unreadable
+from testtime.table.readers.totals import total_row
 
 __all__ = ["FileFacts", "iterate_table", "open_table", "read_table"]
 
@@ -35,6 +36,7 @@ _WHOLE = {
     pa.uint32(): pd.UInt32Dtype(),
     pa.uint64(): pd.UInt64Dtype(),
 }
+_SHEETS = ("CSV", "Excel")  # what people write sums below
 _CONTINUATION = b"\xff\xff\xff\xff"  # how a stream of Arrow begins
 
 
@@ -118,8 +120,13 @@ def read_table(
     drawn = draw(opened.batches(), max_rows, np.random.default_rng(random_state))
     if drawn.table is None or not drawn.rows:
         raise unreadable(opened.source.name, "it has a header and no rows", "Add rows")
-    frame = _frame(drawn.table, drawn.at)
-    notes = (*opened.notes, *([f"{drawn.n_empty:,} empty rows are left out"] if drawn.n_empty else []))
+    notes = [*opened.notes, *([f"{drawn.n_empty:,} empty rows are left out"] if drawn.n_empty else [])]
+    table, at = drawn.table, drawn.at
+    total = total_row(table) if opened.form in _SHEETS and len(at) and at[-1] == drawn.rows - 1 else ""
+    if total:
+        notes.append(f"the last row, {total!r}, holds sums and is left out")
+        table, at = table.slice(0, table.num_rows - 1), at[:-1]
+    frame = _frame(table, at)
     dialect = opened.dialect if isinstance(opened, DelimitedFile) else None
     facts = FileFacts(
         path=opened.source.name,
@@ -130,7 +137,7 @@ def read_table(
         columns=tuple(map(str, frame.columns)),
         rows=drawn.rows,
         rows_used=len(frame),
-        notes=notes,
+        notes=tuple(notes),
     )
     return frame, facts
 
