@@ -24,7 +24,11 @@ def test_scikit_learn_check(estimator, check):
     try:
         check(estimator)
     except SkipTest as why:
-        pytest.fail(f"skipped: {why}")
+        if "SCIPY_ARRAY_API" not in str(
+            why
+        ):  # arrays of other libraries, which no estimator here claims to take
+            pytest.fail(f"skipped: {why}")
+        raise
 
 
 def test_there_are_as_many_checks_as_ever():
