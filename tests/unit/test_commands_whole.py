@@ -41,6 +41,7 @@ def test_labels_that_are_numbers_survive_the_round_trip(capsys, tmp_path):
     assert set(pd.read_csv(tmp_path / "p.csv", dtype=str)["prediction"]) == {"00", "01"}
 
 
+@pytest.mark.slow
 def test_demo_and_doctor(capsys, tmp_path):
     out = tmp_path / "demo"
     code, said, _ = run(capsys, "demo", "--quick", "--out", out, "--json")

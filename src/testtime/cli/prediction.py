@@ -47,7 +47,8 @@ def write_predictions(
     StoreError
         If the model is damaged or `out` cannot be written.
     """
-    estimator, training = load(model), training_of(model) or {}
+    estimator: Any = load(model)
+    training = training_of(model) or {}
     numbers = hasattr(estimator, "predict_quantiles")
     if levels is not None and not numbers:
         got = f"--quantiles and {str(model)!r}, which predicts classes"
