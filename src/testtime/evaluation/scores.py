@@ -187,15 +187,10 @@ def _codes(labels: Sequence[Any] | NDArray, classes: Sequence[Any]) -> NDArray[n
     if unknown or not len(labels):
         raise InputError(
             sentence(
-<<<<<<< HEAD
                 f"the held-out label {_own(unknown[0])!r}" if unknown else "there are no held-out rows",
-                expected="one of " + ", ".join(repr(_own(label)) for label in classes[:10]) if unknown else "",
-=======
-                f"the held-out label {unknown[0]!r}" if unknown else "there are no held-out rows",
-                expected="one of " + ", ".join(map(repr, np.asarray(classes[:10]).tolist()))
+                expected="one of " + ", ".join(repr(_own(label)) for label in classes[:10])
                 if unknown
                 else "",
->>>>>>> next
                 remedy="Leave out rows of other classes" if unknown else "Add some",
             )
         )
