@@ -139,7 +139,7 @@ def test_report_of_numbers(adapted, capsys, tmp_path):
     assert code == 0
     assert measured["n_rows"] == 60
     assert {part["adapted"] for part in measured["calibration"]} == {False, True}
-    assert [part["level"] for part in measured["calibration"]] == [0.5, 0.8] * 2  # of nine quantiles
+    assert [part["level"] for part in measured["calibration"]] == [0.5, 0.8, 0.9, 0.98] * 2
     for word in ("RMSE", "MAE", "CRPS", "90% quantile"):
         assert word in text
     assert "log loss" not in text
