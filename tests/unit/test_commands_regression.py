@@ -24,7 +24,7 @@ def make_table(rows=240, seed=0):
 
 
 @pytest.fixture(scope="module")
-def adapted(tmp_path_factory, tiny_throughout):
+def adapted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("priced")
     make_table().to_csv(folder / "train.csv", index=False)
     make_table(60, seed=1).to_csv(folder / "new.csv", index=False)
