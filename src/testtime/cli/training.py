@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -127,9 +128,10 @@ def read_training(
             )
         if name is not None and names.count(name) > 1:
             raise InputError(sentence(f"{option} {name} is also another one of {', '.join(taken)}"))
-    missing = without_value(frame[target])
+    values: Any = frame[target]
+    missing = without_value(values)
     beside = frame.drop(columns=names)
-    read = None if task == "classify" else _numeric_target(frame[target], beside)
+    read = None if task == "classify" else _numeric_target(values, beside)
     notes = [] if read is None else _notes_on(read, target)
     if read is not None:
         missing |= np.isnan(read.values)
@@ -158,7 +160,8 @@ def kept_ids(frame: pd.DataFrame, kinds: dict[str, str]) -> dict[str, str]:
     found = TableColumns(kinds).fit(frame).records
     names = [record.name for record in found if record.kind == "id" and record.name not in kinds]
     return kinds | {
-        name: "nominal" if read_as_numbers(frame[name], frame) is None else "number" for name in names
+        str(name): "nominal" if read_as_numbers(column, frame) is None else "number"
+        for name, column in frame[names].items()
     }
 
 

@@ -121,7 +121,7 @@ def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[d
         backbone=config.backbone,
         n_context=n,
         n_members=config.n_members,
-        n_steps=config.n_steps,
+        n_steps="auto" if config.n_steps is None else config.n_steps,
         random_state=int(seed.generate_state(1)[0] >> 1),
     ).fit(table.X.iloc[train], y[train])
     X, codes = table.X.iloc[test], np.searchsorted(model.classes_, y[test])

@@ -79,7 +79,7 @@ def _read(cells: WordCells, table_comma: bool | None) -> NumberReading:
 def _texts(frame: pd.DataFrame) -> list[Cells]:
     """The columns of text, which alone show how a table writes numbers."""
     return [
-        read_cells(frame[name], str(name))
-        for name in frame
-        if pd.api.types.is_string_dtype(frame[name].dtype)
+        read_cells(column, str(name))
+        for name, column in frame.items()
+        if pd.api.types.is_string_dtype(column.dtype)
     ]
