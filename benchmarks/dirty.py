@@ -113,8 +113,8 @@ def predicted(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)
         encoded, later = columns.fit_transform(fitted), columns.transform(new)
-    statistics = LevelStatistics.fit(encoded, codes.astype(float), len(classes))
-    x, z = statistics.cross_fitted(encoded, codes.astype(float), seed), statistics.transform(later)
+    statistics = LevelStatistics.fit(encoded, codes, len(classes))
+    x, z = statistics.cross_fitted(encoded, codes, seed), statistics.transform(later)
     if model == "trees":
         learner = HistGradientBoostingClassifier(random_state=seed, early_stopping=False)
     else:

@@ -25,7 +25,7 @@ from testtime.estimators.progress import progress
 from testtime.estimators.settings import check_settings
 from testtime.results import Adaptation
 from testtime.table.build import fit_table
-from testtime.table.columns import as_frame
+from testtime.table.columns.frame import as_frame, dense
 from testtime.table.target import Target, one_line
 
 __all__ = ["TTTBase"]
@@ -91,7 +91,7 @@ class TTTBase(BaseEstimator):
         Parameters
         ----------
         X
-            Features ``(N, D)``: pandas or polars frame, or array.
+            Features ``(N, D)``: pandas or polars frame, array, or sparse matrix, which is made dense.
         y
             Targets ``(N,)`` without missing values: class labels for a classifier, finite numbers for a regressor.
         groups
@@ -154,6 +154,7 @@ class TTTBase(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.string = True
+        tags.input_tags.sparse = True
         tags.input_tags.categorical = True
         return tags
 
@@ -165,6 +166,7 @@ class TTTBase(BaseEstimator):
         InputError
             For what is not a table, has no rows, or repeats a column name.
         """
+        X = dense(X)
         try:
             if hasattr(X, "columns") and hasattr(X, "shape"):
                 frame = as_frame(X)

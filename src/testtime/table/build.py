@@ -14,11 +14,12 @@ from testtime.adapt.delta import DeltaSpec, delta_bytes
 from testtime.adapt.episodes import stratified_order
 from testtime.adapt.task import Task
 from testtime.adapt.work import UNWATCHED, Work
-from testtime.backbones.base import Backbone
+from testtime.backbones.base import Backbone, Encoded
 from testtime.backbones.many_class import with_classes
 from testtime.errors import InputError, sentence
 from testtime.results import Adaptation, Part, Status
 from testtime.table.adapted import AdaptedTable, Member
+from testtime.table.choose_curve import choose_curve
 from testtime.table.columns import TableColumns
 from testtime.table.config import FitConfig
 from testtime.table.encoding import TableEncoding, with_statistics
@@ -26,7 +27,7 @@ from testtime.table.fit import Chosen, EncodedRows, choose
 from testtime.table.forecast.plan import reason_to_skip
 from testtime.table.levels import LevelStatistics
 from testtime.table.rows import MOST_ROWS
-from testtime.table.target import Target
+from testtime.table.target import NumericTarget, Target
 
 __all__ = ["drawn_rows", "encode_rows", "fit_table"]
 
@@ -83,8 +84,13 @@ def fit_table(
     time = None if time is None else time[drawn]
 
     work.say("reading columns")
-    level_seed, choice_seed, forecast_seed = seed.spawn(3)
+    level_seed, choice_seed, forecast_seed, curve_seed = seed.spawn(4)
     columns, levels, rows = encode_rows(frame, y, task, backbone, level_seed, kinds, groups, time)
+    if isinstance(target, NumericTarget):
+        target, y, note = choose_curve(target, rows, backbone, config, curve_seed, budget, work)
+        if note:
+            notes.append(note)
+            levels, rows = _with_levels(rows.encoded, y, task, level_seed, groups, time)
     skipped = None
     if config.planned and config.n_steps != 0:
         work.say("forecasting")
@@ -156,12 +162,24 @@ def encode_rows(
     if columns.exceeds(backbone.limits.features, frame):
         raise _too_many(len(frame.columns), backbone)
     columns.fit(frame)
-    encoded = columns.transform(frame)
+    levels, rows = _with_levels(columns.transform(frame), y, task, seed, groups, time)
+    if rows.x.shape[1] > backbone.limits.features:
+        raise _too_many(rows.x.shape[1], backbone)
+    return columns, levels, rows
+
+
+def _with_levels(
+    encoded: Encoded,
+    y: NDArray,
+    task: Task,
+    seed: np.random.SeedSequence,
+    groups: NDArray[np.int64] | None,
+    time: NDArray[np.float64] | None,
+) -> tuple[LevelStatistics, EncodedRows]:
+    """Put beside encoded columns what their levels say about the target."""
     levels = LevelStatistics.fit(encoded, y, task.n_classes)
     x = levels.cross_fitted(encoded, y, int(seed.generate_state(1)[0]))
-    if x.shape[1] > backbone.limits.features:
-        raise _too_many(x.shape[1], backbone)
-    return columns, levels, EncodedRows(encoded, x, y, groups, time)
+    return levels, EncodedRows(encoded, x, y, groups, time)
 
 
 def _too_many(n_columns: int, backbone: Backbone) -> InputError:

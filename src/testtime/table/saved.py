@@ -25,6 +25,7 @@ from testtime.table.levels import LevelStatistics
 from testtime.table.schema import TableMeta
 from testtime.table.stored_arrays import WHERE, check_arrays
 from testtime.table.target import ClassTarget, NumericTarget, Target
+from testtime.table.target_curve import CURVES, IDENTITY, Curve
 
 __all__ = ["StoredTable", "from_stored", "to_stored"]
 
@@ -195,7 +196,11 @@ def _target_arrays(target: Target) -> dict[str, NDArray]:
     if isinstance(target, ClassTarget):
         return {"classes": target.classes}
     if isinstance(target, NumericTarget):
-        return {"target_moments": np.array([target.scaler.mean, target.scaler.scale])}
+        arrays = {"target_moments": np.array([target.scaler.mean, target.scaler.scale])}
+        if target.curve is not IDENTITY:
+            arrays["target_curve"] = np.array([CURVES.index(type(target.curve))])
+            arrays["target_curve_numbers"] = target.curve.numbers
+        return arrays
     raise StoreError(sentence(f"a target of type {type(target).__name__} cannot be saved"))
 
 
@@ -203,4 +208,14 @@ def _target_from(arrays: Mapping[str, NDArray]) -> Target:
     if "classes" in arrays:
         return ClassTarget(arrays["classes"])
     mean, scale = arrays["target_moments"].tolist()
-    return NumericTarget(TargetScaler(mean, scale))
+    return NumericTarget(TargetScaler(mean, scale), _curve_from(arrays))
+
+
+def _curve_from(arrays: Mapping[str, NDArray]) -> Curve:
+    if "target_curve" not in arrays:
+        return IDENTITY
+    place = int(arrays["target_curve"][0])
+    curve = CURVES[place](arrays["target_curve_numbers"]) if 0 < place < len(CURVES) else None
+    if curve is None or not curve.valid:
+        raise damaged(WHERE, "the curve of its target is none")
+    return curve

@@ -35,6 +35,8 @@ def check_arrays(meta: TableMeta, arrays: Mapping[str, NDArray]) -> None:
         forms["classes"] = Form("biufOU", ("classes",))
     else:
         forms["target_moments"] = Form("f", (2,))
+        if "target_curve" in arrays:
+            forms |= {"target_curve": Form("i", (1,)), "target_curve_numbers": Form("f", ("curve numbers",))}
     check_forms(arrays, forms | _level_forms(meta, arrays), {"columns": len(meta.names)}, WHERE)
     n_rows = len(arrays["x"])
     if max(meta.n_reference, meta.record.n_context) > n_rows:

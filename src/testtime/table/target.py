@@ -17,6 +17,7 @@ from testtime.adapt.task import Classes, Numbers, Task
 from testtime.backbones.scaling import TargetScaler
 from testtime.errors import InputError, sentence
 from testtime.table.columns import DataWarning
+from testtime.table.target_curve import IDENTITY, Curve
 
 __all__ = ["ClassTarget", "NumericTarget", "Target", "class_target", "numeric_target", "one_line"]
 
@@ -52,9 +53,10 @@ class ClassTarget:
 
 @dataclass(frozen=True)
 class NumericTarget:
-    """Numbers and the scale they are brought to; answers are quantiles."""
+    """Numbers, the curve that evens them, and the scale they are brought to; answers are quantiles."""
 
     scaler: TargetScaler
+    curve: Curve = IDENTITY
 
     @property
     def task(self) -> Numbers:
@@ -63,7 +65,13 @@ class NumericTarget:
 
     def inverse(self, answer: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return quantiles in the unit of the target."""
-        return self.scaler.inverse(answer)
+        return self.curve.inverse(self.scaler.inverse(answer))
+
+    def bent(self, curve: Curve, y: NDArray[np.float64]) -> tuple[NumericTarget, NDArray[np.float64]]:
+        """Return the target on another curve, and the values that are `y` on this one; ``(N,)``, standardised."""
+        values = curve.forward(self.inverse(y))
+        scaler = TargetScaler.fit(values)
+        return NumericTarget(scaler, curve), scaler.transform(values)
 
 
 def one_line(error: Exception, most: int = 300) -> str:

@@ -9,7 +9,9 @@ import pandas as pd
 
 from testtime.errors import InputError, sentence
 
-__all__ = ["DataWarning", "as_frame"]
+__all__ = ["DataWarning", "as_frame", "dense"]
+
+_MOST_DENSE = 50_000_000  # numbers: 400 MB
 
 
 class DataWarning(UserWarning):
@@ -42,6 +44,29 @@ def as_frame(X: Any) -> pd.DataFrame:
             )
         )
     return X
+
+
+def dense(X: Any) -> Any:
+    """Return a sparse matrix as an array, and anything else as it is.
+
+    Raises
+    ------
+    InputError
+        When the array would hold more than 50 million numbers.
+    """
+    if not (hasattr(X, "toarray") and hasattr(X, "nnz")):
+        return X
+    cells = int(np.prod(X.shape, dtype=np.int64))
+    if cells > _MOST_DENSE:
+        raise InputError(
+            sentence(
+                f"a sparse matrix of {X.shape[0]:,} rows and {X.shape[1]:,} columns",
+                expected=f"at most {_MOST_DENSE:,} cells",
+                why="the model reads every cell of a row, zeros among them, so that the matrix is made dense",
+                remedy="Select columns, or reduce them, for example with sklearn.decomposition.TruncatedSVD",
+            )
+        )
+    return X.toarray()
 
 
 def _numbered(array: np.ndarray) -> pd.DataFrame:

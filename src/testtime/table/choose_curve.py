@@ -1,0 +1,128 @@
+"""Which curve a skewed target is modelled on: the one under which the frozen model predicts other rows best."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from testtime.adapt.budget import Budget
+from testtime.adapt.episodes import deal_folds
+from testtime.adapt.learner import FROZEN, Learner
+from testtime.adapt.mix import standard_error
+from testtime.adapt.task import Numbers
+from testtime.adapt.work import UNWATCHED, Work
+from testtime.backbones.base import Backbone
+from testtime.table.config import FitConfig
+from testtime.table.encoding import encode_fold, with_statistics
+from testtime.table.fit import EncodedRows
+from testtime.table.outside import answer_rows
+from testtime.table.target import NumericTarget
+from testtime.table.target_curve import CURVES, is_skewed
+
+__all__ = ["choose_curve"]
+
+_N_FOLDS = 3
+_MOST_CONTEXT, _MOST_GUARD = 1024, 512  # rows; which curve is better shows in a few hundred
+_FEWEST = 60  # rows; in fewer, a standard error is a guess itself
+_SHARE_OF_LIMIT = 0.1
+
+
+def choose_curve(
+    target: NumericTarget,
+    rows: EncodedRows,
+    backbone: Backbone,
+    config: FitConfig,
+    seed: np.random.SeedSequence,
+    budget: Budget,
+    work: Work = UNWATCHED,
+) -> tuple[NumericTarget, NDArray[np.float64], str]:
+    """Choose a curve for the target of `rows`.
+
+    Each fold is predicted by the frozen model from the rows outside it, on every curve; the quantiles are bent back
+    and scored in the unit of the target. Another curve than the identity is taken if its CRPS is lower by more than the
+    standard error of the difference.
+
+    Parameters
+    ----------
+    target, rows
+        The target as it is, and the rows with it.
+    seed
+        Of folds and views.
+    budget
+        A tenth of what is left may be used; without that much, the target stays as it is.
+
+    Returns
+    -------
+    target, y, note
+        The target on its curve, the standardised values ``(N,)``, and a sentence; "" if nothing was changed.
+    """
+    unchanged = target, rows.y, ""
+    if not is_skewed(rows.y) or len(rows.y) < _FEWEST:
+        return unchanged
+    given = target.inverse(rows.y)
+    curves = [curve for curve in (kind.fit(given) for kind in CURVES) if curve is not None]
+    work.say("choosing the scale of the target")
+    deal_seed, fold_seed = seed.spawn(2)
+    folds = deal_folds(
+        np.random.default_rng(deal_seed).permutation(len(given)),
+        None,
+        rows.groups,
+        _N_FOLDS,
+        np.random.default_rng(deal_seed),
+    )
+    learner = backbone.learner(Numbers(), config.device, torch.float32)
+    limit = _SHARE_OF_LIMIT * budget.left()
+    losses: list[NDArray[np.float64]] = []
+    for number, curve in enumerate(curves):
+        before = budget.spent()
+        bent, y = target.bent(curve, rows.y)
+        losses.append(
+            np.concatenate(
+                [_fold_losses(target, rows, bent, y, held, backbone, learner, fold_seed) for held in folds]
+            )
+        )
+        if number == 0 and (budget.spent() - before) * (len(curves) - 1) > limit:
+            return unchanged
+    gains = [losses[0] - own for own in losses]
+    best = max(range(len(curves)), key=lambda k: gains[k].mean())
+    if gains[best].mean() <= standard_error(gains[best]):
+        return unchanged
+    # The simplest that is as good but for noise: a logarithm goes on beyond the rows of fit, ranks end there.
+    best = next(
+        k
+        for k in range(1, best + 1)
+        if gains[k].mean() > standard_error(gains[k])
+        and (losses[k] - losses[best]).mean() <= standard_error(losses[k] - losses[best])
+    )
+    bent, y = target.bent(curves[best], rows.y)
+    note = (
+        f"The target is skewed and was modelled {curves[best].name}: on other rows, the frozen model's CRPS was then "
+        f"{losses[best].mean():.4f} instead of {losses[0].mean():.4f} standard deviations (the difference has a "
+        f"standard error of {standard_error(gains[best]):.4f}). Losses of the fit are in this scale."
+    )
+    return bent, y, note
+
+
+def _fold_losses(
+    target: NumericTarget,
+    rows: EncodedRows,
+    bent: NumericTarget,
+    y: NDArray[np.float64],
+    held: NDArray[np.int64],
+    backbone: Backbone,
+    learner: Learner,
+    seed: np.random.SeedSequence,
+) -> NDArray[np.float64]:
+    """CRPS of the rows of a fold in standard deviations of the target as it is, ``(g,)``."""
+    guard = held[:_MOST_GUARD]
+    outside = np.setdiff1d(np.arange(len(y)), held)
+    context = np.random.default_rng(seed).permutation(outside)[:_MOST_CONTEXT]
+    x = rows.x
+    if x.shape[1] > len(rows.encoded.names):
+        x = encode_fold(rows.encoded, y, 0, held, seed)
+    described = with_statistics(rows.encoded, x[context])
+    view = backbone.views(described, y[context], Numbers(), 1, seed)[0]
+    answers = answer_rows(learner, FROZEN, view, (x[context], y[context]), x[guard])
+    straight = target.scaler.transform(bent.inverse(answers))
+    return Numbers().score(straight, rows.y[guard])

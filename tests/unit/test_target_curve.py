@@ -1,0 +1,119 @@
+"""Curves of a skewed target: exact inverses, what they refuse, and that the better one on other rows is taken."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.support.models import tiny_regressor
+from tests.support.tables import fitted, linear_table
+from testtime.adapt.budget import Budget
+from testtime.errors import StoreError
+from testtime.table.saved import StoredTable, from_stored, to_stored
+from testtime.table.target import numeric_target
+from testtime.table.target_curve import CURVES, IDENTITY, Curve, Logarithm, Ranks, SignedPower, is_skewed
+
+_RNG = np.random.default_rng(0)
+TARGETS = {
+    "even": _RNG.normal(size=300),
+    "positive": np.exp(2 * _RNG.normal(size=300)),
+    "many zeros": np.maximum(_RNG.normal(size=300), 0),
+    "heavy": _RNG.standard_t(1.5, size=300),
+    "huge": 1e200 * np.exp(_RNG.normal(size=300)),
+}
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize("kind", CURVES)
+def test_a_curve_rises_and_is_bent_back(kind, name):
+    y = np.sort(TARGETS[name])
+    curve = kind.fit(y)
+    if curve is None:
+        assert kind is Logarithm
+        assert y.min() <= 0
+        return
+    assert curve.valid
+    bent = curve.forward(y)
+    assert (np.diff(bent) >= 0).all()
+    assert np.allclose(
+        curve.inverse(bent), y, rtol=1e-9, atol=1e-9 * np.abs(y).max() * (kind is not Logarithm)
+    )
+    target, values = numeric_target(y, len(y))
+    other, standard = target.bent(curve, values)
+    assert standard.mean() == pytest.approx(0, abs=1e-9)
+    assert np.allclose(other.inverse(standard), y, rtol=1e-9, atol=1e-9 * np.abs(y).max())
+
+
+def test_quantiles_are_those_of_the_target():
+    y = TARGETS["positive"]
+    target, values = numeric_target(y, len(y))
+    for kind in (Logarithm, SignedPower, Ranks):
+        other, standard = target.bent(kind.fit(y), values)
+        for level in (0.1, 0.5, 0.9):  # an order statistic is one on every curve
+            own = np.quantile(standard, level, method="lower")
+            assert other.inverse(own) == pytest.approx(np.quantile(y, level, method="lower"))
+
+
+def test_what_is_skewed():
+    standard = {name: (y - y.mean()) / y.std() for name, y in TARGETS.items() if name != "huge"}
+    assert {name: is_skewed(y) for name, y in standard.items()} == {
+        "even": False,
+        "positive": True,
+        "many zeros": True,
+        "heavy": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "numbers"),
+    [
+        (Curve, [1.0]),
+        (Logarithm, [1.0]),
+        (SignedPower, [0.0, 0.0]),
+        (SignedPower, [np.nan, 1.0]),
+        (Ranks, [1.0, 2.0]),
+    ],
+)
+def test_numbers_that_no_fit_gives(kind, numbers):
+    assert not kind(np.array(numbers)).valid
+
+
+def skewed_table(n=240):
+    """The logarithm of the target follows the first column exactly, which no straight scale shows as well."""
+    frame, even = linear_table(n, 0, noise=0.1)
+    return frame, np.exp(1.5 * even)
+
+
+def test_the_better_curve_is_taken_said_and_saved():
+    frame, y = skewed_table()
+    backbone = tiny_regressor()
+    table = fitted(backbone, frame, y, numeric=True, n_steps=0, n_members=1)
+    said = [note for note in table.record.notes if "skewed" in note]
+    assert bool(said) == (table.target.curve is not IDENTITY)
+    again = from_stored(to_stored(table), backbone, table.device, table.dtype)
+    assert type(again.target.curve) is type(table.target.curve)
+    assert np.array_equal(again.predict(frame), table.predict(frame))
+    if said:  # where the frozen model gained, it gained by more than a standard error
+        assert "instead of" in said[0]
+
+
+def test_an_even_target_and_one_without_time_stay_as_they_are():
+    frame, even = linear_table(240, 0)
+    _, skewed = skewed_table()
+    for y, budget in ((even, None), (skewed, Budget(1e-9))):
+        table = fitted(tiny_regressor(), frame, y, numeric=True, n_steps=0, n_members=1, budget=budget)
+        assert table.target.curve is IDENTITY
+
+
+def test_a_damaged_curve_is_refused():
+    frame, even = linear_table(80, 0)
+    backbone = tiny_regressor()
+    table = fitted(backbone, frame, even, numeric=True, n_steps=0, n_members=1)
+    stored = to_stored(table)
+    for place, numbers in ((9, [0.0, 1.0]), (2, [0.0, -1.0]), (0, [0.0])):
+        arrays = stored.arrays | {
+            "target_curve": np.array([place]),
+            "target_curve_numbers": np.array(numbers),
+        }
+        with pytest.raises(StoreError, match="curve of its target"):
+            from_stored(StoredTable(stored.meta, arrays, stored.tensors), backbone, table.device, table.dtype)
+    assert isinstance(table.predict(pd.DataFrame(frame)), np.ndarray)
