@@ -25,8 +25,8 @@ class TTTRegressor(RegressorMixin, TTTBase):
     the continuous ranked probability score (CRPS), twice the pinball loss averaged over the quantiles.
 
     Numeric, boolean, categorical, text and missing columns are accepted, from pandas, NumPy and polars. The unit of the
-    target does not matter: predictions of ``a * y + b`` are ``a`` times those of ``y``, plus ``b``, for ``a > 0``. Where
-    a skewed target is modelled as its logarithm, because other rows are predicted better so, that holds for ``b = 0``.
+    target does not matter: predictions of ``a * y + b`` are ``a`` times those of ``y``, plus ``b``, for ``a > 0``. Of a
+    skewed target that is modelled as its logarithm, since other rows are predicted better so, it holds for ``b = 0``.
 
     Parameters
     ----------
