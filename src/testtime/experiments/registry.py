@@ -15,7 +15,7 @@ __all__ = ["find", "names", "registry"]
 _ROOMS = {
     "linear": ("linear", ("context", "start", "alignment", "covariance", "steps", "reduction", "shift")),
     "single-index": ("single_index", ("context", "dimension", "stage1", "fixed_link", "shift", "multi")),
-    "gpt2": ("in_context", ("links", "fixed_link", "dimension", "shift", "variants")),
+    "gpt2": ("in_context", ("links", "shift", "variants")),
 }
 _MODULES = {
     f"{prefix}-{figure}".replace("_", "-"): f"testtime.experiments.{room}.{figure}"

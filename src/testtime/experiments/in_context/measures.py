@@ -67,7 +67,7 @@ METHODS = {
 
 @dataclass(frozen=True)
 class Adaptation:
-    """How a figure adapts; chosen on tasks that no figure reports.
+    """How a figure adapts; compared on tasks that no figure reports.
 
     Attributes
     ----------
@@ -79,11 +79,11 @@ class Adaptation:
         Adapters of a guarded task.
     """
 
-    n_steps: int = 100
+    n_steps: int = 300
     learning_rate: float = 1e-2
     rank: int = 4
     n_context: int = 32
-    n_query: int = 32
+    n_query: int = 64
     n_folds: int = 2
 
     def config(self) -> TrainConfig:

@@ -64,11 +64,11 @@ class Config:
 
     recipe: str = "gpt2-linear-d8"
     n_context: int = 6
-    n_train: tuple[int, ...] = (8, 16, 32, 64, 128)
+    n_train: tuple[int, ...] = (8, 16, 32, 64, 128, 256, 512)
     alignments: tuple[str, ...] = tuple(ALIGNMENTS)
     n_tasks: int = 32
     n_choice: int = 6
-    rates: tuple[float, ...] = (1e-3, 3e-3)
+    rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2)
     n_steps: int = 160
     n_query: int = 16
     seed: int = 20260304
