@@ -6,7 +6,7 @@ The figures themselves take minutes, so that the claims are asked about tables t
 from __future__ import annotations
 
 import dataclasses
-from importlib import import_module
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from numpy.random import SeedSequence
 
 from testtime.errors import InputError
 from testtime.experiments.figure import Figure
+from testtime.experiments.in_context import measures, variants
 from testtime.experiments.in_context.measures import Adaptation, shipped, task_rows
 from testtime.experiments.in_context.shift import setting_of, transition
 from testtime.experiments.registry import find, names
@@ -24,6 +25,11 @@ FIGURES = tuple(name for name in names() if name.startswith("gpt2-"))
 TRAINED = ("ttt", "guarded", "warm", "random", "chunks")
 
 
+@cache
+def theory(alignment: str) -> float:
+    return start_transition(setting_of(find("gpt2-shift").config(), alignment, 0)).n_train
+
+
 def error_of(figure: str, method: str, row: dict) -> float:
     """Errors as the claims say they are."""
     if figure == "gpt2-variants":
@@ -31,9 +37,8 @@ def error_of(figure: str, method: str, row: dict) -> float:
         known = {"icl full": 0.6, "random": 0.02, "leave one out": 0.1, "chunks": 0.05, "distillation": 0.62}
         return known[method] if hard else 0.1
     if figure == "gpt2-shift":
-        late = start_transition(setting_of(find(figure).config(), row["alignment"], 0)).n_train
         level = {"icl": 0.4, "icl all": 0.1, "ridge": 1e-9, "warm": 10 / (10 + row["k"])}
-        level["cold"] = level["warm"] * min(10.0, 1.2 * late / row["k"]) ** 0.8
+        level["cold"] = level["warm"] * min(10.0, 1.2 * theory(row["alignment"]) / row["k"]) ** 0.8
         return level[method]
     few = row["n_rows"] <= 64
     plain = {"icl short": 0.1, "icl full": 0.08 if few else 0.06}
@@ -101,8 +106,11 @@ def test_the_settings_have_cells_with_unique_ids_and_enough_tasks(case):
     assert figure.config().n_tasks >= 30
 
 
-def test_the_drawing_says_that_markers_are_an_experiment(case):
-    figure, config, table = case
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_drawing_says_that_markers_are_an_experiment(name):
+    figure = find(name)
+    config = figure.config.quick()
+    table = table_of(name, config)
     drawing = figure.draw(table, config)
     said = " ".join(text.get_text() for legend in drawing.legends for text in legend.get_texts())
     assert "experiment" in said
@@ -112,14 +120,16 @@ def test_the_drawing_says_that_markers_are_an_experiment(case):
 SMALL = Adaptation(n_steps=10, n_context=16, n_query=8)
 
 
-@pytest.mark.parametrize(("name", "more"), [("gpt2-links", {}), ("gpt2-variants", {"n_rows": 64})])
-def test_a_cell_measures_every_method_on_every_task(name, more):
+@pytest.mark.parametrize(
+    ("name", "more", "methods"),
+    [("gpt2-links", {}, measures.METHODS), ("gpt2-variants", {"n_rows": 64}, variants.METHODS)],
+)
+def test_a_cell_measures_every_method_on_every_task(name, more, methods):
     figure = find(name)
     config = dataclasses.replace(figure.config(), n_tasks=2, block=2, how=SMALL, **more)
     chosen = [cell for cell in figure.cells(config) if cell.get("n_rows", 64) == 64 and cell["link"] == "He2"]
     rows = [row for cell in chosen for row in figure.run_cell(config, cell, SeedSequence(1))]
-    methods = {row["method"] for row in rows}
-    assert methods == set(import_module(figure.run_cell.__module__).METHODS)
+    assert {row["method"] for row in rows} == set(methods)
     assert len(rows) == 2 * len(methods)
     assert np.isfinite([row["mse"] for row in rows]).all()
 
