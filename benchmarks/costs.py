@@ -1,10 +1,12 @@
-"""What ``fit`` and ``predict`` cost: seconds and peak memory as rows, columns, context and steps grow.
+"""What ``fit`` and ``predict`` cost: seconds and peak memory, of this tree and, beside it, of an older one.
 
-    python -m benchmarks.costs [--repeats 3] [--out benchmarks/results/costs.json]
+    git worktree add ../before v0.1.0
+    python -m benchmarks.costs [--before ../before] [--repeats 3] [--cases NAME ...]
 
 Each line is a process of its own (peak memory is that of the whole process, imports included), repeated; medians and
-ranges over the repeats. The table is synthetic (scikit-learn's make_classification, two classes, seed 0). Lines that
-belong together are run one after the other in turn, so a drift of the machine's speed does not favour any of them.
+ranges over the repeats. Both trees run in turn, so that what else the machine does favours neither; only their ratio
+means something on a machine that does other work. Data are made by scikit-learn's ``make_classification``, two classes,
+seed 0. Seconds are wall time, with one thread of PyTorch in each worker.
 """
 
 from __future__ import annotations
@@ -16,83 +18,130 @@ import subprocess
 import sys
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-BASE = {"rows": 1000, "columns": 10, "arguments": {}}
-CASES = {
-    "defaults": {},
-    "n_steps=1, n_context=128": {"arguments": {"n_steps": 1, "n_context": 128}},
-    "n_steps=0, n_context=128": {"arguments": {"n_steps": 0, "n_context": 128}},
-    "rows 300": {"rows": 300},
-    "rows 3,000": {"rows": 3000},
-    "rows 10,000": {"rows": 10_000},
-    "columns 30": {"columns": 30},
-    "columns 100": {"columns": 100, "arguments": {"n_steps": 20}},
-    "n_context 32": {"arguments": {"n_context": 32}},
-    "n_context 128": {"arguments": {"n_context": 128}},
-    "n_context 512": {"arguments": {"n_context": 512}},
-    "n_steps 20": {"arguments": {"n_steps": 20, "n_context": 128}},
-    "n_steps 80": {"arguments": {"n_steps": 80, "n_context": 128}},
-    "adapt lora": {"arguments": {"adapt": "lora", "n_context": 128}},
+ROOT = Path(__file__).parents[1]
+_FIXED = {"n_context": 1024, "n_steps": 0, "n_members": 1}
+_STEPS = {"n_context": 256, "guard": False, "n_members": 1}
+_FOLDS = {"n_context": 128, "n_steps": 60, "n_members": 2}
+
+CASES: dict[str, dict[str, Any]] = {
+    "predict 1 row, 1,024 context rows": {"kind": "again", "rows": 1500, "asked": 1, "arguments": _FIXED},
+    "predict 2,000 rows x 100 columns, 1,024 context rows": {
+        "kind": "again",
+        "rows": 1500,
+        "columns": 100,
+        "asked": 2000,
+        "arguments": _FIXED,
+    },
+    "a training step": {"kind": "step", "arguments": _STEPS},
+    "two adapters of one model, memory over one": {
+        "kind": "two",
+        "arguments": {"n_steps": 2, "n_members": 1},
+    },
+    "fit, two adapters of 60 steps": {"kind": "fit", "arguments": _FOLDS},
+    "fit 10,000 rows x 100 columns, peak memory": {
+        "kind": "memory",
+        "rows": 10_000,
+        "columns": 100,
+        "arguments": {"n_context": 128, "n_steps": 4, "n_members": 1},
+    },
+    "default fit": {"kind": "fit", "arguments": {}},
+    "default fit, peak memory": {"kind": "memory", "arguments": {}},
+    "n_steps=1": {"kind": "fit", "arguments": {"n_steps": 1}},
+    "default fit, 300 rows": {"kind": "fit", "rows": 300, "arguments": {}},
+    "default fit, 3,000 rows": {"kind": "fit", "rows": 3000, "arguments": {}},
+    "default fit, 30 columns": {"kind": "fit", "columns": 30, "arguments": {}},
 }
+"""What is measured; ``kind`` says how, see the text of the child."""
 
 _CHILD = """
-import json, resource, sys, time, warnings
+import json, os, resource, sys, time, warnings
 warnings.simplefilter("ignore")
 case = json.loads(sys.argv[1])
 from sklearn.datasets import make_classification
 from testtime import TTTClassifier
-n, d = case["rows"], case["columns"]
-X, y = make_classification(n + 1000, d, n_informative=min(d, 6), n_redundant=0, n_clusters_per_class=2,
+n, d, asked, arguments = case.get("rows", 1000), case.get("columns", 10), case.get("asked", 1), case["arguments"]
+X, y = make_classification(n + 2000, d, n_informative=min(d, 6), n_redundant=0, n_clusters_per_class=2,
                            flip_y=0.05, random_state=0)
-TTTClassifier(n_steps=0).fit(X[:50], y[:50])  # imports and the base weights are not part of fit
-model = TTTClassifier(**case["arguments"])
-started = time.perf_counter(); model.fit(X[:n], y[:n]); fit = time.perf_counter() - started
-started = time.perf_counter(); model.predict_proba(X[n:]); predict = time.perf_counter() - started
-record = model.adaptation_
-print(json.dumps({"fit_seconds": fit, "predict_1000_seconds": predict, "n_steps": record.n_steps,
-                  "n_folds": record.n_folds, "n_context": record.n_context, "kept": record.kept,
-                  "adapter_kb": record.adapter_bytes / 1000,
-                  "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000}))
+TTTClassifier(n_steps=0, n_members=1).fit(X[:50], y[:50])  # imports and the base weights are not part of it
+def seconds(call):
+    began = time.perf_counter(); call(); return time.perf_counter() - began
+def fit(**more):
+    return TTTClassifier(random_state=0, **{**arguments, **more}).fit(X[:n], y[:n])
+def resident():
+    with open("/proc/self/statm") as pages: return int(pages.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+if case["kind"] == "fit":
+    value = seconds(fit)
+elif case["kind"] == "again":
+    model, rows = fit(), X[n:n + asked]
+    model.predict_proba(rows)
+    value = min(seconds(lambda: model.predict_proba(rows)) for _ in range(3))
+elif case["kind"] == "step":
+    fit(n_steps=2)
+    value = (seconds(lambda: fit(n_steps=42)) - seconds(lambda: fit(n_steps=12))) / 30
+elif case["kind"] == "memory":
+    fit().predict_proba(X[n:n + 1000])
+    value = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+else:
+    models = [fit()]
+    models[0].predict_proba(X[n:n + 100])
+    one = resident()
+    models.append(TTTClassifier(random_state=1, **arguments).fit(X[:n], y[:n]))
+    models[1].predict_proba(X[n:n + 100])
+    value = resident() / one
+print(json.dumps(value))
 """
+
+
+def measure(tree: Path, case: dict[str, Any], seconds: float = 900.0) -> float | None:
+    """Run one case in one tree; None when it cannot run there."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(tree / "src")}
+    command = [sys.executable, "-c", _CHILD, json.dumps(case)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment, timeout=seconds, check=False
+    )
+    return float(done.stdout) if done.returncode == 0 else None
+
+
+def summary(values: list[float]) -> dict[str, float]:
+    """Median and range."""
+    return {"median": median(values), "low": min(values), "high": max(values)}
+
+
+def _shown(row: dict[str, float]) -> str:
+    return f"{row['median']:.3g} ({row['low']:.3g}-{row['high']:.3g})"
 
 
 def main() -> None:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--before", type=Path, help="root of an older tree")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/costs.json"))
-    parser.add_argument("--threads", type=int, default=1, help="OMP_NUM_THREADS of every run")
+    parser.add_argument("--cases", nargs="*", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/costs.json")
     arguments = parser.parse_args()
-    environment = {**os.environ, "OMP_NUM_THREADS": str(arguments.threads)}
-    runs: dict[str, list[dict]] = {name: [] for name in CASES}
-    for _ in range(arguments.repeats):
-        for name, changes in CASES.items():
-            command = [sys.executable, "-c", _CHILD, json.dumps({**BASE, **changes})]
-            done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-            runs[name].append(json.loads(done.stdout))
-            _write(arguments, runs)
-    print("| case | fit s | predict 1,000 rows s | peak MB | steps | folds | context | adapter KB |")
-    print("|---|---|---|---|---|---|---|---|")
-    for name, row in _write(arguments, runs).items():
-        print(
-            f"| {name} | {row['fit_seconds']:.1f} ({row['fit_range'][0]:.1f}-{row['fit_range'][1]:.1f}) "
-            f"| {row['predict_1000_seconds']:.2f} | {row['peak_mb']:,.0f} | {row['n_steps']:.0f} "
-            f"| {row['n_folds']:.0f} | {row['n_context']:.0f} | {row['adapter_kb']:.0f} |"
-        )
-
-
-def _write(arguments: argparse.Namespace, runs: dict[str, list[dict]]) -> dict[str, dict]:
-    """Write the medians of the runs so far, so that a stopped benchmark is not lost; return them."""
-    table = {}
-    for name, results in runs.items():
-        if results:
-            table[name] = {key: median(r[key] for r in results) for key in results[0] if key != "kept"}
-            seconds = [r["fit_seconds"] for r in results]
-            table[name]["fit_range"] = [min(seconds), max(seconds)]
-    content = {"base": BASE, "repeats": arguments.repeats, "threads": arguments.threads, "cases": table}
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(content, indent=1))
-    return table
+    trees = {"now": ROOT, **({"before": arguments.before.resolve()} if arguments.before else {})}
+    found = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
+    cases = found.get("cases", {}) if found.get("format") == 2 else {}
+    print("| case | " + " | ".join(trees) + " | ratio |\n|---|" + "---|" * (len(trees) + 1))
+    for name in arguments.cases:
+        values: dict[str, list[float]] = {tree: [] for tree in trees}
+        for _ in range(arguments.repeats):
+            for tree, root in trees.items():
+                value = measure(root, CASES[name])
+                if value is not None:
+                    values[tree].append(value)
+        row: dict[str, Any] = {tree: summary(of) for tree, of in values.items() if of}
+        if {"now", "before"} <= set(row):
+            row["ratio"] = row["now"]["median"] / row["before"]["median"]
+        cases[name] = row
+        shown = [_shown(row[tree]) if tree in row else "" for tree in trees]
+        shown.append(f"{row['ratio']:.3f}" if "ratio" in row else "")
+        print(f"| {name} | " + " | ".join(shown) + " |", flush=True)
+        content = {"format": 2, "repeats": arguments.repeats, "cases": cases}
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        arguments.out.write_text(json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.ranks import compare
+
 HIGHER_IS_BETTER = {"auc": True, "log_loss": False, "accuracy": True, "crps": False, "rmse": False}
 
 
@@ -44,11 +46,14 @@ def summarise(cells: list[dict[str, Any]]) -> dict[str, Any]:
         scores = np.array(
             [[np.mean([found[m][measure] for found in by_table[t]]) for m in have] for t in tables]
         )
-        ranks = _ranks(scores, higher)
+        by_method = {method: scores[:, i].tolist() for i, method in enumerate(have)}
+        compared = compare(by_method, higher=higher)
         for i, method in enumerate(have):
             own = summary["methods"].setdefault(method, {})
             own[measure] = float(scores[:, i].mean())
-            own[f"mean rank of {measure}"] = float(ranks[:, i].mean())
+            own[f"mean rank of {measure}"] = compared["mean ranks"][method]
+        if len(have) > 2 and len(tables) > 1:
+            summary.setdefault("ranks", {})[measure] = compared
     pairs = [
         ("testtime", "rival: frozen, all rows, 8 orders"),
         ("testtime, 128 rows", "frozen, 128 rows"),
@@ -66,12 +71,6 @@ def summarise(cells: list[dict[str, Any]]) -> dict[str, Any]:
                 "quartiles": [float(q) for q in np.quantile(seconds, [0.25, 0.75])],
             }
     return summary
-
-
-def _ranks(scores: np.ndarray, higher: bool) -> np.ndarray:
-    from scipy.stats import rankdata
-
-    return rankdata(-scores if higher else scores, axis=1)
 
 
 def _paired(by_table: dict[str, list], tables: list[str], a: str, b: str) -> dict[str, Any]:
@@ -121,6 +120,9 @@ def print_summary(summary: dict[str, Any]) -> None:
     for name, own in order:
         row = (f"{own[m]:.4f} | {own[f'mean rank of {m}']:.2f}" if m in own else " | " for m in measures)
         print(f"| {name} | " + " | ".join(row) + " |")
+    for measure, compared in summary.get("ranks", {}).items():
+        distance, p = compared["critical difference"], compared["p of equal ranks"]
+        print(f"\nranks of {measure}: critical difference {distance:.2f}, p of equal ranks {p:.1e}")
     for name, found in summary["against"].items():
         print(f"\n{name}: " + ", ".join(f"{key} {_shown(value)}" for key, value in found.items()))
     for name, value in summary.items():

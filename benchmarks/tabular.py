@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.ranks import draw
 from benchmarks.scores import area_under_curve, log_loss, ordinal_frame
 from benchmarks.summary import print_summary, summarise
 from benchmarks.tables import DEVELOPMENT, REPORTED, REPORTED_NUMBERS, read
@@ -46,13 +47,14 @@ class Draw:
     seed: int
 
     @classmethod
-    def of(cls, name: str, seed: int) -> Draw:
-        """Draw rows at random; the same for every method."""
+    def of(cls, name: str, seed: int, n_rows: int = N_TRAIN) -> Draw:
+        """Draw rows at random; the same for every method. Fewer training rows are the first of more."""
         X, target = read(name)
         rows = np.random.default_rng([seed, zlib.crc32(name.encode())]).permutation(len(X))
-        n_train = min(N_TRAIN, int(0.7 * len(X)))
-        train, test = rows[:n_train], rows[n_train : n_train + N_TEST]
+        most = min(N_TRAIN, int(0.7 * len(X)))
+        train, test = rows[: min(most, n_rows)], rows[most : most + N_TEST]
         y = target.to_numpy()
+        test = test[np.isin(y[test], y[train])] if y.dtype.kind not in "fi" else test
         return cls(X.iloc[train], y[train], X.iloc[test], y[test], seed)
 
     def scores(self, classes: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
@@ -180,13 +182,13 @@ PARTS: dict[str, Callable[[Draw], dict[str, Any]]] = {
 }
 
 
-def run(name: str, seed: int, part: str, folder: Path) -> dict[str, Any]:
+def run(name: str, seed: int, part: str, folder: Path, n_rows: int) -> dict[str, Any]:
     """Measure one part on one table with one draw of rows, or take what is there."""
     path = folder / f"{name.replace(':', '-').replace('/', '-')}-{seed}-{part}.json"
     if not path.exists():
         warnings.simplefilter("ignore")
         partial = path.with_suffix(".part")
-        partial.write_text(json.dumps(PARTS[part](Draw.of(name, seed)), indent=1))
+        partial.write_text(json.dumps(PARTS[part](Draw.of(name, seed, n_rows)), indent=1))
         partial.replace(path)
         print(f"{time.strftime('%H:%M:%S')} {name} seed {seed} {part}", flush=True)
     return json.loads(path.read_text())
@@ -200,20 +202,28 @@ def main() -> None:
     parser.add_argument("--parts", nargs="*", choices=list(PARTS))
     parser.add_argument("--development", action="store_true", help="the tables that choices looked at")
     parser.add_argument("--numbers", action="store_true", help="tables with a numeric target")
+    parser.add_argument("--rows", type=int, default=N_TRAIN, help="training rows at most")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     kind = "numbers" if options.numbers else "development" if options.development else "tabular"
-    out = options.out or Path("benchmarks/results") / kind
+    few = "" if options.rows == N_TRAIN else f"-{options.rows}"
+    out = options.out or Path("benchmarks/results") / f"{kind}{few}"
     known = {"numbers": REPORTED_NUMBERS, "development": DEVELOPMENT, "tabular": REPORTED}[kind]
     parts = options.parts or (["numbers"] if options.numbers else ["default", "short", "views", "trees"])
     out.mkdir(parents=True, exist_ok=True)
     cells = [
-        {"table": name, "seed": seed, **{part: run(name, seed, part, out) for part in parts}}
+        {"table": name, "seed": seed, **{part: run(name, seed, part, out, options.rows) for part in parts}}
         for seed in range(options.seeds)
         for name in options.tables or known
     ]
     summary = summarise(cells)
     out.with_suffix(".json").write_text(json.dumps({"cells": cells, "summary": summary}, indent=1) + "\n")
+    for measure, compared in summary.get("ranks", {}).items():
+        draw(
+            compared,
+            out.with_name(f"{out.name}_ranks_{measure}.svg"),
+            f"{measure} on {compared['tables']} tables",
+        )
     print_summary(summary)
 
 

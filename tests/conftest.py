@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import settings
 
 from tests.support.models import load_tiny
@@ -16,6 +18,18 @@ from testtime.experiments.figure import FigureResult, run
 from testtime.experiments.registry import find
 
 torch.set_num_threads(1)
+
+_MOST_WORKERS = 4  # each holds torch and a few models, about a gigabyte
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return what ``-n auto`` means: the cores this process may use, but no more than memory is likely to allow."""
+    return min(
+        _MOST_WORKERS,
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+    )
+
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")
@@ -34,14 +48,28 @@ def tiny_embedded(tiny: EmbeddedBackbone, monkeypatch: pytest.MonkeyPatch) -> Em
     return tiny
 
 
+@pytest.fixture(scope="module")
+def tiny_throughout(tiny: EmbeddedBackbone) -> Iterator[EmbeddedBackbone]:
+    """The same for all tests of a file, so that a model can be made once for them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embedded, "load_embedded", load_tiny)
+        yield tiny
+
+
 @pytest.fixture(scope="session")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], FigureResult]:
-    """Return a function that runs a figure by its name, or returns what it found before."""
-    folder = tmp_path_factory.mktemp("figures")
+    """Return a function that runs a figure by its name, or returns what it found before.
+
+    Test processes share the folder: a run that finds the cells of another one there computes none.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "figures"
+    folder.mkdir(exist_ok=True)
 
     @functools.cache
     def run_once(name: str) -> FigureResult:
         figure = find(name)
-        return run(figure, figure.config.quick(), folder)
+        with FileLock(folder / f"{name}.lock"):
+            return run(figure, figure.config.quick(), folder)
 
     return run_once

@@ -259,19 +259,22 @@ def test_a_gradient_is_the_slope(backbone_of, family: str, task: str):
     zero = delta.zero(torch.Generator().manual_seed(0))
     generator = torch.Generator().manual_seed(1)
     direction = {k: torch.randn(v.shape, generator=generator, dtype=v.dtype) for k, v in zero.items()}
-    at = torch.tensor(0.01, dtype=torch.float64, requires_grad=True)
 
     def loss(length: torch.Tensor) -> torch.Tensor:
         weights = delta.weights({key: length * direction[key] for key in zero})
         output = learner.predict(weights, learner.read(weights, shown.take(range(60))), shown.x[60:])
         return learner.loss(output, shown.y[60:]).mean()
 
-    (slope,) = torch.autograd.grad(loss(at), at)
-    step = 1e-6
-    with torch.no_grad():
-        difference = (loss(at + step) - loss(at - step)) / (2 * step)
-    # Quantiles of bar distributions have kinks, and one may lie between the two points.
-    torch.testing.assert_close(slope, difference, rtol=1e-2, atol=1e-5)
+    # Quantiles of bar distributions have kinks, here about 1e-5 apart: the step is short beside them, which float64
+    # allows, and should there be one within the step at one of the points, the others outvote it.
+    step, apart = 1e-8, []
+    for place in (0.003, 0.01, 0.017):
+        at = torch.tensor(place, dtype=torch.float64, requires_grad=True)
+        (slope,) = torch.autograd.grad(loss(at), at)
+        with torch.no_grad():
+            difference = (loss(at + step) - loss(at - step)) / (2 * step)
+        apart.append(float(abs(slope - difference) / abs(slope)))
+    assert np.median(apart) < 1e-4, apart
 
 
 @every

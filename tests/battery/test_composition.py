@@ -147,6 +147,7 @@ def test_a_clone_is_unfitted_and_has_the_same_parameters():
     assert not hasattr(fresh, "adaptation_")
 
 
+@pytest.mark.slow
 def test_a_search_over_parameters():
     X, y = frame()
     search = GridSearchCV(TTTClassifier(**FAST), {"n_context": [12, 24], "adapt": ["head", "lora"]}, cv=2)
@@ -163,6 +164,7 @@ def test_cross_validation_and_pipelines():
     assert np.isfinite(scores).all()
 
 
+@pytest.mark.slow
 def test_meta_estimators():
     X, y = frame()
     numbers = X[["size", "new"]].fillna(0.0).astype(float)

@@ -19,9 +19,11 @@ NAMES = [
     "StoreError",
     "TTTClassifier",
     "TTTRegressor",
+    "TablePlan",
     "TestTimeError",
     "__version__",
     "load",
+    "plan_table",
     "theory",
 ]
 

@@ -1,4 +1,4 @@
-"""Two thousand random tables: probabilities, or a sentence; never anything else."""
+"""Random tables: probabilities, or a sentence; never anything else."""
 
 from __future__ import annotations
 
@@ -104,13 +104,15 @@ def check(case: tuple[pd.DataFrame, np.ndarray, pd.DataFrame], **params: object)
     return True
 
 
-@settings(max_examples=1800, suppress_health_check=RELAXED)
+@pytest.mark.slow
+@settings(max_examples=300, suppress_health_check=RELAXED)
 @given(tables())
 def test_plain(case: tuple[pd.DataFrame, np.ndarray, pd.DataFrame]):
     check(case, n_steps=0, n_members=1)
 
 
-@settings(max_examples=200, suppress_health_check=RELAXED)
+@pytest.mark.slow
+@settings(max_examples=60, suppress_health_check=RELAXED)
 @given(tables(), st.sampled_from([1, 2]), st.booleans(), st.sampled_from(["head", "norms"]))
 def test_adapted(case: tuple[pd.DataFrame, np.ndarray, pd.DataFrame], n_steps: int, guard: bool, adapt: str):
     n_context = max(len(np.unique(case[1])), len(case[0]) // 3)
@@ -120,15 +122,15 @@ def test_adapted(case: tuple[pd.DataFrame, np.ndarray, pd.DataFrame], n_steps: i
 def test_most_ordinary_tables_are_answered():
     """The property above would hold for an estimator that refuses everything."""
     answered = 0
-    for seed in range(30):
+    for seed in range(12):
         rng = np.random.default_rng(seed)
         kinds = rng.choice(KINDS[:3] + KINDS[5:], 4)
         frame = pd.concat([column(rng, kind, 30) for kind in kinds], axis=1).set_axis(list("abcd"), axis=1)
         answered += check((frame[:25], np.arange(25) % 3, frame[25:]), n_steps=0, n_members=1)
-    assert answered == 30
+    assert answered == 12
 
 
-@pytest.mark.parametrize("n_columns", [1, 100, 500, 501, 10_000])
+@pytest.mark.parametrize("n_columns", [1, 100, 500, 501, 2_000])
 def test_wide_tables(n_columns: int):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.standard_normal((12, n_columns)).round(1))

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from unittest import SkipTest
+
+import pytest
+from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from testtime import TTTClassifier, TTTRegressor
 
-# scikit-learn's checks fit small tables several hundred times; a few steps exercise every path of ``fit``.
+pytestmark = pytest.mark.slow
+
+# scikit-learn's checks fit small tables several hundred times; two steps of one adapter exercise every path of ``fit``.
 _ESTIMATORS = [
     kind(**how)
     for kind in (TTTClassifier, TTTRegressor)
-    for how in ({"n_steps": 0}, {"n_steps": 2, "guard": False})
+    for how in ({"n_steps": 0}, {"n_steps": 2, "n_members": 1, "guard": False})
 ]
-_EXECUTED: list[str] = []
 
 
 @parametrize_with_checks(_ESTIMATORS)
 def test_scikit_learn_check(estimator, check):
-    check(estimator)
-    _EXECUTED.append(str(check))
+    try:
+        check(estimator)
+    except SkipTest as why:
+        if "SCIPY_ARRAY_API" not in str(
+            why
+        ):  # arrays of other libraries, which no estimator here claims to take
+            pytest.fail(f"skipped: {why}")
+        raise
 
 
-def test_enough_checks_were_executed():
-    """A change of scikit-learn or of our tags that skips checks silently must be noticed."""
-    assert len(_EXECUTED) >= 180
+def test_there_are_as_many_checks_as_ever():
+    """A change of scikit-learn or of our tags that drops checks silently must be noticed."""
+    assert sum(len(list(estimator_checks_generator(estimator))) for estimator in _ESTIMATORS) >= 180

@@ -8,6 +8,8 @@ import pytest
 
 from testtime.experiments.registry import find, names
 
+pytestmark = pytest.mark.slow
+
 LINEAR = tuple(name for name in names() if name.startswith("linear-"))
 
 

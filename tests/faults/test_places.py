@@ -64,6 +64,8 @@ def test_the_longest_name_of_a_file_system_is_good_enough(tmp_path):
 TOLD_TO_END = """
 import os, signal, sys
 from testtime.cli import main
+from tests.support.models import load_tiny
+from testtime.backbones import embedded
 from testtime.table import writers
 
 def told(frames, path, **options):
@@ -72,12 +74,13 @@ def told(frames, path, **options):
     raise RuntimeError("not reached")
 
 writers._WRITERS[".csv"] = told
+embedded.load_embedded = load_tiny
 main(sys.argv[1:])
 """
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
+def model(tmp_path_factory, tiny_throughout):
     folder = tmp_path_factory.mktemp("told")
     draw = np.random.default_rng(0)
     table = pd.DataFrame({"x": draw.normal(size=60), "z": draw.normal(size=60)})

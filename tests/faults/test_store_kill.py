@@ -18,15 +18,19 @@ from testtime.store import open_adapter, save_adapter
 assert "torch" not in sys.modules
 
 folder, trials, overwrite = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "over"
-SIZE = 20_000
+SIZE = 5_000
 
-def save(target, number):
+def save(target, number, overwrite=overwrite):
     tensors = {f"t{i}": np.full(SIZE, number, dtype=np.float32) for i in range(3)}
     save_adapter(target, tensors, {"number": number}, base_fingerprint="ab" * 32, overwrite=overwrite)
 
-start = time.perf_counter()
+durations = []
+for _ in range(3):  # the first is slow, and other work may fall into any of them
+    start = time.perf_counter()
+    save(folder / "timed", 0, overwrite=True)
+    durations.append(time.perf_counter() - start)
+duration = min(durations)
 save(folder / "first", 0)
-duration = time.perf_counter() - start
 draw = random.Random(0)
 outcomes = {"old": 0, "new": 0}
 for trial in range(trials):
@@ -54,11 +58,12 @@ print(outcomes["old"], outcomes["new"])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["new", "over"])
 def test_a_killed_save_leaves_old_or_new(tmp_path, version):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(tmp_path), "200", version],
+        [sys.executable, "-c", KILLED, str(tmp_path), "80", version],
         capture_output=True,
         text=True,
         env=environment,
@@ -67,8 +72,8 @@ def test_a_killed_save_leaves_old_or_new(tmp_path, version):
     )
     assert done.returncode == 0, done.stderr
     old, new = map(int, done.stdout.split())
-    assert old + new == 200
-    assert min(old, new) >= 10, "the kills must fall before and after the last step"
+    assert old + new == 80
+    assert min(old, new) >= 4, "the kills must fall before and after the last step"
 
 
 # --- what a killed writer leaves

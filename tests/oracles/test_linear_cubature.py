@@ -68,15 +68,14 @@ def test_another_evaluation_length(rows):
         close(one_step(setting, WEIGHT[d], eval_context=rows), steps, expected)
 
 
-def test_isotropic_formulas_meet_the_same_oracle():
+@pytest.mark.parametrize("context", ["fresh", "same"])
+@pytest.mark.parametrize("noise", [0.0, 0.5])
+@pytest.mark.parametrize(("n", "k"), [(1, 2), (2, 1)])
+def test_isotropic_formulas_meet_the_same_oracle(n, k, noise, context):
     steps = [0.0, 0.01, 0.1]
-    for context in ("fresh", "same"):
-        for noise in (0.0, 0.5):
-            setting = Setting(2, 2, dim=2, input_cov=1.7, task=0.9**2 + 0.6**2, noise_var=noise)
-            expected = literal_risk(
-                steps, 0.2 * np.eye(2), 1.7 * np.eye(2), BETA[2], noise, 2, 2, context=context
-            )
-            close(one_step(setting, 0.2, context), steps, expected)
+    setting = Setting(n, k, dim=2, input_cov=1.7, task=0.9**2 + 0.6**2, noise_var=noise)
+    expected = literal_risk(steps, 0.2 * np.eye(2), 1.7 * np.eye(2), BETA[2], noise, n, k, context=context)
+    close(one_step(setting, 0.2, context), steps, expected)
 
 
 @pytest.mark.parametrize("context", ["fresh", "same"])

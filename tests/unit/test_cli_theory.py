@@ -102,11 +102,11 @@ def test_nothing_to_gain_is_an_answer_too(arguments, capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--n", "-3"], "n_context"),
-        (["--k", "-1"], "n_train"),
+        (["--n", "-3"], "--n -3; expected"),
+        (["--k", "-1"], "--k -1; expected"),
         (["--dim", "0"], "dim"),
-        (["--noise", "-0.5"], "noise_var=-0.5"),
-        (["--noise", "nan"], "noise_var"),
+        (["--noise", "-0.5"], "--noise -0.5"),
+        (["--noise", "nan"], "--noise nan"),
         (["--alignment", "aligend"], "Did you mean 'aligned'?"),
         (["--alignment", "1.5"], "alignment=1.5; expected a number from -1 to 1"),
         (["--alignment", "nan"], "alignment"),
@@ -114,7 +114,7 @@ def test_nothing_to_gain_is_an_answer_too(arguments, capsys):
         (["--alignment", "even", "--spread", "nan"], "spread"),
         (["--context", "frsh"], "Did you mean 'fresh'?"),
         (["--step", "fix"], "Did you mean 'fixed'?"),
-        (["--n", "1", "--step", "normalized"], "n_context"),
+        (["--n", "1", "--step", "normalized"], "--n 1, "),
         (["--plot", "plan.pdf"], "expected a name that ends in .png or .svg"),
     ],
 )

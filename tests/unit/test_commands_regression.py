@@ -110,13 +110,13 @@ def test_predict_writes_the_mean_and_two_quantiles(adapted, capsys, tmp_path):
 
 def test_predict_writes_the_quantiles_and_columns_that_are_asked_for(adapted, capsys, tmp_path):
     predict = ("predict", adapted / "model", adapted / "new.csv", "--out", tmp_path / "p.csv")
-    assert run(capsys, *predict, "--quantiles", "0.05,0.5,0.95", "--id", "town")[0] == 0
+    assert run(capsys, *predict, "--quantiles", "0.1,0.5,0.9", "--id", "town")[0] == 0
     written = pd.read_csv(tmp_path / "p.csv")
-    assert list(written) == ["town", "prediction", "quantile_0.05", "quantile_0.5", "quantile_0.95"]
+    assert list(written) == ["town", "prediction", "quantile_0.1", "quantile_0.5", "quantile_0.9"]
     rows = make_table(60, seed=1)
     assert written["town"].tolist() == rows["town"].tolist()
     model = testtime.load(adapted / "model")
-    expected = model.predict_quantiles(rows.drop(columns="price"), (0.05, 0.5, 0.95))
+    expected = model.predict_quantiles(rows.drop(columns="price"), (0.1, 0.5, 0.9))
     assert np.allclose(written.iloc[:, 2:], expected, rtol=1e-12)
     for options, said in (
         (("--quantiles", "0.5,2"), "--quantiles 0.5,2; expected numbers from 0.01 to 0.99"),
@@ -139,7 +139,7 @@ def test_report_of_numbers(adapted, capsys, tmp_path):
     assert code == 0
     assert measured["n_rows"] == 60
     assert {part["adapted"] for part in measured["calibration"]} == {False, True}
-    assert [part["level"] for part in measured["calibration"]][:4] == [0.5, 0.8, 0.9, 0.98]
+    assert [part["level"] for part in measured["calibration"]] == [0.5, 0.8, 0.9, 0.98] * 2
     for word in ("RMSE", "MAE", "CRPS", "90% quantile"):
         assert word in text
     assert "log loss" not in text
@@ -180,12 +180,21 @@ def test_tasks_that_cannot_be(adapted, capsys, tmp_path):
             "--task regres; expected one of auto, classify, regress. Did you",
         ),
         (("--target", "town", "--task", "regress"), "the target 'town' is no column of numbers"),
-        (("--target", "price", "--task", "classify"), "classes; expected at most 10"),
     ):
         code, _, err = run(capsys, *adapt, *options)
         assert code == 2
         assert said in err
         assert not (tmp_path / "m").exists()
+
+
+def test_too_many_classes(capsys, tmp_path):
+    frame = pd.DataFrame({"area": np.arange(1002.0) ** 2, "price": np.arange(1002) // 2})
+    frame.to_csv(tmp_path / "train.csv", index=False)
+    adapt = ("adapt", tmp_path / "train.csv", "--target", "price", "--out", tmp_path / "m", "--n-steps", 0)
+    code, _, err = run(capsys, *adapt, "--task", "classify")
+    assert code == 2
+    assert "the target has 501 classes; expected at most 500" in err
+    assert not (tmp_path / "m").exists()
 
 
 def test_costs_decide_and_are_checked():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,11 @@ import torch
 
 from tests.support.commands import run
 from tests.support.linear import LinearBackbone
-from testtime import InputError, plan_table
+from testtime import InputError, TTTClassifier, plan_table
 from testtime.adapt.task import Classes, Numbers
 from testtime.backbones.base import Encoded
 from testtime.table.fit import EncodedRows
+from testtime.table.forecast import plan
 from testtime.table.forecast.forecaster import Forecaster, bent, shipped, straight
 from testtime.table.forecast.plan import advise
 from testtime.table.forecast.signs import NAMES, CurvePoint, Signs, read_signs
@@ -191,3 +193,13 @@ def test_the_command(frame, tiny_embedded, tmp_path, capsys):
         code, _, said = run(capsys, "plan", *arguments)
         assert code == 2
         assert words in said
+
+
+@pytest.mark.parametrize("threshold", [9.0, -9.0])
+def test_a_fit_may_follow_the_forecast(frame, tiny_embedded, monkeypatch, threshold):
+    forecaster = replace(shipped(), threshold=threshold)
+    monkeypatch.setattr(plan, "shipped", lambda: forecaster)
+    record = TTTClassifier(adapt="planned", n_steps=2, n_members=2).fit(*frame).adaptation_
+    skipped = any("not worth the training" in note for note in record.notes)
+    assert (record.status.name == "SKIPPED") == skipped == (threshold > 0)
+    assert (record.n_steps == 0) == skipped

@@ -164,13 +164,21 @@ def test_what_can_be_read_in_two_ways_is_said_and_decided_by_the_table():
     assert table.notes == ()
 
 
-def test_the_decimal_sign_of_fit_decides_later():
-    comma, _ = fitted(c=["1,5", "2,75"])
-    point, _ = fitted(c=["1.5", "2.75"])
-    new = pd.DataFrame({"c": ["1,234", "7,5"]})
-    assert comma.transform(new).x[:, 0].tolist() == [1.234, 7.5]
-    assert point.transform(new).x[:, 0].tolist() == [1234.0, 7.5]
-    assert fitted(c=[1.5, 2.75])[0].transform(new).x[:, 0].tolist() == [1.234, 7.5]
+def test_the_decimal_sign_of_fit_decides_later_unless_the_new_table_tells():
+    comma, _ = fitted(c=["1,5", "2,75"], d=["1", "2"])
+    point, _ = fitted(c=["1.5", "2.75"], d=["1", "2"])
+
+    def read(columns, c, d="3"):
+        return columns.transform(pd.DataFrame({"c": c, "d": d})).x[:, 0].tolist()
+
+    assert read(comma, ["1,234", "1.234"]) == [1.234, 1234.0]
+    assert read(point, ["1,234", "1.234"]) == [1234.0, 1.234]
+    for columns in (comma, point):
+        assert read(columns, ["1,234", "7,5"]) == [1.234, 7.5]
+        assert read(columns, ["1.234", "7.5"]) == [1.234, 7.5]
+        assert read(columns, ["1.234", "8.765"], d="3.5") == [1.234, 8.765]
+        assert read(columns, ["1,234", "8,765"], d="3,5") == [1.234, 8.765]
+    assert read(fitted(c=[1.5, 2.75], d=[1, 2])[0], ["1,234", "7,5"]) == [1.234, 7.5]
 
 
 def test_another_unit_later_is_refused():

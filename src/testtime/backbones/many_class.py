@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any
 
 import numpy as np
@@ -99,13 +99,12 @@ class CodebookLearner:
 
     def predict(self, weights: Weights, read: tuple[Any, ...], x: Tensor) -> Tensor:
         """Logits of the classes, ``(q, C)``."""
-        total = None
-        for digits, one in zip(self._words, read, strict=True):
+
+        def of_digit(digits: Tensor, one: Any) -> Tensor:
             answer = self.inner.answer(self.inner.predict(weights, one, x))
-            smallest = torch.finfo(answer.dtype).tiny
-            term = answer.clamp_min(smallest).log()[:, digits]
-            total = term if total is None else total + term
-        return total
+            return answer.clamp_min(torch.finfo(answer.dtype).tiny).log()[:, digits]
+
+        return reduce(torch.add, map(of_digit, self._words, read))
 
     def loss(self, output: Tensor, y: Tensor) -> Tensor:
         """Log loss per row in nats."""

@@ -9,15 +9,14 @@ from typing import Any
 
 from testtime import TTTClassifier, TTTRegressor
 from testtime.adapt.budget import Budget
-from testtime.cli.tables import kept_ids, readable
 from testtime.cli.target import REGRESS, choose_task, class_costs
-from testtime.cli.training import Training, read_training, typed
+from testtime.cli.training import Training, kept_ids, read_training
 from testtime.errors import InputError, sentence
+from testtime.estimators.beside import group_codes
 from testtime.estimators.saved import save
 from testtime.evaluation.curves import curve_sizes
 from testtime.evaluation.evaluate import evaluate
-from testtime.evaluation.splits import group_codes_of
-from testtime.tasks.files import FileFacts
+from testtime.table.readers import FileFacts
 from testtime.tasks.summary import summarise
 
 __all__ = ["Done", "Request", "adapt_table"]
@@ -71,21 +70,20 @@ def adapt_table(request: Request) -> Done:
         If the table or an option cannot be used.
     """
     seed = request.arguments["random_state"]
-    with readable(request.train) as path:
-        data, facts, dropped = read_training(
-            path,
-            request.target,
-            groups=request.groups,
-            time=request.time,
-            max_rows=request.max_rows,
-            seed=seed,
-        )
+    data, facts, dropped = read_training(
+        request.train,
+        request.target,
+        task=request.task,
+        groups=request.groups,
+        time=request.time,
+        max_rows=request.max_rows,
+        seed=seed,
+    )
     # How long a file takes is not known before it is read, so the limit begins here; the help says so.
     budget = Budget(request.arguments["time_limit"])
-    values = typed(data.labels, facts)
-    task, chosen = choose_task(request.task, values)
+    task, chosen = choose_task(request.task, data.of_numbers().labels)
     if task == REGRESS:
-        data = data.with_labels(values)
+        data = data.of_numbers()
     kinds = dict(request.kinds)
     if request.keep_ids:
         kinds = kept_ids(data.X, kinds)
@@ -99,6 +97,7 @@ def adapt_table(request: Request) -> Done:
     training = {
         "file": facts.to_dict(),
         "target": request.target,
+        "beside": [name for name in (request.groups, request.time) if name is not None],
         "task": task,
         "carried": [one["name"] for one in record.columns if one["kind"] == "id"],
         "costs": costs,
@@ -147,7 +146,7 @@ def _score(
         sizes=curve_sizes(estimator.adaptation_.n_context, len(classes), len(fitted.X)),
         source="held out before the fit",
         fitted=(fitted.X, fitted.labels),
-        groups=None if scored.groups is None else group_codes_of(scored.groups),
+        groups=group_codes(scored.groups, len(scored.X)),
         costs=None if costs is None else [costs[str(label)] for label in classes],
         random_state=seed,
         budget=budget,

@@ -40,21 +40,20 @@ def plan_file(
     InputError
         When the table or an option cannot be used.
     """
-    from testtime.cli.tables import readable
     from testtime.cli.target import REGRESS, choose_task
-    from testtime.cli.training import read_training, typed
+    from testtime.cli.training import read_training
     from testtime.estimators.planning import plan_table
     from testtime.estimators.progress import progress
 
     notes: list[str] = []
     with notes_on_stderr(notes), progress(sys.stderr.isatty()):
-        with readable(table) as path:
-            data, facts, dropped = read_training(path, target, max_rows=max_rows, seed=seed)
-        values = typed(data.labels, facts)
-        kind, chosen = choose_task(task, values)
+        data, facts, dropped = read_training(table, target, task=task, max_rows=max_rows, seed=seed)
+        kind, chosen = choose_task(task, data.of_numbers().labels)
+        if kind == REGRESS:
+            data = data.of_numbers()
         answer = plan_table(
             data.X,
-            values if kind == REGRESS else data.labels,
+            data.labels,
             task=kind,
             backbone=backbone,
             latency=latency,

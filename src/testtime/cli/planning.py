@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from testtime.results import Plan
     from testtime.theory.linear import Setting
 
+_OPTIONS = {"n_context": "--n", "n_train": "--k", "noise_var": "--noise"}
 _ALIGNMENTS = {"aligned": 1.0, "even": 0.0, "opposed": -1.0}
 
 
@@ -87,8 +89,11 @@ def plan(
     from testtime.theory.plan import plan as theory_plan
     from testtime.theory.plan import unit_setting
 
-    setting = unit_setting(n, k, dim, noise, _alignment(alignment), spread)
-    answer = theory_plan(setting, context, step)
+    try:
+        setting = unit_setting(n, k, dim, noise, _alignment(alignment), spread)
+        answer = theory_plan(setting, context, step)
+    except InputError as error:
+        raise InputError(_in_own_options(str(error))) from error
     if plot is not None:
         _draw(setting, answer, context, step, plot)
     if as_json:
@@ -115,6 +120,14 @@ def _check_table_alone(n: int | None, k: int | None, dim: int | None, plot: Path
                 remedy="Pass one or the other",
             )
         )
+
+
+def _in_own_options(text: str) -> str:
+    """A message of the theory with the options of this command in the place of its arguments."""
+    for name, option in _OPTIONS.items():
+        text = re.sub(rf"\b{name}=", f"{option} ", text)
+        text = re.sub(rf"\b{name}\b", option, text)
+    return text
 
 
 def _alignment(given: str | None) -> float | None:

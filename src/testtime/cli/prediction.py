@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from testtime.adapt.work import UNWATCHED, Work
-from testtime.cli.tables import readable
-from testtime.cli.training import typed
 from testtime.errors import InputError, nearest, sentence
 from testtime.estimators.regressor import at_levels
 from testtime.estimators.saved import load
 from testtime.evaluation.evaluate import decide
 from testtime.store import open_adapter
+from testtime.table.columns.alone import read_as_numbers, without_value
+from testtime.table.readers import Format, iterate_table, open_table, read_table
 from testtime.table.writers import write_table
-from testtime.tasks.files import iterate_table, read_table
 
 __all__ = ["labelled_table", "training_of", "write_predictions"]
 
@@ -47,30 +47,43 @@ def write_predictions(
     StoreError
         If the model is damaged or `out` cannot be written.
     """
-    estimator, training = load(model), training_of(model) or {}
+    estimator: Any = load(model)
+    training = training_of(model) or {}
     numbers = hasattr(estimator, "predict_quantiles")
     if levels is not None and not numbers:
         got = f"--quantiles and {str(model)!r}, which predicts classes"
         raise InputError(sentence(got, remedy="Leave --quantiles out; probabilities are written"))
     costs = training.get("costs")
     weights = None if costs is None else [costs[str(label)] for label in estimator.classes_.tolist()]
-    with readable(table) as path:
-        pieces = iterate_table(path)
-        first = next(pieces, None)
-        if first is None:
-            raise InputError(sentence(f"{str(table)!r} has a header and no rows", remedy="Add rows"))
-        names = _carried(list(first.columns), carried, training.get("carried", ()), estimator)
+    opened = open_table(table)
+    names = _carried(list(opened.names), carried, training.get("carried", ()), estimator)
+    pieces = _pieces(opened, estimator, names, training)
+    first = next(pieces, None)
+    if first is None:
+        raise InputError(sentence(f"{str(table)!r} has a header and no rows", remedy="Add rows"))
 
-        def predicted(piece: pd.DataFrame) -> pd.DataFrame:
-            work.say("predicting")
-            columns: dict[str, Any] = {name: piece[name] for name in names}
-            if numbers:
-                columns |= _numbers(estimator, piece, () if labels_only else levels or _LEVELS)
-            else:
-                columns |= _classes(estimator, piece, weights, labels_only)
-            return pd.DataFrame(columns)
+    def predicted(piece: pd.DataFrame) -> pd.DataFrame:
+        work.say("predicting")
+        columns: dict[str, Any] = {name: piece[name] for name in names}
+        if numbers:
+            columns |= _numbers(estimator, piece, () if labels_only else levels or _LEVELS)
+        else:
+            columns |= _classes(estimator, piece, weights, labels_only)
+        return pd.DataFrame(columns)
 
-        return write_table((predicted(piece) for piece in chain([first], pieces)), out)
+    return write_table((predicted(piece) for piece in chain([first], pieces)), out)
+
+
+def _pieces(
+    opened: Format, estimator: Any, carried: Sequence[str], training: Mapping[str, Any]
+) -> Iterator[pd.DataFrame]:
+    """Read what the model needs, and what is carried; a model of an array takes all columns, in their order."""
+    known = [column["name"] for column in estimator.adaptation_.columns]
+    if known == [str(place) for place in range(len(known))]:
+        return iterate_table(opened, opened.names)
+    beside = [training.get("target", ""), *training.get("beside", ())]
+    required = estimator._table.encoding.columns.required
+    return iterate_table(opened, required, carried=carried, known=[*known, *beside])
 
 
 def training_of(model: Path) -> dict[str, Any] | None:
@@ -87,34 +100,25 @@ def labelled_table(table: Path, target: str, classes: Any | None) -> tuple[pd.Da
     InputError
         If the target is no column, or misses a value.
     """
-    with readable(table) as path:
-        frame, facts = read_table(path)
+    frame, _ = read_table(table)
     if target not in frame:
         remedy = nearest(target, frame.columns)
         raise InputError(sentence(f"{str(table)!r} has no column {target!r}", remedy=remedy))
     labels = frame.pop(target)
-    if labels.isna().any():
-        missing = int(labels.isna().sum())
+    missing = int(without_value(labels).sum())
+    if missing:
         rows = "1 held-out row has" if missing == 1 else f"{missing:,} held-out rows have"
         got = f"{rows} no {target!r}"
         raise InputError(sentence(got, remedy="Leave them out"))
     if classes is not None:
         known = {str(label): label for label in classes.tolist()}
         return frame, labels.astype(object).map(lambda label: known.get(str(label), label))
-    numbers = typed(labels, facts)
-    if not pd.api.types.is_numeric_dtype(numbers.dtype):
-        bad = next((value for value in labels if not _is_number(value)), labels.iloc[0])
+    read = read_as_numbers(labels, frame)
+    if read is None or np.isnan(read.values).any():
+        bad = labels.iloc[0] if read is None else next(iter(read.lost))
         got = f"column {target!r} of {str(table)!r} holds {str(bad)!r}"
         raise InputError(sentence(got, expected="a number", remedy="Correct the value, or drop its row"))
-    return frame, numbers
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        float(value)
-    except (TypeError, ValueError):
-        return False
-    return True
+    return frame, pd.Series(read.values, labels.index, name=target)
 
 
 def _carried(there: list[str], asked: Sequence[str], found: Sequence[str], estimator: Any) -> list[str]:

@@ -41,7 +41,11 @@ def pretrain(
         else:
             typer.echo("\n".join(shipped_recipes()))
         return
-    if (name is None) == (config is None):
+    if name is not None and config is None:
+        recipe = Recipe.load(name)
+    elif config is not None and name is None:
+        recipe = Recipe.read(config)
+    else:
         raise InputError(
             sentence(
                 "no recipe was named" if name is None else f"both {name!r} and --config were given",
@@ -49,7 +53,6 @@ def pretrain(
                 remedy="Run `testtime pretrain --list` to see the recipes",
             )
         )
-    recipe = Recipe.load(name) if config is None else Recipe.read(config)
     if out is None:
         raise InputError(sentence("--out is missing", expected="a folder", remedy="Add --out model"))
 

@@ -10,13 +10,14 @@ from testtime.errors import InputError, nearest, sentence
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CLASSIFY", "REGRESS", "choose_task", "class_costs"]
+__all__ = ["CLASSIFY", "MOST_CLASSES", "REGRESS", "choose_task", "class_costs"]
 
 CLASSIFY, REGRESS = "classify", "regress"
 _TASKS = ("auto", CLASSIFY, REGRESS)
 _BALANCED = "balanced"
 
-_MOST_CLASSES = 10  # what the embedded classifier tells apart
+MOST_CLASSES = 10
+"""Different whole numbers that are taken for codes: what the embedded classifier tells apart at once."""
 
 
 def choose_task(asked: str, target: pd.Series) -> tuple[str, str]:
@@ -47,7 +48,7 @@ def choose_task(asked: str, target: pd.Series) -> tuple[str, str]:
     if asked == REGRESS and not numeric:
         raise InputError(
             sentence(
-                f"{name} is no column of numbers (it holds {str(target.iloc[0])[:60]!r})",
+                f"{name} is no column of numbers (it holds {_no_number(target)[:60]!r})",
                 expected="numbers for --task regress",
                 remedy="Correct the values, or pass --task classify",
             )
@@ -60,9 +61,9 @@ def choose_task(asked: str, target: pd.Series) -> tuple[str, str]:
         return CLASSIFY, f"Task: {CLASSIFY}, because {name} holds no numbers; it has {distinct:,} classes."
     if not bool((target == target.round()).all()):
         why = f"{name} holds numbers that are not whole"
-    elif distinct > _MOST_CLASSES:
+    elif distinct > MOST_CLASSES:
         why = (
-            f"{name} holds {distinct:,} different numbers, more than the {_MOST_CLASSES} classes there can be"
+            f"{name} holds {distinct:,} different numbers, more than the {MOST_CLASSES} classes there can be"
         )
     else:
         return CLASSIFY, (
@@ -70,6 +71,20 @@ def choose_task(asked: str, target: pd.Series) -> tuple[str, str]:
             f"classes. Pass --task {REGRESS} to predict a number."
         )
     return REGRESS, f"Task: {REGRESS}, because {why}. Pass --task {CLASSIFY} to predict classes."
+
+
+def _no_number(values: pd.Series) -> str:
+    """The first value that no program reads as a number, else the first."""
+    words = [str(value) for value in values.head(10_000)]
+    return next((word for word in words if not _is_number(word)), words[0])
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def class_costs(

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from testtime.cli.target import MOST_CLASSES
 from testtime.errors import InputError, nearest, sentence
 from testtime.evaluation.splits import hold_out
 from testtime.table.columns import TableColumns
-from testtime.tasks.column_types import as_numbers
-from testtime.tasks.files import FileFacts, read_table
+from testtime.table.columns.alone import NumbersRead, read_as_numbers, without_value
+from testtime.table.columns.words.reading import ENOUGH, shown_counts
+from testtime.table.readers import FileFacts, read_table
 
-__all__ = ["Training", "declared_kinds", "read_training", "typed"]
+__all__ = ["Training", "declared_kinds", "kept_ids", "read_training"]
 
 _FEWEST_TO_HOLD_OUT = 200  # rows; below, every row is worth more for the fit than for a score
 
@@ -31,6 +34,8 @@ class Training:
         Features.
     labels
         The target as it stands in the file, without missing values.
+    numbers
+        The same as numbers; None if it holds none.
     groups
         Group of each row, or None.
     time
@@ -39,6 +44,7 @@ class Training:
 
     X: pd.DataFrame
     labels: pd.Series
+    numbers: pd.Series | None = None
     groups: pd.Series | None = None
     time: NDArray[np.float64] | None = None
 
@@ -47,13 +53,14 @@ class Training:
         return Training(
             self.X.iloc[chosen],
             self.labels.iloc[chosen],
+            None if self.numbers is None else self.numbers.iloc[chosen],
             None if self.groups is None else self.groups.iloc[chosen],
             None if self.time is None else self.time[chosen],
         )
 
-    def with_labels(self, labels: pd.Series) -> Training:
-        """Return the same rows with another form of the target."""
-        return replace(self, labels=labels)
+    def of_numbers(self) -> Training:
+        """Return the same rows with the target as numbers."""
+        return self if self.numbers is None else replace(self, labels=self.numbers)
 
     def split(self, share: float, seed: int, *, numeric: bool) -> tuple[Training, Training, str]:
         """Return the rows to fit, those to score, and a sentence that says so."""
@@ -87,6 +94,7 @@ def read_training(
     path: Path,
     target: str,
     *,
+    task: str = "auto",
     groups: str | None = None,
     time: str | None = None,
     max_rows: int | None = None,
@@ -97,11 +105,13 @@ def read_training(
     Parameters
     ----------
     path
-        The file.
+        The file, or ``-`` for standard input.
     target, groups, time
         Names of columns; None where there is none.
+    task
+        "classify" takes the target's words as they are; else it is read as numbers if it holds some.
     max_rows, seed
-        As in :func:`testtime.tasks.files.read_table`.
+        As in :func:`testtime.table.readers.read_table`.
 
     Raises
     ------
@@ -118,9 +128,16 @@ def read_training(
             )
         if name is not None and names.count(name) > 1:
             raise InputError(sentence(f"{option} {name} is also another one of {', '.join(taken)}"))
-    labelled = frame[target].notna().to_numpy()
-    notes = _rows_without_target(path, target, labelled)
-    frame = frame.iloc[np.flatnonzero(labelled)]
+    values: Any = frame[target]
+    missing = without_value(values)
+    beside = frame.drop(columns=names)
+    read = None if task == "classify" else _numeric_target(values, beside)
+    notes = [] if read is None else _notes_on(read, target)
+    if read is not None:
+        missing |= np.isnan(read.values)
+    notes += _rows_without_target(path, target, missing)
+    there = np.flatnonzero(~missing)
+    frame = frame.iloc[there]
     columns = {name: frame.pop(name) for name in names}
     if not len(frame.columns):
         beside = ", ".join(map(repr, names))
@@ -131,17 +148,21 @@ def read_training(
     data = Training(
         frame,
         labels,
-        None if groups is None else columns[groups],
-        None if time is None else _moments(columns[time], facts),
+        None if read is None else pd.Series(read.values[there], labels.index, name=target),
+        None if groups is None else columns[groups].mask(without_value(columns[groups])),
+        None if time is None else _moments(columns[time], frame),
     )
     return data, facts, notes
 
 
-def typed(column: pd.Series, facts: FileFacts) -> pd.Series:
-    """Return a column of a file with its type: text of a CSV file as numbers, if every value is one."""
-    if not facts.is_text:
-        return column
-    return as_numbers(column, decimal_comma=facts.separator != "comma")
+def kept_ids(frame: pd.DataFrame, kinds: dict[str, str]) -> dict[str, str]:
+    """Return kinds under which columns that look like names of rows are used all the same."""
+    found = TableColumns(kinds).fit(frame).records
+    names = [record.name for record in found if record.kind == "id" and record.name not in kinds]
+    return kinds | {
+        str(name): "nominal" if read_as_numbers(column, frame) is None else "number"
+        for name, column in frame[names].items()
+    }
 
 
 def declared_kinds(options: dict[str, tuple[str, Sequence[str] | None]]) -> dict[str, str]:
@@ -171,9 +192,29 @@ def declared_kinds(options: dict[str, tuple[str, Sequence[str] | None]]) -> dict
     return kinds
 
 
-def _rows_without_target(path: Path, target: str, labelled: NDArray[np.bool_]) -> list[str]:
-    missing = int((~labelled).sum())
-    if missing == len(labelled):
+def _numeric_target(column: pd.Series, beside: pd.DataFrame) -> NumbersRead | None:
+    """Read a target as numbers; a few codes beside a frequent word such as "none" are classes, the word among them."""
+    read = read_as_numbers(column, beside)
+    if read is None:
+        return None
+    there = int((~np.isnan(read.values)).sum())
+    few = len(np.unique(read.values)) <= MOST_CLASSES + 1  # NaN is one
+    return None if few and there < ENOUGH * (there + sum(read.lost.values())) else read
+
+
+def _notes_on(read: NumbersRead, target: str) -> list[str]:
+    word, value = read.example
+    notes = [f"The target {target!r} is read as numbers: {word!r} is {value:g}."] if word else []
+    if read.lost:
+        notes.append(
+            f"The target {target!r} holds numbers; these count as missing: {shown_counts(read.lost)}."
+        )
+    return notes
+
+
+def _rows_without_target(path: Path, target: str, without: NDArray[np.bool_]) -> list[str]:
+    missing = int(without.sum())
+    if missing == len(without):
         raise InputError(
             sentence(
                 f"the target {target!r} is missing in all {missing:,} rows of {str(path)!r}",
@@ -183,17 +224,17 @@ def _rows_without_target(path: Path, target: str, labelled: NDArray[np.bool_]) -
         )
     if not missing:
         return []
-    return [f"{missing:,} of {len(labelled):,} rows have no {target!r} and were dropped."]
+    return [f"{missing:,} of {len(without):,} rows have no {target!r} and were dropped."]
 
 
-def _moments(column: pd.Series, facts: FileFacts) -> NDArray[np.float64]:
+def _moments(column: pd.Series, beside: pd.DataFrame) -> NDArray[np.float64]:
     """Positions in time: numbers as they are, dates in days, read as dates among the features are."""
-    values = typed(column, facts)
-    if pd.api.types.is_numeric_dtype(values.dtype):
-        moments = values.to_numpy(np.float64, na_value=np.nan)
+    read = read_as_numbers(column, beside)
+    if read is not None:
+        moments = read.values
     else:
         name = str(column.name)
-        moments = TableColumns({name: "date"}).fit_transform(values.to_frame()).x[:, 0]
+        moments = TableColumns({name: "date"}).fit_transform(column.to_frame()).x[:, 0]
     missing = int(np.isnan(moments).sum())
     if missing:
         raise InputError(

@@ -46,7 +46,8 @@ class TTTClassifier(ClassifierMixin, TTTBase):
         the line search.
     adapt
         What is trained: "encoders" (column and row stages; the embedded model's "auto"), "lora" (low rank on every
-        matrix), "norms", "head" or "all".
+        matrix), "norms", "head" or "all". "planned" is "auto" where the forecast of :func:`testtime.plan_table`
+        says that training is worth its time, and trains nothing elsewhere.
     rank
         Rank of "lora".
     guard

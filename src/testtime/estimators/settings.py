@@ -16,6 +16,7 @@ from testtime.table.config import OBJECTIVES, FitConfig
 __all__ = ["AUTO", "check_settings"]
 
 AUTO = "auto"
+PLANNED = "planned"
 _PRECISIONS = {"auto": None, "float32": torch.float32, "float64": torch.float64}
 
 
@@ -79,7 +80,7 @@ def check_settings(params: Mapping[str, Any]) -> FitConfig:
         Naming the first argument that cannot be used, what was expected and what to do.
     """
     objective = _one_of("objective", params["objective"], OBJECTIVES)
-    adapt = _one_of("adapt", params["adapt"], (AUTO, *KINDS))
+    adapt = _one_of("adapt", params["adapt"], (AUTO, PLANNED, *KINDS))
     guard = params["guard"]
     if not isinstance(guard, (bool, np.bool_)):
         raise InputError(sentence(f"guard={guard!r}", expected="True or False"))
@@ -98,7 +99,8 @@ def check_settings(params: Mapping[str, Any]) -> FitConfig:
         n_context=_integer("n_context", params["n_context"], 1, auto=True),
         n_steps=_integer("n_steps", params["n_steps"], 0, auto=True),
         step_size=_positive("step_size", params["step_size"], AUTO),
-        adapt=None if adapt == AUTO else adapt,
+        adapt=None if adapt in (AUTO, PLANNED) else adapt,
+        planned=adapt == PLANNED,
         rank=_integer("rank", params["rank"], 1) or 1,
         guard=bool(guard),
         n_members=_integer("n_members", params["n_members"], 1) or 1,

@@ -173,15 +173,24 @@ class NumberScorer:
         }
 
 
+def _own(label: Any) -> Any:
+    """A label as Python writes it: a scalar of NumPy names its type, too."""
+    return label.item() if isinstance(label, np.generic) else label
+
+
 def _codes(labels: Sequence[Any] | NDArray, classes: Sequence[Any]) -> NDArray[np.int64]:
     """Return the position of each label among the classes of the fit."""
     lookup = {label: code for code, label in enumerate(classes)}
-    unknown = [label for label in labels if label not in lookup]
+    unknown = np.asarray(
+        [label for label in labels if label not in lookup]
+    ).tolist()  # plain values, to be shown
     if unknown or not len(labels):
         raise InputError(
             sentence(
-                f"the held-out label {unknown[0]!r}" if unknown else "there are no held-out rows",
-                expected="one of " + ", ".join(repr(label) for label in classes[:10]) if unknown else "",
+                f"the held-out label {_own(unknown[0])!r}" if unknown else "there are no held-out rows",
+                expected="one of " + ", ".join(repr(_own(label)) for label in classes[:10])
+                if unknown
+                else "",
                 remedy="Leave out rows of other classes" if unknown else "Add some",
             )
         )

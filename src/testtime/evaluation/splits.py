@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["group_codes_of", "hold_out"]
+from testtime.estimators.beside import group_codes
+
+__all__ = ["hold_out"]
 
 
 def hold_out(
@@ -49,12 +51,13 @@ def hold_out(
     [0, 3]
     """
     codes = pd.factorize(pd.Series(labels), use_na_sentinel=False)[0]
+    grouped = group_codes(groups, len(codes))
     rng = np.random.default_rng(random_state)
     share = min(share, most / max(1, len(codes)))
     if time is not None:
         chosen = _latest(time, share)
-    elif groups is not None:
-        chosen = _whole_groups(group_codes_of(groups), share, rng)
+    elif grouped is not None:
+        chosen = _whole_groups(grouped, share, rng)
     else:
         chosen = _stratified(codes, share, rng)
     fitted = np.setdiff1d(np.arange(len(codes)), chosen)
@@ -79,13 +82,6 @@ def _latest(time: NDArray[np.float64], share: float) -> NDArray[np.int64]:
         return np.zeros(0, dtype=np.int64)
     last_fitted = np.sort(time)[len(time) - n_held - 1]
     return np.flatnonzero(time > last_fitted)
-
-
-def group_codes_of(groups: Any) -> NDArray[np.int64]:
-    """Number the groups; a row without one stands alone."""
-    codes = pd.factorize(pd.Series(np.asarray(groups, dtype=object)))[0].astype(np.int64)
-    codes[codes < 0] = codes.max() + 1 + np.arange(int((codes < 0).sum()))
-    return codes
 
 
 def _whole_groups(codes: NDArray[np.int64], share: float, rng: np.random.Generator) -> NDArray[np.int64]:

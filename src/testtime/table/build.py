@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -16,12 +17,13 @@ from testtime.adapt.work import UNWATCHED, Work
 from testtime.backbones.base import Backbone
 from testtime.backbones.many_class import with_classes
 from testtime.errors import InputError, sentence
-from testtime.results import Adaptation, Part
+from testtime.results import Adaptation, Part, Status
 from testtime.table.adapted import AdaptedTable, Member
 from testtime.table.columns import TableColumns
 from testtime.table.config import FitConfig
 from testtime.table.encoding import TableEncoding, with_statistics
 from testtime.table.fit import Chosen, EncodedRows, choose
+from testtime.table.forecast.plan import reason_to_skip
 from testtime.table.levels import LevelStatistics
 from testtime.table.rows import MOST_ROWS
 from testtime.table.target import Target
@@ -81,8 +83,15 @@ def fit_table(
     time = None if time is None else time[drawn]
 
     work.say("reading columns")
-    level_seed, choice_seed = seed.spawn(2)
+    level_seed, choice_seed, forecast_seed = seed.spawn(3)
     columns, levels, rows = encode_rows(frame, y, task, backbone, level_seed, kinds, groups, time)
+    skipped = None
+    if config.planned and config.n_steps != 0:
+        work.say("forecasting")
+        skipped = reason_to_skip(backbone, task, rows, forecast_seed, config)
+    if skipped is not None:
+        notes.append(skipped)
+        config = replace(config, n_steps=0)
     chosen = choose(
         backbone,
         task,
@@ -93,6 +102,8 @@ def fit_table(
         work,
     )
     chosen.notes[:0] = notes
+    if skipped is not None:
+        chosen.status = Status.SKIPPED
     order = chosen.order
     described = with_statistics(rows.encoded, rows.x)
     table = AdaptedTable(
@@ -141,20 +152,27 @@ def encode_rows(
     InputError
         When there are more columns than the model can take.
     """
-    columns = TableColumns(kinds).fit(frame)
+    columns = TableColumns(kinds)
+    if columns.exceeds(backbone.limits.features, frame):
+        raise _too_many(len(frame.columns), backbone)
+    columns.fit(frame)
     encoded = columns.transform(frame)
     levels = LevelStatistics.fit(encoded, y, task.n_classes)
     x = levels.cross_fitted(encoded, y, int(seed.generate_state(1)[0]))
     if x.shape[1] > backbone.limits.features:
-        raise InputError(
-            sentence(
-                f"{x.shape[1]:,} columns",
-                expected=f"at most {backbone.limits.features}",
-                why=f"the {backbone.name} model attends over all columns of a row",
-                remedy="Select columns first, for example with sklearn.feature_selection.SelectKBest",
-            )
-        )
+        raise _too_many(x.shape[1], backbone)
     return columns, levels, EncodedRows(encoded, x, y, groups, time)
+
+
+def _too_many(n_columns: int, backbone: Backbone) -> InputError:
+    return InputError(
+        sentence(
+            f"{n_columns:,} columns",
+            expected=f"at most {backbone.limits.features}",
+            why=f"the {backbone.name} model attends over all columns of a row",
+            remedy="Select columns first, for example with sklearn.feature_selection.SelectKBest",
+        )
+    )
 
 
 def drawn_rows(

@@ -34,6 +34,8 @@ class FitConfig:
         First rate of the optimiser; None takes the recipe's.
     adapt
         What is trained; None takes the recipe's.
+    planned
+        Whether a forecast may decide that nothing is trained.
     rank
         Of low-rank changes.
     guard
@@ -51,6 +53,7 @@ class FitConfig:
     n_steps: int | None = None
     step_size: float | None = None
     adapt: str | None = None
+    planned: bool = False
     rank: int = 8
     guard: bool = True
     n_members: int = 8

@@ -88,8 +88,10 @@ def read_keel(path: Path) -> tuple[pd.DataFrame, pd.Series]:
     ] + ["class"]
     kinds = [kind for _, kind in attributes] or [""] * len(names)
     table = pd.DataFrame(rows, columns=pd.Index(names), dtype=object)
-    table = table.mask(table.isin(_MISSING))
-    typed = {name: _typed(table[name], kind) for name, kind in zip(names, kinds, strict=True)}
+    table = table.mask(table.isin(list(_MISSING)))
+    typed = {
+        str(name): _typed(column, kind) for (name, column), kind in zip(table.items(), kinds, strict=True)
+    }
     target = _target(header, names)
     inputs = _declared(header, "@inputs?") or [name for name in names if name != target]
     return pd.DataFrame({name: typed[name] for name in inputs}), typed[target].rename(target)
@@ -105,7 +107,7 @@ def _typed(column: pd.Series, kind: str) -> pd.Series:
     """Give a column of text the declared type, or the one its values have."""
     if kind.lstrip().startswith("{"):
         return column.astype("category")
-    numbers = pd.to_numeric(column, errors="coerce")
+    numbers = pd.Series(pd.to_numeric(column, errors="coerce"))
     if not kind and bool((numbers.isna() & column.notna()).any()):
         return column.astype("category")
     return numbers

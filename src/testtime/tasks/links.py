@@ -45,7 +45,8 @@ def hermite_features(z: ArrayLike, degree: int) -> Array:
     """
     points = np.asarray(z, dtype=float)
     scale = np.array([1.0 / sqrt(factorial(k)) for k in range(degree + 1)])
-    return hermite_e.hermevander(points, degree).reshape(*points.shape, degree + 1) * scale
+    powers = hermite_e.hermevander(points, degree).reshape(*points.shape, degree + 1)
+    return np.asarray(powers * scale, dtype=np.float64)
 
 
 def hermite_values(z: ArrayLike, coefficients: ArrayLike) -> Array:
@@ -72,7 +73,7 @@ def hermite_values(z: ArrayLike, coefficients: ArrayLike) -> Array:
     c = c / np.array([sqrt(factorial(k)) for k in range(c.shape[-1])])
     if c.ndim == 2:  # one column per link, broadcast over the remaining axes of z
         c = c.T.reshape(c.shape[1], c.shape[0], *(1,) * (points.ndim - 1))
-    return hermite_e.hermeval(points, c, tensor=False)
+    return np.asarray(hermite_e.hermeval(points, c, tensor=False), dtype=np.float64)
 
 
 @dataclass(frozen=True)

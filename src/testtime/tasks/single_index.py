@@ -279,7 +279,7 @@ class SingleIndexFamily:
 
 def _signs(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """Independent signs, +1 or -1 with equal chance."""
-    return 2.0 * rng.integers(0, 2, shape) - 1.0
+    return np.where(rng.integers(0, 2, shape) == 1, 1.0, -1.0)
 
 
 def _children(seed: Seed, n: int) -> list[Seed]:

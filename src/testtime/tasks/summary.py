@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from testtime.results import Result
@@ -52,7 +53,7 @@ def summarise(n_columns: int, labels: pd.Series, *, numeric: bool = False) -> Ta
 
 
 def _spread(values: pd.Series) -> dict[str, float]:
-    numbers = values.astype("float64")
+    numbers = values.to_numpy(np.float64)
     names = {0.0: "smallest", 0.1: "10% quantile", 0.5: "median", 0.9: "90% quantile", 1.0: "largest"}
-    quantiles = {name: float(numbers.quantile(level)) for level, name in names.items()}
-    return {"mean": float(numbers.mean()), "standard deviation": float(numbers.std(ddof=0)), **quantiles}
+    quantiles = {name: float(np.quantile(numbers, level)) for level, name in names.items()}
+    return {"mean": float(numbers.mean()), "standard deviation": float(numbers.std()), **quantiles}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Any
 from urllib.error import URLError
 
 import pandas as pd
@@ -129,7 +130,12 @@ def load_table(name: str) -> Table:
     if labelled.all():
         return table
     return Table(
-        table.name, table.X[labelled], table.target[labelled], table.source, table.licence, table.description
+        table.name,
+        table.X.loc[labelled],
+        table.target.loc[labelled],
+        table.source,
+        table.licence,
+        table.description,
     )
 
 
@@ -192,7 +198,7 @@ def _openml(name: str) -> Table:
             )
         )
     try:
-        bunch = fetch_openml(data_id=int(name), as_frame=True, parser="auto", n_retries=1, delay=0.2)
+        bunch: Any = fetch_openml(data_id=int(name), as_frame=True, parser="auto", n_retries=1, delay=0.2)
     except (URLError, OSError, ValueError) as error:
         raise InputError(
             sentence(
@@ -228,8 +234,8 @@ def _categories(table: pd.DataFrame) -> pd.DataFrame:
 
 def _labels(labels: pd.Series) -> pd.Series:
     """Return labels as text, or as integers where each is one: "1.0" and 1 are the same class."""
-    numbers = pd.to_numeric(labels.astype(object), errors="coerce")
+    numbers = pd.Series(pd.to_numeric(labels.astype(object), errors="coerce"))
     whole = numbers.dropna()
-    if len(whole) == int(labels.notna().sum()) and bool((whole == whole.round()).all()):
+    if len(whole) == int(labels.notna().sum()) and bool(whole.eq(whole.round()).all()):
         return numbers.astype("Int64").astype(object if numbers.isna().any() else "int64")
     return labels.astype(object).where(labels.notna())

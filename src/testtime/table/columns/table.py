@@ -101,6 +101,28 @@ class TableColumns:
         _warn(list(self.notes))
         return self
 
+    def exceeds(self, most: int, frame: pd.DataFrame) -> bool:
+        """Tell whether more than `most` columns of a frame hold information, reading no more of it than that takes.
+
+        Columns whose kind was given do not count here, since whether they can be read so is checked by :meth:`fit`.
+
+        Raises
+        ------
+        InputError
+            As :meth:`fit`.
+        """
+        if len(frame.columns) <= most:
+            return False
+        index, found = _row_numbers(frame), 0
+        for at, name in enumerate(map(str, frame.columns)):
+            if name not in self.kinds:
+                cells = read_cells(frame.iloc[:, at], name)
+                choice = choose(cells, name, Habits([cells]), None, index)
+                found += not isinstance(choice.column, UnusedColumn)
+            if found > most:
+                return True
+        return False
+
     def transform(self, frame: pd.DataFrame) -> Encoded:
         """Encode rows; columns are matched by name, and those that were left out at fit need not be there.
 

@@ -109,7 +109,7 @@ class Forecaster:
         middle = float(self.values(signs))
         low, high = (middle + _conformal(self.errors, level) for level in (0.1, 0.9))
         harm = float(np.mean(middle + self.errors < bent(-HARM)))
-        return Forecast(*(float(straight(value)) for value in (middle, low, high)), harm)
+        return Forecast(float(straight(middle)), float(straight(low)), float(straight(high)), harm)
 
     def worth(self, forecast: Forecast) -> bool:
         """Whether to train."""

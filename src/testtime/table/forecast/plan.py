@@ -5,16 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from testtime.adapt.parallel import available_cores
+from testtime.adapt.task import Task
+from testtime.backbones.base import Backbone
 from testtime.errors import InputError, sentence
 from testtime.results import Result
+from testtime.table.config import FitConfig
 from testtime.table.forecast.forecaster import HARM, shipped
-from testtime.table.forecast.signs import NAMES, CurvePoint, Signs
+from testtime.table.forecast.signs import NAMES, CurvePoint, Signs, read_signs
 
-__all__ = ["FEWEST_ROWS", "TablePlan", "advise"]
+if TYPE_CHECKING:
+    from testtime.table.fit import EncodedRows
+
+__all__ = ["FEWEST_ROWS", "TablePlan", "advise", "reason_to_skip"]
 
 _BESIDE_STEPS = 1.4
 """A fit over its gradients: the answers of folds, and the views that are read."""
@@ -91,6 +98,25 @@ class TablePlan(Result):
             + (f", n_context={self.n_context}." if self.objective == "short" else ".")
         )
         return "\n".join(lines)
+
+
+def reason_to_skip(
+    backbone: Backbone, task: Task, rows: EncodedRows, seed: np.random.SeedSequence, config: FitConfig
+) -> str | None:
+    """Return why nothing should be trained on a table, in a sentence, or None where it should.
+
+    Few rows are left to the fit, which says itself what it does with them.
+    """
+    if len(rows.y) < max(FEWEST_ROWS, 4 * task.n_classes):
+        return None
+    forecaster = shipped()
+    forecast = forecaster(np.array(read_signs(backbone, task, rows, seed, config.device).values))
+    if forecaster.worth(forecast):
+        return None
+    return (
+        f"The forecast gain of {forecast.gain:.1%} (80% interval {forecast.low:.1%} to {forecast.high:.1%}) "
+        "is not worth the training; with adapt='auto' it is done whatever the forecast."
+    )
 
 
 def advise(

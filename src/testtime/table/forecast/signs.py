@@ -251,7 +251,12 @@ def _loss_of_forest(
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
     state = int(seed.generate_state(1)[0] >> 1)
-    settings = {"n_estimators": 100, "min_samples_leaf": 2, "n_jobs": 1, "random_state": state}
+    settings: dict[str, Any] = {
+        "n_estimators": 100,
+        "min_samples_leaf": 2,
+        "n_jobs": 1,
+        "random_state": state,
+    }
     x, y = context
     if task.n_classes:
         forest = RandomForestClassifier(**settings).fit(x, y)

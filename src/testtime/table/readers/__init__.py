@@ -4,6 +4,7 @@ Readers turn bytes into frames and nothing more: text stays text, types stay typ
 :class:`testtime.table.columns.TableColumns`, which reads frames from Python the same way.
 """
 
-from testtime.table.readers.tables import FileFacts, iterate_table, read_table
+from testtime.table.readers.formats import Format
+from testtime.table.readers.tables import FileFacts, iterate_table, open_table, read_table
 
-__all__ = ["FileFacts", "iterate_table", "read_table"]
+__all__ = ["FileFacts", "Format", "iterate_table", "open_table", "read_table"]

@@ -93,10 +93,14 @@ def open_source(path: str | Path) -> Source:
     Raises
     ------
     InputError
-        If there is no such file, it is a folder, cannot be read, or is an archive of several files.
+        If there is no such file, it is a folder, cannot be read, or is an archive of several files; or if ``-`` is
+        asked for and standard input is a terminal.
     """
     name = str(path)
     if name == STANDARD_INPUT:
+        if sys.stdin.isatty():
+            got = "'-' is standard input, which is the keyboard"
+            raise InputError(sentence(got, remedy="Name a file, or pipe one: cat FILE | ..."))
         return _unpacked(_copied(sys.stdin.buffer, "standard input"))
     path = Path(path)
     try:

@@ -21,8 +21,9 @@ from testtime.table.readers.excel import ExcelFile
 from testtime.table.readers.formats import ArrowFile, Format, ParquetFile
 from testtime.table.readers.json_lines import JsonFile
 from testtime.table.readers.source import open_source, unreadable
+from testtime.table.readers.totals import total_row
 
-__all__ = ["FileFacts", "iterate_table", "read_table"]
+__all__ = ["FileFacts", "iterate_table", "open_table", "read_table"]
 
 _ENCODINGS = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16", "cp1252": "Windows-1252", "latin-1": "Latin-1"}
 _WHOLE = {
@@ -35,6 +36,7 @@ _WHOLE = {
     pa.uint32(): pd.UInt32Dtype(),
     pa.uint64(): pd.UInt64Dtype(),
 }
+_SHEETS = ("CSV", "Excel")  # what people write sums below
 _CONTINUATION = b"\xff\xff\xff\xff"  # how a stream of Arrow begins
 
 
@@ -114,12 +116,17 @@ def read_table(
     MissingExtra
         If a workbook is to be read and openpyxl is not installed.
     """
-    opened = _open(path)
+    opened = open_table(path)
     drawn = draw(opened.batches(), max_rows, np.random.default_rng(random_state))
     if drawn.table is None or not drawn.rows:
         raise unreadable(opened.source.name, "it has a header and no rows", "Add rows")
-    frame = _frame(drawn.table, drawn.at)
-    notes = (*opened.notes, *([f"{drawn.n_empty:,} empty rows are left out"] if drawn.n_empty else []))
+    notes = [*opened.notes, *([f"{drawn.n_empty:,} empty rows are left out"] if drawn.n_empty else [])]
+    table, at = drawn.table, drawn.at
+    total = total_row(table) if opened.form in _SHEETS and len(at) and at[-1] == drawn.rows - 1 else ""
+    if total:
+        notes.append(f"the last row, {total!r}, holds sums and is left out")
+        table, at = table.slice(0, table.num_rows - 1), at[:-1]
+    frame = _frame(table, at)
     dialect = opened.dialect if isinstance(opened, DelimitedFile) else None
     facts = FileFacts(
         path=opened.source.name,
@@ -130,22 +137,28 @@ def read_table(
         columns=tuple(map(str, frame.columns)),
         rows=drawn.rows,
         rows_used=len(frame),
-        notes=notes,
+        notes=tuple(notes),
     )
     return frame, facts
 
 
 def iterate_table(
-    path: str | Path, columns: Collection[str], known: Collection[str] = ()
+    table: str | Path | Format,
+    columns: Collection[str],
+    *,
+    carried: Collection[str] = (),
+    known: Collection[str] = (),
 ) -> Iterator[pd.DataFrame]:
     """Yield some columns of a table in pieces; memory does not grow with the file.
 
     Parameters
     ----------
-    path
-        As for :func:`read_table`.
+    table
+        A path as for :func:`read_table`, or what :func:`open_table` returned for one.
     columns
         Names of the columns to return: those a model needs.
+    carried
+        Names of further columns to return: those the user asks for, which must be there, too.
     known
         Other columns of the training table, the target among them: they may be there, and are left out without a
         word. Further columns are left out with a warning that names them.
@@ -155,7 +168,7 @@ def iterate_table(
     InputError
         As for :func:`read_table`; also if a column is missing.
     """
-    opened = _open(path)
+    opened = open_table(table) if isinstance(table, (str, Path)) else table
     absent = [name for name in columns if name not in opened.names]
     if absent:
         others = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
@@ -166,7 +179,8 @@ def iterate_table(
                 remedy=nearest(absent[0], opened.names),
             )
         )
-    extra = [name for name in opened.names if name not in columns and name not in known]
+    wanted = list(dict.fromkeys([*columns, *carried]))
+    extra = [name for name in opened.names if name not in wanted and name not in known]
     if extra:
         shown = ", ".join(map(repr, extra[:5])) + (f" and {len(extra) - 5} more" if len(extra) > 5 else "")
         warnings.warn(
@@ -175,12 +189,20 @@ def iterate_table(
     rows = 0
     for batch in opened.batches():
         if batch.num_rows:
-            yield _frame(_selected(batch, list(columns)), np.arange(rows, rows + batch.num_rows))
+            yield _frame(_selected(batch, wanted), np.arange(rows, rows + batch.num_rows))
             rows += batch.num_rows
 
 
-def _open(path: str | Path) -> Format:
-    """Find out what a file is, by its first bytes."""
+def open_table(path: str | Path) -> Format:
+    """Find out what a file is, by its first bytes, and what its columns are called.
+
+    A pipe and standard input are read to their end, once.
+
+    Raises
+    ------
+    InputError
+        As for :func:`read_table`.
+    """
     source = open_source(path)
     with source.open() as stream:
         start = stream.read(64)

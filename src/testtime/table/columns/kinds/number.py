@@ -91,13 +91,12 @@ class NumberColumn(Lossy):
 
     def _read(self, cells: WordCells, habits: Habits, told: list[str]) -> np.ndarray:
         known = frozenset(self.blanks)
-        table_comma = None if self.comma is not None else habits.comma
-        reading = read_numbers(cells, comma=self.comma, table_comma=table_comma, known=known)
+        reading = read_numbers(cells, comma=self.comma, table_comma=habits.comma, known=known)
         if reading.stray and not np.isnan(truth := truth_of(cells.words)).all():
             # A truth value where numbers were, as in a file that another program wrote.
             numbers = np.where(
                 np.isnan(truth),
-                read_numbers(WordCells(cells.words), comma=self.comma, table_comma=table_comma).values,
+                read_numbers(WordCells(cells.words), comma=self.comma, table_comma=habits.comma).values,
                 truth,
             )
             if not np.isnan(numbers).any():

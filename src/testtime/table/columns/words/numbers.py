@@ -83,7 +83,7 @@ def read_numbers(
     cells
         The column.
     comma
-        The decimal sign of the column when it was fitted; None to find it.
+        Whether the column had decimal commas when it was fitted, for values that do not tell; None if nothing told.
     table_comma
         Whether other columns have decimal commas, for values that could be read in two ways; None if none tells.
     known
@@ -130,9 +130,11 @@ def _read_dressed(
     sure_point = read & (
         ((points == 1) & (commas == 0) & ~either_point) | (commas >= 2) | _match(body, r",.*\.")
     )
-    own = _evidence(counts[sure_comma].sum(), counts[sure_point].sum()) if comma is None else comma
-    decided = bool(table_comma) if own is None else own
-    swapped = sure_comma | ((either_comma | either_point) & decided)
+    # What these words show comes first: a new file may be written in another way than the one of fit was.
+    own = _evidence(counts[sure_comma].sum(), counts[sure_point].sum())
+    decimal = own if own is not None else bool(comma) or bool(table_comma)
+    grouping = own if own is not None else bool(comma) if table_comma is None else table_comma
+    swapped = sure_comma | (either_comma & decimal) | (either_point & grouping)
     values = _cast(body, dress.exponent, swapped, read) * dress.factor
     values = np.where(dress.negative, -values, values)
     clock = read_clock(text)
@@ -143,8 +145,9 @@ def _read_dressed(
     values[too_large] = np.nan
     values[endless] = np.where(_match(text, "^-"), -np.inf, np.inf)[endless]
 
-    said = own is None and table_comma is not False  # other columns with points are enough of an answer
-    unsure = (either_comma | (either_point & decided)) & read
+    # A column that told at fit, and other columns with points, are enough of an answer.
+    said = own is None and comma is None and table_comma is not False
+    unsure = (either_comma | (either_point & grouping)) & read
     reading = judge(cells, values, read | endless, np.nan, known)
     odd = np.flatnonzero(read & (counts > 0) & ~_match(words, _PLAIN))
     return NumberReading(
@@ -153,7 +156,7 @@ def _read_dressed(
         reading.blanks,
         reading.stray,
         reading.n_lost,
-        comma=True if decided and (own or unsure.any()) else own,
+        comma=True if decimal and (own or unsure.any()) else own,
         ambiguous=words[int(np.flatnonzero(unsure)[0])].as_py() if said and unsure.any() else "",
         unit=dress.unit,
         example=(words[int(odd[0])].as_py(), float(values[odd[0]])) if len(odd) else ("", 0.0),

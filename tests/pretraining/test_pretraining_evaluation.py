@@ -293,7 +293,7 @@ def test_steps_lower_the_loss_of_an_untrained_model(regressor_task):
 def test_the_estimator_is_measured_on_the_weights_the_package_ships_only(run_folder, tmp_path):
     export(run_folder / "last.safetensors", tmp_path)
     with pytest.raises(InputError, match="not the weights the package ships"):
-        blocks_of(tmp_path / "classifier.safetensors", served=[32])
+        blocks_of(tmp_path / "classifier.safetensors", baselines=False, served=[32])
 
 
 def test_the_adapted_estimator_sees_all_rows_and_serves_n(classifier_task, tiny_embedded):

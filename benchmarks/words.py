@@ -1,0 +1,190 @@
+"""Numbers in words: the tables in README and docs, from the JSON that benchmarks wrote.
+
+    python -m benchmarks.words            write them
+    python -m benchmarks.words --check    say which differ; exit code 1 if one does
+
+A block begins with ``<!-- numbers: NAME -->`` and ends with ``<!-- end of numbers -->``; what stands between is
+replaced by what the function of that name in :data:`BLOCKS` returns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.costs import CASES
+
+ROOT = Path(__file__).parents[1]
+RESULTS = Path("benchmarks/results")
+_BLOCK = re.compile(
+    r"(<!-- numbers: (?P<name>[\w-]+) -->\n)(?P<body>.*?)(<!-- end of numbers -->)", re.DOTALL
+)
+_OWN, _RIVAL = "testtime", "rival: frozen, all rows, 8 orders"
+_SHORT, _FROZEN_SHORT = "testtime, 128 rows", "frozen, 128 rows"
+
+
+def _stored(name: str) -> dict[str, Any]:
+    return json.loads((ROOT / RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _against(summary: dict[str, Any], a: str, b: str) -> dict[str, Any]:
+    return summary["against"][f"{a} against {b}"]
+
+
+def _interval(values: list[float], unit: str = "%") -> str:
+    scale = 100.0 if unit == "%" else 1.0
+    digits = 1 if unit == "%" else 3
+    return f"{values[0] * scale:+.{digits}f} to {values[1] * scale:+.{digits}f}{' %' if unit == '%' else ''}"
+
+
+def _rows(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def what_you_get() -> str:
+    """Classes: the default against everything that can be had without it."""
+    summary = _stored("tabular")["summary"]
+    names = {
+        _OWN: "**testtime, default settings**",
+        _RIVAL: "the same model frozen: all rows as context, 8 orders averaged",
+        "plain, 1 order": "the same model frozen, one order",
+    }
+    own = summary["methods"]
+    shown = sorted((m for m in own if "128" not in m), key=lambda m: own[m]["mean rank of log_loss"])
+    rows = []
+    for method in shown:
+        scores = own[method]
+        paired = _against(summary, _OWN, method) if method != _OWN else None
+        change = f"{-100 * paired['relative difference of log_loss']:+.1f} %" if paired else ""
+        rows.append(
+            [
+                names.get(method, method),
+                f"{scores['log_loss']:.4f}",
+                f"{scores['auc']:.4f}",
+                f"{scores['mean rank of log_loss']:.2f}",
+                f"{scores['mean rank of auc']:.2f}",
+                change,
+            ]
+        )
+    header = ["", "log loss", "AUC", "rank by log loss", "rank by AUC", "what testtime's loss is lower by"]
+    paired = _against(summary, _OWN, _RIVAL)
+    seconds = summary["seconds of default"]["median"]
+    said = (
+        f"\n{summary['tables']} tables, {summary['runs']} draws of up to 1,000 training rows. "
+        f"Against the frozen model: log loss {_interval(paired['interval'])}, "
+        f"AUC {_interval(paired['auc interval'], '')} (95 % intervals over tables); "
+        f"lower on {paired['tables better']:.0%} of tables, by 1 % or more on "
+        f"{paired['tables better by 1%']:.0%}; higher by 1 % on {paired['runs worse by 1%']:.0%} of runs, by 0.5 % on "
+        f"{paired['runs worse by 0.5%']:.0%}; worst run {paired['worst run']:+.1%}. Median fit {seconds:.0f} s on two "
+        "cores that other work shared.\n"
+    )
+    return _rows(header, rows) + said
+
+
+def short_contexts() -> str:
+    """The default against 128 rows, frozen and adapted."""
+    summary = _stored("tabular")["summary"]
+    rows = []
+    for method in (_SHORT, _FROZEN_SHORT, _RIVAL):
+        scores = summary["methods"][method]
+        rows.append(
+            [method, f"{scores['log_loss']:.4f}", f"{scores['auc']:.4f}", f"{scores['accuracy']:.4f}"]
+        )
+    gain = _against(summary, _SHORT, _FROZEN_SHORT)
+    level = _against(summary, _SHORT, _RIVAL)
+    said = (
+        f"\nAdapted against frozen, both with 128 rows: AUC {gain['auc']:+.4f} "
+        f"({_interval(gain['auc interval'], '')}); against the frozen model with all rows: "
+        f"{level['auc']:+.4f} ({_interval(level['auc interval'], '')}).\n"
+    )
+    return _rows(["", "log loss", "AUC", "accuracy"], rows) + said
+
+
+def numbers() -> str:
+    """Numeric targets."""
+    summary = _stored("numbers")["summary"]
+    rows = []
+    for method, scores in sorted(summary["methods"].items(), key=lambda item: item[1]["rmse"]):
+        rows.append([method, *(f"{scores[m]:.4f}" if m in scores else "" for m in ("crps", "rmse"))])
+    paired = _against(summary, _OWN, _RIVAL)
+    said = (
+        f"\n{summary['tables']} tables, {summary['runs']} runs. CRPS against the frozen model: "
+        f"{100 * paired['relative difference of crps']:+.1f} % ({_interval(paired['interval'])}); lower by 1 % on "
+        f"{paired['tables better by 1%']:.0%} of tables, higher by 1 % on {paired['runs worse by 1%']:.0%} of runs.\n"
+    )
+    return _rows(["", "CRPS", "RMSE"], rows) + said
+
+
+def forecast() -> str:
+    """What the planner said of tables that it had not seen."""
+    found = _stored("forecast")
+    rows = [
+        ["tables, draws", f"{found['tables']}, {found['draws']}"],
+        ["gains inside the 80 % interval", f"{found['share inside the 80% interval']:.0%}"],
+        ["rank correlation of forecast and gain", f"{found['rank correlation of forecast and gain']:.2f}"],
+        ["share advised to adapt", f"{found['share of tables that are advised to adapt']:.0%}"],
+        ["gain kept by following the advice", f"{found['gain kept by following the advice']:.0%}"],
+        ["seconds spent, of always adapting", f"{found['seconds spent by following the advice']:.0%}"],
+        [
+            "mean forecast probability of harm; share harmed",
+            f"{found['mean probability of harm']:.0%}; {found['share harmed']:.0%}",
+        ],
+    ]
+    return _rows(["on tables left out", ""], rows)
+
+
+def costs() -> str:
+    """Seconds and memory, of this version and of 0.1."""
+    units = {"fit": "s", "again": "s", "step": "s", "memory": "MB", "two": "x"}
+    rows = []
+    for name, row in _stored("costs")["cases"].items():
+        unit = units[CASES[name]["kind"]]
+        shown = (f"{row[tree]['median']:.3g} {unit}" if tree in row else "" for tree in ("now", "before"))
+        rows.append([name, *shown, f"{row['ratio']:.2f}" if "ratio" in row else ""])
+    return _rows(["1,000 rows, 10 columns, 2 classes where not said otherwise", "now", "0.1", "ratio"], rows)
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "what-you-get": what_you_get,
+    "short-contexts": short_contexts,
+    "numbers": numbers,
+    "forecast": forecast,
+    "costs": costs,
+}
+
+
+def renewed(text: str) -> str:
+    """Return the text with every block as the stored results have it."""
+    return _BLOCK.sub(lambda found: found[1] + BLOCKS[found["name"]]() + found[4], text)
+
+
+def pages() -> list[Path]:
+    """Return the pages that may hold blocks."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args().check
+    stale = []
+    for path in pages():
+        text = path.read_text(encoding="utf-8")
+        if (new := renewed(text)) != text:
+            stale.append(path)
+            if not check:
+                path.write_text(new, encoding="utf-8")
+    for path in stale:
+        print(f"{path.relative_to(ROOT)} {'differs from the stored results' if check else 'was written'}")
+    sys.exit(bool(stale and check))
+
+
+if __name__ == "__main__":
+    main()

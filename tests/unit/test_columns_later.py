@@ -1,0 +1,122 @@
+"""New rows: what can be read as at fit, what counts as missing or unknown, what is refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+import warnings
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from tests.support.columns import NAN, encode, fitted, same
+from testtime.errors import InputError
+from testtime.table.columns import DataWarning
+
+pytestmark = pytest.mark.filterwarnings("ignore::testtime.table.columns.DataWarning")
+
+
+def test_levels_never_seen_have_a_place_of_their_own_and_are_reported():
+    columns, _ = fitted(pd.DataFrame({"town": ["Oslo", "Rome"], "n": [1, 2]}))
+    new = pd.DataFrame({"town": ["Rome", "Bonn", "Bonn", None], "n": [1, 2, 3, 4]})
+    with pytest.warns(DataWarning, match=r"not there at fit.*'town' \(2 rows\)"):
+        encoded = columns.transform(new)
+    assert same(encoded.x[:, 0].tolist(), [1.0, 2.0, 2.0, NAN])
+
+
+def test_levels_that_were_seen_are_not_reported():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert same(encode(["a", "b", None], new=[None, "b"]), [NAN, 1.0])
+        assert same(encode(["a", "b"], new=pd.Series([None, None], dtype=object)), [NAN, NAN])
+
+
+def test_a_frequent_word_for_nothing_stays_a_level():
+    values = ["None", "shed", "None", "barn", "", "NA", "?"]
+    assert same(encode(values), [0.0, 2.0, 0.0, 1.0, NAN, NAN, NAN])
+
+
+@pytest.mark.parametrize(
+    ("new", "expected"),
+    [
+        (["1.5", "2"], [1.5, 2.0]),
+        ([None, None], [NAN, NAN]),
+        (["3", None], [3.0, NAN]),
+        (["1,5", "€3"], [1.5, 3.0]),
+        (pd.Series([1, 2], dtype="Int64"), [1.0, 2.0]),
+        ([True, False], [1.0, 0.0]),
+        (["True", "false"], [1.0, 0.0]),
+    ],
+)
+def test_what_can_be_read_as_a_number_is(new: object, expected: list[float]):
+    assert same(encode([0.5, 1.5], new=new), expected)
+
+
+@pytest.mark.parametrize("bad", ["many", "A12", dt.date(2024, 1, 1)])
+def test_text_where_numbers_were_is_refused(bad: object):
+    with pytest.raises(InputError, match=r"column .c. holds .+; expected numbers, as at fit") as caught:
+        encode([0.5, 1.5], new=pd.Series([1.0, bad], dtype=object))
+    assert str(bad) in str(caught.value)
+
+
+def test_dates_where_numbers_were_and_the_other_way_are_refused():
+    with pytest.raises(InputError, match="column 'c' holds the date 2024-01-01; expected numbers"):
+        encode([0.5, 1.5], new=pd.to_datetime(["2024-01-01"]))
+    with pytest.raises(InputError, match=r"column .c. holds .12\.5.; expected dates, as at fit"):
+        encode(pd.to_datetime(["2024-01-01", "2024-01-02"]), new=[12.5])
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf])
+def test_infinity_is_refused(bad: float):
+    for options in ({}, {"dtype": object}, {"dtype": "Float64"}, {"dtype": str}):
+        with pytest.raises(InputError, match=r"'c' holds infinity in 1 rows \(the first is row 2\).*Replace"):
+            encode([1.0, 2.0, bad], **options)
+    with pytest.raises(InputError, match="'c' holds infinity"):
+        encode([1.0, 2.0], new=[bad])
+    with pytest.raises(InputError, match="'c' holds infinity"):
+        encode([1, 0], new=[bad])
+
+
+@pytest.mark.parametrize(
+    "values", [[1 + 2j, 3j], [[1, 2], [3]], [{"a": 1}, {"b": 2}], [{1}, {2}], [b"a", b"b"], [(1,), (2,)]]
+)
+def test_cells_that_are_no_values_are_refused(values: list):
+    with pytest.raises(InputError, match=r"column 'c' holds .*, a \w+; expected a number"):
+        encode(pd.Series(values))
+    with pytest.raises(InputError, match="column 'c' holds"):
+        encode([1.0, 2.0], new=pd.Series(values))
+    kept, _ = fitted(pd.DataFrame({"c": pd.Series(values), "z": [1.0, 2.0]}), {"c": "ignored"})
+    assert kept.required == ("z",)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [pa.array([[1], [2]]), pa.array([b"a", b"b"]), pa.array([{"u": 1}, {"u": 2}])],
+    ids=["list", "bytes", "struct"],
+)
+def test_arrow_cells_that_are_no_values_are_refused(array: pa.Array):
+    with pytest.raises(InputError, match="column 'c' holds"):
+        encode(pd.Series(array, dtype=pd.ArrowDtype(array.type)))
+
+
+def test_text_that_is_no_unicode_is_refused():
+    for values in (["\ud800", "a"], ["\ud800", 1]):
+        with pytest.raises(InputError, match=r"column .0. holds the character .\\ud800., half of a pair"):
+            fitted(np.array([[value, i] for i, value in enumerate(values)], dtype=object))
+
+
+def test_integers_that_are_too_large_count_as_missing():
+    for values in ([1, 10**400, 3], ["1", "9" * 400, "3"], [1, -(10**5000), 3]):
+        columns, encoded = fitted(pd.DataFrame({"c": pd.Series(values, dtype=object)}))
+        assert same(encoded.x[:, 0].tolist(), [1.0, NAN, 3.0])
+        assert columns.notes == ("1 numbers of column 'c' are beyond 1.8e308 and count as missing.",)
+
+
+def test_rare_levels_beyond_the_bound_count_as_never_seen():
+    rng = np.random.default_rng(0)
+    words = [f"w{i}" for i in [*range(12_000), *range(9_000), *range(12_000)]]
+    columns, encoded = fitted(pd.DataFrame({"c": words, "z": rng.standard_normal(len(words))}))
+    assert encoded.n_levels[0] == 10_000
+    assert (encoded.x[:9_000, 0] < 10_000).all()
+    assert "12,000 levels" in columns.notes[0]
