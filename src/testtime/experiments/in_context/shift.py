@@ -68,15 +68,16 @@ class Config:
     alignments: tuple[str, ...] = tuple(ALIGNMENTS)
     n_tasks: int = 32
     n_choice: int = 6
-    rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2)
-    n_steps: int = 160
+    rates: tuple[float, ...] = (1e-3, 3e-3)
+    n_steps: int = 320
     n_query: int = 16
     seed: int = 20260304
 
     @classmethod
     def quick(cls) -> Config:
-        """Return the ends of the curves of two covariances on fewer tasks."""
-        return cls(n_train=(8, 128), alignments=("aligned", "reversed"), n_tasks=8, n_choice=4, n_steps=80)
+        """Return the ends of the curves of two covariances on a few tasks, at one rate."""
+        few = {"n_tasks": 3, "n_choice": 2, "rates": (3e-3,), "n_steps": 240}
+        return cls(n_train=(8, 128), alignments=("aligned", "reversed"), **few)
 
     def step_counts(self) -> tuple[int, ...]:
         """Numbers of steps to choose from."""
@@ -237,8 +238,8 @@ def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
     gain = mean["cold"] / mean["warm"]
     said = [
         at_least(
-            f"k = {few}: the random start is at least 1.2 times worse than the pretrained one, every alignment",
-            gain.xs(few, level="k").min(skipna=False),
+            f"k = {few}, tasks as in pretraining: the random start is at least 1.2 times worse than the pretrained one",
+            gain["aligned"][few],
             1.2,
         ),
         at_least(
