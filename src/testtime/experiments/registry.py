@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 __all__ = ["find", "names", "registry"]
 
 _ROOMS = {
-    "linear": ("context", "start", "alignment", "covariance", "steps", "reduction", "shift"),
-    "tabular": ("context",),
-    "single_index": ("context", "dimension", "stage1", "fixed_link", "shift", "multi"),
+    "linear": ("linear", ("context", "start", "alignment", "covariance", "steps", "reduction", "shift")),
+    "tabular": ("tabular", ("context",)),
+    "single-index": ("single_index", ("context", "dimension", "stage1", "fixed_link", "shift", "multi")),
+    "gpt2": ("in_context", ("links", "shift", "variants")),
 }
 _MODULES = {
-    f"{room}-{figure}".replace("_", "-"): f"testtime.experiments.{room}.{figure}"
-    for room, figures in _ROOMS.items()
+    f"{prefix}-{figure}".replace("_", "-"): f"testtime.experiments.{room}.{figure}"
+    for prefix, (room, figures) in _ROOMS.items()
     for figure in figures
 }
 

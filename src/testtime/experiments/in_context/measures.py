@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from testtime.adapt.delta import DeltaSpec
 from testtime.adapt.learner import FROZEN
 from testtime.adapt.train import TrainConfig
+from testtime.errors import InputError, nearest, sentence
 from testtime.experiments.drawing import curves
 from testtime.experiments.figure import Cell
 from testtime.experiments.in_context.adapting import Contexts, adapt_each, guard_each, table_of
@@ -66,7 +67,7 @@ METHODS = {
 
 @dataclass(frozen=True)
 class Adaptation:
-    """How a figure adapts; chosen on tasks that no figure reports.
+    """How a figure adapts; compared on tasks that no figure reports.
 
     Attributes
     ----------
@@ -78,11 +79,11 @@ class Adaptation:
         Adapters of a guarded task.
     """
 
-    n_steps: int = 100
+    n_steps: int = 300
     learning_rate: float = 1e-2
     rank: int = 4
     n_context: int = 32
-    n_query: int = 32
+    n_query: int = 64
     n_folds: int = 2
 
     def config(self) -> TrainConfig:
@@ -98,7 +99,15 @@ class Adaptation:
 
 @lru_cache(maxsize=4)
 def shipped(name: str) -> GPTLearner:
-    """Return the pretrained model that ships under the name of its recipe."""
+    """Return the pretrained model that ships under the name of its recipe.
+
+    Raises
+    ------
+    InputError
+        When there is none of this name.
+    StoreError
+        When its files are damaged.
+    """
     return GPTLearner(InContextGPT.from_pretrained(_folder(name)))
 
 
@@ -108,7 +117,11 @@ def fingerprint(name: str) -> str:
 
 
 def _folder(name: str) -> Path:
-    return Path(str(files("testtime.experiments.in_context") / "weights" / name))
+    weights = Path(str(files("testtime.experiments.in_context") / "weights"))
+    known = sorted(path.name for path in weights.iterdir() if path.is_dir())
+    if name not in known:
+        raise InputError(sentence(f"no pretrained model {name!r} ships here", remedy=nearest(name, known)))
+    return weights / name
 
 
 def tasks_of(recipe: str, link: str, n_tasks: int, n_rows: int, seed: np.random.SeedSequence) -> Drawn:
@@ -136,8 +149,6 @@ def task_rows(
         "icl short": lambda t: lambda X: contexts.with_short(learner, FROZEN, tables[t], X),
         "icl full": lambda t: lambda X: contexts.with_full(learner, FROZEN, tables[t], X),
         "ttt": lambda t: lambda X: contexts.with_both(learner, adapted[t], tables[t], X),
-        "ttt short": lambda t: lambda X: contexts.with_short(learner, adapted[t], tables[t], X),
-        "ttt full": lambda t: lambda X: contexts.with_full(learner, adapted[t], tables[t], X),
         "guarded": lambda t: lambda X: guarded[t].predict(learner, tables[t], X, contexts),
     }
     rows = []

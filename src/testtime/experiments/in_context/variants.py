@@ -75,8 +75,8 @@ class Config:
 
     @classmethod
     def quick(cls) -> Config:
-        """Return fewer tasks."""
-        return cls(n_tasks=8, block=8)
+        """Return fewer tasks and steps."""
+        return cls(n_tasks=6, block=6, how=Adaptation(n_steps=100))
 
     @property
     def tokens(self) -> int:
