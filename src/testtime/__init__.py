@@ -11,6 +11,7 @@ _LAZY = {
     "TTTClassifier": "testtime.estimators.classifier",
     "TTTRegressor": "testtime.estimators.regressor",
     "load": "testtime.estimators.saved",
+    "AdapterStore": "testtime.scale.adapter_store",
     "SingleIndexRegressor": "testtime.single_index.regressor",
     "theory": "testtime.theory",
     "Status": "testtime.results",
@@ -24,6 +25,7 @@ _LAZY = {
 
 __all__ = [
     "Adaptation",
+    "AdapterStore",
     "BackboneError",
     "InputError",
     "MissingExtra",
@@ -60,4 +62,5 @@ if TYPE_CHECKING:
     from testtime.estimators.regressor import TTTRegressor
     from testtime.estimators.saved import load
     from testtime.results import Adaptation, Status
+    from testtime.scale.adapter_store import AdapterStore
     from testtime.single_index.regressor import SingleIndexRegressor

@@ -11,6 +11,7 @@ import testtime
 
 NAMES = [
     "Adaptation",
+    "AdapterStore",
     "BackboneError",
     "InputError",
     "MissingExtra",
