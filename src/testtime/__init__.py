@@ -10,6 +10,7 @@ __version__ = "0.2.0"
 _LAZY = {
     "TTTClassifier": "testtime.estimators.classifier",
     "TTTRegressor": "testtime.estimators.regressor",
+    "adapt_groups": "testtime.scale.groups.adapt",
     "load": "testtime.estimators.saved",
     "AdapterStore": "testtime.scale.adapter_store",
     "SingleIndexRegressor": "testtime.single_index.regressor",
@@ -36,6 +37,7 @@ __all__ = [
     "TTTRegressor",
     "TestTimeError",
     "__version__",
+    "adapt_groups",
     "load",
     "theory",
 ]
@@ -63,4 +65,5 @@ if TYPE_CHECKING:
     from testtime.estimators.saved import load
     from testtime.results import Adaptation, Status
     from testtime.scale.adapter_store import AdapterStore
+    from testtime.scale.groups.adapt import adapt_groups
     from testtime.single_index.regressor import SingleIndexRegressor

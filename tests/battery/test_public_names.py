@@ -22,6 +22,7 @@ NAMES = [
     "TTTRegressor",
     "TestTimeError",
     "__version__",
+    "adapt_groups",
     "load",
     "theory",
 ]
