@@ -89,7 +89,8 @@ def group_lines(groups: AdaptedGroups) -> str:
     lines = [f"{'group':<{wide}}  outcome       rows  context    gain       bytes  seconds"]
     for group in ordered:
         gain = f"{group.gain:>+7.1%}" if group.gain == group.gain else f"{'-':>7}"
-        line = f"{group.name:<{wide}}  {group.outcome.name.lower():<9}  {group.n_rows:>7,}  {group.n_context:>7,} {gain}"
+        line = f"{group.name:<{wide}}  {group.outcome.name.lower():<9}  {group.n_rows:>7,}"
+        line += f"  {group.n_context:>7,} {gain}"
         lines.append(f"{line}  {group.n_bytes:>10,}  {group.seconds:>7.1f}  {group.reason}".rstrip())
     if len(groups) > len(ordered):
         lines.append(f"and {len(groups) - len(ordered):,} more groups")

@@ -36,10 +36,14 @@ if TYPE_CHECKING:
     from testtime.estimators.classifier import TTTClassifier
     from testtime.estimators.regressor import TTTRegressor
 
-__all__ = ["AdapterStore", "Damage", "Version"]
+__all__ = ["AdapterStore", "Damage", "UnknownName", "Version"]
 
 _T = TypeVar("_T")
 _NAMES, _ADAPTERS = "names", "adapters"
+
+
+class UnknownName(StoreError):
+    """A store has no adapter of a name."""
 
 
 @dataclass(frozen=True)
@@ -218,10 +222,10 @@ class AdapterStore:
             raise self._unknown(name)
         return served
 
-    def _unknown(self, name: str) -> StoreError:
+    def _unknown(self, name: str) -> UnknownName:
         there = self.names()
         remedy = nearest(name, there) if there else "Add one with: testtime store add"
-        return StoreError(sentence(f"{self.where!r} has no adapter {name!r}", remedy=remedy))
+        return UnknownName(sentence(f"{self.where!r} has no adapter {name!r}", remedy=remedy))
 
     def _version(self, name: str, file: str) -> Version:
         """Read an entry and compare it with its own name."""

@@ -40,7 +40,7 @@ class GroupOutcome(Result):
     n_context
         Rows served as context.
     gain
-        Relative reduction of the loss on rows the adapters had not seen; NaN where it was not measured.
+        Share of the frozen model's loss that is gone, on rows the adapters had not seen; NaN where it was not measured.
     n_bytes
         Bytes of the saved adapter, its context among them.
     version, sha256

@@ -122,7 +122,7 @@ def _adapt(job: Job, piece: Piece) -> GroupOutcome:
     record = fitted.adaptation_
     version = store.add(piece.name, fitted, job=made_from)
     outcome = _as_outcome(Outcome.ADAPTED, version, len(labels))
-    return replace(outcome, n_context=record.n_context, gain=record.gain)
+    return replace(outcome, n_context=record.n_context, gain=record.gain / record.loss_before)
 
 
 def adapt_shared(job: Job, rows: pd.DataFrame) -> Job:
