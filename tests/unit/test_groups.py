@@ -107,14 +107,19 @@ def test_a_rerun_does_what_is_missing_or_changed(adapted, table):
 
 def test_a_group_that_fails_stops_no_other(tiny_embedded, table, tmp_path):
     bad = table.assign(y=table["y"].astype(object))
-    bad.loc[bad["shop"] == "b", "y"] = [f"label {i}" for i in range(SIZES["b"])]
+    first = bad.index[bad["shop"] == "b"][0]
+    bad.loc[first, "y"] = "text"
     groups = adapt_groups(bad, target="y", by="shop", store=tmp_path / "store", estimator=quick())
-    [failed] = groups.failed
-    assert failed.name == "b"
-    assert "classes" in failed.reason
-    assert outcomes(groups)["c"] is Outcome.ADAPTED
-    assert "b" not in AdapterStore(tmp_path / "store").names()
-    assert failed.reason in groups.explain()
+    found = {group.name: group for group in groups}
+    assert found["a"].outcome is found["c"].outcome is Outcome.ADAPTED
+    assert found["b"].outcome is Outcome.FAILED
+    assert "mixes text such as 'text'" in found["b"].reason
+    assert (
+        found["few"].outcome is Outcome.FAILED
+    )  # no shared model can learn from such labels, and it is said
+    assert "20 rows are fewer than 64. there is no shared model: the target mixes" in found["few"].reason
+    assert AdapterStore(tmp_path / "store").names() == ("a", "c")
+    assert found["b"].reason in groups.explain()
 
 
 def test_a_folder_of_parquet_gives_what_the_frame_gives(adapted, table, tmp_path):

@@ -85,6 +85,7 @@ class _Server:
         """Answer one request; all that can go wrong is raised."""
         start = time.perf_counter()
         body = await read_body(request, self.settings.most_bytes)
+        request.state.arrived = True  # from here on it is not the client who is slow
         kind = request.headers.get("content-type", "")
         number, loaded, x = await self.reading(self._prepare, name, body, kind)
         answers = await self.batcher.predict(loaded, x)
@@ -172,7 +173,8 @@ def create_app(store: AdapterStore, settings: ServeSettings) -> FastAPI:
             reason = (
                 f"The request took longer than {settings.seconds:g} s. Send fewer rows, or send them faster."
             )
-            raise Refused(408 if not await _arrived(request) else 504, reason) from error
+            arrived = getattr(request.state, "arrived", False)
+            raise Refused(504 if arrived else 408, reason) from error
         except InputError as error:
             raise Refused(400, str(error)) from error
         except ClientDisconnect as error:
@@ -205,8 +207,3 @@ async def _stored(answer: Any) -> Any:
         raise Refused(404, str(error)) from error
     except StoreError as error:
         raise Refused(503, str(error)) from error
-
-
-async def _arrived(request: Request) -> bool:
-    """Whether the whole body was there: if not, the client was slow, and else we were."""
-    return getattr(request, "_stream_consumed", False)

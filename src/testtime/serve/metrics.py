@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -39,7 +40,7 @@ class Metrics:
         self.traffic: dict[str, Traffic] = {}
         self.watches: dict[str, tuple[str, Watch]] = {}
         self._lock = threading.Lock()
-        own = {"registry": self.registry}
+        own: dict[str, Any] = {"registry": self.registry}
         self.requests = Counter("testtime_requests", "Requests answered.", ["model", "status"], **own)
         self.rows = Counter("testtime_rows", "Rows predicted.", ["model"], **own)
         self.seconds = Histogram("testtime_request_seconds", "Seconds to an answer.", **own)

@@ -16,7 +16,7 @@ from testtime.scale.adapter_store import AdapterStore, Version
 from testtime.serve.metrics import Metrics
 from testtime.store import open_adapter
 
-__all__ = ["ON_A_PAGE", "Facts", "Row", "page_rows", "render_page"]
+__all__ = ["ON_A_PAGE", "Facts", "KnownFacts", "Row", "page_rows", "render_page"]
 
 ON_A_PAGE = 100
 
