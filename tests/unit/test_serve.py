@@ -188,7 +188,7 @@ def test_a_request_that_was_given_up_does_not_hold_up_the_others(store):
 def test_drift_is_seen_where_it_is_and_nowhere_else():
     rng = np.random.default_rng(0)
     reference, same = rng.standard_normal((400, 3)), rng.standard_normal((300, 3))
-    moved, holes = same + [0, 1, 0], same.copy()
+    moved, holes = same + np.array([0, 1, 0]), same.copy()
     holes[:120, 2] = np.nan
     names = ("a", "b", "c")
     assert not any(column.moved for column in compare(reference, same, names))
