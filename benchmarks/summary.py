@@ -85,6 +85,7 @@ def _paired(by_table: dict[str, list], tables: list[str], a: str, b: str) -> dic
     result: dict[str, Any] = {
         f"relative difference of {loss}": float(means.mean()),
         "interval": _interval(means),
+        "median over tables": float(np.median(means)),
         "tables better by 1%": float(np.mean(means < -0.01)),
         "tables better": float(np.mean(means < 0)),
         "runs worse by 1%": float(np.mean(relative > 0.01)),

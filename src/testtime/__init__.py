@@ -10,9 +10,11 @@ __version__ = "0.2.0"
 _LAZY = {
     "TTTClassifier": "testtime.estimators.classifier",
     "TTTRegressor": "testtime.estimators.regressor",
+    "adapt_groups": "testtime.scale.groups.adapt",
     "load": "testtime.estimators.saved",
     "plan_table": "testtime.estimators.planning",
     "TablePlan": "testtime.table.forecast.plan",
+    "AdapterStore": "testtime.scale.adapter_store",
     "SingleIndexRegressor": "testtime.single_index.regressor",
     "theory": "testtime.theory",
     "Status": "testtime.results",
@@ -26,6 +28,7 @@ _LAZY = {
 
 __all__ = [
     "Adaptation",
+    "AdapterStore",
     "BackboneError",
     "InputError",
     "MissingExtra",
@@ -37,6 +40,7 @@ __all__ = [
     "TablePlan",
     "TestTimeError",
     "__version__",
+    "adapt_groups",
     "load",
     "plan_table",
     "theory",
@@ -65,5 +69,7 @@ if TYPE_CHECKING:
     from testtime.estimators.regressor import TTTRegressor
     from testtime.estimators.saved import load
     from testtime.results import Adaptation, Status
+    from testtime.scale.adapter_store import AdapterStore
+    from testtime.scale.groups.adapt import adapt_groups
     from testtime.single_index.regressor import SingleIndexRegressor
     from testtime.table.forecast.plan import TablePlan

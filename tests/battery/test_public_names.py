@@ -11,6 +11,7 @@ import testtime
 
 NAMES = [
     "Adaptation",
+    "AdapterStore",
     "BackboneError",
     "InputError",
     "MissingExtra",
@@ -22,6 +23,7 @@ NAMES = [
     "TablePlan",
     "TestTimeError",
     "__version__",
+    "adapt_groups",
     "load",
     "plan_table",
     "theory",

@@ -8,21 +8,37 @@ since all three belong to a thread.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 import torch
 
 from testtime.adapt.budget import Budget
 
-__all__ = ["available_cores", "side_by_side"]
+__all__ = ["at_most_cores", "available_cores", "side_by_side"]
 
 _Done = TypeVar("_Done")
+_allowed: ContextVar[int | None] = ContextVar("testtime_cores", default=None)
+
+
+@contextmanager
+def at_most_cores(n_cores: int | None) -> Iterator[None]:
+    """Let what is called within use so many cores, where others do the same beside it; None changes nothing."""
+    token = _allowed.set(n_cores or _allowed.get())
+    try:
+        yield
+    finally:
+        _allowed.reset(token)
 
 
 def available_cores() -> int:
-    """Number of cores this process may use."""
+    """Number of cores the caller may use."""
+    allowed = _allowed.get()
+    if allowed is not None:
+        return allowed
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from testtime import __version__
-from testtime.cli import adapting, demo, doctor, figures, planning, pretraining, reporting
+from testtime.cli import adapting, demo, doctor, figures, planning, pretraining, reporting, serving, stores
 from testtime.cli.words import in_options
 from testtime.errors import TestTimeError
 
@@ -51,7 +51,7 @@ def _options(
     """Options of the command itself."""
 
 
-for group in (demo, adapting, reporting, planning, figures, pretraining, doctor):
+for group in (demo, adapting, reporting, planning, figures, pretraining, stores, serving, doctor):
     group.register(app)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -66,6 +66,17 @@ def adapt(
     groups: Annotated[
         str | None, typer.Option(metavar="COL", help="Rows of one group stay on one side of every split.")
     ] = None,
+    by: Annotated[
+        _Columns,
+        typer.Option(metavar="COL", help="One adapter for each group, into the store --out; repeatable."),
+    ] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="With --by: serial, joblib, or ray for the cluster that is running.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="With --by: groups at the same time.")] = None,
+    smallest: Annotated[
+        int | None, typer.Option(help="With --by: smaller groups are served by a shared model; default 64.")
+    ] = None,
     time: Annotated[
         str | None, typer.Option(metavar="COL", help="Scores are of rows later than those fitted.")
     ] = None,
@@ -99,14 +110,19 @@ def adapt(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Adapt a pretrained model to a table and save it.
+    """Adapt a pretrained model to a table and save it; with --by, one adapter for each group.
 
     A share of the rows is held out and only scored, next to the frozen model and to models one would try
     first; the saved model is the one fitted on the other rows. Draw the scores with `testtime report DIR`.
     """
     from testtime.store import refuse_existing
 
-    refuse_existing(out, overwrite=overwrite)
+    if by:
+        alone = {"--groups": groups, "--time": time, "--cost": cost, "--threshold": threshold}
+        _refuse_beside("--by", alone | {"--id": id_columns, "--keep-ids": keep_ids, "--overwrite": overwrite})
+    else:
+        _refuse_without("--by", {"--engine": engine, "--jobs": jobs, "--smallest": smallest})
+        refuse_existing(out, overwrite=overwrite)
     if not 0 <= held_out < 1:
         raise InputError(sentence(f"--held-out {held_out}", expected="a share from 0 to below 1"))
     check_seed(seed)
@@ -140,6 +156,9 @@ def adapt(
             "--id": ("id", id_columns),
         }
     )
+    if by:
+        _adapt_groups(train, target, by, out, task, kinds, engine, jobs, smallest, arguments, as_json)
+        return
     request = Request(
         train,
         target,
@@ -177,6 +196,55 @@ def adapt(
         for line in advice(record.to_dict(), done.evaluation):
             echo_wrapped(line)
     typer.echo(f"\nSaved in {out}. See it with: testtime report {out}")
+
+
+def _adapt_groups(
+    train: Path,
+    target: str,
+    by: list[str],
+    out: Path,
+    task: str,
+    kinds: dict[str, str],
+    engine: str | None,
+    jobs: int | None,
+    smallest: int | None,
+    arguments: dict[str, Any],
+    as_json: bool,
+) -> None:
+    """Adapt to groups and say what became of them; the exit code is 1 if one failed."""
+    from testtime.cli.grouping import GroupRequest, adapt_table_groups, group_lines
+    from testtime.scale.groups.adapt import SMALLEST
+
+    least = SMALLEST if smallest is None else smallest
+    request = GroupRequest(
+        train, target, by, out, task, kinds, engine or "serial", jobs, least, arguments, sys.stderr.isatty()
+    )
+    notes: list[str] = []
+    with notes_on_stderr(notes):
+        found, said = adapt_table_groups(request)
+    if as_json:
+        echo_json({**found.to_dict(), "task": said, "notes": notes})
+    else:
+        echo_wrapped(said)
+        typer.echo("\n" + group_lines(found) + "\n")
+        echo_wrapped(found.explain())
+        typer.echo(f"Serve them with: testtime serve {out}")
+    if found.failed:
+        raise typer.Exit(1)
+
+
+def _refuse_beside(option: str, others: dict[str, object]) -> None:
+    given = [name for name, value in others.items() if value not in (None, False)]
+    if given:
+        raise InputError(sentence(f"{given[0]} does not go with {option}", remedy="Leave one of them out"))
+
+
+def _refuse_without(option: str, others: dict[str, object]) -> None:
+    given = [name for name, value in others.items() if value is not None]
+    if given:
+        raise InputError(
+            sentence(f"{given[0]} needs {option}", remedy=f"Name the column of groups with {option}")
+        )
 
 
 def predict(

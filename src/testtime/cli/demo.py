@@ -40,11 +40,12 @@ def demo(
     started = time.perf_counter()
 
     from testtime import TTTClassifier
-    from testtime.cli.reporting import report_data, write_report
+    from testtime.cli.reporting import write_report
     from testtime.estimators.progress import progress
     from testtime.estimators.saved import save
     from testtime.evaluation.curves import curve_sizes
     from testtime.evaluation.evaluate import evaluate
+    from testtime.evaluation.saved import report_data
     from testtime.evaluation.splits import hold_out
     from testtime.report.break_even import break_even
     from testtime.report.findings import advice, comparison, headline

@@ -14,7 +14,7 @@ from testtime.errors import InputError, sentence
 if TYPE_CHECKING:
     from testtime.report.html import ReportData
 
-__all__ = ["register", "report_data", "write_report"]
+__all__ = ["register", "write_report"]
 
 
 def register(app: typer.Typer) -> None:
@@ -47,6 +47,8 @@ def report(
     notes: list[str] = []
     with notes_on_stderr(notes), progress(table is not None and sys.stderr.isatty()):
         evaluation = _score(model, table) if table is not None else None
+    from testtime.evaluation.saved import report_data
+
     data = report_data(model, evaluation)
     path = write_report(data, model, out, overwrite=overwrite)
 
@@ -64,41 +66,6 @@ def report(
     for line in advice(record, data.evaluation):
         echo_wrapped(line)
     typer.echo(f"Written to {path}")
-
-
-def report_data(model: Path, evaluation: dict[str, Any] | None = None) -> ReportData:
-    """Collect what a saved model and the documents beside it say.
-
-    Parameters
-    ----------
-    model
-        Folder of the model.
-    evaluation
-        Scores to show instead of the saved ones.
-
-    Raises
-    ------
-    StoreError
-        If the folder holds no model or a file was changed.
-    """
-    from testtime.estimators.saved import read_meta
-    from testtime.report.html import ReportData
-    from testtime.results import Adaptation
-    from testtime.store import open_adapter
-
-    with open_adapter(model) as saved:
-        meta, versions = read_meta(saved, str(model)), saved.versions
-        training = saved.document("training") or {}
-        evaluation = evaluation or saved.document("evaluation")
-    return ReportData(
-        title=f"testtime: {training.get('target', model.name)}",
-        adaptation=Adaptation.from_dict(meta.table.record.model_dump()),
-        settings=meta.params,
-        versions=versions,
-        evaluation=evaluation,
-        table=training.get("table"),
-        notes=tuple(training.get("notes", ())),
-    )
 
 
 def write_report(data: ReportData, model: Path, out: Path | None = None, *, overwrite: bool = False) -> Path:

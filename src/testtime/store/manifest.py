@@ -155,6 +155,11 @@ class Manifest(Record):
                 raise ValueError(f"it names no file of {role}")
         return self
 
+    @property
+    def sha256(self) -> str:
+        """Hash of everything else in it, the hashes of the files among that: it names one save."""
+        return sha256_hex(_canonical(self.model_dump()))
+
     def to_bytes(self) -> bytes:
         """Return the canonical JSON, with the hash of the remainder in it.
 
@@ -163,8 +168,7 @@ class Manifest(Record):
         StoreError
             If it would be longer than what is read back.
         """
-        body = self.model_dump()
-        data = _canonical(body | {"sha256": sha256_hex(_canonical(body))})
+        data = _canonical(self.model_dump() | {"sha256": self.sha256})
         if len(data) > MAX_MANIFEST_BYTES:
             raise StoreError(
                 sentence(

@@ -71,6 +71,22 @@ class SavedAdapter:
         return self._manifest.format_version
 
     @property
+    def sha256(self) -> str:
+        """Hash that names this save: of the manifest, which holds the hashes of the files."""
+        return self._manifest.sha256
+
+    def contents(self) -> dict[str, bytes]:
+        """Return every byte of the adapter by file name, the manifest among them; pages for people are left out.
+
+        Raises
+        ------
+        StoreError
+            If a file was changed.
+        """
+        files = {self._manifest.files[role].name: self._bytes(role) for role in self._files}
+        return files | {MANIFEST: self._manifest.to_bytes()}
+
+    @property
     def base_fingerprint(self) -> str:
         """SHA-256 of the base model's weights it was trained on."""
         return self._manifest.base_fingerprint

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from testtime.adapt.delta import Delta, DeltaSpec
 from testtime.adapt.learner import FROZEN, Learner, Weights, predict_rows
+from testtime.adapt.memory import tensor_bytes
 from testtime.adapt.parallel import side_by_side
 from testtime.adapt.task import Task
 from testtime.adapt.work import UNWATCHED, Work
@@ -125,11 +126,22 @@ class AdaptedTable:
 
         The context is read once, at the first call, and kept. `work` is told of every row and member.
         """
+        return self.predict_encoded(self.encoding.transform(frame), work=work)
+
+    def predict_encoded(self, x: NDArray[np.float64], *, work: Work = UNWATCHED) -> NDArray[np.float64]:
+        """Answers for rows ``(q, D)`` that ``encoding.transform`` gave; rows of several callers may be joined."""
+        return self._answers(self._readings(), x, work)
+
+    def read_context(self) -> int:
+        """Read the context now, if that was not done; return the bytes that are held to predict with it."""
+        held = [(reading.weights, reading.read) for reading in self._readings()]
+        return tensor_bytes(held) + self.x.nbytes + self.y.nbytes
+
+    def _readings(self) -> tuple[_Reading, ...]:
         with self._lock:
             if not self._served:
                 self._served.extend(self._read(self.members, self._context(self.record.n_context)))
-            readings = tuple(self._served)
-        return self._answers(readings, frame, work)
+            return tuple(self._served)
 
     def predict_at(
         self, frame: pd.DataFrame, n_context: int, *, adapted: bool = True, work: Work = UNWATCHED
@@ -143,7 +155,7 @@ class AdaptedTable:
         """
         members = self.members if adapted else self._frozen_members()
         readings = self._read(members, self._context(n_context))
-        return self._answers(readings, frame, work)
+        return self._answers(readings, self.encoding.transform(frame), work)
 
     def _context(self, n_context: int) -> tuple[NDArray[np.float64], NDArray]:
         least = max(1, self.task.n_classes)
@@ -184,9 +196,10 @@ class AdaptedTable:
 
         return side_by_side([lambda member=member: read(member) for member in members])
 
-    def _answers(self, readings: Sequence[_Reading], frame: pd.DataFrame, work: Work) -> NDArray[np.float64]:
+    def _answers(
+        self, readings: Sequence[_Reading], x: NDArray[np.float64], work: Work
+    ) -> NDArray[np.float64]:
         """Answers in the target's unit, some thousand rows at a time, so that memory does not grow with the rows."""
-        x = self.encoding.transform(frame)
         work.plan(len(x) * len(readings))
         pieces = [
             self._mixed(readings, x[begin : begin + _ROWS_AT_ONCE], work)

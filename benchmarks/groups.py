@@ -1,0 +1,203 @@
+"""Adapters per minute: one for each group of a table, by engine, and tabicl's own fine-tuner in a plain loop.
+
+    python -m benchmarks.groups [--groups 200] [--rows 400] [--jobs 2] [--tuned 3] [--out benchmarks/results/groups.json]
+
+Groups are of scikit-learn's make_classification (10 columns, two classes), each with its own seed. The fine-tuner takes the
+same embedded weights with its own defaults, on `--tuned` of the groups. Seconds of a run include the shared model, reading
+and writing. The store is measured with copies of one adapter under other names, and with two processes that do 500
+operations each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import tempfile
+import time
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.datasets import make_classification
+
+from benchmarks.official import tuned_probabilities
+from testtime import AdapterStore, TTTClassifier, adapt_groups
+from testtime.estimators.saved import save
+
+_ENGINES = ("serial", "joblib", "ray")
+
+
+def table_of_groups(n_groups: int, n_rows: int) -> pd.DataFrame:
+    """Return the groups below each other, with the columns "group" and "y"."""
+    frames = []
+    for seed in range(n_groups):
+        x, y = make_classification(n_rows, 10, n_informative=4, flip_y=0.05, random_state=seed)
+        frames.append(pd.DataFrame(x).add_prefix("x").assign(y=y, group=f"g{seed:04d}"))
+    return pd.concat(frames, ignore_index=True)
+
+
+def by_engine(
+    table: pd.DataFrame, engines: list[str], jobs: int, members: int | None
+) -> list[dict[str, Any]]:
+    """Adapt to all groups with each engine."""
+    arguments = {} if members is None else {"n_members": members}
+    found = []
+    for engine in engines:
+        with tempfile.TemporaryDirectory() as folder:
+            groups = adapt_groups(
+                table,
+                target="y",
+                by="group",
+                store=folder,
+                estimator=TTTClassifier(**arguments),
+                engine=engine,
+                n_jobs=jobs,
+            )
+            store = AdapterStore(folder)
+            record = store.load(groups.groups[0].name).adaptation_
+            found.append(
+                {
+                    "way": f"testtime, {engine}",
+                    "groups": len(groups),
+                    "failed": len(groups.failed),
+                    "seconds": groups.seconds,
+                    "per_minute": 60 * len(groups) / groups.seconds,
+                    "bytes_saved": float(np.median([group.n_bytes for group in groups])),
+                    "bytes_of_deltas": record.adapter_bytes,
+                }
+            )
+    return found
+
+
+def by_tuner(table: pd.DataFrame, n_groups: int) -> dict[str, Any]:
+    """Tune on some of the groups, one after the other."""
+    start = time.perf_counter()
+    for seed, (_, rows) in enumerate(list(table.groupby("group"))[:n_groups]):
+        x = rows.drop(columns=["y", "group"]).to_numpy()
+        tuned_probabilities(x, x[:10], rows["y"].to_numpy(), seed)
+    seconds = time.perf_counter() - start
+    base = (files("testtime.backbones") / "weights" / "classifier.safetensors").read_bytes()
+    return {
+        "way": "tabicl's fine-tuner, loop",
+        "groups": n_groups,
+        "failed": 0,
+        "seconds": seconds,
+        "per_minute": 60 * n_groups / seconds,
+        "bytes_saved": len(base),
+        "bytes_of_deltas": len(base),
+    }
+
+
+def of_store(sizes: list[int]) -> list[dict[str, Any]]:
+    """Seconds of store operations with so many adapters in it."""
+    rows = table_of_groups(1, 100)
+    fitted = TTTClassifier(n_steps=0, n_members=1).fit(rows.drop(columns=["y", "group"]), rows["y"])
+    found = []
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            store = AdapterStore(Path(folder) / "store")
+            for k in range(size):
+                adapter = save(
+                    fitted, Path(folder) / "adapters" / str(k), documents={"tenant": {"number": k}}
+                )
+                if k == size - 1:
+                    start = time.perf_counter()
+                store.add(f"tenant {k}", adapter)
+            timings = {"adapters": size, "add": time.perf_counter() - start}
+            for name in ("list", "names", "verify"):
+                start = time.perf_counter()
+                getattr(store, name)()
+                timings[name] = time.perf_counter() - start
+            start = time.perf_counter()
+            store.current("tenant 0")
+            timings["current"] = time.perf_counter() - start
+            found.append(timings)
+    return found
+
+
+def _operations(where: str, adapters: list[str], seed: int, n: int) -> None:
+    store, rng = AdapterStore(where), np.random.default_rng(seed)
+    for _ in range(n):
+        name = f"tenant {rng.integers(5)}"
+        act = rng.choice(["add", "rollback", "read", "list"])
+        if act == "add":
+            store.add(name, adapters[rng.integers(len(adapters))])
+        elif act == "rollback":
+            store.rollback(name, 1)
+        elif act == "read":
+            with store.folder(name):
+                pass
+        else:
+            store.list()
+
+
+def two_writers(n_each: int) -> dict[str, Any]:
+    """Two processes that add, roll back, read and list at once; the store is then verified."""
+    rows = table_of_groups(1, 100)
+    fitted = TTTClassifier(n_steps=0, n_members=1).fit(rows.drop(columns=["y", "group"]), rows["y"])
+    with tempfile.TemporaryDirectory() as folder:
+        adapters = [
+            os.fspath(save(fitted, Path(folder) / str(k), documents={"tenant": {"number": k}}))
+            for k in range(4)
+        ]
+        where = os.path.join(folder, "store")
+        for k in range(5):
+            AdapterStore(where).add(f"tenant {k}", adapters[0])
+        start = time.perf_counter()
+        with multiprocessing.get_context("spawn").Pool(2) as pool:
+            pool.starmap(_operations, [(where, adapters, seed, n_each) for seed in (1, 2)])
+        seconds = time.perf_counter() - start
+        store = AdapterStore(where)
+        return {
+            "operations": 2 * n_each,
+            "seconds": seconds,
+            "versions": sum(len(store.versions(name)) for name in store.names()),
+            "damaged": len(store.verify()),
+        }
+
+
+def main() -> None:
+    """Run the benchmark from the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--groups", type=int, default=200)
+    parser.add_argument("--rows", type=int, default=400)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument(
+        "--members", type=int, default=None, help="Adapters of a group; default the estimator's."
+    )
+    parser.add_argument(
+        "--tuned", type=int, default=3, help="Groups for tabicl's fine-tuner; 0 leaves it out."
+    )
+    parser.add_argument("--engines", nargs="*", choices=_ENGINES, default=["serial", "joblib"])
+    parser.add_argument("--store-sizes", nargs="*", type=int, default=[10, 100, 1000])
+    parser.add_argument("--operations", type=int, default=1000)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/groups.json"))
+    given = parser.parse_args()
+    table = table_of_groups(given.groups, given.rows)
+    ways = by_engine(table, given.engines, given.jobs, given.members)
+    if given.tuned:
+        ways.append(by_tuner(table, given.tuned))
+    stores, writers = of_store(given.store_sizes), two_writers(given.operations // 2)
+    settings = {name: value for name, value in vars(given).items() if name != "out"}
+    content = {
+        "settings": settings,
+        "load": os.getloadavg()[0],
+        "ways": ways,
+        "store": stores,
+        "writers": writers,
+    }
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    given.out.write_text(json.dumps(content, indent=1) + "\n")
+    print(pd.DataFrame(ways).round(2).to_string(index=False))
+    print(pd.DataFrame(stores).round(4).to_string(index=False))
+    print(writers)
+
+
+if __name__ == "__main__":
+    main()

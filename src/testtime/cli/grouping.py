@@ -1,0 +1,97 @@
+"""What ``testtime adapt --by`` does: one adapter for each group, into a store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from testtime import TTTClassifier, TTTRegressor
+from testtime.cli.tables import readable
+from testtime.cli.target import REGRESS, choose_task
+from testtime.cli.training import typed
+from testtime.errors import InputError, nearest, sentence
+from testtime.scale.cells import cell_seed
+from testtime.scale.groups.adapt import adapt_source
+from testtime.scale.groups.outcomes import AdaptedGroups
+from testtime.scale.groups.sources import drawn_rows, source_of
+from testtime.scale.groups.work import SHARED
+from testtime.tasks.files import read_table
+
+__all__ = ["GroupRequest", "adapt_table_groups", "group_lines"]
+
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class GroupRequest:
+    """What was asked on the command line; `arguments` are those of the estimator."""
+
+    train: Path
+    target: str
+    by: Sequence[str]
+    out: Path
+    task: str
+    kinds: Mapping[str, str]
+    engine: str
+    jobs: int | None
+    smallest: int
+    arguments: Mapping[str, Any]
+    shown: bool
+
+
+def adapt_table_groups(request: GroupRequest) -> tuple[AdaptedGroups, str]:
+    """Adapt to every group; return what became of each, and a sentence about the task.
+
+    Raises
+    ------
+    InputError
+        If the table or an option cannot be used.
+    """
+    if request.train.is_dir():
+        return _adapt(request, str(request.train))
+    with readable(request.train) as path:
+        frame, facts = read_table(path)
+    if request.target in frame:
+        frame[request.target] = typed(frame[request.target], facts)
+    return _adapt(request, frame)
+
+
+def _adapt(request: GroupRequest, data: Any) -> tuple[AdaptedGroups, str]:
+    source = source_of(data, request.by)
+    rows = drawn_rows(source, cell_seed(request.arguments["random_state"], SHARED))
+    if request.target not in rows:
+        got = f"{str(request.train)!r} has no column {request.target!r}"
+        raise InputError(sentence(got, remedy=nearest(request.target, rows.columns)))
+    labels = rows[request.target].dropna()
+    if labels.empty:
+        raise InputError(sentence(f"the target {request.target!r} is missing in all rows that were drawn"))
+    task, said = choose_task(request.task, labels)
+    kind = TTTRegressor if task == REGRESS else TTTClassifier
+    groups = adapt_source(
+        source,
+        target=request.target,
+        store=request.out,
+        estimator=kind(**request.arguments, column_kinds=dict(request.kinds) or None),
+        engine=request.engine,
+        n_jobs=request.jobs,
+        smallest=request.smallest,
+        verbose=int(request.shown),
+    )
+    return groups, said
+
+
+def group_lines(groups: AdaptedGroups) -> str:
+    """Return a table of the first groups, those that failed before the others."""
+    ordered = [*groups.failed, *(group for group in groups if group not in groups.failed)][:_SHOWN]
+    wide = max([5, *(len(group.name) for group in ordered)])
+    lines = [f"{'group':<{wide}}  outcome       rows  context    gain       bytes  seconds"]
+    for group in ordered:
+        gain = f"{group.gain:>+7.1%}" if group.gain == group.gain else f"{'-':>7}"
+        line = f"{group.name:<{wide}}  {group.outcome.name.lower():<9}  {group.n_rows:>7,}"
+        line += f"  {group.n_context:>7,} {gain}"
+        lines.append(f"{line}  {group.n_bytes:>10,}  {group.seconds:>7.1f}  {group.reason}".rstrip())
+    if len(groups) > len(ordered):
+        lines.append(f"and {len(groups) - len(ordered):,} more groups")
+    return "\n".join(lines)

@@ -1,0 +1,119 @@
+"""``testtime store``: adapters by name, with versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from testtime.cli.output import echo_json
+from testtime.errors import StoreError, sentence
+
+__all__ = ["register"]
+
+_Store = Annotated[
+    str, typer.Argument(metavar="STORE", help="Folder, or a URL such as s3://bucket/adapters.")
+]
+_Name = Annotated[str, typer.Argument(help="Name of an adapter.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the subcommands of this file to `app`."""
+    store = typer.Typer(no_args_is_help=True, help="Adapters by name: list, add, remove, roll back, verify.")
+    store.command("list")(list_adapters)
+    for command in (add, remove, rollback, verify):
+        store.command()(command)
+    app.add_typer(store, name="store")
+
+
+def list_adapters(
+    store: _Store,
+    name: Annotated[str | None, typer.Option(help="Show all versions of this adapter.")] = None,
+    as_json: _Json = False,
+) -> None:
+    """List the adapters with version, size and the moment each was added."""
+    from testtime.scale.adapter_store import AdapterStore
+
+    opened = AdapterStore(store)
+    found = opened.list() if name is None else opened.versions(name)
+    if as_json:
+        echo_json({"store": opened.where, "adapters": [version.to_dict() for version in found]})
+        return
+    wide = max([7, *(len(version.name) for version in found)])
+    typer.echo(f"{'adapter':<{wide}}  version        bytes  added                     hash")
+    for version in found:
+        back = f"  restores {version.restores}" if version.restores else ""
+        typer.echo(
+            f"{version.name:<{wide}}  {version.number:>7}  {version.n_bytes:>11,}  {version.added[:23]:<24}  "
+            f"{version.sha256[:12]}{back}"
+        )
+    total = sum({version.sha256: version.n_bytes for version in found}.values())
+    typer.echo(f"{len(found):,} {'version' if name else 'adapter'}{'s'[: len(found) != 1]}, {total:,} bytes")
+
+
+def add(
+    store: _Store,
+    name: _Name,
+    model: Annotated[Path, typer.Argument(help="Folder that `testtime adapt` made.")],
+    as_json: _Json = False,
+) -> None:
+    """Make a saved model the current version of a name."""
+    from testtime.scale.adapter_store import AdapterStore
+
+    version = AdapterStore(store).add(name, model)
+    if as_json:
+        echo_json(version.to_dict())
+    else:
+        typer.echo(f"{name} is at version {version.number} now: {version.n_bytes:,} bytes")
+
+
+def remove(store: _Store, name: _Name, as_json: _Json = False) -> None:
+    """Forget an adapter and all its versions."""
+    from testtime.scale.adapter_store import AdapterStore
+
+    AdapterStore(store).remove(name)
+    if as_json:
+        echo_json({"removed": name})
+    else:
+        typer.echo(f"{name} is removed")
+
+
+def rollback(
+    store: _Store,
+    name: _Name,
+    to: Annotated[int | None, typer.Option(help="Version to serve again; default the one before.")] = None,
+    as_json: _Json = False,
+) -> None:
+    """Serve an older version again."""
+    from testtime.scale.adapter_store import AdapterStore
+
+    version = AdapterStore(store).rollback(name, to)
+    if as_json:
+        echo_json(version.to_dict())
+    else:
+        typer.echo(f"{name} serves version {version.restores} again, as version {version.number}")
+
+
+def verify(store: _Store, as_json: _Json = False) -> None:
+    """Read every byte of every version; exit code 2 if one is damaged."""
+    from testtime.scale.adapter_store import AdapterStore
+
+    opened = AdapterStore(store)
+    damages = opened.verify()
+    if as_json:
+        echo_json({"store": opened.where, "damaged": [damage.to_dict() for damage in damages]})
+    else:
+        for damage in damages:
+            typer.echo(f"{damage.name}, version {damage.number}: {damage.reason}")
+    if damages:
+        n = len(damages)
+        raise StoreError(
+            sentence(
+                f"{n:,} {'version is' if n == 1 else 'versions are'} damaged in {opened.where!r}",
+                remedy="Roll them back with: testtime store rollback, or adapt them again",
+            )
+        )
+    if not as_json:
+        typer.echo(f"{len(opened.names()):,} adapters, every byte as it was written")

@@ -1,0 +1,184 @@
+"""``adapt_groups``: one adapter for each group of a table."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from testtime.adapt.parallel import available_cores
+from testtime.errors import InputError, nearest, sentence
+from testtime.estimators.settings import check_settings
+from testtime.scale.adapter_store import AdapterStore
+from testtime.scale.cells import cell_seed
+from testtime.scale.groups.engines import engine_called
+from testtime.scale.groups.outcomes import AdaptedGroups, GroupOutcome, Outcome
+from testtime.scale.groups.sources import Source, drawn_rows, iterate, source_of
+from testtime.scale.groups.work import SHARED, Job, adapt_shared
+
+if TYPE_CHECKING:
+    from testtime.estimators.classifier import TTTClassifier
+    from testtime.estimators.regressor import TTTRegressor
+
+__all__ = ["SMALLEST", "adapt_groups", "adapt_source"]
+
+SMALLEST = 64
+"""Rows below which a group is served by the shared model: a fit deals rows into four folds, and needs some in each."""
+
+
+def adapt_groups(
+    data: Any,
+    *,
+    target: str,
+    by: str | Sequence[str],
+    store: str | os.PathLike[str],
+    estimator: TTTClassifier | TTTRegressor | None = None,
+    engine: str = "serial",
+    n_jobs: int | None = None,
+    smallest: int = SMALLEST,
+    verbose: int = 0,
+) -> AdaptedGroups:
+    """Adapt the same pretrained model to each group of a table, and keep the adapters in a store.
+
+    A second call does only what is missing: groups that are new, failed, or whose rows or settings changed. A group
+    that fails is reported and stops no other. Groups with fewer than `smallest` rows, or one class, are served by a
+    shared model: the frozen one, with a context drawn from all groups.
+
+    Parameters
+    ----------
+    data
+        A frame, or the path or URL of a Parquet folder that is partitioned by the columns `by` (``shop=7/...``), of
+        which every worker reads one group at a time.
+    target
+        Column to predict; rows without it are left out.
+    by
+        Column, or columns, that name the group of a row. They are no features.
+    store
+        Folder or URL of the adapters, see :class:`testtime.AdapterStore`. Workers write to it themselves, so on a
+        cluster it must be a place that all machines reach.
+    estimator
+        An unfitted estimator whose arguments are used for every group; None is ``TTTClassifier()``. Its
+        ``random_state`` must be an integer: the seed of a group follows from it and the group's name.
+    engine
+        "serial", "joblib" (processes of this machine) or "ray" (the cluster that is running; see docs/groups.md).
+        Adapters are the same to the last bit on machines of one kind.
+    n_jobs
+        Groups at the same time; None takes a core for each, of this machine or of the cluster.
+    smallest
+        Rows a group must have to be adapted to.
+    verbose
+        1 shows a progress bar with the time left.
+
+    Returns
+    -------
+    AdaptedGroups
+        What became of each group, with reasons.
+
+    Raises
+    ------
+    InputError
+        When an argument cannot be used, or a column is not there.
+    MissingExtra
+        For ``engine="ray"`` without ray.
+    """
+    columns = (by,) if isinstance(by, str) else tuple(by)
+    source = source_of(data, columns)
+    return adapt_source(
+        source,
+        target=target,
+        store=store,
+        estimator=estimator,
+        engine=engine,
+        n_jobs=n_jobs,
+        smallest=smallest,
+        verbose=verbose,
+    )
+
+
+def adapt_source(
+    source: Source,
+    *,
+    target: str,
+    store: str | os.PathLike[str],
+    estimator: TTTClassifier | TTTRegressor | None = None,
+    engine: str = "serial",
+    n_jobs: int | None = None,
+    smallest: int = SMALLEST,
+    verbose: int = 0,
+) -> AdaptedGroups:
+    """Adapt to the groups of a source; arguments and errors as in :func:`adapt_groups`."""
+    start = time.perf_counter()
+    run = engine_called(engine)
+    if n_jobs is not None and n_jobs < 1:
+        raise InputError(sentence(f"n_jobs={n_jobs}", expected="a positive number, or None"))
+    if smallest < 1:
+        raise InputError(sentence(f"smallest={smallest}", expected="at least 1 row"))
+    if SHARED in source.names:
+        raise InputError(sentence(f"a group is called {SHARED!r}", why="the shared model has this name"))
+    job = _job(target, AdapterStore(store), estimator, smallest, serial=engine == "serial")
+    rows = drawn_rows(source, cell_seed(job.seed, SHARED))
+    if target not in rows:
+        got = f"the table has no column {target!r}"
+        raise InputError(sentence(got, remedy=nearest(target, rows.columns)))
+    job = adapt_shared(job, rows)
+    n_jobs = n_jobs or (available_cores() if engine != "ray" else sys.maxsize)
+    done: list[GroupOutcome] = []
+    with _bar(len(source.names), shown=verbose > 0) as advance:
+        for outcome in run(job, iterate(source), n_jobs):
+            done.append(outcome)
+            advance(outcome)
+    done.sort(key=lambda outcome: outcome.name)
+    seconds = round(time.perf_counter() - start, 3)
+    return AdaptedGroups(os.fspath(store), tuple(done), source.n_without_group, seconds)
+
+
+def _job(
+    target: str,
+    store: AdapterStore,
+    estimator: TTTClassifier | TTTRegressor | None,
+    smallest: int,
+    *,
+    serial: bool,
+) -> Job:
+    from testtime.estimators.classifier import TTTClassifier
+    from testtime.estimators.regressor import TTTRegressor
+
+    estimator = TTTClassifier() if estimator is None else estimator
+    if not isinstance(estimator, (TTTClassifier, TTTRegressor)):
+        got = f"estimator={type(estimator).__name__}"
+        raise InputError(sentence(got, expected="a TTTClassifier or a TTTRegressor"))
+    params = estimator.get_params(deep=False)
+    check_settings(params)
+    seed = params["random_state"]
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        got = f"random_state={seed!r} of the estimator"
+        raise InputError(sentence(got, expected="an integer", why="the seed of each group follows from it"))
+    kind = "TTTClassifier" if isinstance(estimator, TTTClassifier) else "TTTRegressor"
+    cores = None if serial else 1
+    return Job(store.where, target, kind, params, int(seed), smallest, cores)
+
+
+@contextmanager
+def _bar(n_groups: int, *, shown: bool) -> Iterator[Any]:
+    """Yield what is told of every group that is done; a bar on stderr shows the time left and the failures."""
+    if not shown:
+        yield lambda outcome: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=n_groups, unit="group", leave=False, mininterval=0.2) as bar:
+        failed = 0
+
+        def advance(outcome: GroupOutcome) -> None:
+            nonlocal failed
+            failed += outcome.outcome is Outcome.FAILED
+            if failed:
+                bar.set_postfix_str(f"{failed} failed", refresh=False)
+            bar.update()
+
+        yield advance

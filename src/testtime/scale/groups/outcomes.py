@@ -1,0 +1,115 @@
+"""What became of each group."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from enum import Enum
+
+import pandas as pd
+
+from testtime.results import Result
+
+__all__ = ["AdaptedGroups", "GroupOutcome", "Outcome"]
+
+
+class Outcome(Enum):
+    """What became of one group; the value says it in words."""
+
+    ADAPTED = "adapted"
+    UNCHANGED = "found in the store, made from the same rows and settings"
+    SHARED = "too small to adapt: served by the shared model"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class GroupOutcome(Result):
+    """What became of one group.
+
+    Attributes
+    ----------
+    name
+        The group's, and its adapter's in the store.
+    outcome
+        In one word.
+    reason
+        Why it failed, or is served by the shared model; else empty.
+    n_rows
+        Rows with a target.
+    n_context
+        Rows served as context.
+    gain
+        Share of the frozen model's loss that is gone, on rows the adapters had not seen; NaN where it was not measured.
+    n_bytes
+        Bytes of the saved adapter, its context among them.
+    version, sha256
+        Of the adapter in the store; 0 and empty if there is none.
+    seconds
+        Spent on the group.
+    """
+
+    name: str
+    outcome: Outcome
+    reason: str = ""
+    n_rows: int = 0
+    n_context: int = 0
+    gain: float = float("nan")
+    n_bytes: int = 0
+    version: int = 0
+    sha256: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class AdaptedGroups(Result):
+    """All groups, in the order of their names.
+
+    Attributes
+    ----------
+    store
+        Where the adapters are.
+    groups
+        What became of each.
+    n_without_group
+        Rows that name no group, and were left out.
+    seconds
+        Of the whole run.
+    """
+
+    store: str
+    groups: tuple[GroupOutcome, ...]
+    n_without_group: int
+    seconds: float
+
+    def __iter__(self) -> Iterator[GroupOutcome]:
+        return iter(self.groups)
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    @property
+    def failed(self) -> tuple[GroupOutcome, ...]:
+        """Groups that have no adapter because something went wrong."""
+        return tuple(group for group in self.groups if group.outcome is Outcome.FAILED)
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row for each group, indexed by its name."""
+        names = [field.name for field in fields(GroupOutcome)]
+        rows = [[getattr(group, name) for name in names] for group in self.groups]
+        table = pd.DataFrame(rows, columns=pd.Index(names))
+        table["outcome"] = [group.outcome.name.lower() for group in self.groups]
+        return table.set_index("name")
+
+    def explain(self) -> str:
+        """Say in sentences what was done."""
+        counts = Counter(group.outcome for group in self.groups)
+        n = len(self.groups)
+        parts = [f"{n:,} {'group' if n == 1 else 'groups'} in {self.seconds:,.1f} s"]
+        parts += [f"{counts[outcome]:,} {outcome.value}" for outcome in Outcome if counts[outcome]]
+        text = "; ".join(parts) + "."
+        if self.n_without_group:
+            text += f" {self.n_without_group:,} rows name no group and were left out."
+        for group in self.failed[:3]:
+            text += f" {group.name}: {group.reason}"
+        return text

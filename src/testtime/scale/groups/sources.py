@@ -1,0 +1,218 @@
+"""Where groups come from: a frame in memory, or a partitioned Parquet folder of which one group is read at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from testtime.errors import InputError, nearest, sentence
+
+__all__ = ["Piece", "Source", "drawn_rows", "iterate", "source_of"]
+
+_DRAWN_GROUPS = 256
+_DRAWN_ROWS = 1_024
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One group on its way to a worker: its rows, or the files in which they are.
+
+    Attributes
+    ----------
+    name
+        The group.
+    columns
+        Columns that name the group; they are no features.
+    rows
+        The rows; None if they are in `paths`.
+    root, paths
+        A partitioned folder, and the files of the group in it.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    rows: pd.DataFrame | None = None
+    root: str = ""
+    paths: tuple[str, ...] = ()
+
+    def read(self) -> pd.DataFrame:
+        """Return the rows without the columns that name the group.
+
+        Raises
+        ------
+        InputError
+            If a file cannot be read.
+        """
+        rows = self.rows if self.rows is not None else _read(self.root, self.paths)
+        return rows.drop(columns=[name for name in self.columns if name in rows])
+
+
+class Source(Protocol):
+    """Groups in the order of their names."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Name of each group."""
+        ...
+
+    @property
+    def n_without_group(self) -> int:
+        """Rows that name no group."""
+        ...
+
+    def piece(self, name: str) -> Piece:
+        """Return one group."""
+        ...
+
+
+def source_of(data: Any, by: Sequence[str]) -> Source:
+    """Return the groups of a frame, or of a Parquet folder that is partitioned by the columns `by`.
+
+    Raises
+    ------
+    InputError
+        If a column is not there, the folder is not partitioned by it, or two groups have the same name.
+    """
+    if not by:
+        raise InputError(sentence("by names no column", expected="the column that names the groups"))
+    if isinstance(data, (str, os.PathLike)):
+        return _ParquetGroups(os.fspath(data), tuple(by))
+    from testtime.table.columns import as_frame
+
+    return _FrameGroups(as_frame(data), tuple(by))
+
+
+def drawn_rows(source: Source, seed: np.random.SeedSequence) -> pd.DataFrame:
+    """Return about a thousand rows, equally many of each group; of many groups some are drawn."""
+    rng, names = np.random.default_rng(seed), list(source.names)
+    if len(names) > _DRAWN_GROUPS:
+        names = [names[i] for i in np.sort(rng.choice(len(names), _DRAWN_GROUPS, replace=False))]
+    share = -(-_DRAWN_ROWS // len(names))
+    found = []
+    for name in names:
+        rows = source.piece(name).read()
+        found.append(rows.iloc[np.sort(rng.permutation(len(rows))[:share])])
+    return pd.concat(found, ignore_index=True).iloc[:_DRAWN_ROWS]
+
+
+def _named(keys: Sequence[Any], by: Sequence[str], groups: Mapping[str, Any]) -> str:
+    """Return the name of a group: the value, or ``a=1,b=2`` for several columns."""
+    values = [str(int(key)) if isinstance(key, float) and key.is_integer() else str(key) for key in keys]
+    name = values[0] if len(by) == 1 else ",".join(f"{c}={v}" for c, v in zip(by, values, strict=True))
+    if name in groups:
+        raise InputError(
+            sentence(
+                f"two groups are called {name!r}",
+                why="their keys differ in type only, such as 1 and '1'",
+                remedy="Give the column one type first",
+            )
+        )
+    return name
+
+
+class _FrameGroups:
+    """Groups of a frame; rows are copied only as each group is asked for."""
+
+    def __init__(self, frame: pd.DataFrame, by: tuple[str, ...]) -> None:
+        for name in by:
+            if name not in frame:
+                got = f"the table has no column {name!r}"
+                raise InputError(sentence(got, remedy=nearest(name, frame.columns)))
+        self._frame, self._by = frame, by
+        self._rows: dict[str, np.ndarray] = {}
+        found = frame.groupby(list(by), sort=False, observed=True, dropna=True).indices
+        for key, rows in found.items():
+            keys = key if isinstance(key, tuple) else (key,)
+            self._rows[_named(keys, by, self._rows)] = rows
+        self.names = sorted(self._rows)
+        self.n_without_group = len(frame) - sum(map(len, self._rows.values()))
+        _refuse_none(self.names, by)
+
+    def piece(self, name: str) -> Piece:
+        return Piece(name, self._by, rows=self._frame.iloc[self._rows[name]].reset_index(drop=True))
+
+
+class _ParquetGroups:
+    """Groups of a folder such as ``shop=7/part-0.parquet``; only names and footers of files are looked at here."""
+
+    def __init__(self, root: str, by: tuple[str, ...]) -> None:
+        import pyarrow.dataset as ds
+
+        self._root, self._by = root, by
+        dataset = _opened(root, None)
+        self._paths: dict[str, list[str]] = {}
+        keys_seen: dict[tuple[Any, ...], str] = {}
+        self.n_without_group = 0
+        for fragment in dataset.get_fragments():
+            keys = ds.get_partition_keys(fragment.partition_expression)
+            missing = [name for name in by if name not in keys]
+            if missing:
+                raise InputError(
+                    sentence(
+                        f"{root!r} is not partitioned by {missing[0]!r}",
+                        expected=f"folders such as {missing[0]}=VALUE/",
+                        why="groups are read one at a time, without the others",
+                        remedy=f"Write it with: frame.to_parquet(folder, partition_cols=[{missing[0]!r}])",
+                    )
+                )
+            key = tuple(keys[name] for name in by)
+            if any(value is None for value in key):
+                self.n_without_group += fragment.count_rows()
+                continue
+            if key not in keys_seen:
+                keys_seen[key] = _named(key, by, self._paths)
+                self._paths[keys_seen[key]] = []
+            self._paths[keys_seen[key]].append(fragment.path)
+        self.names = sorted(self._paths)
+        _refuse_none(self.names, by)
+
+    def piece(self, name: str) -> Piece:
+        return Piece(name, self._by, root=self._root, paths=tuple(sorted(self._paths[name])))
+
+
+def _refuse_none(names: Sequence[str], by: Sequence[str]) -> None:
+    if not names:
+        raise InputError(
+            sentence(
+                f"there is no group: no row has a value of {', '.join(by)}", expected="at least one group"
+            )
+        )
+
+
+def _opened(root: str, paths: Sequence[str] | None) -> Any:
+    """Open a folder, or some files of it, of which partition columns are read from their place in it."""
+    import fsspec
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    try:
+        system, base = fsspec.core.url_to_fs(root)
+        what = base if paths is None else list(paths)
+        base_dir = {} if paths is None else {"partition_base_dir": base}
+        return ds.dataset(what, filesystem=system, format="parquet", partitioning="hive", **base_dir)
+    except (OSError, ValueError, ImportError, pa.ArrowException) as error:
+        why = str(error).splitlines()[0]
+        raise InputError(
+            sentence(f"{root!r} cannot be read", expected="a folder of Parquet files", why=why)
+        ) from error
+
+
+def _read(root: str, paths: Sequence[str]) -> pd.DataFrame:
+    import pyarrow as pa
+
+    try:
+        return _opened(root, paths).to_table(use_threads=False).to_pandas()
+    except (OSError, pa.ArrowException) as error:
+        why = str(error).splitlines()[0]
+        raise InputError(sentence(f"a file below {root!r} cannot be read", why=why)) from error
+
+
+def iterate(source: Source) -> Iterator[Piece]:
+    """Yield one group at a time."""
+    for name in source.names:
+        yield source.piece(name)

@@ -1,0 +1,110 @@
+"""Rows as they come in, JSON or Arrow, and answers as they go out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from testtime.errors import sentence
+from testtime.estimators.regressor import at_levels
+from testtime.evaluation.evaluate import decide
+from testtime.serve.models import Loaded
+from testtime.serve.refusals import Refused
+
+__all__ = ["ARROW", "JSON", "answer_columns", "as_arrow", "read_rows"]
+
+JSON = "application/json"
+ARROW = "application/vnd.apache.arrow.stream"
+
+_LEVELS = (0.1, 0.5, 0.9)
+_SHAPE = '{"rows": [{"column": value, ...}, ...]}'
+
+
+def read_rows(body: bytes, content_type: str, most_rows: int) -> pd.DataFrame:
+    """Return the rows of a request.
+
+    Raises
+    ------
+    Refused
+        With status 400 for what cannot be read, 413 for too many rows, 415 for another type.
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == JSON:
+        return _of_json(body, most_rows)
+    if kind == ARROW:
+        return _of_arrow(body, most_rows)
+    raise Refused(415, sentence(f"content type {kind[:60]!r}", expected=f"{JSON} or {ARROW}"))
+
+
+def _of_json(body: bytes, most_rows: int) -> pd.DataFrame:
+    try:
+        content = json.loads(body, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise Refused(400, sentence("the body is not JSON", expected=_SHAPE, why=_short(error))) from error
+    rows = content.get("rows") if isinstance(content, dict) else None
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+        raise Refused(400, sentence("the body holds no rows", expected=_SHAPE))
+    _check_number(len(rows), most_rows)
+    nested = next((n for row in rows for n, value in row.items() if isinstance(value, (dict, list))), None)
+    if nested is not None:
+        got = f"column {nested[:60]!r} holds a list or an object"
+        raise Refused(400, sentence(got, expected="numbers, texts, true, false and null"))
+    return pd.DataFrame.from_records(rows)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no value of JSON; write null for what is missing")
+
+
+def _of_arrow(body: bytes, most_rows: int) -> pd.DataFrame:
+    try:
+        with pa.ipc.open_stream(body) as stream:
+            batches, n_rows = [], 0
+            for batch in stream:
+                n_rows += batch.num_rows
+                _check_number(n_rows, most_rows)
+                batches.append(batch)
+            table = pa.Table.from_batches(batches, stream.schema)
+            table.validate(full=True)
+            frame = table.to_pandas()
+    except (pa.ArrowException, ValueError, TypeError, OSError) as error:
+        raise Refused(400, sentence("the body is not an Arrow stream", why=_short(error))) from error
+    if not n_rows:
+        raise Refused(400, sentence("the body holds no rows", expected="at least one"))
+    return frame
+
+
+def _check_number(n_rows: int, most_rows: int) -> None:
+    if n_rows > most_rows:
+        got = f"a request of {n_rows:,} rows" if n_rows < 10 * most_rows else "a request of very many rows"
+        raise Refused(413, sentence(got, expected=f"at most {most_rows:,}", remedy="Send them in pieces"))
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def answer_columns(loaded: Loaded, answers: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    """Return what is answered, one value per row: the prediction, and probabilities or quantiles."""
+    if loaded.classes is None:
+        found = {"prediction": answers.mean(axis=1)}
+        levels = at_levels(answers, _LEVELS).T
+        return found | {f"quantile_{p:g}": column for p, column in zip(_LEVELS, levels, strict=True)}
+    found = {"prediction": loaded.classes[decide(answers, loaded.costs)]}
+    labels = zip(loaded.classes.tolist(), answers.T, strict=True)
+    return found | {f"probability_{label}": column for label, column in labels}
+
+
+def as_arrow(columns: dict[str, NDArray[Any]], said: dict[str, str]) -> bytes:
+    """Return columns as an Arrow stream, with `said` as the metadata of its schema."""
+    table = pa.table({name: pa.array(column.tolist()) for name, column in columns.items()})
+    table = table.replace_schema_metadata(said)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return sink.getvalue().to_pybytes()

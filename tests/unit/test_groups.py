@@ -1,0 +1,233 @@
+"""One adapter for each group: every engine the same, reruns, small groups, failures, folders of Parquet."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.support.commands import run
+from tests.support.grouped import SIZES, grouped_table, payloads, quick
+from testtime import AdapterStore, InputError, TTTRegressor, adapt_groups
+from testtime.scale.groups import Outcome
+
+ADAPTED = ["a", "b", "c"]
+
+
+@pytest.fixture(autouse=True)
+def _without_waiting_for_the_disk(monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+
+
+@pytest.fixture(scope="module")
+def table():
+    return grouped_table()
+
+
+@pytest.fixture
+def adapted(tiny_embedded, table, tmp_path):
+    """All groups, adapted one after the other."""
+    store = tmp_path / "store"
+    return adapt_groups(table, target="y", by="shop", store=store, estimator=quick()), store
+
+
+def outcomes(groups):
+    return {group.name: group.outcome for group in groups}
+
+
+def test_each_group_gets_an_adapter_and_small_ones_share_one(adapted):
+    groups, store = adapted
+    assert [group.name for group in groups] == sorted(SIZES)
+    assert outcomes(groups) == {
+        **dict.fromkeys(ADAPTED, Outcome.ADAPTED),
+        **dict.fromkeys(["few", "one class"], Outcome.SHARED),
+    }
+    reasons = {group.name: group.reason for group in groups}
+    assert reasons["few"] == "20 rows are fewer than 64."
+    assert reasons["one class"] == "all 70 rows have the class '0'."
+    assert {group.name: group.n_rows for group in groups} == SIZES
+    current = {version.name: version for version in AdapterStore(store).list()}
+    assert set(current) == {*SIZES, "(shared)"}
+    assert current["few"].sha256 == current["(shared)"].sha256
+    assert all(group.sha256 == current[group.name].sha256 for group in groups)
+    assert all(group.n_bytes > 0 for group in groups)
+    assert groups.explain().startswith("5 groups in")
+    assert list(groups.frame()["outcome"]) == ["adapted"] * 3 + ["shared"] * 2
+    assert json.loads(json.dumps(groups.to_dict()))["groups"][0]["outcome"] == "ADAPTED"
+
+
+def test_an_adapter_is_that_of_the_group_alone_with_the_seed_of_its_name(adapted, table, tmp_path):
+    _, store = adapted
+    only = table[table["shop"] == "b"].iloc[::1]
+    adapt_groups(only, target="y", by="shop", store=tmp_path / "other", estimator=quick())
+    assert payloads(tmp_path / "other")["b"] == payloads(store)["b"]
+    assert payloads(store)["a"] != payloads(store)["b"]
+    frame = only.drop(columns=["shop", "y"])
+    assert (AdapterStore(store).load("b").predict(frame) == only["y"]).mean() > 0.5
+
+
+def test_processes_give_the_same_bytes(adapted, table, tmp_path, tiny):
+    groups = adapt_groups(
+        table,
+        target="y",
+        by="shop",
+        store=tmp_path / "other",
+        estimator=quick(backbone=tiny),
+        engine="joblib",
+        n_jobs=2,
+    )
+    assert not groups.failed
+    assert payloads(tmp_path / "other") == payloads(adapted[1])
+
+
+def test_a_rerun_does_what_is_missing_or_changed(adapted, table):
+    _, store = adapted
+    AdapterStore(store).remove("a")
+    changed = table.assign(a=np.where(table["shop"] == "b", table["a"] + 1, table["a"]))
+    # Rows of all groups are the context of the shared model, which follows a change of any.
+    again = adapt_groups(changed, target="y", by="shop", store=store, estimator=quick())
+    assert outcomes(again) == {
+        **dict.fromkeys(["a", "b"], Outcome.ADAPTED),
+        "c": Outcome.UNCHANGED,
+        **dict.fromkeys(["few", "one class"], Outcome.SHARED),
+    }
+    assert {group.name: group.version for group in again} == {
+        "a": 1,
+        "b": 2,
+        "c": 1,
+        "few": 2,
+        "one class": 2,
+    }
+    other = adapt_groups(changed, target="y", by="shop", store=store, estimator=quick(random_state=1))
+    assert outcomes(other)["c"] is Outcome.ADAPTED
+
+
+def test_a_group_that_fails_stops_no_other(tiny_embedded, table, tmp_path):
+    bad = table.assign(y=table["y"].astype(object))
+    first = bad.index[bad["shop"] == "b"][0]
+    bad.loc[first, "y"] = "text"
+    groups = adapt_groups(bad, target="y", by="shop", store=tmp_path / "store", estimator=quick())
+    found = {group.name: group for group in groups}
+    assert found["a"].outcome is found["c"].outcome is Outcome.ADAPTED
+    assert found["b"].outcome is Outcome.FAILED
+    assert "mixes text such as 'text'" in found["b"].reason
+    assert (
+        found["few"].outcome is Outcome.FAILED
+    )  # no shared model can learn from such labels, and it is said
+    assert "20 rows are fewer than 64. there is no shared model: the target mixes" in found["few"].reason
+    assert AdapterStore(tmp_path / "store").names() == ("a", "c")
+    assert found["b"].reason in groups.explain()
+
+
+def test_a_folder_of_parquet_gives_what_the_frame_gives(adapted, table, tmp_path):
+    folder = tmp_path / "parquet"
+    whole = table.sort_values("shop", kind="stable")
+    whole.to_parquet(folder, partition_cols=["shop"])
+    groups = adapt_groups(str(folder), target="y", by="shop", store=tmp_path / "other", estimator=quick())
+    assert not groups.failed
+    ours, theirs = payloads(tmp_path / "other"), payloads(adapted[1])
+    assert {name: ours[name] for name in ADAPTED} == {name: theirs[name] for name in ADAPTED}
+
+
+def test_one_group_of_a_folder_is_read_at_a_time(tiny_embedded, table, tmp_path, monkeypatch):
+    from testtime.scale.groups import sources
+
+    folder, read = tmp_path / "parquet", []
+    table.to_parquet(folder, partition_cols=["shop"])
+    inner = sources._read
+    monkeypatch.setattr(sources, "_read", lambda root, paths: read.append(len(paths)) or inner(root, paths))
+    source = sources.source_of(folder, ["shop"])
+    assert read == []  # names come from folders
+    assert len(source.piece("few").read()) == SIZES["few"]
+    assert read == [1]
+
+
+def test_rows_without_a_group_or_a_target_are_left_out(tiny_embedded, table, tmp_path):
+    holes = table.copy()
+    holes.loc[:4, "shop"] = None
+    holes["y"] = holes["y"].astype(float)
+    mine = holes.index[holes["shop"] == "a"][:7]
+    holes.loc[mine, "y"] = np.nan
+    groups = adapt_groups(holes, target="y", by="shop", store=tmp_path / "store", estimator=quick())
+    assert groups.n_without_group == 5
+    rows = {group.name: group.n_rows for group in groups}
+    assert rows["a"] == int((holes["shop"] == "a").sum()) - 7
+    assert "5 rows name no group" in groups.explain()
+
+
+def test_numbers_and_several_columns(tiny_embedded, tmp_path):
+    table = grouped_table({"a": 70, "b": 70}).assign(year=2020)
+    table["y"] = table["a"] * 3
+    groups = adapt_groups(
+        table,
+        target="y",
+        by=["shop", "year"],
+        store=tmp_path / "store",
+        estimator=TTTRegressor(n_steps=1, n_members=1),
+    )
+    assert [group.name for group in groups] == ["shop=a,year=2020", "shop=b,year=2020"]
+    assert not groups.failed
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"by": "shpo"}, "no column 'shpo'. Did you mean 'shop'"),
+        ({"by": []}, "by names no column"),
+        ({"target": "z"}, "no column 'z'"),
+        ({"engine": "dask"}, "engine='dask'; expected one of 'serial', 'joblib', 'ray'"),
+        ({"n_jobs": 0}, "n_jobs=0; expected a positive number"),
+        ({"smallest": 0}, "smallest=0"),
+        ({"estimator": 3}, "estimator=int; expected a TTTClassifier"),
+        ({"estimator": quick(random_state=None)}, "random_state=None of the estimator"),
+        ({"estimator": quick(n_steps=-1)}, "n_steps=-1"),
+        ({"data": "/nowhere"}, "'/nowhere' cannot be read"),
+        ({"data": pd.DataFrame({"shop": [1, "1"], "y": [0, 1]})}, "two groups are called '1'"),
+        ({"data": pd.DataFrame({"shop": [None], "y": [0]})}, "there is no group"),
+        ({"data": pd.DataFrame({"shop": ["(shared)"], "y": [0]})}, r"a group is called '\(shared\)'"),
+    ],
+)
+def test_bad_arguments_are_refused_before_anything_is_written(tiny_embedded, table, tmp_path, changes, says):
+    arguments = {"data": table, "target": "y", "by": "shop", "store": tmp_path / "store", **changes}
+    with pytest.raises(InputError, match=says):
+        adapt_groups(arguments.pop("data"), **arguments)
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_folder_that_is_not_partitioned_by_the_column(table, tmp_path):
+    table.to_parquet(tmp_path / "one.parquet")
+    with pytest.raises(
+        InputError, match="is not partitioned by 'shop'; expected folders such as shop=VALUE/"
+    ):
+        adapt_groups(str(tmp_path), target="y", by="shop", store=tmp_path / "store")
+
+
+@pytest.mark.parametrize("parquet", [True, False])
+def test_the_command(tiny_embedded, table, tmp_path, capsys, parquet):
+    train = tmp_path / ("parquet" if parquet else "train.csv")
+    if parquet:
+        table.to_parquet(train, partition_cols=["shop"])
+    else:
+        table.to_csv(train, index=False)
+    store = tmp_path / "store"
+    arguments = ("adapt", train, "--target", "y", "--by", "shop", "--out", store, "--n-steps", "1")
+    code, out, err = run(capsys, *arguments, "--n-members", "1", "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert [group["name"] for group in found["groups"]] == sorted(SIZES)
+    code, out, _ = run(capsys, *arguments, "--n-members", "1")
+    assert code == 0
+    assert "3 found in the store" in out
+    assert "testtime serve" in out
+
+
+def test_the_command_refuses_what_does_not_go_with_groups(table, tmp_path, capsys):
+    table.to_csv(tmp_path / "train.csv")
+    arguments = ("adapt", tmp_path / "train.csv", "--target", "y", "--out", tmp_path / "store")
+    code, _, err = run(capsys, *arguments, "--by", "shop", "--groups", "a")
+    assert (code, "--groups does not go with --by" in err) == (2, True)
+    code, _, err = run(capsys, *arguments, "--engine", "ray")
+    assert (code, "--engine needs --by" in err) == (2, True)
