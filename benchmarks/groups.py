@@ -1,11 +1,11 @@
 """Adapters per minute: one for each group of a table, by engine, and tabicl's own fine-tuner in a plain loop.
 
-    python -m benchmarks.groups [--groups 200] [--rows 400] [--jobs 2] [--tuned 3] [--out benchmarks/results/groups.json]
+    python -m benchmarks.groups [--groups 200] [--rows 400] [--jobs 2] [--tuned 3] [--out FILE]
 
-Groups are of scikit-learn's make_classification (10 columns, two classes), each with its own seed. The fine-tuner takes the
-same embedded weights with its own defaults, on `--tuned` of the groups. Seconds of a run include the shared model, reading
-and writing. The store is measured with copies of one adapter under other names, and with two processes that do 500
-operations each.
+Groups are of scikit-learn's make_classification (10 columns, two classes), each with its own seed. The fine-tuner
+takes the same embedded weights with its own defaults, on `--tuned` of the groups. Seconds of a run include the shared
+model, reading and writing. The store is measured with copies of one adapter under other names, and with two processes
+that do 500 operations each.
 """
 
 from __future__ import annotations
