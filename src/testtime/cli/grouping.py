@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from testtime import TTTClassifier, TTTRegressor
-from testtime.cli.tables import readable
 from testtime.cli.target import REGRESS, choose_task
-from testtime.cli.training import typed
+from testtime.cli.training import numeric_target
 from testtime.errors import InputError, nearest, sentence
 from testtime.scale.cells import cell_seed
 from testtime.scale.groups.adapt import adapt_source
 from testtime.scale.groups.outcomes import AdaptedGroups
 from testtime.scale.groups.sources import drawn_rows, source_of
 from testtime.scale.groups.work import SHARED
-from testtime.tasks.files import read_table
+from testtime.table.readers import read_table
 
 __all__ = ["GroupRequest", "adapt_table_groups", "group_lines"]
 
@@ -51,10 +52,14 @@ def adapt_table_groups(request: GroupRequest) -> tuple[AdaptedGroups, str]:
     """
     if request.train.is_dir():
         return _adapt(request, str(request.train))
-    with readable(request.train) as path:
-        frame, facts = read_table(path)
+    frame, _ = read_table(request.train)
     if request.target in frame:
-        frame[request.target] = typed(frame[request.target], facts)
+        column: Any = frame[request.target]
+        numbers = numeric_target(column, frame.drop(columns=[request.target]))
+        if numbers is not None:
+            values = pd.Series(numbers.values, frame.index, name=request.target)
+            if choose_task(request.task, values.dropna())[0] == REGRESS:
+                frame[request.target] = values
     return _adapt(request, frame)
 
 
@@ -64,7 +69,7 @@ def _adapt(request: GroupRequest, data: Any) -> tuple[AdaptedGroups, str]:
     if request.target not in rows:
         got = f"{str(request.train)!r} has no column {request.target!r}"
         raise InputError(sentence(got, remedy=nearest(request.target, rows.columns)))
-    labels = rows[request.target].dropna()
+    labels: Any = rows[request.target].dropna()
     if labels.empty:
         raise InputError(sentence(f"the target {request.target!r} is missing in all rows that were drawn"))
     task, said = choose_task(request.task, labels)

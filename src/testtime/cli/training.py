@@ -19,7 +19,7 @@ from testtime.table.columns.alone import NumbersRead, read_as_numbers, without_v
 from testtime.table.columns.words.reading import ENOUGH, shown_counts
 from testtime.table.readers import FileFacts, read_table
 
-__all__ = ["Training", "declared_kinds", "kept_ids", "read_training"]
+__all__ = ["Training", "declared_kinds", "kept_ids", "numeric_target", "read_training"]
 
 _FEWEST_TO_HOLD_OUT = 200  # rows; below, every row is worth more for the fit than for a score
 
@@ -131,7 +131,7 @@ def read_training(
     values: Any = frame[target]
     missing = without_value(values)
     beside = frame.drop(columns=names)
-    read = None if task == "classify" else _numeric_target(values, beside)
+    read = None if task == "classify" else numeric_target(values, beside)
     notes = [] if read is None else _notes_on(read, target)
     if read is not None:
         missing |= np.isnan(read.values)
@@ -192,7 +192,7 @@ def declared_kinds(options: dict[str, tuple[str, Sequence[str] | None]]) -> dict
     return kinds
 
 
-def _numeric_target(column: pd.Series, beside: pd.DataFrame) -> NumbersRead | None:
+def numeric_target(column: pd.Series, beside: pd.DataFrame) -> NumbersRead | None:
     """Read a target as numbers; a few codes beside a frequent word such as "none" are classes, the word among them."""
     read = read_as_numbers(column, beside)
     if read is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +60,7 @@ def compare(
     found = []
     for j, name in enumerate(names):
         ours, theirs = (np.nan_to_num(x[:, j], nan=lowest, neginf=lowest) for x in (reference, rows))
-        tested = ks_2samp(ours, theirs, method="asymp")
+        tested: Any = ks_2samp(ours, theirs, method="asymp")
         found.append(ColumnDrift(name, float(tested.statistic), min(1.0, float(tested.pvalue) * len(names))))
     return sorted(found, key=lambda column: -column.distance)
 
