@@ -13,7 +13,6 @@ _LAZY = {
     "adapt_groups": "testtime.scale.groups.adapt",
     "load": "testtime.estimators.saved",
     "plan_table": "testtime.estimators.planning",
-    "TablePlan": "testtime.table.forecast.plan",
     "AdapterStore": "testtime.scale.adapter_store",
     "SingleIndexRegressor": "testtime.single_index.regressor",
     "theory": "testtime.theory",
@@ -37,7 +36,6 @@ __all__ = [
     "StoreError",
     "TTTClassifier",
     "TTTRegressor",
-    "TablePlan",
     "TestTimeError",
     "__version__",
     "adapt_groups",
@@ -72,4 +70,3 @@ if TYPE_CHECKING:
     from testtime.scale.adapter_store import AdapterStore
     from testtime.scale.groups.adapt import adapt_groups
     from testtime.single_index.regressor import SingleIndexRegressor
-    from testtime.table.forecast.plan import TablePlan

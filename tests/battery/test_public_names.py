@@ -20,7 +20,6 @@ NAMES = [
     "StoreError",
     "TTTClassifier",
     "TTTRegressor",
-    "TablePlan",
     "TestTimeError",
     "__version__",
     "adapt_groups",
