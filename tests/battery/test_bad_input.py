@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import scipy.sparse
 
 from testtime import InputError, TTTClassifier
 from testtime.table.columns import DataWarning
@@ -78,7 +77,6 @@ AT_FIT: dict[str, Bad] = {
     "a text": Bad(("table.csv",), X="table.csv"),
     "nothing": Bad(("None",), X=np.array(None)),
     "ragged rows": Bad((), X=[[1, 2], [3]] * (N // 2)),
-    "sparse matrix": Bad(("parse", "dense"), X=scipy.sparse.csr_matrix(X)),
     "constant columns": Bad(("3 columns", "varies"), X=np.ones((N, 3))),
     "nothing but missing": Bad(("3 columns", "varies"), X=np.full((N, 3), np.nan)),
     "repeated names": Bad(("'a'", "more than once", "Rename"), X=FRAME.set_axis(["a", "b", "a"], axis=1)),
