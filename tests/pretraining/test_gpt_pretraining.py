@@ -102,12 +102,12 @@ def test_a_killed_command_goes_on_and_ends_with_the_same_weights(tmp_path):
         main(words)
     assert stopped.value.code == 0
     # Memory of another process is aligned in another way, which may change the last digits of sums.
-    assert log_of(tmp_path / "killed")[-1] == pytest.approx(log_of(tmp_path / "whole")[-1], rel=1e-6)
+    assert log_of(tmp_path / "killed")[-1] == pytest.approx(log_of(tmp_path / "whole")[-1], rel=1e-5)
     whole, again = (
         InContextGPT.from_pretrained(tmp_path / name).state_dict() for name in ("whole", "killed")
     )
     for name in whole:
-        torch.testing.assert_close(again[name], whole[name], rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(again[name], whole[name], rtol=0.0, atol=1e-4)
 
 
 def test_pretraining_teaches_to_use_the_context(tmp_path):
