@@ -1,7 +1,7 @@
 """What a server of many adapters does: requests per second, latency, memory, swaps; and one full model per tenant.
 
     python -m benchmarks.serve [--adapters 10 100 1000] [--full 50] [--clients 32] [--requests 2000]
-                               [--out benchmarks/results/serve.json]
+                               [--context 64] [--out benchmarks/results/serve.json]
 
 Adapters are one fit under other hashes (400 rows, 10 columns, 2 members), so that each is loaded and kept for itself.
 Clients are threads that ask for one row of one adapter after the other, round robin, over HTTP on this machine; every
@@ -48,10 +48,12 @@ main(sys.argv[1:])
 """
 
 
-def make_store(folder: Path, n_adapters: int) -> AdapterStore:
+def make_store(folder: Path, n_adapters: int, n_context: int | None) -> AdapterStore:
     """Return a store of one adapter under so many names and hashes, and one more for swaps."""
     rows = table_of_groups(1, 400)
-    fitted = TTTClassifier(n_members=2).fit(rows.drop(columns=["y", "group"]), rows["y"])
+    fitted = TTTClassifier(n_members=2, n_context=n_context or "auto").fit(
+        rows.drop(columns=["y", "group"]), rows["y"]
+    )
     store = AdapterStore(folder / "store")
     for k in range(n_adapters + 1):
         adapter = save(fitted, folder / str(k), documents={"tenant": {"number": k}})
@@ -101,12 +103,14 @@ class Server:
         self.process.wait(30)
 
 
-def measure(n_adapters: int, n_clients: int, n_requests: int, *, full: bool) -> dict[str, Any]:
+def measure(
+    n_adapters: int, n_clients: int, n_requests: int, n_context: int | None, *, full: bool
+) -> dict[str, Any]:
     """Serve so many adapters and ask."""
     row = table_of_groups(1, 10).drop(columns=["y", "group"]).iloc[0].to_dict()
     names = [f"tenant {k}" for k in range(n_adapters)]
     with tempfile.TemporaryDirectory() as folder:
-        store = make_store(Path(folder), n_adapters)
+        store = make_store(Path(folder), n_adapters, n_context)
         server = Server(store, full=full)
         try:
             with httpx.Client(limits=httpx.Limits(max_connections=n_clients)) as client:
@@ -159,10 +163,13 @@ def main() -> None:
     parser.add_argument("--full", nargs="*", type=int, default=[50])
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--requests", type=int, default=2000)
+    parser.add_argument(
+        "--context", type=int, default=None, help="Context rows; default the estimator's choice."
+    )
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/serve.json"))
     given = parser.parse_args()
-    found = [measure(n, given.clients, given.requests, full=False) for n in given.adapters]
-    found += [measure(n, given.clients, given.requests, full=True) for n in given.full]
+    found = [measure(n, given.clients, given.requests, given.context, full=False) for n in given.adapters]
+    found += [measure(n, given.clients, given.requests, given.context, full=True) for n in given.full]
     settings = {name: value for name, value in vars(given).items() if name != "out"}
     content = {"settings": settings, "load": os.getloadavg()[0], "served": found}
     given.out.parent.mkdir(parents=True, exist_ok=True)

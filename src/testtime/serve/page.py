@@ -45,22 +45,25 @@ class Row:
 
 
 class KnownFacts:
-    """Facts by hash, read once: an adapter never changes."""
+    """Facts by hash, read again only when somebody touched the files of the adapter."""
 
     def __init__(self, store: AdapterStore) -> None:
-        self._store, self._known, self._lock = store, dict[str, Facts](), threading.Lock()
+        self._store, self._lock = store, threading.Lock()
+        self._known: dict[str, tuple[object, Facts]] = {}
 
     def of(self, sha256: str) -> Facts:
-        """Return what an adapter says; what is damaged is looked at again each time."""
+        """Return what an adapter says of itself, or why it cannot be read."""
+        stamp = self._store.stamp(sha256)
         with self._lock:
-            if sha256 in self._known:
-                return self._known[sha256]
+            seen = self._known.get(sha256)
+        if seen is not None and seen[0] == stamp:
+            return seen[1]
         try:
             facts = _read(self._store, sha256)
         except StoreError as error:
             return Facts(reason=str(error))
         with self._lock:
-            self._known[sha256] = facts
+            self._known[sha256] = stamp, facts
         return facts
 
 
