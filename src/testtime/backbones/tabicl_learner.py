@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from testtime.adapt.learner import Rows, Weights, call_with
 from testtime.adapt.losses import pinball
 from testtime.backbones.tabicl_forward import ICL_STAGE, TabICLRead, predict_tabicl, read_tabicl
+from testtime.backbones.targets import ClassAnswers, location_and_scale
 
 __all__ = ["TabICLClassifierLearner", "TabICLRegressorLearner"]
 
 TARGET_CLIP = 20.0
 """The regressor was pretrained on targets within so many standard deviations of the context's mean."""
-
-_CONSTANT = 1e-6  # standard deviations of the table's target; a context that varies less is taken as constant
 
 
 class _TabICLParts:
@@ -41,7 +38,7 @@ class _TabICLParts:
         }
 
 
-class TabICLClassifierLearner(_TabICLParts):
+class TabICLClassifierLearner(ClassAnswers, _TabICLParts):
     """A classifier on one table with `n_classes` classes, whose logits are divided by `temperature`."""
 
     def __init__(self, module: nn.Module, n_classes: int, temperature: float = 1.0) -> None:
@@ -58,14 +55,6 @@ class TabICLClassifierLearner(_TabICLParts):
         logits = call_with(self.module, weights, predict_tabicl, read, x[None])[0, :, : self.n_classes]
         return logits if self.temperature == 1.0 else logits / self.temperature
 
-    def loss(self, output: Tensor, y: Tensor) -> Tensor:
-        """Log loss per row in nats."""
-        return F.cross_entropy(output, y, reduction="none")
-
-    def answer(self, output: Tensor) -> Tensor:
-        """Probabilities of the classes."""
-        return torch.softmax(output, dim=-1)
-
 
 @dataclass(frozen=True)
 class _NumericRead:
@@ -81,9 +70,7 @@ class TabICLRegressorLearner(_TabICLParts):
 
     def read(self, weights: Weights, context: Rows) -> _NumericRead:
         """Read labelled rows; their targets are brought to mean 0 and standard deviation 1, as in pretraining."""
-        mean, scale = context.y.mean(), context.y.std(correction=0)
-        # A constant context says nothing about the spread; the table's is what there is.
-        scale = torch.where(scale > _CONSTANT, scale, torch.ones_like(scale))
+        mean, scale = location_and_scale(context.y)
         target = ((context.y - mean) / scale).clamp(-TARGET_CLIP, TARGET_CLIP)
         read = call_with(self.module, weights, read_tabicl, context.x[None], target[None])
         return _NumericRead(read, mean, scale)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from testtime.adapt.learner import Rows
 from testtime.backbones.base import Encoded
+from testtime.backbones.targets import view_targets
 
 __all__ = ["NORMALISATIONS", "TabICLView", "random_state_of", "tabicl_views"]
 
@@ -49,11 +50,7 @@ class TabICLView:
 
     def rows(self, x: NDArray[np.float64], y: NDArray, like: Tensor) -> Rows:
         """Return labelled rows: class codes (int64), or numbers in the dtype of `like`."""
-        if len(self.codes):
-            target = torch.as_tensor(self.codes[y], device=like.device)
-        else:
-            target = torch.as_tensor(y, dtype=like.dtype, device=like.device)
-        return Rows(self.features(x, like), target)
+        return Rows(self.features(x, like), view_targets(y, self.codes, like))
 
     def features(self, x: NDArray[np.float64], like: Tensor) -> Tensor:
         """Return normalised rows ``(q, D')``."""

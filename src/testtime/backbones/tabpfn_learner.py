@@ -15,18 +15,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from testtime.adapt.learner import Rows, Weights, call_with
 from testtime.adapt.losses import pinball, quantile_levels
 from testtime.backbones.bars import bar_quantiles
+from testtime.backbones.targets import ClassAnswers, location_and_scale
 
 __all__ = ["N_QUANTILES", "TabPFNClassifierLearner", "TabPFNRegressorLearner"]
 
 N_QUANTILES = 99
 """Quantiles a regressor answers with; a bar distribution has any."""
 
-_CONSTANT = 1e-6
 
 _LATE = ("blocks.", "icl_", "output_", "many_class_decoder.", "heads.")
 _HEAD = ("output_projection.", "many_class_decoder.", "heads.")
@@ -109,7 +108,7 @@ class _TabPFN:
         return out[:, 0]
 
 
-class TabPFNClassifierLearner(_TabPFN):
+class TabPFNClassifierLearner(ClassAnswers, _TabPFN):
     """A classifier on one table with `n_classes` classes, whose logits are divided by `temperature`."""
 
     def __init__(
@@ -126,14 +125,6 @@ class TabPFNClassifierLearner(_TabPFN):
     def predict(self, weights: Weights, read: _Read, x: Tensor) -> Tensor:
         """Logits of the table's classes, ``(q, n_classes)``."""
         return self._logits(weights, read, x)[:, : self.n_classes] / self.temperature
-
-    def loss(self, output: Tensor, y: Tensor) -> Tensor:
-        """Log loss per row in nats."""
-        return F.cross_entropy(output, y, reduction="none")
-
-    def answer(self, output: Tensor) -> Tensor:
-        """Probabilities of the classes."""
-        return torch.softmax(output, dim=-1)
 
 
 @dataclass(frozen=True)
@@ -158,9 +149,7 @@ class TabPFNRegressorLearner(_TabPFN):
 
     def read(self, weights: Weights, context: Rows) -> _NumericRead:
         """Read labelled rows; their targets are brought to mean 0 and standard deviation 1, as in pretraining."""
-        mean, scale = context.y.mean(), context.y.std(correction=0)
-        # A constant context says nothing about the spread; the table's is what there is.
-        scale = torch.where(scale > _CONSTANT, scale, torch.ones_like(scale))
+        mean, scale = location_and_scale(context.y)
         return _NumericRead(self._read(weights, context.x, (context.y - mean) / scale), mean, scale)
 
     def predict(self, weights: Weights, read: _NumericRead, x: Tensor) -> Tensor:

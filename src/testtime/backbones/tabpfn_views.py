@@ -17,6 +17,7 @@ from torch import Tensor
 from testtime.adapt.learner import Rows
 from testtime.backbones.base import Encoded
 from testtime.backbones.tabicl_views import random_state_of
+from testtime.backbones.targets import view_targets
 
 __all__ = ["TabPFNView", "tabpfn_views"]
 
@@ -51,11 +52,8 @@ class TabPFNView:
 
     def rows(self, x: NDArray[np.float64], y: NDArray, like: Tensor) -> Rows:
         """Return labelled rows: class codes (int64), or transformed numbers in the dtype of `like`."""
-        if len(self.codes):
-            target = torch.as_tensor(self.codes[y], device=like.device)
-        else:
-            target = torch.as_tensor(self._transformed(y), dtype=like.dtype, device=like.device)
-        return Rows(self.features(x, like), target)
+        shown = y if len(self.codes) else self._transformed(y)
+        return Rows(self.features(x, like), view_targets(shown, self.codes, like))
 
     def features(self, x: NDArray[np.float64], like: Tensor) -> Tensor:
         """Return rows as the architecture takes them, ``(q, D')``; NaN where a value is missing."""

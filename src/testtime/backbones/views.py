@@ -11,6 +11,7 @@ from torch import Tensor
 
 from testtime.adapt.learner import Rows
 from testtime.backbones.scaling import ColumnScaler
+from testtime.backbones.targets import view_targets
 
 __all__ = ["ShuffledView", "shuffled_views"]
 
@@ -38,11 +39,7 @@ class ShuffledView:
 
     def rows(self, x: NDArray[np.float64], y: NDArray, like: Tensor) -> Rows:
         """Return labelled rows: class codes (int64), or numbers in the dtype of `like`."""
-        if len(self.codes):
-            target = torch.as_tensor(self.codes[y], device=like.device)
-        else:
-            target = torch.as_tensor(y, dtype=like.dtype, device=like.device)
-        return Rows(self.features(x, like), target)
+        return Rows(self.features(x, like), view_targets(y, self.codes, like))
 
     def features(self, x: NDArray[np.float64], like: Tensor) -> Tensor:
         """Return scaled rows ``(q, D)``."""
