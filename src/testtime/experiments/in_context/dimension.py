@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import matplotlib.figure
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 from testtime.experiments.claims import at_least, at_most
 from testtime.experiments.drawing import curves
 from testtime.experiments.figure import Cell, Figure
-from testtime.experiments.in_context.measures import Adaptation, blocks, mean_errors, task_rows
+from testtime.experiments.in_context.measures import TaskBlocks, blocks, mean_errors, task_rows
 from testtime.report import plots
 from testtime.results import Claim
 
@@ -26,7 +26,7 @@ PANELS = {
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TaskBlocks):
     """One model for each number of inputs; directions lie in a hidden subspace of dimension 4.
 
     Attributes
@@ -35,19 +35,12 @@ class Config:
         Inputs d.
     n_rows
         Numbers of rows N.
-    n_tasks, block
-        Test tasks per point, and in a cell.
-    how
-        How tasks are adapted to.
     seed
         Root seed.
     """
 
     dims: tuple[int, ...] = (4, 8, 16)
     n_rows: tuple[int, ...] = (64, 256, 1024)
-    n_tasks: int = 32
-    block: int = 16
-    how: Adaptation = field(default_factory=Adaptation)
     seed: int = 20260303
 
     @classmethod

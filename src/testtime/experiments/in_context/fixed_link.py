@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import matplotlib.figure
 import numpy as np
@@ -10,7 +10,13 @@ import pandas as pd
 
 from testtime.experiments.claims import at_least, at_most
 from testtime.experiments.figure import Cell, Figure
-from testtime.experiments.in_context.measures import Adaptation, blocks, draw_errors, mean_errors, task_rows
+from testtime.experiments.in_context.measures import (
+    TaskBlocks,
+    blocks,
+    draw_errors,
+    mean_errors,
+    task_rows,
+)
 from testtime.report import plots
 from testtime.results import Claim
 
@@ -24,25 +30,18 @@ TITLES = {
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TaskBlocks):
     """Two models, each on tasks as in its pretraining.
 
     Attributes
     ----------
     n_rows
         Numbers of rows N.
-    n_tasks, block
-        Test tasks per point, and in a cell.
-    how
-        How tasks are adapted to.
     seed
         Root seed.
     """
 
     n_rows: tuple[int, ...] = (64, 256, 1024)
-    n_tasks: int = 32
-    block: int = 16
-    how: Adaptation = field(default_factory=Adaptation)
     seed: int = 20260302
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import matplotlib.figure
 import numpy as np
@@ -10,7 +10,14 @@ import pandas as pd
 
 from testtime.experiments.claims import at_least, at_most
 from testtime.experiments.figure import Cell, Figure
-from testtime.experiments.in_context.measures import Adaptation, blocks, draw_errors, mean_errors, task_rows
+from testtime.experiments.in_context.measures import (
+    Adaptation,
+    TaskBlocks,
+    blocks,
+    draw_errors,
+    mean_errors,
+    task_rows,
+)
 from testtime.report import plots
 from testtime.results import Claim
 
@@ -24,7 +31,7 @@ TITLES = {
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(TaskBlocks):
     """One model, three kinds of test links, several numbers of rows.
 
     Attributes
@@ -33,10 +40,6 @@ class Config:
         Name of the pretrained model.
     varying, shifted
         Numbers of rows N with links as in pretraining, and with others.
-    n_tasks, block
-        Test tasks per point, and in a cell.
-    how
-        How tasks are adapted to.
     shift_gain
         How many times lower the error at h2 and N = 256 is claimed to be after training.
     seed
@@ -46,9 +49,6 @@ class Config:
     recipe: str = "gpt2-links"
     varying: tuple[int, ...] = (64, 128, 256, 512, 1024)
     shifted: tuple[int, ...] = (64, 256, 1024)
-    n_tasks: int = 32
-    block: int = 16
-    how: Adaptation = field(default_factory=Adaptation)
     shift_gain: float = 40.0
     seed: int = 20260301
 

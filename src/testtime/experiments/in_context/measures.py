@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from math import sqrt
@@ -35,6 +35,7 @@ __all__ = [
     "LINKS",
     "METHODS",
     "Adaptation",
+    "TaskBlocks",
     "blocks",
     "draw_errors",
     "fingerprint",
@@ -95,6 +96,23 @@ class Adaptation:
             learning_rate=self.learning_rate,
             spec=DeltaSpec("lora", rank=self.rank),
         )
+
+
+@dataclass(frozen=True)
+class TaskBlocks:
+    """Test tasks in cells of a block each, and how they are adapted to.
+
+    Attributes
+    ----------
+    n_tasks, block
+        Test tasks per point, and in a cell.
+    how
+        How tasks are adapted to.
+    """
+
+    n_tasks: int = 32
+    block: int = 16
+    how: Adaptation = field(default_factory=Adaptation)
 
 
 @lru_cache(maxsize=4)

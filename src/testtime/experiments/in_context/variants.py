@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import matplotlib.figure
 import numpy as np
@@ -29,7 +29,7 @@ from testtime.experiments.claims import at_least, at_most
 from testtime.experiments.figure import Cell, Figure
 from testtime.experiments.in_context.adapting import Contexts, adapt_each, table_of
 from testtime.experiments.in_context.learner import GPTLearner
-from testtime.experiments.in_context.measures import Adaptation, blocks, shipped, tasks_of
+from testtime.experiments.in_context.measures import Adaptation, TaskBlocks, blocks, shipped, tasks_of
 from testtime.report import plots
 from testtime.results import Claim
 
@@ -49,8 +49,8 @@ METHODS = {
 
 
 @dataclass(frozen=True)
-class Config:
-    """One model, one number of rows.
+class Config(TaskBlocks):
+    """One model, one number of rows; the random episodes of `how` set the number of tokens of every variant.
 
     Attributes
     ----------
@@ -58,19 +58,12 @@ class Config:
         Name of the pretrained model.
     n_rows
         Rows of the prompt N.
-    n_tasks, block
-        Test tasks per link, and in a cell.
-    how
-        The random episodes; their steps and sizes set the number of tokens of every variant.
     seed
         Root seed.
     """
 
     recipe: str = "gpt2-links"
     n_rows: int = 256
-    n_tasks: int = 32
-    block: int = 16
-    how: Adaptation = field(default_factory=Adaptation)
     seed: int = 20260305
 
     @classmethod
