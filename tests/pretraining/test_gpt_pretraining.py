@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -91,7 +92,10 @@ def test_a_killed_command_goes_on_and_ends_with_the_same_weights(tmp_path):
     recipe.write_text(TINY.replace("steps = 12", "steps = 200", 1))
     pretrain(Recipe.read(recipe), tmp_path / "whole")
     words = ["pretrain", "--config", str(recipe), "--out", str(tmp_path / "killed")]
-    process = subprocess.Popen([sys.executable, "-m", "testtime", *words], stderr=subprocess.DEVNULL)
+    threads = {**os.environ, "OMP_NUM_THREADS": "1"}  # as here; another number adds in another order
+    process = subprocess.Popen(
+        [sys.executable, "-m", "testtime", *words], stderr=subprocess.DEVNULL, env=threads
+    )
     last = tmp_path / "killed" / "last.safetensors"
     deadline = time.monotonic() + 120
     while not last.exists() and time.monotonic() < deadline:
@@ -101,13 +105,11 @@ def test_a_killed_command_goes_on_and_ends_with_the_same_weights(tmp_path):
     with pytest.raises(SystemExit) as stopped:
         main(words)
     assert stopped.value.code == 0
-    # Memory of another process is aligned in another way, which may change the last digits of sums.
-    assert log_of(tmp_path / "killed")[-1] == pytest.approx(log_of(tmp_path / "whole")[-1], rel=1e-5)
+    assert log_of(tmp_path / "killed")[-1] == log_of(tmp_path / "whole")[-1]
     whole, again = (
         InContextGPT.from_pretrained(tmp_path / name).state_dict() for name in ("whole", "killed")
     )
-    for name in whole:
-        torch.testing.assert_close(again[name], whole[name], rtol=0.0, atol=1e-4)
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
 
 
 def test_pretraining_teaches_to_use_the_context(tmp_path):
