@@ -36,7 +36,6 @@ def run_folder(tmp_path_factory):
 
 
 def test_evaluate_writes_results_and_prints_every_table(run_folder, tmp_path, capsys, monkeypatch):
-    pytest.importorskip("catboost")
     export(run_folder / "last.safetensors", tmp_path)
     monkeypatch.setitem(TASKS, "classifier", replace(TASKS["classifier"], read=lambda name: made_up()))
     weights = str(tmp_path / "classifier.safetensors")

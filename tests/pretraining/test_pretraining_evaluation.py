@@ -199,8 +199,6 @@ def test_the_first_order_is_plain_and_the_average_is_over_all(config):
 
 @pytest.mark.parametrize("name", sorted(REGRESSION_BASELINES))
 def test_regression_baselines_learn_a_clean_line_through_missing_and_coded_columns(name):
-    if name == "CatBoost":
-        pytest.importorskip("catboost")
     rng = np.random.default_rng(0)
     x = rng.normal(size=(600, 4)).astype(np.float32)
     x[:, 3] = rng.integers(0, 3, 600)

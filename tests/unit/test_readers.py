@@ -1,18 +1,11 @@
-"""Tables from files: dialects, packing, formats, uniform draws, memory, pipes, and what is refused."""
+"""Tables from files: dialects, packing, formats and uniform draws."""
 
 from __future__ import annotations
 
-import bz2
 import datetime as dt
 import gzip
-import io
 import json
-import lzma
-import os
-import subprocess
 import sys
-import threading
-import zipfile
 
 import numpy as np
 import pandas as pd
@@ -21,6 +14,7 @@ import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
+from tests.support.readers import FORMS, packed, typed_table, write_as
 from testtime.errors import InputError, MissingExtra
 from testtime.table.columns import DataWarning, TableColumns
 from testtime.table.readers import FileFacts, delimited, dialect, iterate_table, read_table
@@ -77,17 +71,6 @@ def test_every_dialect_gives_the_same_table(tmp_path, options, said, pack):
     x = TableColumns().fit_transform(frame).x
     assert x[[0, 2], 1].tolist() == [1.5, -2e-3]
     assert x[:, 2].tolist() == [3, 4, 5]
-
-
-def packed(data: bytes, how: str) -> bytes:
-    if how == "zip":
-        stream = io.BytesIO()
-        with zipfile.ZipFile(stream, "w") as archive:
-            archive.writestr("folder/", "")
-            archive.writestr("folder/table.csv", data)
-            archive.writestr("__MACOSX/folder/._table.csv", b"x")
-        return stream.getvalue()
-    return {"": bytes, "gzip": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}[how](data)
 
 
 def test_facts_read_as_a_sentence(tmp_path):
@@ -165,49 +148,6 @@ def test_marks_that_quote_nothing_are_no_quotes(tmp_path, monkeypatch):
     for block in (1, 7, 2**20):
         monkeypatch.setattr(dialect, "_BLOCK", block)
         assert read_table(path)[0]["pipe"].tolist() == ['5" wide', 'a "b"']
-
-
-def typed_table() -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "x": [1.5, None, 3.0, 4.0, 6.0],
-            "n": pd.array([3, 1, None, 2, 2], dtype="Int32"),
-            "flag": pd.array([True, None, False, True, False], dtype="boolean"),
-            "text": ["b", None, "a", "b", "a"],
-            "digits": ["01", "2", "1", "2", "1"],
-            "day": pd.to_datetime(["2024-01-01", None, "2024-02-01", "2024-03-01", "2023-01-01"]),
-            "at": pd.to_datetime(["2024-01-01T12:00Z", None, "2024-02-01T06:00Z", "2024-03-01T00:00Z", None]),
-        }
-    )
-
-
-def write_as(form: str, path) -> None:
-    frame = typed_table()
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    if form == "CSV":
-        frame.to_csv(path, index=False)
-    elif form == "Parquet":
-        pa.parquet.write_table(table, path, row_group_size=2)
-    elif form == "Feather":
-        pa.feather.write_feather(table, path, chunksize=2)
-    elif form == "Feather 1":
-        pa.feather.write_feather(
-            table.drop_columns(["at"]).append_column("at", table["at"].cast(pa.timestamp("us"))),
-            path,
-            version=1,
-        )
-    elif form == "stream":
-        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
-            writer.write_table(table, max_chunksize=2)
-    elif form == "JSON":
-        frame.to_json(path, orient="records", lines=True, date_format="iso")
-    elif form == "JSON array":
-        frame.to_json(path, orient="records", date_format="iso")
-    else:
-        frame.assign(at=frame["at"].dt.tz_localize(None)).to_excel(path, index=False)
-
-
-FORMS = ["CSV", "Parquet", "Feather", "Feather 1", "stream", "JSON", "JSON array", "Excel"]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -367,170 +307,6 @@ def test_a_row_counter_is_known_in_a_draw(tmp_path):
     frame, _ = read_table(tmp_path / "table.csv", max_rows=100)
     with pytest.warns(DataWarning, match="'Unnamed: 0' is left out: it counts the rows"):
         assert TableColumns().fit_transform(frame).names == ("z", "y")
-
-
-@pytest.mark.parametrize(
-    ("data", "said"),
-    [
-        (b"", "it is empty"),
-        (b"\n \n", "it is empty"),
-        (b"a,b\n", "it has a header and no rows"),
-        (b"a,b\n,\n,\n", "it has a header and no rows"),
-        (b"a,b,a\n1,2,3\n", r"has 2 columns called 'a'.*Rename"),
-        (b"a,b,c\n1,x,2\n2,y,3\n3,z\n", "Row #4: Expected 3 columns, got 2"),
-        (b"a,b\n1,2\n1,2,3\n1,2\n", "Row #3: Expected 2 columns, got 3"),
-        (b'a,b\n1,"x"\n2,"y\n3,z\n', "its last quoted value is not closed"),
-        (b'a;b\n1;"x"\n2;"', "its last quoted value is not closed"),
-        (b"a,b\n1,\x00\x01\n", "zero bytes"),
-        (b'{"rows": [1, 2]}', "it is JSON, but not a row of values per line"),
-        (b'{"a": 1}\n{"a": 2', "it is not a row of JSON per line"),
-        (b"[1, 2]", "it is not a row of JSON per line: a row is no object"),
-        (b"[" * 100_000, "it is not a row of JSON per line"),
-        (b"[]", "it holds no rows|a header and no rows|not a row of values"),
-        (b"<html><table>", "like JSON or HTML"),
-        (b"PK\x03\x04....", "its zip data is incomplete or damaged"),
-        (b"%PDF-1.7", "a PDF document"),
-        (b"PAR1half a file", "Copy the file again"),
-        (b"ARROW1half a file", "Copy the file again"),
-        (b"FEA1half a file", "Copy the file again"),
-        (b"\xff\xff\xff\xffhalf a file", "Copy the file again"),
-        (gzip.compress(b"a,b\n1,2\n" * 2000, mtime=0)[:-12], "gzip data is incomplete"),
-        (bz2.compress(b"a,b\n1,2\n" * 2000)[:-12], "bz2 data is incomplete"),
-        (lzma.compress(b"a,b\n1,2\n" * 2000)[:-12], "xz data is incomplete"),
-        (
-            packed(b"a,b\n1,2\n" * 2000, "zip").replace(b"\n1,2\n", b"\n1,3\n", 1),
-            "zip data is incomplete or damaged",
-        ),
-        (
-            b"Once upon a time, there was a king.\nHe had, as kings do, a daughter, and a horse.\n",
-            "as a table",
-        ),
-    ],
-)
-def test_what_is_no_table_is_refused(tmp_path, data, said):
-    path = tmp_path / "table.csv"
-    path.write_bytes(data)
-    with pytest.raises(InputError, match=said):
-        read_table(path)
-
-
-def test_archives_that_are_no_table_are_refused(tmp_path):
-    path = tmp_path / "table.zip"
-    for files, said in [
-        (
-            {"a.csv": "a\n1", "b.csv": "b\n1"},
-            "an archive of 2 files: 'a.csv', 'b.csv'.*pass one of the files",
-        ),
-        ({"folder/": ""}, "an empty archive"),
-        ({"mimetype": "x", "content.xml": "x"}, "an OpenDocument spreadsheet"),
-        ({"xl/workbook.xml": "x", "[Content_Types].xml": "x"}, "it is no valid workbook"),
-    ]:
-        with zipfile.ZipFile(path, "w") as archive:
-            for name, text in files.items():
-                archive.writestr(name, text)
-        with pytest.raises(InputError, match=said):
-            read_table(path)
-
-
-@pytest.mark.parametrize("form", ["Parquet", "Feather", "Feather 1", "stream", "Excel"])
-def test_half_written_files_are_refused(tmp_path, form):
-    write_as(form, tmp_path / "whole.xlsx")
-    data = (tmp_path / "whole.xlsx").read_bytes()
-    for length in range(8, len(data) - 8, max(1, len(data) // 25)):
-        (tmp_path / "part").write_bytes(data[:length])
-        try:
-            frame, _ = read_table(tmp_path / "part")
-        except InputError as error:
-            assert "cannot be read as a table" in str(error)
-        else:
-            assert form == "stream"  # the only one whose end is not marked at its beginning
-            assert len(frame) < 5
-
-
-def test_names_twice_and_no_rows_in_typed_files(tmp_path):
-    path = tmp_path / "table"
-    twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
-    for write in (pa.parquet.write_table, pa.feather.write_feather):
-        write(twice, path)
-        with pytest.raises(InputError, match="2 columns called 'a'"):
-            read_table(path)
-        write(pa.table({"a": pa.array([], pa.int64())}), path)
-        with pytest.raises(InputError, match="no rows"):
-            read_table(path)
-
-
-def test_paths_get_a_sentence(tmp_path):
-    (tmp_path / "iris.csv").write_text("a\n1\n")
-    with pytest.raises(InputError, match=r"no file .*iris.cvs'. Did you mean 'iris.csv'\?"):
-        read_table(tmp_path / "iris.cvs")
-    with pytest.raises(InputError, match=r"no file .*Check the path"):
-        read_table(tmp_path / "no" / "iris.csv")
-    with pytest.raises(InputError, match="it is a folder"):
-        read_table(tmp_path)
-    with pytest.raises(InputError, match="cannot be read as a table"):
-        read_table("a\0b")
-
-
-@pytest.mark.parametrize("form", ["CSV", "Parquet", "Excel"])
-def test_pipes_are_read_once_to_the_end(tmp_path, form):
-    write_as(form, tmp_path / "table.xlsx")
-    expected = read_table(tmp_path / "table.xlsx")[0]
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    writer = threading.Thread(
-        target=lambda: pipe.write_bytes((tmp_path / "table.xlsx").read_bytes()), daemon=True
-    )
-    writer.start()
-    pd.testing.assert_frame_equal(read_table(pipe)[0], expected)
-    writer.join()
-
-
-READ = """
-import sys
-from testtime.table.readers import iterate_table, read_table
-frame, facts = read_table(sys.argv[1])
-print(facts.path, len(frame))
-"""
-
-
-def run(code: str, *arguments: str, stdin: bytes = b"") -> str:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(
-        command, input=stdin, capture_output=True, env=environment, check=True
-    ).stdout.decode()
-
-
-@pytest.mark.parametrize(("path", "name"), [("-", "standard input"), ("/dev/stdin", "/dev/stdin")])
-def test_standard_input(path, name):
-    assert run(READ, path, stdin=b"a,b\n" + b"1,2\n" * 100_000) == f"{name} 100000\n"
-    assert run(READ, path, stdin=gzip.compress(b"a,b\n1,2\n")) == f"{name} 1\n"
-
-
-MEASURE = """
-import resource, sys
-from testtime.table.readers import iterate_table, read_table
-from testtime.table.columns import TableColumns
-columns = TableColumns()
-frame, facts = read_table(sys.argv[1], max_rows=1000)
-columns.fit_transform(frame)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-frame, facts = read_table(sys.argv[1], max_rows=1000)
-rows = sum(len(columns.transform(piece).x) for piece in iterate_table(sys.argv[1], columns.required))
-print(len(frame), facts.rows, rows, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
-"""
-
-
-def test_memory_does_not_grow_with_the_file(tmp_path):
-    rng = np.random.default_rng(0)
-    lines = [",".join(f"{value:.6f}" for value in row) for row in rng.random((1000, 20))]
-    used = {}
-    for times in (100, 400):  # 18 and 72 MB
-        path = tmp_path / f"{times}.csv"
-        path.write_text(",".join(f"c{i}" for i in range(20)) + "\n" + ("\n".join(lines) + "\n") * times)
-        kept, seen, encoded, used[times] = map(int, run(MEASURE, str(path)).split())
-        assert (kept, seen, encoded) == (1000, 1000 * times, 1000 * times)
-    assert used[400] < used[100] + 60  # MB; all rows as text would be 300 MB more
 
 
 def test_facts_are_a_result():
