@@ -11,7 +11,7 @@ import pytest
 from testtime.store import atomic, leftovers
 
 KILLED = """
-import os, random, signal, sys, time
+import os, random, signal, sys
 from pathlib import Path
 import numpy as np
 from testtime.store import open_adapter, save_adapter
@@ -24,12 +24,21 @@ def save(target, number, overwrite=overwrite):
     tensors = {f"t{i}": np.full(SIZE, number, dtype=np.float32) for i in range(3)}
     save_adapter(target, tensors, {"number": number}, base_fingerprint="ab" * 32, overwrite=overwrite)
 
-durations = []
-for _ in range(3):  # the first is slow, and other work may fall into any of them
-    start = time.perf_counter()
-    save(folder / "timed", 0, overwrite=True)
-    durations.append(time.perf_counter() - start)
-duration = min(durations)
+def counted(kill_at=None):
+    # Calls and returns, of C functions too; a clock would kill at other places on a busy machine.
+    seen = [0]
+    def profile(frame, event, argument):
+        seen[0] += 1
+        if seen[0] == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+    sys.setprofile(profile)
+    return seen
+
+save(folder / "timed", 0, overwrite=True)  # the first is longer
+seen = counted()
+save(folder / "timed", 0, overwrite=True)
+sys.setprofile(None)
+n_calls = seen[0]
 save(folder / "first", 0)
 draw = random.Random(0)
 outcomes = {"old": 0, "new": 0}
@@ -37,11 +46,11 @@ for trial in range(trials):
     target = folder / ("first" if overwrite else f"adapter{trial}")
     child = os.fork()
     if child == 0:
+        counted(kill_at=draw.randint(1, round(1.25 * n_calls)))
         save(target, trial + 1)
-        time.sleep(60)
-    time.sleep(draw.uniform(0, 2 * duration))
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+        os.kill(os.getpid(), signal.SIGKILL)
+    draw.random()  # the child drew from a copy
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
     if not target.exists():
         outcomes["old"] += 1
         continue
