@@ -10,6 +10,7 @@ import torch
 from tabicl._model.tabicl import TabICL
 from torch import nn
 
+from tests.support.foreign import TABICL
 from testtime.adapt.learner import Rows
 from testtime.backbones.embedded import EmbeddedBackbone
 from testtime.backbones.tabicl_learner import TabICLClassifierLearner
@@ -17,23 +18,10 @@ from testtime.backbones.tabicl_learner import TabICLClassifierLearner
 
 def tiny_tabicl(seed: int = 0, **changes: int) -> TabICL:
     """A TabICL with random weights everywhere, also where tabicl's own initialisation is zero or one."""
-    config = {
-        "max_classes": 10,
-        "embed_dim": 8,
-        "col_num_blocks": 1,
-        "col_nhead": 2,
-        "col_num_inds": 4,
-        "row_num_blocks": 1,
-        "row_nhead": 2,
-        "row_num_cls": 2,
-        "row_rope_interleaved": False,
-        "icl_num_blocks": 1,
-        "icl_nhead": 2,
-        "zero_init": False,
-    }
+    config = {**TABICL, "icl_num_blocks": 1, **changes}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        module = TabICL(**{**config, **changes})
+        module = TabICL(**config)
         with torch.no_grad():
             for parameter in module.parameters():
                 if parameter.requires_grad:

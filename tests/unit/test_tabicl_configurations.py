@@ -30,8 +30,8 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_it_is_the_forward_pass_of_tabicl(name: str):
+def model_and_rows(name: str) -> tuple[TabICL, torch.Tensor, torch.Tensor]:
+    """A model with random weights, 30 rows ``(1, 30, 7)``, and classes of the first 20, ``(1, 20)``."""
     changes = {"col_num_blocks": 2, "row_num_blocks": 2, **CONFIGURATIONS[name]}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -39,6 +39,12 @@ def test_it_is_the_forward_pass_of_tabicl(name: str):
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(1, 30, 7, generator=generator)
     y = torch.randint(0, 3, (1, 20), generator=generator)
+    return module, x, y
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_it_is_the_forward_pass_of_tabicl(name: str):
+    module, x, y = model_and_rows(name)
     theirs = module(x, y.float())
     ours = predict_tabicl(module, read_tabicl(module, x[:, :20], y), x[:, 20:])
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
@@ -48,13 +54,7 @@ def test_it_is_the_forward_pass_of_tabicl(name: str):
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_its_gradients_are_those_of_tabicl(name: str):
     """In tabicl's own forward pass, which a call with weights as an argument could not give where it recomputes."""
-    changes = {"col_num_blocks": 2, "row_num_blocks": 2, **CONFIGURATIONS[name]}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        module = shaken(TabICL(**{**TABICL, **changes}), 0, 0.1).train()
-    generator = torch.Generator().manual_seed(1)
-    x = torch.randn(1, 30, 7, generator=generator)
-    y = torch.randint(0, 3, (1, 20), generator=generator)
+    module, x, y = model_and_rows(name)
     own = {name: p for name, p in module.named_parameters() if p.requires_grad}
     theirs = torch.autograd.grad(module(x, y.float()).square().mean(), list(own.values()))
     output = predict_tabicl(module, read_tabicl(module, x[:, :20], y), x[:, 20:])
