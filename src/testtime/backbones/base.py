@@ -94,6 +94,9 @@ class Recipe:
         Context lengths worth serving when a short context is asked for.
     min_rows
         Fewest rows that are worth training on.
+    together_rows
+        Rows of a prediction up to which all members predict in one vectorised pass; 0 for a model whose operations
+        have no batching rule, or whose views differ in their columns.
     """
 
     rates: Mapping[str, float]
@@ -109,6 +112,7 @@ class Recipe:
     guard_views: int = 3
     sizes: tuple[int, ...] = (32, 64, 128, 256)
     min_rows: int = 64
+    together_rows: int = 0
 
 
 class View(Protocol):

@@ -19,11 +19,9 @@ only ones that know it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from tabicl._model.kv_cache import KVCacheEntry
 from tabicl._model.layers import OneHotAndLinear
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -40,8 +38,14 @@ _CELLS_AT_ONCE = 60_000
 # module.
 
 
-@dataclass(frozen=True)
-class TabICLRead:
+class KeysValues(NamedTuple):
+    """Keys and values of a block, ``(..., H, T, E / H)`` each; tabicl's attention reads them by these names."""
+
+    key: Tensor
+    value: Tensor
+
+
+class TabICLRead(NamedTuple):
     """What remains of a context: keys and values, one pair per block.
 
     Attributes
@@ -52,8 +56,8 @@ class TabICLRead:
         Of the context rows, ``(B, H, N, W / H)``.
     """
 
-    columns: tuple[KVCacheEntry, ...]
-    rows: tuple[KVCacheEntry, ...]
+    columns: tuple[KeysValues, ...]
+    rows: tuple[KeysValues, ...]
 
 
 def _embed_targets(targets: Tensor, encoder: nn.Linear) -> Tensor:
@@ -64,7 +68,7 @@ def _embed_targets(targets: Tensor, encoder: nn.Linear) -> Tensor:
     return F.linear(one_hot, encoder.weight, encoder.bias)
 
 
-def _keys_values(block: Any, normed: Tensor, rope: Any = None) -> KVCacheEntry:
+def _keys_values(block: Any, normed: Tensor, rope: Any = None) -> KeysValues:
     """Keys and values of a block over normalised rows, ``(..., T, E) -> (..., H, T, E / H)`` each."""
     attention = block.attn
     width, heads = attention.embed_dim, attention.num_heads
@@ -76,13 +80,13 @@ def _keys_values(block: Any, normed: Tensor, rope: Any = None) -> KVCacheEntry:
         return projected.unflatten(-1, (heads, width // heads)).transpose(-3, -2)
 
     key, value = project(1), project(2)
-    return KVCacheEntry(key=key if rope is None else rope.rotate_queries_or_keys(key), value=value)
+    return KeysValues(key=key if rope is None else rope.rotate_queries_or_keys(key), value=value)
 
 
 def _attend(
     block: Any,
     x: Tensor,
-    entry: KVCacheEntry,
+    entry: KeysValues,
     *,
     normed: Tensor | None = None,
     rope: Any = None,

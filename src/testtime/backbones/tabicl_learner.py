@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -56,8 +56,7 @@ class TabICLClassifierLearner(ClassAnswers, _TabICLParts):
         return logits if self.temperature == 1.0 else logits / self.temperature
 
 
-@dataclass(frozen=True)
-class _NumericRead:
+class _NumericRead(NamedTuple):
     """What remains of a context with numeric targets: the model's own, and the context's location and scale."""
 
     read: TabICLRead

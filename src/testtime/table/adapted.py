@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from testtime.adapt.learner import FROZEN, Learner, Weights, predict_rows
 from testtime.adapt.memory import tensor_bytes
 from testtime.adapt.parallel import side_by_side
 from testtime.adapt.task import Task
+from testtime.adapt.together import Together
 from testtime.adapt.work import UNWATCHED, Work
 from testtime.backbones.base import Backbone, Encoded, View
 from testtime.errors import InputError, sentence
@@ -58,6 +59,14 @@ class _Reading:
     weights: Weights
     read: Any
     weight: float
+
+
+@dataclass(frozen=True)
+class _Served:
+    """All members with the context they have read; `together` where a few rows are predicted in one pass."""
+
+    readings: tuple[_Reading, ...]
+    together: Together | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +115,7 @@ class AdaptedTable:
     n_levels: tuple[int, ...]
     device: torch.device = _CPU
     dtype: torch.dtype = torch.float32
-    _served: list[_Reading] = field(default_factory=list, init=False, repr=False, compare=False)
+    _served: list[_Served] = field(default_factory=list, init=False, repr=False, compare=False)
     _lock: Any = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
     _idle: list[Learner] = field(default_factory=list, init=False, repr=False, compare=False)
 
@@ -130,18 +139,31 @@ class AdaptedTable:
 
     def predict_encoded(self, x: NDArray[np.float64], *, work: Work = UNWATCHED) -> NDArray[np.float64]:
         """Answers for rows ``(q, D)`` that ``encoding.transform`` gave; rows of several callers may be joined."""
-        return self._answers(self._readings(), x, work)
+        return self._answers(self._reading(), x, work)
 
     def read_context(self) -> int:
         """Read the context now, if that was not done; return the bytes that are held to predict with it."""
-        held = [(reading.weights, reading.read) for reading in self._readings()]
+        held = [(reading.weights, reading.read) for reading in self._reading().readings]
         return tensor_bytes(held) + self.x.nbytes + self.y.nbytes
 
-    def _readings(self) -> tuple[_Reading, ...]:
+    def _reading(self) -> _Served:
         with self._lock:
             if not self._served:
-                self._served.extend(self._read(self.members, self._context(self.record.n_context)))
-            return tuple(self._served)
+                readings = self._read(self.members, self._context(self.record.n_context))
+                self._served.append(self._side_by_side(readings))
+            return self._served[0]
+
+    def _side_by_side(self, readings: list[_Reading]) -> _Served:
+        """Let the members' tensors lie side by side, where the backbone can predict from them in one pass."""
+        if not self.backbone.recipe.together_rows or len(readings) == 1:
+            return _Served(tuple(readings))
+        with self._learner() as learner, torch.no_grad():
+            together = Together.of(learner, [one.weights for one in readings], [one.read for one in readings])
+        views = [
+            replace(one, weights=weights, read=read)
+            for one, (weights, read) in zip(readings, together.apart(), strict=True)
+        ]
+        return _Served(tuple(views), together)
 
     def predict_at(
         self, frame: pd.DataFrame, n_context: int, *, adapted: bool = True, work: Work = UNWATCHED
@@ -155,7 +177,7 @@ class AdaptedTable:
         """
         members = self.members if adapted else self._frozen_members()
         readings = self._read(members, self._context(n_context))
-        return self._answers(readings, self.encoding.transform(frame), work)
+        return self._answers(_Served(tuple(readings)), self.encoding.transform(frame), work)
 
     def _context(self, n_context: int) -> tuple[NDArray[np.float64], NDArray]:
         least = max(1, self.task.n_classes)
@@ -196,15 +218,18 @@ class AdaptedTable:
 
         return side_by_side([lambda member=member: read(member) for member in members])
 
-    def _answers(
-        self, readings: Sequence[_Reading], x: NDArray[np.float64], work: Work
-    ) -> NDArray[np.float64]:
+    def _answers(self, served: _Served, x: NDArray[np.float64], work: Work) -> NDArray[np.float64]:
         """Answers in the target's unit, some thousand rows at a time, so that memory does not grow with the rows."""
+        readings = served.readings
         work.plan(len(x) * len(readings))
-        pieces = [
-            self._mixed(readings, x[begin : begin + _ROWS_AT_ONCE], work)
-            for begin in range(0, len(x), _ROWS_AT_ONCE)
-        ]
+        if served.together is not None and len(x) <= self.backbone.recipe.together_rows:
+            pieces = [self._mixed_together(served.together, readings, x)]
+            work.done(len(x) * len(readings))
+        else:
+            pieces = [
+                self._mixed(readings, x[begin : begin + _ROWS_AT_ONCE], work)
+                for begin in range(0, len(x), _ROWS_AT_ONCE)
+            ]
         return self.target.inverse(np.concatenate(pieces))
 
     def _mixed(self, readings: Sequence[_Reading], x: NDArray[np.float64], work: Work) -> NDArray[np.float64]:
@@ -216,3 +241,15 @@ class AdaptedTable:
             return reading.weight * reading.view.answer(output.double().cpu().numpy())
 
         return np.sum(side_by_side([lambda one=one: answers(one) for one in readings]), axis=0)
+
+    def _mixed_together(
+        self, together: Together, readings: Sequence[_Reading], x: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        with self._learner() as learner, torch.no_grad():
+            like = next(learner.module.parameters())
+            features = torch.stack([one.view.features(x, like) for one in readings])
+            outputs = learner.answer(together.predict(learner, features)).double().cpu().numpy()
+        answers = [
+            one.weight * one.view.answer(output) for one, output in zip(readings, outputs, strict=True)
+        ]
+        return np.sum(answers, axis=0)

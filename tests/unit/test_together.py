@@ -1,0 +1,67 @@
+"""Members that predict together answer as they do one after the other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from testtime import TTTClassifier, TTTRegressor
+from testtime.adapt.learner import FROZEN, Rows, predict_rows
+from testtime.adapt.memory import tensor_bytes
+from testtime.adapt.task import Classes, Numbers
+from testtime.adapt.together import Together
+from testtime.backbones.embedded import load_embedded
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("task", [Classes(3), Numbers()], ids=["classes", "numbers"])
+def test_one_pass_equals_one_after_the_other(task):
+    learner = load_embedded("classifier" if task.n_classes else "regressor").learner(task, CPU, torch.float64)
+    draw = torch.Generator().manual_seed(0)
+    base = dict(learner.module.named_parameters())
+    changed = {
+        name: base[name] + 0.01 * torch.randn(base[name].shape, generator=draw, dtype=torch.float64)
+        for name in learner.parts()["encoders"][:6]
+    }
+    weights = [FROZEN, changed, {name: 2.0 * base[name] for name in list(changed)[:2]}]
+    x = torch.randn(3, 24, 4, generator=draw, dtype=torch.float64)
+    y = torch.arange(20) % 3 if task.n_classes else x[0, :20, 0]
+    with torch.no_grad():
+        reads = [learner.read(one, Rows(x[m, :20], y)) for m, one in enumerate(weights)]
+        apart = [predict_rows(learner, weights[m], reads[m], x[m, 20:]) for m in range(3)]
+    together = Together.of(learner, weights, reads)
+    torch.testing.assert_close(together.predict(learner, x[:, 20:]), torch.stack(apart), rtol=0, atol=1e-12)
+    again = [predict_rows(learner, w, read, x[m, 20:]) for m, (w, read) in enumerate(together.apart())]
+    assert all(torch.equal(a, b) for a, b in zip(again, apart, strict=True))
+
+
+def test_frozen_models_need_no_weights():
+    learner = load_embedded().learner(Classes(2), CPU, torch.float64)
+    x, y = torch.randn(2, 12, 3, dtype=torch.float64), torch.arange(10) % 2
+    with torch.no_grad():
+        reads = [learner.read(FROZEN, Rows(x[m, :10], y)) for m in range(2)]
+    together = Together.of(learner, [FROZEN, FROZEN], reads)
+    expected = predict_rows(learner, FROZEN, reads[1], x[1, 10:])
+    torch.testing.assert_close(together.predict(learner, x[:, 10:])[1], expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("estimator", [TTTClassifier, TTTRegressor])
+def test_a_row_alone_and_among_others(estimator):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 3))
+    y = (x[:, 0] > 0).astype(int) if estimator is TTTClassifier else x[:, 0] * 10
+    model = estimator(n_steps=2, n_members=2, guard=False, random_state=0).fit(x, y)
+    few = load_embedded().recipe.together_rows
+    ask = model.predict_proba if estimator is TTTClassifier else model.predict
+    np.testing.assert_allclose(ask(x[:few]), ask(x)[:few], rtol=1e-9)
+
+
+def test_members_beside_each_other_take_no_memory_twice():
+    learner = load_embedded().learner(Classes(2), CPU, torch.float32)
+    x, y = torch.randn(50, 3), torch.arange(50) % 2
+    with torch.no_grad():
+        reads = [learner.read(FROZEN, Rows(x, y)) for _ in range(3)]
+    together = Together.of(learner, [FROZEN] * 3, reads)
+    assert tensor_bytes((together.read, together.apart())) == tensor_bytes(reads)
