@@ -14,7 +14,7 @@ __all__ = ["find", "names", "registry"]
 
 _ROOMS = {
     "linear": ("linear", ("context", "start", "alignment", "covariance", "steps", "reduction", "shift")),
-    "tabular": ("tabular", ("context",)),
+    "tabular": ("tabular", ("context", "shift")),
     "single-index": ("single_index", ("context", "dimension", "stage1", "fixed_link", "shift", "multi")),
     "gpt2": ("in_context", ("links", "shift", "variants")),
 }

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import matplotlib.figure
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from testtime.experiments.claims import at_least, at_most
 from testtime.experiments.drawing import curves
 from testtime.experiments.figure import Figure
+from testtime.experiments.tabular.scores import class_scores
 from testtime.report import plots
 from testtime.results import Claim
 from testtime.scale.cells import Cell
@@ -131,25 +131,10 @@ def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[d
         {
             **where,
             "method": method,
-            **_scores(model.predict_proba_at(X, n, adapted=method == "adapted"), codes),
+            **class_scores(model.predict_proba_at(X, n, adapted=method == "adapted"), codes),
         }
         for method in METHODS
     ]
-
-
-def _scores(probabilities: NDArray[np.float64], codes: NDArray[np.int64]) -> dict[str, float]:
-    from sklearn.metrics import roc_auc_score
-
-    p = np.maximum(probabilities, 1e-15)
-    # One against the rest, averaged over the classes that are there, weighted by their rows.
-    counts = np.bincount(codes, minlength=p.shape[1])
-    there = [c for c in range(p.shape[1]) if 0 < counts[c] < len(codes)]
-    areas = [float(roc_auc_score(codes == c, p[:, c])) for c in there]
-    return {
-        "log_loss": float(-np.log(p[np.arange(len(codes)), codes]).mean()),
-        "auc": float(np.average(areas, weights=counts[there])) if there else float("nan"),
-        "accuracy": float((p.argmax(1) == codes).mean()),
-    }
 
 
 def rows_at_parity(plain: pd.Series, loss: float) -> float:

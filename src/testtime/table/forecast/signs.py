@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from testtime.adapt.delta import Delta, DeltaSpec
-from testtime.adapt.episodes import sample_episode, stratified_order
+from testtime.adapt.alignment import episode_gradients, mean_cosine
+from testtime.adapt.episodes import stratified_order
 from testtime.adapt.learner import FROZEN, Learner, Rows
+from testtime.adapt.memory import tensor_bytes
 from testtime.adapt.task import Task
 from testtime.backbones.base import Backbone, View
 from testtime.results import Result
@@ -33,7 +33,6 @@ MOST_QUERIES = 512
 _SHARES = (0.25, 0.5, 0.75)
 _LONGEST = 1024
 _N_GRADIENTS = 4
-_EPISODE = 256
 
 NAMES = (
     "numeric target",
@@ -171,17 +170,7 @@ def _point(
         began = time.perf_counter()
         learner.predict(FROZEN, read, view.features(x[asked], like))
     seconds = (time.perf_counter() - began) / len(asked)
-    return CurvePoint(len(context), float(task.score(answer, y[asked]).mean()), seconds, _bytes_of(read))
-
-
-def _bytes_of(read: Any) -> int:
-    """Bytes of all tensors in what a backbone read."""
-    if isinstance(read, torch.Tensor):
-        return read.numel() * read.element_size()
-    parts = (
-        vars(read).values() if hasattr(read, "__dict__") else read if isinstance(read, (tuple, list)) else ()
-    )
-    return sum(map(_bytes_of, parts))
+    return CurvePoint(len(context), float(task.score(answer, y[asked]).mean()), seconds, tensor_bytes(read))
 
 
 def _loss_without_features(task: Task, y: NDArray, asked: NDArray) -> float:
@@ -200,45 +189,18 @@ def _agreements(
     order: NDArray[np.int64],
     seed: np.random.SeedSequence,
 ) -> tuple[dict[str, float], float]:
-    """Mean cosine between gradients on disjoint parts of the rows, for each trained part; and processor seconds a row.
-
-    For a linear head this is the alignment of the theory: with no noise and a direction that all rows share it is 1,
-    where the rows pull the pretrained weights apart it is 0.
-    """
-    parts = np.array_split(order[np.random.default_rng(seed).permutation(len(order))], _N_GRADIENTS)
+    """Mean cosine between gradients on disjoint parts of the rows, for each part; and processor seconds a row."""
+    pools = np.array_split(order[np.random.default_rng(seed).permutation(len(order))], _N_GRADIENTS)
     rng = np.random.default_rng(seed.spawn(1)[0])
-    generator = torch.Generator().manual_seed(0)
     found: dict[str, list[torch.Tensor]] = {"encoders": [], "head": []}
     began, n_rows = time.thread_time(), 0
-    for part in parts:
-        n_context = min(_EPISODE, max(1, 2 * len(part) // 3))
-        episode = sample_episode(part, labels, n_context, n_context // 2 + 1, rng)
-        if len(episode.query) == 0:
-            continue
-        delta = {name: Delta(learner, DeltaSpec(name)) for name in found}
-        states = {
-            name: {k: v.requires_grad_() for k, v in one.zero(generator).items()}
-            for name, one in delta.items()
-        }
-        weights = {k: v for name, one in delta.items() for k, v in one.weights(states[name]).items()}
-        with torch.enable_grad():
-            output = learner.predict(
-                weights, learner.read(weights, rows.take(episode.context)), rows.x[episode.query]
-            )
-            loss = learner.loss(output, rows.y[episode.query]).mean()
-        for name, state in states.items():
-            gradients = torch.autograd.grad(loss, list(state.values()), retain_graph=True, allow_unused=True)
-            flat = [g.flatten() for g in gradients if g is not None]
-            if flat:
-                found[name].append(torch.cat(flat))
-        n_rows += n_context + len(episode.query)
+    for pool in pools:
+        gradients, n_used = episode_gradients(learner, rows, labels, pool, tuple(found), rng)
+        n_rows += n_used
+        for name, gradient in gradients.items():
+            found[name].append(gradient)
     seconds = (time.thread_time() - began) / max(1, n_rows)
-    return {name: _mean_cosine(gradients) for name, gradients in found.items()}, seconds
-
-
-def _mean_cosine(gradients: list[torch.Tensor]) -> float:
-    cosines = [float(torch.cosine_similarity(a, b, dim=0)) for a, b in combinations(gradients, 2)]
-    return float(np.mean(cosines)) if cosines else 0.0
+    return {name: mean_cosine(gradients) for name, gradients in found.items()}, seconds
 
 
 def _loss_of_forest(
