@@ -151,7 +151,7 @@ class LineSearch(Result):
     Attributes
     ----------
     numerator, denominator
-        Exact means of |g|^2 and |Xg|^2.
+        Exact means of ``|g|^2`` and ``|Xg|^2``.
     ratio
         Their quotient: the length the line search finds, in the limit.
     best_length
