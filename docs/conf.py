@@ -60,7 +60,7 @@ sphinx_gallery_conf = {
     "notebook_images": False,
     "show_memory": False,
     "show_signature": False,
-    "min_reported_time": 10,
+    "write_computation_times": False,
     "remove_config_comments": True,
     "reset_modules": ("matplotlib",),
     "capture_repr": (),

@@ -17,7 +17,7 @@ for name in ("pendigits", "adult"):
     print(f"{name}\n{found.explain()}\n")
 
 # %%
-# With ``memory=`` (bytes for what is kept of the context) or ``latency=`` (seconds for a predicted row) it also says how
-# many rows of context fit.
+# With ``memory=`` (bytes for what is kept of the context) or ``latency=`` (seconds for a predicted row) it also says
+# how many rows of context fit.
 
 print(plan_table(X, y, memory=20e6, random_state=0).explain())

@@ -22,22 +22,13 @@ _THEORY = ("linear", "hermite", "sample_exponents", "single_index", "plan")
 MODULES = (*(f"testtime.theory.{name}" for name in _THEORY), "testtime.single_index.regressor")
 PAPERS = ("Gozeten et al. (2025)", "Kuwataka and Suzuki (2026)")
 _REFERENCE = re.compile(r"\bReference: (?P<paper>.+?\(\d{4}\)|this project)(?:, (?P<place>.+?))?(?:; .+)?\.$")
+_SECTIONS = {"single": "the-single-index-figures", "gpt2": "the-gpt-2-figures"}
 _TEST_ROOMS = ("oracles", "unit", "claims", "battery")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One public name of the theory.
-
-    Attributes
-    ----------
-    name
-        Dotted path.
-    paper, place
-        What its ``Reference:`` line says: a paper and a statement in it, or "this project".
-    figures, tests
-        Names of figures, and test files below ``tests/``.
-    """
+    """One public name of the theory: its dotted path, what its ``Reference:`` line says, its figures and test files."""
 
     name: str
     paper: str
@@ -128,7 +119,8 @@ def entries() -> list[Entry]:
 
 
 def _line(entry: Entry) -> str:
-    figures = ", ".join(f"[{name}](figures.md)" for name in entry.figures)
+    sections = {name: _SECTIONS.get(name.split("-")[0], name) for name in entry.figures}
+    figures = ", ".join(f"[{name}](figures.md#{section})" for name, section in sections.items())
     tests = ", ".join(f"`{test}`" for test in entry.tests[:3])
     short = entry.name.rpartition(".")[2]
     return f"| {entry.place or 'setting'} | {{py:obj}}`{short} <{entry.name}>` | {figures} | {tests} |"
@@ -138,9 +130,9 @@ def page() -> str:
     """Return the page as Markdown."""
     rows, text = entries(), ["# From a statement to its function, figure and test\n"]
     text.append(
-        "Written from the `Reference:` lines of the docstrings, the imports of the figures and the names in the"
+        "Written from the `Reference:` lines of the docstrings, the imports of the figures and the names in the tests "
+        "whenever this documentation is built. Of the tests at most three are shown.\n"
     )
-    text.append("tests whenever this documentation is built. Of the tests at most three are shown.\n")
     head = "| statement | function | figures | tests |\n|---|---|---|---|"
     for paper in (*PAPERS, "this project"):
         own = sorted((row for row in rows if row.paper == paper), key=lambda row: (row.place, row.name))

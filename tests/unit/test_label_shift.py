@@ -90,7 +90,7 @@ def test_certain_answers_stay_finite():
 
 def test_what_is_refused():
     x, y = rows(50, 0.5, seed=5)
-    with pytest.raises(InputError, match="method='ems'.*'em'"):
+    with pytest.raises(InputError, match=r"method='ems'.*'em'"):
         LabelShiftClassifier(LogisticRegression(), method="ems").fit(x, y)
     with pytest.raises(InputError, match="no row of class"):
         LabelShiftClassifier(FrozenEstimator(LogisticRegression().fit(x, y))).fit(x[y == 0], y[y == 0])

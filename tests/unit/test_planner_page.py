@@ -21,7 +21,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 def drawn_settings(number=60):
     rng = np.random.default_rng(20261128)
     for _ in range(number):
-        n, k, d = (int(round(10 ** rng.uniform(low, high))) for low, high in ((0, 2.5), (0, 3), (0.3, 2)))
+        n, k, d = (round(10 ** rng.uniform(low, high)) for low, high in ((0, 2.5), (0, 3), (0.3, 2)))
         noise = float(rng.choice([0.0, rng.uniform(0, 2)]))
         alignment, spread = float(rng.uniform(-1, 1)), float(rng.choice([0.0, rng.uniform(0, 0.98)]))
         yield n, k, d, noise, alignment, spread, str(rng.choice(["fresh", "same"]))

@@ -51,7 +51,8 @@ def shifted_shares(
     r"""Shares of the classes among rows without labels, by maximum likelihood.
 
     The expectation-maximisation iteration :math:`\pi'\leftarrow\frac1N\sum_i p'(y\mid x_i)` begins at
-    :math:`\pi'=\pi`. The log likelihood :math:`\sum_i\log\sum_y p(y\mid x_i)\,\pi'(y)/\pi(y)` is concave and never falls.
+    :math:`\pi'=\pi`. The log likelihood :math:`\sum_i\log\sum_y p(y\mid x_i)\,\pi'(y)/\pi(y)` is concave and never
+    falls.
 
     Parameters
     ----------

@@ -6,7 +6,8 @@ For a standard Gaussian z and :math:`h_k = He_k/\sqrt{k!}`:
 * information exponent: the least :math:`k \ge 1` with :math:`c_k \ne 0` (Ben Arous, Gheissari and
   Jagannath, 2021). Gradient methods on the raw labels need about :math:`r^{\Theta(ie)}` rows;
 * generative exponent: the least :math:`k \ge 1` with :math:`U_k = E[E[h_k(z)|y]^2] > 0` (Damian,
-  Pillaud-Vivien, Lee and Bruna, 2024). It is never larger, a transformation of the labels reaches it, and noise does not change it.
+  Pillaud-Vivien, Lee and Bruna, 2024). It is never larger, a transformation of the labels
+  reaches it, and noise does not change it.
 
 Kuwataka and Suzuki (2026) show that self-distillation at test time moves the cost from the first to the
 second.
