@@ -137,7 +137,8 @@ class LabelShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                     remedy=nearest(str(self.method), ["em", "row"]),
                 )
             )
-        self.estimator_ = clone(self.estimator).fit(X, y)
+        copy: Any = clone(self.estimator)
+        self.estimator_ = copy.fit(X, y)
         self.classes_ = self.estimator_.classes_
         labels = np.asarray(y).ravel()
         self.shares_ = np.array([np.mean(labels == label) for label in self.classes_])
