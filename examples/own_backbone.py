@@ -1,6 +1,9 @@
-"""Adapt an in-context model of your own: here soft nearest neighbours, whose metric is what test-time training learns.
+"""
+Adapt an in-context model of your own
+=====================================
 
-python examples/own_backbone.py
+Here soft nearest neighbours, whose metric is what test-time training learns. A backbone is a class with a model, its
+limits, and a learner that reads a context and predicts with weights that are an argument.
 """
 
 import hashlib

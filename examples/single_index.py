@@ -1,9 +1,14 @@
-"""Recover a hidden direction and its link, and compare with kernel ridge regression.
+"""
+Single-index test-time training
+===============================
 
-python examples/single_index.py
+Labels that depend on one hidden direction of the inputs, through an unknown curve. ``SingleIndexRegressor`` finds the
+direction (weak recovery by self-distillation, then strong recovery by gradient descent) and the curve (ridge), and is
+compared with kernel ridge regression, which knows of no direction.
 """
 
 import numpy as np
+from matplotlib import pyplot as plt
 from sklearn.kernel_ridge import KernelRidge
 
 from testtime import SingleIndexRegressor
@@ -27,3 +32,16 @@ truth = true_link(X_test @ direction)
 print(f"overlap with the true direction: {abs(model.direction_ @ direction):.4f}")
 for name, fitted in (("single index", model), ("kernel ridge", kernel)):
     print(f"{name}: mean squared error {np.mean((fitted.predict(X_test) - truth) ** 2):.4f}")
+
+# %%
+# Predictions along the direction that was found.
+
+z = X_test @ model.direction_
+order = np.argsort(z)
+figure, axes = plt.subplots(figsize=(6.5, 4), layout="constrained")
+axes.plot(X @ model.direction_, y, linestyle="", marker=".", color="lightgrey", label="512 training rows")
+axes.plot(z, kernel.predict(X_test), linestyle="", marker=".", markersize=2, label="kernel ridge")
+axes.plot(z[order], model.predict(X_test)[order], label="single index")
+axes.set(xlabel="inputs along the direction found", ylabel="label", xlim=(-3, 3), ylim=(-4, 4))
+axes.legend(frameon=False)
+plt.show()

@@ -254,6 +254,8 @@ class OneStep(Result):
     ``risk(step) = risk_before + slope * step + curvature * step**2 / 2``. All risks include the irreducible
     noise and are in units of y squared. For an array of settings every field is an array.
 
+    Reference: Gozeten et al. (2025), sections 4 and 5.
+
     Attributes
     ----------
     risk_before
@@ -290,6 +292,8 @@ class OneStep(Result):
 @dataclass(frozen=True)
 class Transition(Result):
     """Where the better start changes between the pretrained weights (warm) and zero weights (cold).
+
+    Reference: Gozeten et al. (2025), Fig. 1b.
 
     Attributes
     ----------

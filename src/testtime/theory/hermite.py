@@ -4,11 +4,10 @@ For a standard Gaussian z and :math:`h_k = He_k/\sqrt{k!}`:
 
 * Hermite coefficients :math:`c_k = E[s(z) h_k(z)]`;
 * information exponent: the least :math:`k \ge 1` with :math:`c_k \ne 0` (Ben Arous, Gheissari and
-Jagannath, 2021).
-  Gradient methods on the raw labels need about :math:`r^{\Theta(ie)}` rows;
+  Jagannath, 2021). Gradient methods on the raw labels need about :math:`r^{\Theta(ie)}` rows;
 * generative exponent: the least :math:`k \ge 1` with :math:`U_k = E[E[h_k(z)|y]^2] > 0` (Damian,
-Pillaud-Vivien, Lee and
-  Bruna, 2024). It is never larger, a transformation of the labels reaches it, and noise does not change it.
+  Pillaud-Vivien, Lee and Bruna, 2024). It is never larger, a transformation of the labels
+  reaches it, and noise does not change it.
 
 Kuwataka and Suzuki (2026) show that self-distillation at test time moves the cost from the first to the
 second.
@@ -55,6 +54,8 @@ _ROUNDING_C, _ROUNDING_U = 1e-13, 1e-15
 def hermite_coefficients(link: Link, degree: int, kinks: Iterable[float] | None = None) -> Array:
     r"""Coefficients :math:`c_k = E[s(z) h_k(z)]`, k = 0..`degree`, of a link.
 
+    Reference: Kuwataka and Suzuki (2026), exponents of a link.
+
     Parameters
     ----------
     link
@@ -87,6 +88,8 @@ def information_exponent(
     link: Link, *, max_degree: int = 16, tolerance: float = 1e-6, kinks: Iterable[float] | None = None
 ) -> Exponent:
     r"""Information exponent: the least :math:`k \ge 1` with :math:`c_k \ne 0`.
+
+    Reference: Kuwataka and Suzuki (2026), exponents of a link.
 
     Parameters
     ----------
@@ -128,6 +131,8 @@ def generative_exponent(
     link: Link, *, max_degree: int = 8, tolerance: float = 1e-12, kinks: Iterable[float] | None = None
 ) -> Exponent:
     r"""Generative exponent: the least :math:`k \ge 1` with :math:`U_k = E[E[h_k(z) \mid s(z)]^2] > 0`.
+
+    Reference: Kuwataka and Suzuki (2026), exponents of a link.
 
     Parameters
     ----------
@@ -179,6 +184,8 @@ def generative_profile(link: Link, degree: int = 8, kinks: Iterable[float] | Non
 
     An invertible link has :math:`U_k = 1` for every k; an even link has :math:`U_k = 0` for odd k.
 
+    Reference: Kuwataka and Suzuki (2026), exponents of a link.
+
     Returns
     -------
     LevelSetProfile
@@ -203,6 +210,8 @@ def power_profile(
     The generative exponent says that some transformation of the label works, this says how simple it is. For
     :math:`h_3` degree 1 needs the cube of the label and is weak there, while the square shows degree 2
     strongly: in practice the covariance weighted by :math:`y^2` is the handle on cubic links.
+
+    Reference: Kuwataka and Suzuki (2026), exponents of a link.
 
     Parameters
     ----------

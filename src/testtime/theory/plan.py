@@ -40,6 +40,8 @@ def unit_setting(
     so that :math:`\rho=1` puts its weight where pretraining expected it, 0 is flat and -1 has the reversed
     spectrum. In all three :math:`|\beta|^2=1`.
 
+    Reference: this project.
+
     Parameters
     ----------
     n_context, n_train, dim
@@ -89,6 +91,8 @@ def unit_setting(
 
 def plan(setting: Setting, context: str = "fresh", step: str = "fixed") -> Plan:
     """Say what a test-time step does in this setting, and what the answer rests on.
+
+    Reference: this project.
 
     Parameters
     ----------

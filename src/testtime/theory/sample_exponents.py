@@ -30,6 +30,8 @@ def sample_information_exponent(
 ) -> Exponent:
     r"""Information exponent of noisy samples: the least :math:`k \ge 1` with :math:`E[y\,h_k(z)] \ne 0`.
 
+    Reference: this project.
+
     Parameters
     ----------
     z
@@ -83,6 +85,8 @@ def sample_generative_exponent(
     where the second term removes the bias of squaring a noisy mean. Cells are coarser than y, so the
     expectation is at most the true :math:`U_k`. Bounded noise shrinks :math:`U_k` and leaves the exponent
     unchanged.
+
+    Reference: this project.
 
     Parameters
     ----------

@@ -39,6 +39,8 @@ __all__ = [
 class SegmentSizes(Result):
     r"""Orders of magnitude of the four segments of the labelled rows, and of the width.
 
+    Reference: Kuwataka and Suzuki (2026), main theorem.
+
     Attributes
     ----------
     teacher
@@ -69,6 +71,8 @@ class SegmentSizes(Result):
 def rows_with_distillation(rank: int, generative_exponent: float | Exponent) -> float:
     r"""Rows for weak recovery by self-distillation, :math:`r^{ge}` (order of magnitude).
 
+    Reference: Kuwataka and Suzuki (2026), stage I.
+
     Parameters
     ----------
     rank
@@ -84,6 +88,8 @@ def rows_with_distillation(rank: int, generative_exponent: float | Exponent) -> 
 
 def rows_without_distillation(rank: int, information_exponent: float | Exponent) -> float:
     r"""Rows for weak recovery from the raw labels, :math:`r^{ie}` (order of magnitude).
+
+    Reference: Kuwataka and Suzuki (2026), stage I.
 
     Parameters
     ----------
@@ -101,6 +107,8 @@ def rows_without_distillation(rank: int, information_exponent: float | Exponent)
 def readout_error(n_rows: int) -> float:
     r"""Error of the read-out fitted on `n_rows` rows, :math:`N_4^{-1/2}` (order of magnitude).
 
+    Reference: Kuwataka and Suzuki (2026), stage III.
+
     >>> readout_error(400)
     0.05
     """
@@ -109,6 +117,8 @@ def readout_error(n_rows: int) -> float:
 
 def width_error(n_features: int) -> float:
     r"""Error of a read-out with `n_features` random features, :math:`m^{-1/2}` (order of magnitude).
+
+    Reference: Kuwataka and Suzuki (2026), stage III.
 
     >>> width_error(100)
     0.1
@@ -119,6 +129,8 @@ def width_error(n_features: int) -> float:
 def recovery_error(rank: int, n_rows: int) -> float:
     r"""Error left by strong recovery on `n_rows` rows, :math:`r^{3/2}/N_3` (order of magnitude).
 
+    Reference: Kuwataka and Suzuki (2026), stage II.
+
     >>> recovery_error(4, 128)
     0.0625
     """
@@ -127,6 +139,8 @@ def recovery_error(rank: int, n_rows: int) -> float:
 
 def excess_error(rank: int, n_recovery: int, n_readout: int, n_features: int) -> float:
     r"""Sum of the three terms, :math:`E|f(x) - y| - \tau` in order of magnitude.
+
+    Reference: Kuwataka and Suzuki (2026), main theorem.
 
     Parameters
     ----------
@@ -145,6 +159,8 @@ def excess_error(rank: int, n_recovery: int, n_readout: int, n_features: int) ->
 
 def segment_sizes(rank: int, generative_exponent: float | Exponent, error: float) -> SegmentSizes:
     r"""Split of the labelled rows for which every term of the bound is about `error` (orders of magnitude).
+
+    Reference: Kuwataka and Suzuki (2026), main theorem.
 
     Parameters
     ----------

@@ -22,6 +22,8 @@ class Exponent(Result):
     It compares, hashes and calculates like its value and can be an index or a ``range`` bound. Formatting
     without a format code gives the sentence, ``f"{exponent:d}"`` the number.
 
+    Reference: Kuwataka and Suzuki (2026), exponents of a link.
+
     Attributes
     ----------
     name

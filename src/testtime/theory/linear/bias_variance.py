@@ -27,6 +27,8 @@ def alignment(setting: Setting, start: Any = "warm") -> Alignment:
     :meth:`~testtime.results.Alignment.gain_limit`. :math:`A_j,V_j` are exact, the gain is a limit. For a
     random test task they are averaged over it.
 
+    Reference: Gozeten et al. (2025), section 5.
+
     Parameters
     ----------
     setting

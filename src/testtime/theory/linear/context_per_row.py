@@ -28,6 +28,8 @@ def separate_contexts(setting: Setting, start: Any = "warm") -> OneStep:
     It uses :math:`kn` context rows and removes the noise of a single context from the gradient. Exact;
     derivation in docs/theory/linear.
 
+    Reference: this project; derivation in docs/theory/linear.
+
     Parameters
     ----------
     setting, start
@@ -79,6 +81,8 @@ def separate_contexts_gain_limit(context_ratio: float, train_ratio: float, noise
 
     :math:`\alpha=n/d` is `context_ratio`, :math:`\gamma=k/d` `train_ratio`, :math:`v=\sigma^2/|\beta|^2`
     `noise_ratio`.
+
+    Reference: this project; derivation in docs/theory/linear.
 
     >>> separate_contexts_gain_limit(1.0, 1.0)
     0.08333333333333333

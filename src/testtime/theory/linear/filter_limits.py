@@ -41,6 +41,8 @@ def several_steps_limit(setting: Setting, lengths: Sequence[float], start: Any =
     :math:`N_j` are the moments of :func:`~testtime.theory.wishart.narayana`. For any number of steps; the
     terms alternate in sign, so beyond about 20 steps digits are lost.
 
+    Reference: Gozeten et al. (2025), Fig. 2c; derivation in docs/theory/linear.
+
     >>> setting = Setting(n_context=2000, n_train=2000, dim=2000, task=1.0)
     >>> [round(risk, 3) for risk in several_steps_limit(setting, [1 / 4000] * 2).risks]
     [0.5, 0.25, 0.188]
@@ -68,6 +70,8 @@ def several_steps_fresh_limit(
     where d = 1, for the weights :math:`W+c(W_T-W)`; :math:`c` is `scale`. On fresh contexts long paths
     over-fit the context they were trained on: stop at ``best_count``, or choose c < 1. The error is O(1/d)
     (2% at d = 50).
+
+    Reference: Gozeten et al. (2025), Fig. 2c; derivation in docs/theory/linear.
 
     >>> setting = Setting(n_context=1500, n_train=4000, dim=1000, task=1.0)
     >>> found = several_steps_fresh_limit(setting, [1 / 5000] * 6)
@@ -102,6 +106,8 @@ def best_filter_limit(setting: Setting, n_steps: int, start: Any = "warm", conte
 
     with :math:`T` `n_steps`, :math:`\gamma=k/d` and :math:`A,B` of :func:`alignment`.
 
+    Reference: this project; derivation in docs/theory/linear.
+
     >>> round(best_filter_limit(Setting(n_context=500, n_train=500, dim=500, task=1.0), 3), 3)
     0.125
     """
@@ -135,6 +141,8 @@ def converged_risk(setting: Setting, start: Any = "warm", context: str = "same")
     it is infinite. ``input_cov`` must be a number, but for k > d + 1 on the same context. Derivation in
     docs/theory/linear.
 
+    Reference: this project; derivation in docs/theory/linear.
+
     >>> round(converged_risk(Setting(n_context=50, n_train=30, dim=60, task=1.0, noise_var=0.1)), 4)
     0.4904
     >>> over = Setting(n_context=180, n_train=300, dim=60, task=1.0)
@@ -162,6 +170,8 @@ def ridge_risk_limit(setting: Setting, start: Any = "warm") -> float:
 
     The risk is :math:`\sigma^2(1+x)` with :math:`lx^2+(l+\gamma-1)x-1=0`, :math:`l=\sigma^2/\varepsilon`,
     :math:`\gamma=k/d`. It is below every number of steps of any length.
+
+    Reference: this project; derivation in docs/theory/linear.
 
     >>> round(ridge_risk_limit(Setting(n_context=50, n_train=30, dim=60, task=1.0, noise_var=0.1)), 3)
     0.451
@@ -194,6 +204,8 @@ def mini_batch_risk(
 
     and the risk is :math:`L_0-2B(1-a)+F(1-2a+p)+Nq/d` with :math:`B,F,N` as in :func:`several_steps`.
     ``setting.n_train`` is not used; ``input_cov`` must be a number. Derivation in docs/theory/linear.
+
+    Reference: this project; derivation in docs/theory/linear.
 
     Parameters
     ----------
@@ -242,6 +254,8 @@ def one_pass_limit(train_ratio: Any) -> Any:
 
     Between one step, :math:`1/(1+\gamma)`, and convergence, :math:`\max(0,1-\gamma)`; :math:`\gamma=k/d` is
     `train_ratio`.
+
+    Reference: this project; derivation in docs/theory/linear.
 
     >>> round(one_pass_limit(1.0), 4)
     0.3679

@@ -111,6 +111,8 @@ def white(setting: Setting) -> float:
 def decayed(first: Any, decay: Any, n_steps: int) -> list[Any]:
     """Lengths ``first * decay**t`` for t = 0 to ``n_steps - 1``.
 
+    Reference: Gozeten et al. (2025), Fig. 2c.
+
     >>> decayed(0.1, 0.5, 3)
     [0.1, 0.05, 0.025]
     """
@@ -150,8 +152,9 @@ def several_steps(
     :math:`h` are the coefficients of :math:`H` (:func:`filter_coefficients`); :math:`B,F,N` are averages over
     contexts. On the same context :math:`B=F=L_0-\sigma^2` and :math:`N=\sigma^2d`; on fresh ones they are those of
     :func:`one_step` with a normalised step. Exact for every n, k, d and any number of steps up to 12;
-    ``input_cov`` must be a number. The sum cancels, so it is done in rational arithmetic. Reference: the setting is
-    that of Gozeten et al. (2025), Fig. 2c; the formula is derived in docs/theory/linear.
+    ``input_cov`` must be a number. The sum cancels, so it is done in rational arithmetic.
+
+    Reference: Gozeten et al. (2025), Fig. 2c; derivation in docs/theory/linear.
 
     Parameters
     ----------
@@ -218,6 +221,8 @@ def best_filter(setting: Setting, n_steps: int, start: Any = "warm", context: st
     of :math:`1-xH(x)`. They may be complex; then steps of real length cannot reach the risk (steps with momentum
     can). Exact; conditions as for :func:`several_steps`. Derivation in docs/theory/linear.
 
+    Reference: this project; derivation in docs/theory/linear.
+
     >>> found = best_filter(Setting(n_context=50, n_train=60, dim=50, task=1.0), 2)
     >>> round(found.risk, 4), [round(length, 5) for length in found.lengths]
     (0.1421, [0.00596, 0.01777])
@@ -260,7 +265,9 @@ def best_first_length(
 
     :math:`c` is `decay` and :math:`T` `n_steps`. The last risk is a polynomial of degree 2T in
     :math:`\rho_0`; its stationary points are compared. Conditions as for
-    :func:`several_steps`. Reference: Gozeten et al. (2025), Fig. 2c; derivation in docs/theory/linear.
+    :func:`several_steps`.
+
+    Reference: Gozeten et al. (2025), Fig. 2c; derivation in docs/theory/linear.
 
     >>> setting = Setting(n_context=50, n_train=60, dim=50, task=1.0)
     >>> [round(best_first_length(setting, t, decay=0.6).best_risk, 4) for t in (1, 2, 3)]

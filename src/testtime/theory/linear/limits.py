@@ -51,6 +51,8 @@ def icl_risk_limit(context_ratio: Any, noise_ratio: Any = 0.0) -> Any:
 
     :math:`\alpha=n/d` is `context_ratio`, :math:`v=\sigma^2/|\beta|^2` `noise_ratio`.
 
+    Reference: Gozeten et al. (2025), section 4.
+
     >>> icl_risk_limit(1.0)
     0.5
     """
@@ -67,7 +69,9 @@ def gain_limit(
         \frac{\gamma}{\gamma+1+v}\ (\text{cold}),\qquad q=\alpha+1+v,\ h=(1+\gamma)(1+v)+vq
 
     :math:`\alpha` is `context_ratio`, :math:`\gamma=k/d` `train_ratio`, :math:`v` `noise_ratio`. Without
-    noise the fresh gain is :math:`\frac{k}{k+d}\frac{d^3}{(n+d)^3}`. Reference: Gozeten et al. (2025).
+    noise the fresh gain is :math:`\frac{k}{k+d}\frac{d^3}{(n+d)^3}`.
+
+    Reference: Gozeten et al. (2025), section 4.
 
     >>> gain_limit(1.0, 1.0)
     0.0625
@@ -99,7 +103,9 @@ def transition_limit(context_ratio: float, noise_ratio: float = 0.0) -> float:
     .. math:: \gamma^*=(1+\alpha)^2/(2+\alpha)\qquad(\sigma^2=0)
 
     With noise it is the root of the crossing equation. :math:`\alpha` is `context_ratio`, :math:`v`
-    `noise_ratio`. Reference: Gozeten et al. (2025).
+    `noise_ratio`.
+
+    Reference: Gozeten et al. (2025), Fig. 1b.
 
     >>> round(transition_limit(1.0), 4), round(transition_limit(1.0, 0.5), 3)
     (1.3333, 1.479)
@@ -122,6 +128,8 @@ def step_ratio_limit(context_ratio: Any, noise_ratio: Any = 0.0) -> Any:
 
     On fresh contexts it gains :math:`t(2-t)` times the best gain: nothing at t = 2, and it harms beyond.
 
+    Reference: this project; derivation in docs/theory/linear.
+
     >>> step_ratio_limit(2.0)
     2.0
     """
@@ -137,6 +145,8 @@ def smallest_context_limit(target_ratio: float, train_ratio: float, context: str
     that is n = o(d), when :math:`\gamma\ge\alpha_0`. Else, for the same context,
     :math:`(\alpha_0-\gamma)/(1+\gamma)`; for fresh contexts :math:`1/z-1` with
     :math:`z-\frac{\gamma}{1+\gamma}z^3=t`.
+
+    Reference: Gozeten et al. (2025), section 4, sample complexity.
 
     >>> round(smallest_context_limit(0.5, 0.5), 4), round(smallest_context_limit(0.5, 0.5, "same"), 4)
     (0.7925, 0.3333)
@@ -170,6 +180,8 @@ def one_step_limit(setting: Setting, start: Any = "warm", context: str = "fresh"
     with :math:`A_j,V_j` of :func:`alignment`. Needs :math:`n|\Sigma\beta|^2\gg
     s\sqrt{\mathrm{tr}\Sigma^2}`. The finite-size error of the gain is 5% to 30% at d = 50 to 200 and falls
     as 1/d.
+
+    Reference: Gozeten et al. (2025), section 5.
 
     >>> setting = Setting(n_context=1000, n_train=1000, dim=1000, task=1.0)
     >>> round(one_step_limit(setting).gain, 4)
@@ -206,6 +218,8 @@ def start_transition_limit(setting: Setting, context: str = "fresh") -> Transiti
     r"""The answer of :func:`start_transition` in the proportional limit, in rows.
 
     For :math:`\Sigma=I` without noise :math:`k^*/d=(A+B)(|\beta|^2-A-B)/[B(2A+B)]`.
+
+    Reference: Gozeten et al. (2025), Fig. 1b; derivation in docs/theory/linear.
 
     >>> round(start_transition_limit(Setting(n_context=100, n_train=0, dim=100, task=1.0)).n_train)
     134

@@ -33,6 +33,8 @@ def lora_step(
 ) -> OneStep:
     r"""One step on the trained factor of a LoRA :math:`W+BA` whose other factor is frozen; exact.
 
+    Reference: this project; derivation in docs/theory/linear.
+
     Parameters
     ----------
     setting, start, context
@@ -83,6 +85,8 @@ def random_lora_step(
     replaces :math:`C=E\,vv^\top` by :math:`(1+1/r)C+\mathrm{tr}(C)I/r`. So train B: its loss stays bounded
     in d.
 
+    Reference: this project; derivation in docs/theory/linear.
+
     >>> setting = Setting(n_context=100, n_train=100, dim=100, task=1.0)
     >>> full = one_step(setting).gain
     >>> [round(random_lora_step(setting, 8, train).gain / full, 3) for train in ("up", "down")]
@@ -127,6 +131,8 @@ def residual_covariance(setting: Setting, start: Any = "warm") -> Array:
     .. math:: R=\delta\delta^\top+n\,W(s\Sigma+aa^\top)W^\top
 
     averaged over the task when it is random. The risk is :math:`\sigma^2+\mathrm{tr}(\Sigma R)`. Exact.
+
+    Reference: this project; derivation in docs/theory/linear.
 
     Returns
     -------
@@ -180,6 +186,8 @@ def best_left(setting: Setting, start: Any = "warm") -> Array:
     a second layer of in-context learning on the residual. R is :func:`residual_covariance`; k is
     ``n_train``. Exact.
 
+    Reference: this project; derivation in docs/theory/linear.
+
     Returns
     -------
     array
@@ -206,6 +214,8 @@ def best_left_risk(setting: Setting, start: Any = "warm") -> float:
     .. math:: L_0-k\,\mathrm{tr}(P^*\Sigma R\Sigma)
 
     Symbols and conditions as there.
+
+    Reference: this project; derivation in docs/theory/linear.
     """
     eigenbasis, residual = _residual(setting, start)
     spectrum = eigenbasis.spectrum

@@ -140,8 +140,9 @@ def pretrained_weight(setting: Setting) -> Any:
     .. math:: W^*=\Sigma_\beta\,[(n+1)\,\Sigma\Sigma_\beta+(\mathrm{tr}(\Sigma\Sigma_\beta)+\sigma^2)\,I]^{-1}
 
     with :math:`n` ``n_context``, :math:`\Sigma` ``input_cov``, :math:`\Sigma_\beta` ``task_cov`` and
-    :math:`\sigma^2` ``noise_var``. It is symmetric. Exact for every n and d. Reference: Gozeten et al.
-    (2025); derivation in docs/theory/linear.
+    :math:`\sigma^2` ``noise_var``. It is symmetric. Exact for every n and d.
+
+    Reference: Gozeten et al. (2025), section 3; derivation in docs/theory/linear.
 
     Returns
     -------
@@ -166,8 +167,9 @@ def icl_risk(setting: Setting, weight: Any = "warm") -> Any:
 
     with :math:`a=\Sigma\beta`, :math:`s=\beta^\top\Sigma\beta+\sigma^2`, :math:`\delta=(I-nW\Sigma)\beta`;
     :math:`n` is ``n_context``, :math:`\Sigma` ``input_cov``, :math:`\sigma^2` ``noise_var`` (units of y
-    squared). For a random test task it is averaged over :math:`\beta`. Exact for every n and d. Reference:
-    Gozeten et al. (2025); derivation in docs/theory/linear.
+    squared). For a random test task it is averaged over :math:`\beta`. Exact for every n and d.
+
+    Reference: Gozeten et al. (2025), section 3; derivation in docs/theory/linear.
 
     Parameters
     ----------
@@ -194,6 +196,8 @@ def icl_risk_curve(setting: Setting, lengths: Any) -> Array:
     """Risk of in-context learning with pretrained weights for many context lengths, O(d) each.
 
     Whitening the inputs leaves this risk unchanged and makes W* diagonal for every length at once.
+
+    Reference: Gozeten et al. (2025), Fig. 1a; derivation in docs/theory/linear.
 
     Parameters
     ----------

@@ -15,6 +15,8 @@ __all__ = ["Alignment", "BestFilter", "ContextReduction", "LineSearch", "ScaledS
 class ScaledStart(Result):
     """The best start of the form c W*, W* being the pretraining optimum.
 
+    Reference: this project; derivation in docs/theory/linear.
+
     Attributes
     ----------
     scale
@@ -35,6 +37,8 @@ class ScaledStart(Result):
 @dataclass(frozen=True)
 class Alignment(Result):
     """Squared bias and context variance of given weights on a task, in the metrics of the input covariance S.
+
+    Reference: Gozeten et al. (2025), section 5.
 
     Attributes
     ----------
@@ -82,6 +86,8 @@ class Alignment(Result):
 class ContextReduction(Result):
     """Context rows needed for a target risk.
 
+    Reference: Gozeten et al. (2025), section 4, sample complexity.
+
     Attributes
     ----------
     without, with_step
@@ -100,6 +106,8 @@ class ContextReduction(Result):
 class SeveralSteps(Result):
     """Risks along a path of steps.
 
+    Reference: Gozeten et al. (2025), Fig. 2c.
+
     Attributes
     ----------
     risks
@@ -116,6 +124,8 @@ class SeveralSteps(Result):
 @dataclass(frozen=True)
 class BestFilter(Result):
     """The least risk that a number of steps can reach.
+
+    Reference: this project; derivation in docs/theory/linear.
 
     Attributes
     ----------
@@ -136,10 +146,12 @@ class BestFilter(Result):
 class LineSearch(Result):
     """What an exact line search on the training rows finds on average, and what it should find.
 
+    Reference: this project; derivation in docs/theory/linear.
+
     Attributes
     ----------
     numerator, denominator
-        Exact means of |g|^2 and |Xg|^2.
+        Exact means of ``|g|^2`` and ``|Xg|^2``.
     ratio
         Their quotient: the length the line search finds, in the limit.
     best_length

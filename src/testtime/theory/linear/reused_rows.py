@@ -47,6 +47,8 @@ def leave_one_out(setting: Setting, start: Any = "warm", context: str = "same") 
     :math:`r=\beta-wv`. ``setting.n_context`` is m; ``n_train`` is not used. ``limit_gain`` and
     ``half_train`` of the answer are NaN: the gain is not a hyperbola in m.
 
+    Reference: this project; derivation in docs/theory/linear.
+
     Parameters
     ----------
     setting
@@ -242,6 +244,8 @@ def leave_one_out_limit(setting: Setting, start: Any = "warm", context: str = "s
     the gain is :math:`(\alpha A)^2/g` on fresh contexts, with :math:`A=(1-mw)^2`, and
     :math:`\{ps_1-\omega s_2-\omega[p(s_2+vs_1)-\omega(s_3+vs_2)]\}^2/g` on the same one, times
     :math:`|\beta|^2`. 2% off at d = 400.
+
+    Reference: this project; derivation in docs/theory/linear.
 
     >>> setting = Setting(n_context=8000, n_train=0, dim=4000, task=1.0)
     >>> round(leave_one_out_limit(setting) / leave_one_out(setting).gain, 3)

@@ -40,6 +40,8 @@ def smallest_context(
     has a peak near :math:`n/d=\sqrt{3\gamma/(1+\gamma)}-1`), so bisection would return wrong answers.
     ``setting.n_context`` is not used.
 
+    Reference: Gozeten et al. (2025), section 4, sample complexity.
+
     Parameters
     ----------
     setting
@@ -165,6 +167,8 @@ def context_reduction(
     """Context rows for a target risk with and without a step, and their ratio.
 
     Without a step the weights are the pretraining optimum. Parameters as in :func:`smallest_context`.
+
+    Reference: Gozeten et al. (2025), section 4, sample complexity.
 
     >>> answer = context_reduction(Setting(n_context=0, n_train=250, dim=1000, task=1.0), 0.7)
     >>> answer.without, answer.with_step, round(answer.factor, 2)

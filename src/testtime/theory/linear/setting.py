@@ -25,6 +25,8 @@ class Setting:
     X holds ``n_context`` rows; it was pretrained on tasks :math:`\beta\sim N(0,\Sigma_\beta)` and is
     trained at test time on ``n_train`` labelled rows.
 
+    Reference: Gozeten et al. (2025), section 3.
+
     Parameters
     ----------
     n_context

@@ -44,8 +44,9 @@ def one_step(
     :math:`\eta` is the rate on the SUM of squared errors over the :math:`k` (``n_train``) training rows;
     for their mean it is :math:`k\eta`. :math:`B_1,c_1,c_2` do not depend on k, so the best risk is
     :math:`L_0-I_\infty k/(k+\kappa)` with :math:`I_\infty=B_1^2/c_1`, :math:`\kappa=1+c_2/c_1`. Exact for
-    every n, k and d with Gaussian inputs. Reference: Gozeten et al. (2025, ICML); derivation in
-    docs/theory/linear.
+    every n, k and d with Gaussian inputs.
+
+    Reference: Gozeten et al. (2025), sections 4 and 5; derivation in docs/theory/linear.
 
     Parameters
     ----------

@@ -34,6 +34,8 @@ def line_search(inputs: Any, residuals: Any) -> float:
     It is too short by up to 20% without noise (it fits the rows it is measured on) and too long when there
     is only noise.
 
+    Reference: this project; derivation in docs/theory/linear.
+
     Parameters
     ----------
     inputs
@@ -72,6 +74,8 @@ def practical_length(residuals: Any, dim: int, noise_var: float = 0.0) -> float:
 
     Without noise it is :math:`1/(k+d+1)` and needs no estimate. For fresh contexts multiply by
     :func:`fresh_length_factor`.
+
+    Reference: this project; derivation in docs/theory/linear.
 
     Parameters
     ----------
@@ -112,6 +116,8 @@ def line_search_means(
 
     The means and :math:`\rho^*` are exact; that the line search is near the ratio of the means, and the
     risk it loses, are limits (5% off at d = 100).
+
+    Reference: this project; derivation in docs/theory/linear.
 
     Parameters
     ----------
@@ -156,6 +162,8 @@ def line_search_bias_limit(train_ratio: Any) -> Any:
 
     :math:`\gamma=k/d` is `train_ratio`. Smallest, 0.8, at :math:`\gamma=1`.
 
+    Reference: this project; derivation in docs/theory/linear.
+
     >>> line_search_bias_limit(1.0)
     0.8
     """
@@ -171,6 +179,8 @@ def fresh_length_factor(setting: Setting, start: Any = "warm") -> Any:
     .. math:: A/[\kappa(A+B)],\qquad\kappa=\frac{n|\beta|^2}{n|\beta|^2+ds}
 
     with :math:`A,B` of :func:`alignment`; :math:`d/n` for pretrained weights without noise.
+
+    Reference: this project; derivation in docs/theory/linear.
 
     >>> round(fresh_length_factor(Setting(n_context=300, n_train=100, dim=100, task=1.0)), 2)
     0.34

@@ -38,8 +38,9 @@ def start_transition(
 
     in the noise-free isotropic case :math:`k^*=(d+1)D/(I_c-I_w-D)`. The sign of :math:`D` says which start
     wins for few rows, the sign of the leading coefficient which wins for many. Exact for every n and d;
-    ``setting.n_train`` is not used. Reference: Gozeten et al. (2025), who give its limit; derivation in
-    docs/theory/linear.
+    ``setting.n_train`` is not used.
+
+    Reference: Gozeten et al. (2025), Fig. 1b; derivation in docs/theory/linear.
 
     Parameters
     ----------
@@ -76,6 +77,8 @@ def best_scaled_start(
     :math:`L_0,B_1` and :math:`c_1,c_2` of :func:`one_step` are quadratic in c, so three evaluations give
     the best risk for every c; its minimum over [0, `largest`] is at a root of a
     polynomial of degree 5. With ``n_train=0`` it is plain in-context learning with rescaled weights.
+
+    Reference: this project; derivation in docs/theory/linear.
 
     >>> found = best_scaled_start(Setting(n_context=100, n_train=100, dim=100, task=1.0))
     >>> round(found.scale, 3), round(found.risk, 3), round(found.warm_risk, 4), round(found.cold_risk, 4)
