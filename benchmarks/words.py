@@ -107,6 +107,29 @@ def few_rows() -> str:
     return _rows(["", "log loss", "AUC", "accuracy"], rows) + said
 
 
+def numbers() -> str:
+    """Numeric targets."""
+    summary = _stored("numbers")["summary"]
+    names = {_OWN: "testtime, default settings", _RIVAL: "the same model frozen, 8 orders"}
+    rows = [
+        [
+            names.get(method, method),
+            *(f"{scores[m]:.4f}" if m in scores else "" for m in ("crps", "rmse")),
+            f"{scores['mean rank of rmse']:.2f}",
+        ]
+        for method, scores in sorted(summary["methods"].items(), key=lambda item: item[1]["rmse"])
+    ]
+    paired = _against(summary, _OWN, _RIVAL)
+    said = (
+        f"\n{summary['tables']} tables, {summary['runs']} draws. CRPS against the frozen model: "
+        f"{100 * paired['relative difference of crps']:+.1f} % on the mean ({_interval(paired['interval'])}), median "
+        f"{100 * paired['median over tables']:+.1f} %; lower on {paired['tables better']:.0%} of tables, by 1 % or more "
+        f"on {paired['tables better by 1%']:.0%}; higher by 1 % on {paired['runs worse by 1%']:.0%} of runs, worst run "
+        f"{paired['worst run']:+.1%}.\n"
+    )
+    return _rows(["", "CRPS", "RMSE", "rank by RMSE"], rows) + said
+
+
 def forecast() -> str:
     """What the planner said of tables that it had not seen."""
     found = _stored("forecast")
@@ -128,6 +151,7 @@ def forecast() -> str:
 BLOCKS: dict[str, Callable[[], str]] = {
     "what-you-get": what_you_get,
     "few-rows": few_rows,
+    "numbers": numbers,
     "forecast": forecast,
 }
 
