@@ -107,6 +107,25 @@ def few_rows() -> str:
     return _rows(["", "log loss", "AUC", "accuracy"], rows) + said
 
 
+def context_rows() -> str:
+    """Which rows stay when the context is short."""
+    found = _stored("context_rows")["summary"]
+    names = {"influence": "best of eight stratified draws", "both": "best of eight covering draws (served)"}
+    rows = [
+        [
+            names.get(rule, rule),
+            f"{100 * own['log loss against stratified, mean']:+.1f} ± {100 * own['standard error']:.1f} %",
+            f"{100 * own['median']:+.1f} %",
+            f"{own['lower on']:.0%}",
+            f"{own['AUC against stratified']:+.4f}",
+        ]
+        for rule, own in found.items()
+        if rule != "stratified"
+    ]
+    header = ["against a stratified draw", "log loss, mean", "median", "lower on", "AUC"]
+    return _rows(header, rows)
+
+
 def numbers() -> str:
     """Numeric targets."""
     summary = _stored("numbers")["summary"]
@@ -151,6 +170,7 @@ def forecast() -> str:
 BLOCKS: dict[str, Callable[[], str]] = {
     "what-you-get": what_you_get,
     "few-rows": few_rows,
+    "context-rows": context_rows,
     "numbers": numbers,
     "forecast": forecast,
 }

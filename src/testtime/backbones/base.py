@@ -92,6 +92,8 @@ class Recipe:
         Frozen views that are averaged when served, and out of fold.
     sizes
         Context lengths worth serving when a short context is asked for.
+    context_draws
+        Draws of a short context, of which the one is served from which the frozen model predicts other rows best.
     min_rows
         Fewest rows that are worth training on.
     together_rows
@@ -111,6 +113,7 @@ class Recipe:
     n_views: int = 8
     guard_views: int = 3
     sizes: tuple[int, ...] = (32, 64, 128, 256)
+    context_draws: int = 1
     min_rows: int = 64
     together_rows: int = 0
 

@@ -31,7 +31,9 @@ from testtime.errors import BackboneError, sentence
 __all__ = ["EmbeddedBackbone", "load_embedded"]
 
 RECIPE = Recipe(
-    rates={"encoders": 1e-3, "all": 5e-4, "norms": 3e-3, "head": 1e-3, "lora": 3e-3}, together_rows=4
+    rates={"encoders": 1e-3, "all": 5e-4, "norms": 3e-3, "head": 1e-3, "lora": 3e-3},
+    context_draws=8,
+    together_rows=4,
 )
 
 

@@ -19,7 +19,7 @@ from testtime.backbones.base import Backbone, Encoded, View
 from testtime.backbones.scaling import ColumnScaler
 from testtime.results import Status
 from testtime.table.config import FitConfig
-from testtime.table.coverage import MOST_COVERED, coverage_order
+from testtime.table.coverage import MOST_COVERED, best_coverage
 from testtime.table.encoding import encode_fold, with_statistics
 from testtime.table.outside import Fold, FoldAnswers, run_folds
 from testtime.table.probes import Probe, choose_context, probe_contexts
@@ -137,7 +137,7 @@ def choose(
     n_context = plan_context(config, limits, n_rows, task.n_classes)
     n_short = 0 if config.serves_all else config.n_context or recipe.sizes[-1]
     if rows.time is None and 0 < n_short <= min(n_rows // 2, MOST_COVERED):
-        order = coverage_order(order, rows.x, labels, n_short, np.random.default_rng(cover_seed))
+        order = best_coverage(backbone, task, rows, order, n_short, cover_seed, config.device, budget)
     n_views = recipe.n_views if config.n_members > 1 else 1
     view_number = int(view_seed.generate_state(1, np.uint64)[0])
     views = _views(backbone, rows, order[: limits.context], task, n_views, view_number)

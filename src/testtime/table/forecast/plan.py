@@ -88,8 +88,6 @@ class TablePlan(Result):
             lines.append(
                 f"A fit would take about {self.seconds:,.0f} s on this machine ({available_cores()} cores)."
             )
-        if self.signs.get("numeric target"):
-            lines.append("The forecast was fitted to tables of classes; for numbers it is an extrapolation.")
         lines += [
             f"Frozen, {point.n_context:,} context rows: {self.loss_name} {point.loss:.3f}, "
             f"{point.seconds * 1000:.2f} ms for a row."
