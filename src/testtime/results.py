@@ -83,6 +83,7 @@ _TRAINED = {
     "encoders": "the feature encoders (column and row stages)",
     "lora": "low-rank changes of every weight matrix",
     "norms": "norms and biases",
+    "tail": "norms and biases of the in-context stage",
     "head": "the output head",
     "all": "all weights",
 }

@@ -30,10 +30,15 @@ class _TabICLParts:
         self.module = module.requires_grad_(False)
 
     def parts(self) -> Mapping[str, Sequence[str]]:
-        """Column and row stages are "encoders", the decoder is "head"; "all" leaves out the fixed frequencies."""
+        """Column and row stages are "encoders", norms and biases after them "tail", the decoder is "head".
+
+        "all" leaves out the fixed frequencies.
+        """
+        flat = {name for name, p in self.module.named_parameters() if p.ndim == 1}
         return {
             "all": self._names,
             "encoders": [name for name in self._names if not name.startswith(ICL_STAGE)],
+            "tail": [name for name in self._names if name.startswith(ICL_STAGE) and name in flat],
             "head": [name for name in self._names if name.startswith(f"{ICL_STAGE}.decoder")],
         }
 

@@ -1,0 +1,116 @@
+"""Fits of many estimators at once: the shared step of :mod:`testtime.table.tails` behind the estimators' checks."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import torch
+
+from testtime.backbones.many_class import with_classes
+from testtime.backbones.registry import load_backbone
+from testtime.backbones.tabicl_tail import Trunk, trunk_of
+from testtime.errors import InputError, sentence
+from testtime.estimators.base import TTTBase
+from testtime.estimators.settings import check_settings
+from testtime.table.tails import Prepared, TailRecipe, prepare, train_tails
+
+__all__ = ["check_shared", "fit_together"]
+
+_FREE = {"n_context": "auto", "n_steps": "auto", "step_size": "auto", "objective": "accuracy", "time_limit": None}
+"""Arguments that have no meaning where all tables take the same steps, with the values they must have."""
+
+
+def check_shared(params: Mapping[str, Any]) -> None:
+    """Refuse arguments of an estimator that the shared step does not know.
+
+    Raises
+    ------
+    InputError
+        Naming the first of them.
+    """
+    adapt = params["adapt"]
+    if adapt not in ("auto", "tail"):
+        raise _unknown("adapt", adapt, "'auto' or 'tail'")
+    for name, expected in _FREE.items():
+        if params[name] != expected:
+            raise _unknown(name, params[name], repr(expected))
+    if not params["guard"]:
+        raise _unknown("guard", params["guard"], "True")
+
+
+def _unknown(name: str, value: Any, expected: str) -> InputError:
+    why = "groups that are adapted together take the same steps"
+    return InputError(
+        sentence(f"{name}={value!r}", expected=expected, why=why, remedy="Pass together=False to fit each by itself")
+    )
+
+
+def fit_together(
+    estimators: Sequence[TTTBase],
+    tables: Sequence[tuple[pd.DataFrame, Any]],
+    recipe: TailRecipe,
+) -> list[Exception | None]:
+    """Fit each estimator to its own table, ``(X, y)``; steps of tables of one shape are taken in one pass.
+
+    What an estimator becomes does not depend on those beside it, but for the order of sums. A model that is not cut
+    into trunk and tail, such as one for more classes than it was pretrained for, is fitted as ``fit`` does.
+
+    Parameters
+    ----------
+    estimators
+        Unfitted, all of one class with the same arguments but for ``random_state``.
+    recipe
+        How to step.
+
+    Returns
+    -------
+    list of Exception or None
+        What went wrong with each.
+    """
+    errors: list[Exception | None] = [None] * len(estimators)
+    trunks: dict[int, Trunk | None] = {}
+    alike: dict[tuple[object, ...], list[tuple[int, Prepared]]] = defaultdict(list)
+    for i, (estimator, (X, y)) in enumerate(zip(estimators, tables, strict=True)):
+        try:
+            one = _prepared(estimator, X, y, recipe, trunks)
+        except Exception as error:  # whatever one table provokes is said of it, and stops no other
+            errors[i] = error
+            continue
+        if one is not None:
+            alike[one.task.n_classes, one.episodes and one.episodes.shape].append((i, one))
+    for (n_classes, shape), members in alike.items():
+        trunk = trunks[n_classes]
+        prepared = [one for _, one in members]
+        trained = train_tails(trunk, prepared, recipe) if shape else [None] * len(members)
+        for (i, one), own in zip(members, trained, strict=True):
+            estimators[i]._table, estimators[i].context_indices_ = one.finished(trunk, own)
+            estimators[i]._set_target(one.target)
+    return errors
+
+
+def _prepared(
+    estimator: TTTBase, X: pd.DataFrame, y: Any, recipe: TailRecipe, trunks: dict[int, Trunk | None]
+) -> Prepared | None:
+    """Check one table as ``fit`` does and encode it; None where ``fit`` did all of it."""
+    params = estimator.get_params(deep=False)
+    check_shared(params)
+    backbone = load_backbone(params["backbone"], estimator._task)
+    frame = estimator._check_table(X, reset=True)
+    target, values = estimator._read_target(y, len(frame), backbone)
+    config = replace(
+        check_settings(params), adapt="tail", n_members=recipe.n_views, step_size=recipe.learning_rate
+    )
+    backbone, n_classes = with_classes(backbone, target.task), target.task.n_classes
+    if n_classes not in trunks:
+        trunks[n_classes] = trunk_of(backbone.learner(target.task, config.device, torch.float32))
+    trunk = trunks[n_classes]
+    if trunk is None:
+        estimator.fit(X, y)
+        return None
+    return prepare(
+        trunk, frame, target, values, backbone, config, recipe, estimator._seed(), params["column_kinds"]
+    )
