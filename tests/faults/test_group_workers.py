@@ -11,8 +11,11 @@ import pandas as pd
 import pytest
 
 from tests.support.grouped import DiesOnce, grouped_table, payloads, quick
-from testtime import InputError, adapt_groups
+from testtime import InputError, TTTClassifier, adapt_groups
+from testtime.backbones.modules import base_arrays
 from testtime.scale.groups import Outcome
+from testtime.scale.groups.cluster import Worker
+from testtime.scale.groups.work import Job
 
 
 @pytest.fixture(autouse=True)
@@ -64,14 +67,39 @@ def cluster(monkeypatch):
     """Two CPUs; workers find what is under test where this process finds it."""
     ray = pytest.importorskip("ray")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+    monkeypatch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    yield
+    yield ray
     ray.shutdown()
 
 
+class Shown(Worker):
+    """A worker that says where its base weights lie."""
+
+    def mappings(self) -> list[str]:
+        """Return what the memory of each weight is a part of, as the kernel names it."""
+        places = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
+        named = [(*(int(end, 16) for end in place[0].split("-")), " ".join(place[5:])) for place in places]
+        weights = [p.data_ptr() for p in self.job.load_base()._module.base.parameters()]
+        return [name for at in weights for begin, end, name in named if begin <= at < end]
+
+
 @pytest.mark.slow
-def test_actors(cluster, table, tmp_path, arguments, one_after_the_other):
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="asks the kernel where memory lies")
+def test_actors(cluster, tiny, table, tmp_path, arguments, one_after_the_other):
     check(table, tmp_path, arguments, one_after_the_other, "ray")
+    # A batch whose actor dies is tried once more, each group alone, with the same results.
+    together = arguments | {"estimator": TTTClassifier(backbone=tiny, column_kinds={"poison": "ignored"})}
+    adapt_groups(table.assign(poison="x"), store=tmp_path / "alone", together=True, **together)
+    bad = {"b": DiesOnce(tmp_path / "once more")}
+    poisoned = table.assign(poison=[bad.get(shop, "x") for shop in table["shop"]])
+    adapt_groups(poisoned, store=tmp_path / "beside", together=True, engine="ray", n_jobs=2, **together)
+    assert payloads(tmp_path / "beside") == payloads(tmp_path / "alone")
+    job = Job("", "y", "TTTClassifier", together["estimator"].get_params(deep=False), 0, 64)
+    actor = cluster.remote(Shown).remote(job, tiny.fingerprint, cluster.put(base_arrays(tiny)))
+    mappings = cluster.get(actor.mappings.remote())
+    assert len(mappings) == len(base_arrays(tiny))
+    assert all("plasma" in name or name.startswith("/dev/shm") for name in mappings), set(mappings)
 
 
 def test_without_a_cluster_it_is_said_how_to_start_one(table, tmp_path, arguments, monkeypatch):

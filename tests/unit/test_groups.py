@@ -69,20 +69,6 @@ def test_an_adapter_is_that_of_the_group_alone_with_the_seed_of_its_name(adapted
     assert (AdapterStore(store).load("b").predict(frame) == only["y"]).mean() > 0.5
 
 
-def test_processes_give_the_same_bytes(adapted, table, tmp_path, tiny):
-    groups = adapt_groups(
-        table,
-        target="y",
-        by="shop",
-        store=tmp_path / "other",
-        estimator=quick(backbone=tiny),
-        engine="joblib",
-        n_jobs=2,
-    )
-    assert not groups.failed
-    assert payloads(tmp_path / "other") == payloads(adapted[1])
-
-
 def test_a_rerun_does_what_is_missing_or_changed(adapted, table):
     _, store = adapted
     AdapterStore(store).remove("a")

@@ -1,4 +1,4 @@
-"""A ``TabICL`` module cut in two: a trunk that encodes rows and stays frozen, and a tail that learns from what it encoded.
+"""A ``TabICL`` module cut in two: a frozen trunk that encodes rows, and a tail that learns from what it encoded.
 
 The column and the row stage take most of the time of a step and no gradient flows into them when only the in-context
 stage is trained. A table's rows are then encoded once, and every step after that runs the tail alone.

@@ -92,7 +92,9 @@ def adapt(
         str, typer.Option(help="Gradient steps, or auto; 0 is plain in-context learning.")
     ] = "auto",
     n_members: Annotated[int | None, typer.Option(help="Adapters that are averaged.")] = None,
-    what: Annotated[str, typer.Option("--adapt", help="auto, encoders, lora, norms, tail, head or all.")] = "auto",
+    what: Annotated[
+        str, typer.Option("--adapt", help="auto, encoders, lora, norms, tail, head or all.")
+    ] = "auto",
     step_size: Annotated[str, typer.Option(help="First rate of the optimiser, or auto.")] = "auto",
     rank: Annotated[int, typer.Option(help="Rank of --adapt lora.")] = 8,
     guard: Annotated[

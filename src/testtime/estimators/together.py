@@ -20,7 +20,13 @@ from testtime.table.tails import Prepared, TailRecipe, prepare, train_tails
 
 __all__ = ["check_shared", "fit_together"]
 
-_FREE = {"n_context": "auto", "n_steps": "auto", "step_size": "auto", "objective": "accuracy", "time_limit": None}
+_FREE = {
+    "n_context": "auto",
+    "n_steps": "auto",
+    "step_size": "auto",
+    "objective": "accuracy",
+    "time_limit": None,
+}
 """Arguments that have no meaning where all tables take the same steps, with the values they must have."""
 
 
@@ -45,7 +51,12 @@ def check_shared(params: Mapping[str, Any]) -> None:
 def _unknown(name: str, value: Any, expected: str) -> InputError:
     why = "groups that are adapted together take the same steps"
     return InputError(
-        sentence(f"{name}={value!r}", expected=expected, why=why, remedy="Pass together=False to fit each by itself")
+        sentence(
+            f"{name}={value!r}",
+            expected=expected,
+            why=why,
+            remedy="Pass together=False to fit each by itself",
+        )
     )
 
 

@@ -90,7 +90,9 @@ def to_stored(table: AdaptedTable) -> StoredTable:
 def _first_with_the_same_delta(members: Sequence[Member]) -> list[int | None]:
     """For each member, the earlier one whose delta it shares; None where it has its own, or none."""
     seen: dict[int, int] = {}
-    found = [seen.setdefault(id(one.state), m) if one.state is not None else m for m, one in enumerate(members)]
+    found = [
+        seen.setdefault(id(one.state), m) if one.state is not None else m for m, one in enumerate(members)
+    ]
     return [None if first == m else first for m, first in enumerate(found)]
 
 

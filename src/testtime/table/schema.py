@@ -22,7 +22,9 @@ class MemberMeta(Record):
     view: Annotated[int, Field(ge=0, lt=_MOST_MEMBERS)]
     weight: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
     adapted: bool
-    same_as: Annotated[int, Field(ge=0, lt=_MOST_MEMBERS)] | None = None  # an earlier member, whose delta is its own
+    same_as: Annotated[int, Field(ge=0, lt=_MOST_MEMBERS)] | None = (
+        None  # an earlier member, whose delta is its own
+    )
 
 
 _StatusName = Literal[

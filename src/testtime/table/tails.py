@@ -26,7 +26,7 @@ from testtime.adapt.train import TrainConfig, Trained
 from testtime.adapt.train_each import train_each
 from testtime.backbones.base import Backbone
 from testtime.backbones.scaling import ColumnScaler
-from testtime.backbones.tabicl_tail import Trunk, trunk_of
+from testtime.backbones.tabicl_tail import Trunk
 from testtime.results import Status
 from testtime.table.adapted import AdaptedTable
 from testtime.table.build import drawn_rows, encode_rows, served_table
@@ -141,16 +141,16 @@ class Prepared:
                 for n, state in trained.snapshots.items()
             }
             delta = Delta(trunk.tail, TAIL)
-            adapted = {
-                n: self.answers(trunk.tail, delta.weights(state)) for n, state in snapshots.items()
-            }
+            adapted = {n: self.answers(trunk.tail, delta.weights(state)) for n, state in snapshots.items()}
             whole = {
                 n: {trunk.prefix + key: value for key, value in state.items()}
                 for n, state in snapshots.items()
             }
             n_views = len(chosen.views)
             trained = replace(trained, snapshots=whole)
-            chosen.answers = [FoldAnswers(self.answers(trunk.tail, FROZEN), None, adapted, (trained,) * n_views)]
+            chosen.answers = [
+                FoldAnswers(self.answers(trunk.tail, FROZEN), None, adapted, (trained,) * n_views)
+            ]
             decide(chosen, self.task, self.rows, [self.fold], self.groups, n_views, guard=self.config.guard)
         table = served_table(
             chosen, self.encoding, self.rows, self.target, self.backbone, self.config, self.budget
@@ -179,9 +179,7 @@ def prepare(
     number = int(view_seed.generate_state(1, np.uint64)[0])
     reference = order[: limits.context]
     described = with_statistics(rows.encoded, rows.x[reference])
-    views = backbone.views(
-        described, rows.y[reference], task, recipe.n_views, np.random.SeedSequence(number)
-    )
+    views = backbone.views(described, rows.y[reference], task, recipe.n_views, np.random.SeedSequence(number))
     chosen = Chosen(order, min(len(order), limits.context), tuple(views), number, Status.REVERTED_TOO_FEW)
     chosen.notes += notes
     prepared = Prepared(

@@ -14,12 +14,14 @@ import numpy as np
 from testtime.adapt.parallel import available_cores
 from testtime.errors import InputError, nearest, sentence
 from testtime.estimators.settings import check_settings
+from testtime.estimators.together import check_shared
 from testtime.scale.adapter_store import AdapterStore
 from testtime.scale.cells import cell_seed
 from testtime.scale.groups.engines import engine_called
 from testtime.scale.groups.outcomes import AdaptedGroups, GroupOutcome, Outcome
-from testtime.scale.groups.sources import Source, drawn_rows, iterate, source_of
+from testtime.scale.groups.sources import Source, batches, drawn_rows, source_of
 from testtime.scale.groups.work import SHARED, Job, adapt_shared
+from testtime.table.tails import TailRecipe
 
 if TYPE_CHECKING:
     from testtime.estimators.classifier import TTTClassifier
@@ -29,6 +31,21 @@ __all__ = ["SMALLEST", "adapt_groups", "adapt_source"]
 
 SMALLEST = 64
 """Rows below which a group is served by the shared model: a fit deals rows into four folds, and needs some in each."""
+
+TOGETHER = 8
+"""Groups that are adapted in one pass; the same for all engines, so that sums are taken in the same order."""
+
+_HOW_IT_IS_TRAINED = (
+    "objective",
+    "n_context",
+    "n_steps",
+    "step_size",
+    "adapt",
+    "rank",
+    "guard",
+    "n_members",
+    "time_limit",
+)
 
 
 def adapt_groups(
@@ -41,6 +58,7 @@ def adapt_groups(
     engine: str = "serial",
     n_jobs: int | None = None,
     smallest: int = SMALLEST,
+    together: bool | None = None,
     verbose: int = 0,
 ) -> AdaptedGroups:
     """Adapt the same pretrained model to each group of a table, and keep the adapters in a store.
@@ -71,6 +89,10 @@ def adapt_groups(
         Groups at the same time; None takes a core for each, of this machine or of the cluster.
     smallest
         Rows a group must have to be adapted to.
+    together
+        Whether groups are adapted some at a time, in one pass per step over norms and biases of the model's last stage
+        (docs/groups.md); False fits the estimator to each. None does the former where the arguments of `estimator`
+        leave to the library how it is trained.
     verbose
         1 shows a progress bar with the time left.
 
@@ -96,6 +118,7 @@ def adapt_groups(
         engine=engine,
         n_jobs=n_jobs,
         smallest=smallest,
+        together=together,
         verbose=verbose,
     )
 
@@ -109,6 +132,7 @@ def adapt_source(
     engine: str = "serial",
     n_jobs: int | None = None,
     smallest: int = SMALLEST,
+    together: bool | None = None,
     verbose: int = 0,
 ) -> AdaptedGroups:
     """Adapt to the groups of a source; arguments and errors as in :func:`adapt_groups`."""
@@ -120,7 +144,7 @@ def adapt_source(
         raise InputError(sentence(f"smallest={smallest}", expected="at least 1 row"))
     if SHARED in source.names:
         raise InputError(sentence(f"a group is called {SHARED!r}", why="the shared model has this name"))
-    job = _job(target, AdapterStore(store), estimator, smallest, serial=engine == "serial")
+    job = _job(target, AdapterStore(store), estimator, smallest, together, serial=engine == "serial")
     rows = drawn_rows(source, cell_seed(job.seed, SHARED))
     if target not in rows:
         got = f"the table has no column {target!r}"
@@ -129,7 +153,7 @@ def adapt_source(
     n_jobs = n_jobs or (available_cores() if engine != "ray" else sys.maxsize)
     done: list[GroupOutcome] = []
     with _bar(len(source.names), shown=verbose > 0) as advance:
-        for outcome in run(job, iterate(source), n_jobs):
+        for outcome in run(job, batches(source, 1 if job.tails is None else TOGETHER), n_jobs):
             done.append(outcome)
             advance(outcome)
     done.sort(key=lambda outcome: outcome.name)
@@ -142,6 +166,7 @@ def _job(
     store: AdapterStore,
     estimator: TTTClassifier | TTTRegressor | None,
     smallest: int,
+    together: bool | None,
     *,
     serial: bool,
 ) -> Job:
@@ -160,7 +185,13 @@ def _job(
         raise InputError(sentence(got, expected="an integer", why="the seed of each group follows from it"))
     kind = "TTTClassifier" if isinstance(estimator, TTTClassifier) else "TTTRegressor"
     cores = None if serial else 1
-    return Job(store.where, target, kind, params, int(seed), smallest, cores)
+    if together is None:
+        defaults = type(estimator)().get_params(deep=False)
+        together = all(params[name] == defaults[name] for name in _HOW_IT_IS_TRAINED)
+    elif together:
+        check_shared(params)
+    tails = TailRecipe() if together else None
+    return Job(store.where, target, kind, params, int(seed), smallest, tails, cores)
 
 
 @contextmanager
