@@ -3,7 +3,8 @@
     python -m benchmarks.serve [--adapters 10 100 1000] [--full 50] [--clients 32] [--requests 2000]
                                [--context 64] [--out benchmarks/results/serve.json]
 
-Adapters are one fit under other hashes (400 rows, 10 columns, 2 members), so that each is loaded and kept for itself.
+Adapters are one fit under other hashes, so that each is loaded and kept for itself: of 400 rows and 10 columns, as
+`testtime adapt --by` makes it; with `--context`, by itself with 2 members and so many context rows.
 Clients are threads that ask for one row of one adapter after the other, round robin, over HTTP on this machine; every
 adapter is asked for once before the clock starts. `--full` adapters are also served with a copy of the base model for
 each. Memory is the server process's resident set. A swap is timed from the change of the store to the first answer with
@@ -34,6 +35,8 @@ import pandas as pd
 from benchmarks.groups import table_of_groups
 from testtime import AdapterStore, TTTClassifier
 from testtime.estimators.saved import save
+from testtime.estimators.together import fit_together
+from testtime.table.tails import TailRecipe
 
 _FULL = """
 import copy, sys
@@ -51,9 +54,14 @@ main(sys.argv[1:])
 def make_store(folder: Path, n_adapters: int, n_context: int | None) -> AdapterStore:
     """Return a store of one adapter under so many names and hashes, and one more for swaps."""
     rows = table_of_groups(1, 400)
-    fitted = TTTClassifier(n_members=2, n_context=n_context or "auto").fit(
-        rows.drop(columns=["y", "group"]), rows["y"]
-    )
+    X, y = rows.drop(columns=["y", "group"]), rows["y"]
+    if n_context is None:
+        fitted = TTTClassifier()
+        [error] = fit_together([fitted], [(X, y)], TailRecipe())
+        if error is not None:
+            raise error
+    else:
+        fitted = TTTClassifier(n_members=2, n_context=n_context).fit(X, y)
     store = AdapterStore(folder / "store")
     for k in range(n_adapters + 1):
         adapter = save(fitted, folder / str(k), documents={"tenant": {"number": k}})
@@ -164,7 +172,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument(
-        "--context", type=int, default=None, help="Context rows; default the estimator's choice."
+        "--context", type=int, default=None, help="Context rows; default all that were fitted."
     )
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/serve.json"))
     given = parser.parse_args()

@@ -19,8 +19,9 @@ from testtime.adapt.learner import FROZEN, Rows
 from testtime.adapt.task import Classes, Numbers
 from testtime.backbones.embedded import load_embedded
 from testtime.backbones.tabicl_tail import trunk_of
-from testtime.estimators.together import fit_together
+from testtime.estimators.together import fit_start, fit_together
 from testtime.scale.groups import Outcome
+from testtime.table.starts import SCALES
 from testtime.table.tails import TAIL, TailRecipe
 
 CPU = torch.device("cpu")
@@ -171,3 +172,49 @@ def test_arguments_that_cannot_be_shared_are_refused(tiny_embedded, table, tmp_p
             together=True,
         )
     assert not (tmp_path / "store").exists()
+
+
+def test_a_start_is_what_the_other_half_has_in_common_and_the_guard_chooses_its_scale(
+    tiny_embedded, tmp_path
+):
+    table = grouped_table(dict.fromkeys("abcdefgh", 72))
+    arguments = {"target": "y", "by": "shop", "store": tmp_path / "store", "start": "chosen"}
+    groups = adapt_groups(table, **arguments)
+    assert {group.outcome for group in groups} == {Outcome.ADAPTED}
+    assert {group.start_scale for group in groups} <= set(SCALES)
+    assert len({group.start_scale for group in groups}) > 1
+    store = AdapterStore(tmp_path / "store")
+    for group in groups:
+        record = store.load(group.name).adaptation_
+        assert record.start_scale == group.start_scale
+        assert record.loss_after <= record.loss_before
+    assert {group.outcome for group in adapt_groups(table, **arguments)} == {Outcome.UNCHANGED}
+    cold = adapt_groups(table, **arguments | {"store": tmp_path / "cold", "start": "cold"})
+    gains = {group.name: group.gain for group in cold}
+    assert all(
+        group.gain >= gains[group.name] - 1e-9 for group in groups
+    )  # cold is among what is chosen from
+
+
+def test_what_a_group_begins_with_does_not_follow_from_its_own_rows(tiny_embedded):
+    names = ["a", "b", "c", "d", "e", "f"]
+    data, changed = dict(zip(names, tables(6), strict=True)), "c"
+    starts = fit_start(dict(zip(names, estimators(6), strict=True)), data, QUICK, 0)
+    frame, y = data[changed]
+    data[changed] = frame, 1 - y
+    other = fit_start(dict(zip(names, estimators(6), strict=True)), data, QUICK, 0)
+    for key, value in starts.of(changed).items():
+        assert torch.equal(value, other.of(changed)[key])
+    assert starts.sha256 != other.sha256
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"start": "hot"}, "start='hot'; expected 'cold' or 'chosen'"),
+        ({"start": "chosen", "together": False}, "each group is fitted by itself"),
+    ],
+)
+def test_starts_that_cannot_be_are_refused(tiny_embedded, table, tmp_path, arguments, says):
+    with pytest.raises(InputError, match=says):
+        adapt_groups(table, target="y", by="shop", store=tmp_path / "store", **arguments)

@@ -10,15 +10,18 @@ from typing import Any
 import pandas as pd
 import torch
 
+from testtime.adapt.delta import Delta
+from testtime.adapt.train import State, Trained
 from testtime.backbones.many_class import with_classes
 from testtime.backbones.registry import load_backbone
 from testtime.backbones.tabicl_tail import Trunk, trunk_of
 from testtime.errors import InputError, sentence
 from testtime.estimators.base import TTTBase
 from testtime.estimators.settings import check_settings
-from testtime.table.tails import Prepared, TailRecipe, prepare, train_tails
+from testtime.table.starts import COLD, SCALES, SharedStart, scaled, shared_start
+from testtime.table.tails import TAIL, Prepared, TailRecipe, prepare, train_tails
 
-__all__ = ["check_shared", "fit_together"]
+__all__ = ["check_shared", "fit_start", "fit_together"]
 
 _FREE = {
     "n_context": "auto",
@@ -64,6 +67,8 @@ def fit_together(
     estimators: Sequence[TTTBase],
     tables: Sequence[tuple[pd.DataFrame, Any]],
     recipe: TailRecipe,
+    starts: Sequence[State] | None = None,
+    scales: Sequence[float] = SCALES,
 ) -> list[Exception | None]:
     """Fit each estimator to its own table, ``(X, y)``; steps of tables of one shape are taken in one pass.
 
@@ -76,6 +81,10 @@ def fit_together(
         Unfitted, all of one class with the same arguments but for ``random_state``.
     recipe
         How to step.
+    starts
+        What each may begin with beside the frozen model, see :mod:`testtime.table.starts`; empty for nothing.
+    scales
+        Multiples of the starts that are tried.
 
     Returns
     -------
@@ -95,12 +104,52 @@ def fit_together(
             alike[one.task.n_classes, one.episodes and one.episodes.shape].append((i, one))
     for (n_classes, shape), members in alike.items():
         trunk = trunks[n_classes]
-        prepared = [one for _, one in members]
-        trained = train_tails(trunk, prepared, recipe) if shape else [None] * len(members)
-        for (i, one), own in zip(members, trained, strict=True):
-            estimators[i]._table, estimators[i].context_indices_ = one.finished(trunk, own)
+        trained = _trained(trunk, members, recipe, starts, scales) if shape else {}
+        for i, one in members:
+            estimators[i]._table, estimators[i].context_indices_ = one.finished(trunk, trained.get(i, {}))
             estimators[i]._set_target(one.target)
     return errors
+
+
+def fit_start(
+    estimators: Mapping[str, TTTBase],
+    tables: Mapping[str, tuple[pd.DataFrame, Any]],
+    recipe: TailRecipe,
+    seed: int,
+) -> SharedStart:
+    """Train what tables have in common; a table that cannot be used has no part in it."""
+    trunks: dict[int, Trunk | None] = {}
+    prepared: dict[str, Prepared] = {}
+    for name, estimator in estimators.items():
+        try:
+            one = _prepared(estimator, *tables[name], recipe, trunks)
+        except InputError:  # it is said when the group itself is adapted to
+            continue
+        if one is not None:
+            prepared[name] = one
+    return shared_start({n: one for n, one in trunks.items() if one is not None}, prepared, recipe, seed)
+
+
+def _trained(
+    trunk: Trunk,
+    members: Sequence[tuple[int, Prepared]],
+    recipe: TailRecipe,
+    starts: Sequence[State] | None,
+    scales: Sequence[float],
+) -> dict[int, dict[float, Trained]]:
+    """Train tables of one shape from each scale of their starts, by place and scale."""
+    if starts is None:
+        trained = train_tails(trunk, [one for _, one in members], recipe)
+        return {i: {COLD: own} for (i, _), own in zip(members, trained, strict=True)}
+    cold = Delta(trunk.tail, TAIL).zero(torch.Generator())
+    found: dict[int, dict[float, Trained]] = {}
+    for scale in scales:
+        warm = [(i, one) for i, one in members if scale == COLD or starts[i]]
+        begin = [cold if scale == COLD else scaled(starts[i], scale) for i, _ in warm]
+        trained = train_tails(trunk, [one for _, one in warm], recipe, begin) if warm else []
+        for (i, _), own in zip(warm, trained, strict=True):
+            found.setdefault(i, {})[scale] = own
+    return found
 
 
 def _prepared(

@@ -275,4 +275,5 @@ def _record(
         loss_name=task.loss_name,
         unit=task.unit,
         rival_loss=chosen.rival_loss,
+        start_scale=chosen.start_scale,
     )

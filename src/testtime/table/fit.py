@@ -76,7 +76,7 @@ class Chosen:
         Of each fold, as far as folds were run.
     config
         How the adapters were trained, if they were.
-    probes, notes, rival_loss
+    probes, notes, rival_loss, start_scale
         For the record.
     """
 
@@ -94,6 +94,7 @@ class Chosen:
     probes: tuple[Probe, ...] = ()
     notes: list[str] = field(default_factory=list)
     rival_loss: float | None = None
+    start_scale: float = 0.0
 
     @property
     def weight(self) -> float:

@@ -80,6 +80,7 @@ class RecordMeta(Record):
     loss_name: _Name
     unit: _Name
     rival_loss: _Loss
+    start_scale: Annotated[float, Field(ge=0, le=10)] = 0.0
 
 
 class TableMeta(Record):

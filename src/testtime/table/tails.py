@@ -62,13 +62,13 @@ class TailRecipe:
         Rows of an episode at most.
     """
 
-    n_views: int = 4
+    n_views: int = 2
     n_inner: int = 3
     n_steps: int = 16
     learning_rate: float = 3e-3
     snapshots: tuple[float, ...] = (0.5, 1.0)
-    n_context: int = 512
-    n_query: int = 128
+    n_context: int = 256
+    n_query: int = 96
 
 
 @dataclass(frozen=True)
@@ -132,30 +132,44 @@ class Prepared:
             found = [tail.answer(output).double().cpu().numpy() for output in outputs]
         return np.stack([view.answer(own) for view, own in zip(self.chosen.views, found, strict=True)])
 
-    def finished(self, trunk: Trunk, trained: Trained | None) -> tuple[AdaptedTable, NDArray[np.int64]]:
-        """Return the served table, and positions of its context rows in the frame it was prepared from."""
+    def finished(
+        self, trunk: Trunk, trained: Mapping[float, Trained]
+    ) -> tuple[AdaptedTable, NDArray[np.int64]]:
+        """Return the served table, and positions of its context rows in the frame it was prepared from.
+
+        Parameters
+        ----------
+        trained
+            By the scale of the start; what is worth most out of fold is served. Empty where nothing was trained.
+        """
         chosen = self.chosen
-        if trained is not None and self.fold is not None:
-            snapshots = {
-                n: {key: value.half() for key, value in state.items()}
-                for n, state in trained.snapshots.items()
-            }
-            delta = Delta(trunk.tail, TAIL)
-            adapted = {n: self.answers(trunk.tail, delta.weights(state)) for n, state in snapshots.items()}
-            whole = {
-                n: {trunk.prefix + key: value for key, value in state.items()}
-                for n, state in snapshots.items()
-            }
-            n_views = len(chosen.views)
-            trained = replace(trained, snapshots=whole)
-            chosen.answers = [
-                FoldAnswers(self.answers(trunk.tail, FROZEN), None, adapted, (trained,) * n_views)
-            ]
-            decide(chosen, self.task, self.rows, [self.fold], self.groups, n_views, guard=self.config.guard)
+        if trained and self.fold is not None:
+            frozen = self.answers(trunk.tail, FROZEN)
+            found = [self._decided(trunk, frozen, scale, own) for scale, own in trained.items()]
+            chosen = max(found, key=lambda one: (_worth(one), -one.start_scale))
         table = served_table(
             chosen, self.encoding, self.rows, self.target, self.backbone, self.config, self.budget
         )
         return table, self.drawn[chosen.order[: chosen.n_context]]
+
+    def _decided(self, trunk: Trunk, frozen: NDArray[np.float64], scale: float, trained: Trained) -> Chosen:
+        """Fit the mixture with what was trained from one start; what is measured is what is saved, in float16."""
+        snapshots = {
+            n: {key: value.half() for key, value in state.items()} for n, state in trained.snapshots.items()
+        }
+        delta, n_views = Delta(trunk.tail, TAIL), len(self.chosen.views)
+        adapted = {n: self.answers(trunk.tail, delta.weights(state)) for n, state in snapshots.items()}
+        named = {
+            n: {trunk.prefix + key: value for key, value in state.items()} for n, state in snapshots.items()
+        }
+        answers = FoldAnswers(frozen, None, adapted, (replace(trained, snapshots=named),) * n_views)
+        chosen = replace(self.chosen, answers=[answers], notes=list(self.chosen.notes), start_scale=scale)
+        decide(chosen, self.task, self.rows, [self.fold], self.groups, n_views, guard=self.config.guard)
+        return chosen
+
+
+def _worth(chosen: Chosen) -> float:
+    return chosen.mix.expected_gain if chosen.mix is not None else 0.0
 
 
 def prepare(

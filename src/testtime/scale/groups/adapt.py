@@ -19,8 +19,8 @@ from testtime.scale.adapter_store import AdapterStore
 from testtime.scale.cells import cell_seed
 from testtime.scale.groups.engines import engine_called
 from testtime.scale.groups.outcomes import AdaptedGroups, GroupOutcome, Outcome
-from testtime.scale.groups.sources import Source, batches, drawn_rows, source_of
-from testtime.scale.groups.work import SHARED, Job, adapt_shared
+from testtime.scale.groups.sources import Source, batches, drawn_pieces, drawn_rows, source_of
+from testtime.scale.groups.work import SHARED, Job, adapt_shared, with_start
 from testtime.table.tails import TailRecipe
 
 if TYPE_CHECKING:
@@ -34,6 +34,10 @@ SMALLEST = 64
 
 TOGETHER = 8
 """Groups that are adapted in one pass; the same for all engines, so that sums are taken in the same order."""
+
+_CHOSEN = "chosen"
+_STARTS = ("cold", _CHOSEN)
+_STARTED_ON = 32  # groups that a shared start is trained on
 
 _HOW_IT_IS_TRAINED = (
     "objective",
@@ -59,6 +63,7 @@ def adapt_groups(
     n_jobs: int | None = None,
     smallest: int = SMALLEST,
     together: bool | None = None,
+    start: str = "cold",
     verbose: int = 0,
 ) -> AdaptedGroups:
     """Adapt the same pretrained model to each group of a table, and keep the adapters in a store.
@@ -93,6 +98,10 @@ def adapt_groups(
         Whether groups are adapted some at a time, in one pass per step over norms and biases of the model's last stage
         (docs/groups.md); False fits the estimator to each. None does the former where the arguments of `estimator`
         leave to the library how it is trained.
+    start
+        Where groups that are adapted together begin. "cold" is the frozen model. "chosen" takes for each what is best
+        on its guard rows: cold, what the other groups have in common (warm), or half of it (scaled). Adapters then
+        depend on the other groups, and a run with other groups makes all of them anew.
     verbose
         1 shows a progress bar with the time left.
 
@@ -119,6 +128,7 @@ def adapt_groups(
         n_jobs=n_jobs,
         smallest=smallest,
         together=together,
+        start=start,
         verbose=verbose,
     )
 
@@ -133,6 +143,7 @@ def adapt_source(
     n_jobs: int | None = None,
     smallest: int = SMALLEST,
     together: bool | None = None,
+    start: str = "cold",
     verbose: int = 0,
 ) -> AdaptedGroups:
     """Adapt to the groups of a source; arguments and errors as in :func:`adapt_groups`."""
@@ -142,14 +153,22 @@ def adapt_source(
         raise InputError(sentence(f"n_jobs={n_jobs}", expected="a positive number, or None"))
     if smallest < 1:
         raise InputError(sentence(f"smallest={smallest}", expected="at least 1 row"))
+    if start not in _STARTS:
+        expected = " or ".join(map(repr, _STARTS))
+        raise InputError(sentence(f"start={start!r}", expected=expected, remedy=nearest(start, _STARTS)))
     if SHARED in source.names:
         raise InputError(sentence(f"a group is called {SHARED!r}", why="the shared model has this name"))
     job = _job(target, AdapterStore(store), estimator, smallest, together, serial=engine == "serial")
+    if start == _CHOSEN and job.tails is None:
+        got, why = f"start={start!r}", "each group is fitted by itself"
+        raise InputError(sentence(got, expected="'cold'", why=why, remedy="Pass together=True"))
     rows = drawn_rows(source, cell_seed(job.seed, SHARED))
     if target not in rows:
         got = f"the table has no column {target!r}"
         raise InputError(sentence(got, remedy=nearest(target, rows.columns)))
     job = adapt_shared(job, rows)
+    if start == _CHOSEN:
+        job = with_start(job, drawn_pieces(source, _STARTED_ON, cell_seed(job.seed, "(start)")))
     n_jobs = n_jobs or (available_cores() if engine != "ray" else sys.maxsize)
     done: list[GroupOutcome] = []
     with _bar(len(source.names), shown=verbose > 0) as advance:

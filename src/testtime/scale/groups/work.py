@@ -16,15 +16,16 @@ from pandas.util import hash_pandas_object
 from testtime.adapt.parallel import at_most_cores
 from testtime.backbones.registry import load_backbone
 from testtime.errors import InputError, StoreError, nearest, sentence
-from testtime.estimators.together import fit_together
+from testtime.estimators.together import fit_start, fit_together
 from testtime.plain import plain
 from testtime.scale.adapter_store import AdapterStore, Version
 from testtime.scale.cells import cell_seed
 from testtime.scale.groups.outcomes import GroupOutcome, Outcome
 from testtime.scale.groups.sources import Piece
+from testtime.table.starts import SharedStart
 from testtime.table.tails import TailRecipe
 
-__all__ = ["SHARED", "Batch", "Job", "adapt_batch", "adapt_shared"]
+__all__ = ["SHARED", "Batch", "Job", "adapt_batch", "adapt_shared", "with_start"]
 
 SHARED = "(shared)"
 """Name of the model that stands in for groups too small to adapt to, and for groups nobody has seen."""
@@ -50,8 +51,8 @@ class Job:
         Root of all seeds.
     smallest
         Rows a group must have to be adapted to.
-    tails
-        How groups are adapted together; None fits each by itself.
+    tails, start
+        How groups are adapted together, and what they may begin with; None fits each by itself, and begins cold.
     cores
         Threads of one fit.
     shared
@@ -65,6 +66,7 @@ class Job:
     seed: int
     smallest: int
     tails: TailRecipe | None = None
+    start: SharedStart | None = None
     cores: int | None = 1
     shared: str = ""
 
@@ -95,6 +97,7 @@ class Job:
             "kind": self.kind,
             "settings": settings,
             "tails": None if self.tails is None else asdict(self.tails),
+            "start": None if self.start is None else self.start.sha256,
             "seed": [self.seed, name],
             "smallest": self.smallest,
             "target": self.target,
@@ -157,7 +160,8 @@ def _fitted(job: Job, begun: Sequence[_Begun]) -> list[Any]:
     estimators = [job.estimator(one.name) for one in begun]
     if job.tails is None:
         return [_or_error(own, one) for own, one in zip(estimators, begun, strict=True)]
-    errors = fit_together(estimators, [(one.frame, one.labels) for one in begun], job.tails)
+    starts = None if job.start is None else [job.start.of(one.name) for one in begun]
+    errors = fit_together(estimators, [(one.frame, one.labels) for one in begun], job.tails, starts)
     return [own if error is None else error for own, error in zip(estimators, errors, strict=True)]
 
 
@@ -175,7 +179,24 @@ def _kept(job: Job, one: _Begun, fitted: Any) -> GroupOutcome:
     record = fitted.adaptation_
     version = AdapterStore(job.store).add(one.name, fitted, job=one.made_from)
     outcome = _as_outcome(Outcome.ADAPTED, version, len(one.labels))
-    return replace(outcome, n_context=record.n_context, gain=record.gain / record.loss_before)
+    gain = record.gain / record.loss_before
+    return replace(outcome, n_context=record.n_context, gain=gain, start_scale=record.start_scale)
+
+
+def with_start(job: Job, pieces: Sequence[Piece]) -> Job:
+    """Return the job that knows what some of its groups have in common; groups that fail have no part in it."""
+    tables = {}
+    with at_most_cores(job.cores):
+        for piece in pieces:
+            try:
+                frame, labels = _features_and_target(job, piece.read())
+            except InputError:  # it is said when the group itself is adapted to
+                continue
+            if not _too_small(job, labels):
+                tables[piece.name] = frame, labels
+        estimators = {name: job.estimator(name) for name in tables}
+        start = fit_start(estimators, tables, job.tails or TailRecipe(), job.seed)
+    return replace(job, start=start)
 
 
 def adapt_shared(job: Job, rows: pd.DataFrame) -> Job:
