@@ -31,7 +31,7 @@ from testtime import AdapterStore, TTTClassifier, adapt_groups
 from testtime.estimators.saved import save
 from testtime.estimators.together import fit_together
 from testtime.serve.models import Models
-from testtime.table.tails import TailRecipe
+from testtime.table.tail_episodes import TailRecipe
 
 _ENGINES = ("serial", "joblib", "ray")
 

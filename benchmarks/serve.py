@@ -36,7 +36,9 @@ from benchmarks.groups import table_of_groups
 from testtime import AdapterStore, TTTClassifier
 from testtime.estimators.saved import save
 from testtime.estimators.together import fit_together
-from testtime.table.tails import TailRecipe
+from testtime.table.tail_episodes import TailRecipe
+
+_CACHE_BYTES = 8 * 2**30  # of adapters beyond it the least used are read again
 
 _FULL = """
 import copy, sys
@@ -78,7 +80,7 @@ class Server:
             port = free.getsockname()[1]
         start = ["-c", _FULL] if full else ["-m", "testtime"]
         arguments = ["serve", store.where, "--port", str(port), "--no-token", "--most-waiting", "1000"]
-        cache = ["--cache-bytes", str(64 * 2**30), "--seconds", "120"]
+        cache = ["--cache-bytes", str(_CACHE_BYTES), "--seconds", "120"]
         self.process = subprocess.Popen(
             [sys.executable, *start, *arguments, *cache], stdout=subprocess.DEVNULL
         )

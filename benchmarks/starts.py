@@ -25,7 +25,7 @@ from testtime import TTTClassifier
 from testtime.adapt.task import Classes
 from testtime.estimators.together import fit_start, fit_together
 from testtime.table.starts import SCALES
-from testtime.table.tails import TailRecipe
+from testtime.table.tail_episodes import TailRecipe
 from testtime.theory.linear import Setting, best_scaled_start, start_transition
 
 _N_TEST = 400

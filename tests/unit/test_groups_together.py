@@ -22,10 +22,11 @@ from testtime.backbones.tabicl_tail import trunk_of
 from testtime.estimators.together import fit_start, fit_together
 from testtime.scale.groups import Outcome
 from testtime.table.starts import SCALES
-from testtime.table.tails import TAIL, TailRecipe
+from testtime.table.tail_episodes import TailRecipe
+from testtime.table.tails import TAIL
 
 CPU = torch.device("cpu")
-QUICK = TailRecipe(n_views=2, n_steps=4)
+QUICK = TailRecipe(n_steps=3)
 
 
 @pytest.fixture(autouse=True)

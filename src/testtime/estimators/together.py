@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from testtime.adapt.delta import Delta
+from testtime.adapt.parallel import side_by_side
 from testtime.adapt.train import State, Trained
 from testtime.backbones.many_class import with_classes
 from testtime.backbones.registry import load_backbone
@@ -19,7 +19,8 @@ from testtime.errors import InputError, sentence
 from testtime.estimators.base import TTTBase
 from testtime.estimators.settings import check_settings
 from testtime.table.starts import COLD, SCALES, SharedStart, scaled, shared_start
-from testtime.table.tails import TAIL, Prepared, TailRecipe, prepare, train_tails
+from testtime.table.tail_episodes import TailRecipe
+from testtime.table.tails import Prepared, prepare, train_tails
 
 __all__ = ["check_shared", "fit_start", "fit_together"]
 
@@ -92,23 +93,44 @@ def fit_together(
         What went wrong with each.
     """
     errors: list[Exception | None] = [None] * len(estimators)
+    # On one thread of its own, as every piece of a fit, so that the bytes do not depend on the caller's settings.
+    [alone] = side_by_side([lambda: _fit_alike(estimators, tables, recipe, starts, scales, errors)])
+    for i in alone:
+        try:
+            estimators[i].fit(*tables[i])
+        except Exception as error:  # whatever one table provokes is said of it, and stops no other
+            errors[i] = error
+    return errors
+
+
+def _fit_alike(
+    estimators: Sequence[TTTBase],
+    tables: Sequence[tuple[pd.DataFrame, Any]],
+    recipe: TailRecipe,
+    starts: Sequence[State] | None,
+    scales: Sequence[float],
+    errors: list[Exception | None],
+) -> list[int]:
+    """Fit what has a tail, and write down what went wrong; return the places of the others."""
+    alone: list[int] = []
     trunks: dict[int, Trunk | None] = {}
-    alike: dict[tuple[object, ...], list[tuple[int, Prepared]]] = defaultdict(list)
+    alike: dict[tuple[object, ...], dict[int, Prepared]] = defaultdict(dict)
     for i, (estimator, (X, y)) in enumerate(zip(estimators, tables, strict=True)):
         try:
             one = _prepared(estimator, X, y, recipe, trunks)
-        except Exception as error:  # whatever one table provokes is said of it, and stops no other
+        except Exception as error:
             errors[i] = error
             continue
-        if one is not None:
-            alike[one.task.n_classes, one.episodes and one.episodes.shape].append((i, one))
-    for (n_classes, shape), members in alike.items():
-        trunk = trunks[n_classes]
-        trained = _trained(trunk, members, recipe, starts, scales) if shape else {}
-        for i, one in members:
-            estimators[i]._table, estimators[i].context_indices_ = one.finished(trunk, trained.get(i, {}))
+        if one is None:
+            alone.append(i)
+        else:
+            alike[one.target.task.n_classes, one.training and one.training.episodes.shape][i] = one
+    for members in alike.values():
+        trained = _trained(members, recipe, starts, scales)
+        for i, one in members.items():
+            estimators[i]._table, estimators[i].context_indices_ = one.finished(trained.get(i, {}))
             estimators[i]._set_target(one.target)
-    return errors
+    return alone
 
 
 def fit_start(
@@ -118,44 +140,50 @@ def fit_start(
     seed: int,
 ) -> SharedStart:
     """Train what tables have in common; a table that cannot be used has no part in it."""
-    trunks: dict[int, Trunk | None] = {}
-    prepared: dict[str, Prepared] = {}
-    for name, estimator in estimators.items():
-        try:
-            one = _prepared(estimator, *tables[name], recipe, trunks)
-        except InputError:  # it is said when the group itself is adapted to
-            continue
-        if one is not None:
-            prepared[name] = one
-    return shared_start({n: one for n, one in trunks.items() if one is not None}, prepared, recipe, seed)
+
+    def fit() -> SharedStart:
+        trunks: dict[int, Trunk | None] = {}
+        prepared: dict[str, Prepared] = {}
+        for name, estimator in estimators.items():
+            try:
+                one = _prepared(estimator, *tables[name], recipe, trunks)
+            except InputError:  # it is said when the group itself is adapted to
+                continue
+            if one is not None:
+                prepared[name] = one
+        return shared_start(prepared, recipe, seed)
+
+    return side_by_side([fit])[0]
 
 
 def _trained(
-    trunk: Trunk,
-    members: Sequence[tuple[int, Prepared]],
+    members: Mapping[int, Prepared],
     recipe: TailRecipe,
     starts: Sequence[State] | None,
     scales: Sequence[float],
 ) -> dict[int, dict[float, Trained]]:
     """Train tables of one shape from each scale of their starts, by place and scale."""
-    if starts is None:
-        trained = train_tails(trunk, [one for _, one in members], recipe)
-        return {i: {COLD: own} for (i, _), own in zip(members, trained, strict=True)}
-    cold = Delta(trunk.tail, TAIL).zero(torch.Generator())
-    found: dict[int, dict[float, Trained]] = {}
-    for scale in scales:
-        warm = [(i, one) for i, one in members if scale == COLD or starts[i]]
-        begin = [cold if scale == COLD else scaled(starts[i], scale) for i, _ in warm]
-        trained = train_tails(trunk, [one for _, one in warm], recipe, begin) if warm else []
-        for (i, _), own in zip(warm, trained, strict=True):
-            found.setdefault(i, {})[scale] = own
+    found: dict[int, dict[float, Trained]] = defaultdict(dict)
+    for scale in (COLD,) if starts is None else scales:
+        used = {
+            i: (one, one.training.episodes)
+            for i, one in members.items()
+            if one.training is not None and (scale == COLD or (starts and starts[i]))
+        }
+        if not used:
+            continue
+        trunk = next(iter(used.values()))[0].trunk
+        begin = None if scale == COLD or starts is None else [scaled(starts[i], scale) for i in used]
+        seeds, episodes = [one.seed for one, _ in used.values()], [own for _, own in used.values()]
+        for i, own in zip(used, train_tails(trunk, episodes, seeds, recipe, begin), strict=True):
+            found[i][scale] = own
     return found
 
 
 def _prepared(
     estimator: TTTBase, X: pd.DataFrame, y: Any, recipe: TailRecipe, trunks: dict[int, Trunk | None]
 ) -> Prepared | None:
-    """Check one table as ``fit`` does and encode it; None where ``fit`` did all of it."""
+    """Check one table as ``fit`` does and encode it; None for a model that is not cut in two."""
     params = estimator.get_params(deep=False)
     check_shared(params)
     backbone = load_backbone(params["backbone"], estimator._task)
@@ -169,7 +197,6 @@ def _prepared(
         trunks[n_classes] = trunk_of(backbone.learner(target.task, config.device, torch.float32))
     trunk = trunks[n_classes]
     if trunk is None:
-        estimator.fit(X, y)
         return None
     return prepare(
         trunk, frame, target, values, backbone, config, recipe, estimator._seed(), params["column_kinds"]

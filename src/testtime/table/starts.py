@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from testtime.adapt.episodes import Episode
 from testtime.adapt.learner import Rows
 from testtime.adapt.train import State, TrainConfig
 from testtime.adapt.train_each import train_each
 from testtime.backbones.tabicl_tail import Trunk
-from testtime.table.tails import TAIL, Prepared, TailRecipe
+from testtime.table.tail_episodes import Episodes, TailRecipe
+from testtime.table.tails import TAIL, Prepared
 
 __all__ = ["COLD", "SCALES", "SharedStart", "half_of", "scaled", "shared_start", "train_start"]
 
@@ -65,49 +65,37 @@ def half_of(name: str) -> int:
     return hashlib.sha256(name.encode()).digest()[0] % 2
 
 
-def shared_start(
-    trunks: Mapping[int, Trunk], prepared: Mapping[str, Prepared], recipe: TailRecipe, seed: int
-) -> SharedStart:
-    """Train both halves on some groups by name, with the trunk for each number of classes."""
+def shared_start(prepared: Mapping[str, Prepared], recipe: TailRecipe, seed: int) -> SharedStart:
+    """Train both halves on some groups by name."""
     halves: list[State] = []
     for half in (0, 1):
         others = [one for name, one in sorted(prepared.items()) if half_of(name) != half]
-        halves.append(train_start(trunks, others, recipe, np.random.SeedSequence([seed, half])))
+        halves.append(train_start(others, recipe, np.random.SeedSequence([seed, half])))
     return SharedStart((halves[0], halves[1]))
 
 
-def train_start(
-    trunks: Mapping[int, Trunk],
-    prepared: Sequence[Prepared],
-    recipe: TailRecipe,
-    seed: np.random.SeedSequence,
-) -> State:
+def train_start(prepared: Sequence[Prepared], recipe: TailRecipe, seed: np.random.SeedSequence) -> State:
     """Train one change of the tail on episodes of many tables, those of the most common shape; empty for none."""
-    alike: dict[tuple[int, ...], list[Rows]] = defaultdict(list)
+    alike: dict[tuple[int, ...], list[tuple[Trunk, Episodes]]] = defaultdict(list)
     for one in prepared:
-        if one.episodes is not None:
-            alike[(*one.episodes.shape[1:], one.task.n_classes)].append(one.episodes.rows)
+        if one.training is not None:
+            episodes = one.training.episodes
+            sizes = one.target.task.n_classes, episodes.n_context, episodes.n_query
+            alike[sizes].append((one.trunk, episodes))
     if not alike:
         return {}
-    shape, tables = max(alike.items(), key=lambda found: (len(found[1]), found[0]))
-    _, n_context, n_query, n_classes = shape
-    rows = Rows(torch.cat([one.x for one in tables]), torch.cat([one.y for one in tables]))
-    length = n_context + n_query
-    n_episodes = len(rows) // length
-    shuffled = np.random.default_rng(seed).permutation(n_episodes)
-
-    def episode(step: int) -> Episode:
-        everything = np.arange(length) + shuffled[step % n_episodes] * length
-        return Episode(everything[:n_context], everything[n_context:])
-
+    (_, n_context, n_query), tables = max(alike.items(), key=lambda found: (len(found[1]), found[0]))
+    rows = Rows(*(torch.cat([getattr(one.rows, part) for _, one in tables]) for part in ("x", "y")))
+    together = Episodes(rows, n_context, n_query)
+    shuffled = np.random.default_rng(seed).permutation(together.n_episodes)
     config = TrainConfig(_N_STEPS, n_context, n_query, recipe.learning_rate, spec=TAIL)
     [trained] = train_each(
-        trunks[n_classes].tail,
+        tables[0][0].tail,
         [rows],
         [np.arange(len(rows))],
         config,
         [seed],
-        draw=lambda pool, step, rng: episode(step),
+        draw=lambda pool, step, rng: together.at(int(shuffled[step % len(shuffled)])),
     )
     return trained.snapshots.get(_N_STEPS, {})
 

@@ -21,7 +21,7 @@ from testtime.scale.groups.engines import engine_called
 from testtime.scale.groups.outcomes import AdaptedGroups, GroupOutcome, Outcome
 from testtime.scale.groups.sources import Source, batches, drawn_pieces, drawn_rows, source_of
 from testtime.scale.groups.work import SHARED, Job, adapt_shared, with_start
-from testtime.table.tails import TailRecipe
+from testtime.table.tail_episodes import TailRecipe
 
 if TYPE_CHECKING:
     from testtime.estimators.classifier import TTTClassifier
@@ -147,7 +147,7 @@ def adapt_source(
     verbose: int = 0,
 ) -> AdaptedGroups:
     """Adapt to the groups of a source; arguments and errors as in :func:`adapt_groups`."""
-    start = time.perf_counter()
+    began = time.perf_counter()
     run = engine_called(engine)
     if n_jobs is not None and n_jobs < 1:
         raise InputError(sentence(f"n_jobs={n_jobs}", expected="a positive number, or None"))
@@ -176,7 +176,7 @@ def adapt_source(
             done.append(outcome)
             advance(outcome)
     done.sort(key=lambda outcome: outcome.name)
-    seconds = round(time.perf_counter() - start, 3)
+    seconds = round(time.perf_counter() - began, 3)
     return AdaptedGroups(os.fspath(store), tuple(done), source.n_without_group, seconds)
 
 

@@ -23,7 +23,7 @@ from testtime.scale.cells import cell_seed
 from testtime.scale.groups.outcomes import GroupOutcome, Outcome
 from testtime.scale.groups.sources import Piece
 from testtime.table.starts import SharedStart
-from testtime.table.tails import TailRecipe
+from testtime.table.tail_episodes import TailRecipe
 
 __all__ = ["SHARED", "Batch", "Job", "adapt_batch", "adapt_shared", "with_start"]
 
