@@ -26,7 +26,7 @@ from testtime.table.tail_episodes import TailRecipe
 from testtime.table.tails import TAIL
 
 CPU = torch.device("cpu")
-QUICK = TailRecipe(n_steps=3)
+QUICK = TailRecipe(n_steps=3, start_steps=6)
 
 
 @pytest.fixture(autouse=True)
@@ -176,8 +176,9 @@ def test_arguments_that_cannot_be_shared_are_refused(tiny_embedded, table, tmp_p
 
 
 def test_a_start_is_what_the_other_half_has_in_common_and_the_guard_chooses_its_scale(
-    tiny_embedded, tmp_path
+    tiny_embedded, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr("testtime.scale.groups.adapt.TailRecipe", lambda: QUICK)
     table = grouped_table(dict.fromkeys("abcdefgh", 72))
     arguments = {"target": "y", "by": "shop", "store": tmp_path / "store", "start": "chosen"}
     groups = adapt_groups(table, **arguments)

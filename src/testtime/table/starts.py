@@ -29,8 +29,6 @@ COLD = 0.0
 SCALES = (COLD, 0.5, 1.0)
 """Multiples of the shared start that are tried: cold, scaled, warm."""
 
-_N_STEPS = 48  # of one episode each, so that about this many tables are seen
-
 
 @dataclass(frozen=True)
 class SharedStart:
@@ -88,7 +86,7 @@ def train_start(prepared: Sequence[Prepared], recipe: TailRecipe, seed: np.rando
     rows = Rows(*(torch.cat([getattr(one.rows, part) for _, one in tables]) for part in ("x", "y")))
     together = Episodes(rows, n_context, n_query)
     shuffled = np.random.default_rng(seed).permutation(together.n_episodes)
-    config = TrainConfig(_N_STEPS, n_context, n_query, recipe.learning_rate, spec=TAIL)
+    config = TrainConfig(recipe.start_steps, n_context, n_query, recipe.learning_rate, spec=TAIL)
     [trained] = train_each(
         tables[0][0].tail,
         [rows],
@@ -97,7 +95,7 @@ def train_start(prepared: Sequence[Prepared], recipe: TailRecipe, seed: np.rando
         [seed],
         draw=lambda pool, step, rng: together.at(int(shuffled[step % len(shuffled)])),
     )
-    return trained.snapshots.get(_N_STEPS, {})
+    return trained.snapshots.get(recipe.start_steps, {})
 
 
 def scaled(start: Mapping[str, Tensor], scale: float) -> State:

@@ -36,6 +36,8 @@ class TailRecipe:
         Shares of the steps after which the change may be served.
     n_context, n_query
         Rows of an episode at most.
+    start_steps
+        Steps of a shared start, each on one episode of one table.
     """
 
     n_views: int = 2
@@ -45,6 +47,7 @@ class TailRecipe:
     snapshots: tuple[float, ...] = (0.5, 1.0)
     n_context: int = 256
     n_query: int = 96
+    start_steps: int = 48
 
 
 @dataclass(frozen=True)

@@ -210,7 +210,7 @@ def _job(
     elif together:
         check_shared(params)
     tails = TailRecipe() if together else None
-    return Job(store.where, target, kind, params, int(seed), smallest, tails, cores)
+    return Job(store.where, target, kind, params, int(seed), smallest, tails, cores=cores)
 
 
 @contextmanager
