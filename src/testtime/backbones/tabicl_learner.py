@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from testtime.adapt.learner import Rows, Weights, call_with
-from testtime.adapt.losses import pinball
 from testtime.backbones.tabicl_forward import ICL_STAGE, TabICLRead, predict_tabicl, read_tabicl
-from testtime.backbones.targets import ClassAnswers, location_and_scale
+from testtime.backbones.targets import ClassAnswers, QuantileAnswers, location_and_scale
 
 __all__ = ["TabICLClassifierLearner", "TabICLRegressorLearner"]
 
@@ -70,7 +69,7 @@ class _NumericRead:
     scale: Tensor
 
 
-class TabICLRegressorLearner(_TabICLParts):
+class TabICLRegressorLearner(QuantileAnswers, _TabICLParts):
     """A regressor that answers with quantiles of the target at equally spaced levels."""
 
     def read(self, weights: Weights, context: Rows) -> _NumericRead:
@@ -84,15 +83,3 @@ class TabICLRegressorLearner(_TabICLParts):
         """Quantiles at the levels ``k / (K + 1)``, ``(q, K)``, in the units of the context's targets; may cross."""
         quantiles = call_with(self.module, weights, predict_tabicl, read.read, x[None])
         return read.mean + read.scale * quantiles[0]
-
-    def loss(self, output: Tensor, y: Tensor) -> Tensor:
-        """Continuous ranked probability score per row: twice the pinball loss, averaged over the levels."""
-        return 2.0 * pinball(output, y)
-
-    def answer(self, output: Tensor) -> Tensor:
-        """The quantiles in order.
-
-        Quantiles are predicted one by one and may cross; sorted, they are the quantile function of a distribution
-        whose pinball loss is never higher (Chernozhukov, Fernandez-Val and Galichon, 2010, Econometrica 78).
-        """
-        return output.sort(dim=-1).values

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from testtime.adapt.learner import Learner, Rows, Weights, call_with
-from testtime.adapt.losses import pinball
 from testtime.backbones.tabicl_forward import (
     ICL_STAGE,
     encode_context,
@@ -23,7 +22,7 @@ from testtime.backbones.tabicl_forward import (
     read_encoded,
 )
 from testtime.backbones.tabicl_learner import TARGET_CLIP, TabICLClassifierLearner, TabICLRegressorLearner
-from testtime.backbones.targets import ClassAnswers, location_and_scale
+from testtime.backbones.targets import ClassAnswers, QuantileAnswers, location_and_scale
 
 __all__ = ["Trunk", "trunk_of"]
 
@@ -54,7 +53,7 @@ class _ClassifierTail(ClassAnswers, _TailParts):
         return logits / self.temperature
 
 
-class _RegressorTail(_TailParts):
+class _RegressorTail(QuantileAnswers, _TailParts):
     def read(self, weights: Weights, context: Rows) -> Any:
         """Read encoded rows with their targets."""
         mean, scale = location_and_scale(context.y)
@@ -65,14 +64,6 @@ class _RegressorTail(_TailParts):
         """Quantiles in the units of the context's targets, ``(q, K)``."""
         rows, mean, scale = read
         return mean + scale * call_with(self.module, weights, predict_encoded, rows, x[None])[0]
-
-    def loss(self, output: Tensor, y: Tensor) -> Tensor:
-        """Continuous ranked probability score per row."""
-        return 2.0 * pinball(output, y)
-
-    def answer(self, output: Tensor) -> Tensor:
-        """The quantiles in order."""
-        return output.sort(dim=-1).values
 
 
 @dataclass(frozen=True)
