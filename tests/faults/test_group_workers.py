@@ -84,7 +84,7 @@ class Shown(Worker):
         return [name for at in weights for begin, end, name in named if begin <= at < end]
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="asks the kernel where memory lies")
 def test_actors(cluster, tiny, table, tmp_path, arguments, one_after_the_other):
     check(table, tmp_path, arguments, one_after_the_other, "ray")

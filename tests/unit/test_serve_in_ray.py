@@ -14,7 +14,7 @@ from tests.support.served import SENT, TOKEN, make_store, rows
 serve = pytest.importorskip("ray.serve", exc_type=ImportError)
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_the_application_mounts_in_ray_serve(tiny_embedded, tmp_path, monkeypatch):
     import ray
 
