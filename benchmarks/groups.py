@@ -1,11 +1,13 @@
 """Adapters per minute: one for each group of a table, by engine, and tabicl's own fine-tuner in a plain loop.
 
-    python -m benchmarks.groups [--groups 200] [--rows 400] [--jobs 2] [--tuned 3] [--out FILE]
+    python -m benchmarks.groups [--groups 200] [--rows 400] [--jobs 2] [--engines joblib ray] [--grow 10 100]
+                                [--alone 8] [--tuned 3] [--shapes 64 128 400] [--out FILE]
 
-Groups are of scikit-learn's make_classification (10 columns, two classes), each with its own seed. The fine-tuner
-takes the same embedded weights with its own defaults, on `--tuned` of the groups. Seconds of a run include the shared
-model, reading and writing. The store is measured with copies of one adapter under other names, and with two processes
-that do 500 operations each.
+Groups are of scikit-learn's make_classification (10 columns, two classes), each with its own seed. They are adapted
+together, as `testtime adapt --by` does, and `--alone` of them each by itself. The fine-tuner takes the same embedded
+weights with its own defaults, on `--tuned` of the groups. Seconds of a run include the shared model, reading and
+writing. The store is measured with copies of one adapter under other names, and with two processes that do 500
+operations each.
 """
 
 from __future__ import annotations
@@ -27,6 +29,9 @@ from sklearn.datasets import make_classification
 from benchmarks.official import tuned_probabilities
 from testtime import AdapterStore, TTTClassifier, adapt_groups
 from testtime.estimators.saved import save
+from testtime.estimators.together import fit_together
+from testtime.serve.models import Models
+from testtime.table.tail_episodes import TailRecipe
 
 _ENGINES = ("serial", "joblib", "ray")
 
@@ -40,42 +45,42 @@ def table_of_groups(n_groups: int, n_rows: int) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def by_engine(
-    table: pd.DataFrame, engines: list[str], jobs: int, members: int | None
-) -> list[dict[str, Any]]:
-    """Adapt to all groups with each engine."""
-    arguments = {} if members is None else {"n_members": members}
-    found = []
-    for engine in engines:
-        with tempfile.TemporaryDirectory() as folder:
-            groups = adapt_groups(
-                table,
-                target="y",
-                by="group",
-                store=folder,
-                estimator=TTTClassifier(**arguments),
-                engine=engine,
-                n_jobs=jobs,
-            )
-            store = AdapterStore(folder)
-            record = store.load(groups.groups[0].name).adaptation_
-            found.append(
-                {
-                    "way": f"testtime, {engine}",
-                    "groups": len(groups),
-                    "failed": len(groups.failed),
-                    "seconds": groups.seconds,
-                    "per_minute": 60 * len(groups) / groups.seconds,
-                    "bytes_saved": float(np.median([group.n_bytes for group in groups])),
-                    "bytes_of_deltas": record.adapter_bytes,
-                }
-            )
-    return found
+def by_engine(table: pd.DataFrame, engine: str, jobs: int, members: int | None) -> dict[str, Any]:
+    """Adapt to all groups: together, or with so many adapters each by itself."""
+    estimator = TTTClassifier() if members is None else TTTClassifier(n_members=members)
+    with tempfile.TemporaryDirectory() as folder:
+        before = _cpu_seconds()
+        groups = adapt_groups(
+            table, target="y", by="group", store=folder, estimator=estimator, engine=engine, n_jobs=jobs
+        )
+        cpu = _cpu_seconds() - before
+        store, names = AdapterStore(folder), [group.name for group in groups]
+        records = [store.load(name).adaptation_ for name in names[:20]]
+        models = Models(store, cache_bytes=2**40)
+        held = [models.get(name)[1].n_bytes for name in names[:20]]
+    return {
+        "way": f"testtime, {'together' if members is None else f'{members} adapters each'}, {engine}",
+        "groups": len(groups),
+        "failed": len(groups.failed),
+        "seconds": groups.seconds,
+        "cpu_seconds": cpu,
+        "per_minute": 60 * len(groups) / groups.seconds,
+        "kept": float(np.mean([record.kept for record in records])),
+        "gain": float(np.mean([group.gain for group in groups])),
+        "bytes_saved": float(np.median([group.n_bytes for group in groups])),
+        "bytes_of_deltas": max(record.adapter_bytes for record in records),
+        "bytes_in_memory": float(np.median(held)),
+    }
+
+
+def _cpu_seconds() -> float:
+    """Processor time of this process and of those it started and that have ended."""
+    return sum(os.times()[:4])
 
 
 def by_tuner(table: pd.DataFrame, n_groups: int) -> dict[str, Any]:
     """Tune on some of the groups, one after the other."""
-    start = time.perf_counter()
+    start, before = time.perf_counter(), _cpu_seconds()
     for seed, (_, rows) in enumerate(list(table.groupby("group"))[:n_groups]):
         x = rows.drop(columns=["y", "group"]).to_numpy()
         tuned_probabilities(x, x[:10], rows["y"].to_numpy(), seed)
@@ -86,10 +91,38 @@ def by_tuner(table: pd.DataFrame, n_groups: int) -> dict[str, Any]:
         "groups": n_groups,
         "failed": 0,
         "seconds": seconds,
+        "cpu_seconds": _cpu_seconds() - before,
         "per_minute": 60 * n_groups / seconds,
         "bytes_saved": len(base),
         "bytes_of_deltas": len(base),
     }
+
+
+def of_shared_step(sizes: list[int], n_groups: int = 8) -> list[dict[str, Any]]:
+    """One pass over some groups against one pass for each, on one core; the first run of both is not timed."""
+    found = []
+    for n_rows in sizes:
+        groups = [rows for _, rows in table_of_groups(n_groups, n_rows).groupby("group")]
+        tables = [(rows.drop(columns=["y", "group"]), rows["y"]) for rows in groups]
+        seconds, losses = {}, {}
+        for way, size in (("together", n_groups), ("alone", 1)):
+            for _ in range(2):
+                fitted = [TTTClassifier(random_state=seed) for seed in range(n_groups)]
+                start = time.process_time()
+                for k in range(0, n_groups, size):
+                    fit_together(fitted[k : k + size], tables[k : k + size], TailRecipe())
+                seconds[way] = time.process_time() - start
+            losses[way] = np.array([one.adaptation_.losses for one in fitted])
+        found.append(
+            {
+                "rows": n_rows,
+                "groups": n_groups,
+                "cpu_seconds_together": seconds["together"] / n_groups,
+                "cpu_seconds_alone": seconds["alone"] / n_groups,
+                "largest_difference_of_losses": float(np.abs(losses["together"] - losses["alone"]).max()),
+            }
+        )
+    return found
 
 
 def of_store(sizes: list[int]) -> list[dict[str, Any]]:
@@ -168,8 +201,13 @@ def main() -> None:
     parser.add_argument("--groups", type=int, default=200)
     parser.add_argument("--rows", type=int, default=400)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--grow", nargs="*", type=int, default=[10, 100], help="Other numbers of groups.")
     parser.add_argument(
-        "--members", type=int, default=None, help="Adapters of a group; default the estimator's."
+        "--alone", type=int, default=8, help="Groups that are fitted each by itself; 0 for none."
+    )
+    parser.add_argument("--members", type=int, default=2, help="Adapters of each of these.")
+    parser.add_argument(
+        "--shapes", nargs="*", type=int, default=[64, 128, 400], help="Rows, for the shared step."
     )
     parser.add_argument(
         "--tuned", type=int, default=3, help="Groups for tabicl's fine-tuner; 0 leaves it out."
@@ -180,21 +218,30 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/groups.json"))
     given = parser.parse_args()
     table = table_of_groups(given.groups, given.rows)
-    ways = by_engine(table, given.engines, given.jobs, given.members)
+    ways = [by_engine(table, engine, given.jobs, None) for engine in given.engines]
+    ways += [
+        by_engine(table_of_groups(n, given.rows), given.engines[0], given.jobs, None) for n in given.grow
+    ]
+    if given.alone:
+        some = table_of_groups(given.alone, given.rows)
+        ways.append(by_engine(some, given.engines[0], given.jobs, given.members))
     if given.tuned:
         ways.append(by_tuner(table, given.tuned))
+    shapes = of_shared_step(given.shapes)
     stores, writers = of_store(given.store_sizes), two_writers(given.operations // 2)
     settings = {name: value for name, value in vars(given).items() if name != "out"}
     content = {
         "settings": settings,
         "load": os.getloadavg()[0],
         "ways": ways,
+        "shared_step": shapes,
         "store": stores,
         "writers": writers,
     }
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps(content, indent=1) + "\n")
     print(pd.DataFrame(ways).round(2).to_string(index=False))
+    print(pd.DataFrame(shapes).round(6).to_string(index=False))
     print(pd.DataFrame(stores).round(4).to_string(index=False))
     print(writers)
 

@@ -1,9 +1,10 @@
 """What a server of many adapters does: requests per second, latency, memory, swaps; and one full model per tenant.
 
     python -m benchmarks.serve [--adapters 10 100 1000] [--full 50] [--clients 32] [--requests 2000]
-                               [--context 64] [--out benchmarks/results/serve.json]
+                               [--members 2] [--context 64] [--out benchmarks/results/serve.json]
 
-Adapters are one fit under other hashes (400 rows, 10 columns, 2 members), so that each is loaded and kept for itself.
+Adapters are one fit under other hashes, so that each is loaded and kept for itself: of 400 rows and 10 columns, as
+`testtime adapt --by` makes it; with `--members`, by itself with so many, and with `--context` rows.
 Clients are threads that ask for one row of one adapter after the other, round robin, over HTTP on this machine; every
 adapter is asked for once before the clock starts. `--full` adapters are also served with a copy of the base model for
 each. Memory is the server process's resident set. A swap is timed from the change of the store to the first answer with
@@ -34,6 +35,10 @@ import pandas as pd
 from benchmarks.groups import table_of_groups
 from testtime import AdapterStore, TTTClassifier
 from testtime.estimators.saved import save
+from testtime.estimators.together import fit_together
+from testtime.table.tail_episodes import TailRecipe
+
+_CACHE_BYTES = 8 * 2**30  # of adapters beyond it the least used are read again
 
 _FULL = """
 import copy, sys
@@ -48,12 +53,17 @@ main(sys.argv[1:])
 """
 
 
-def make_store(folder: Path, n_adapters: int, n_context: int | None) -> AdapterStore:
+def make_store(folder: Path, n_adapters: int, members: int | None, n_context: int | None) -> AdapterStore:
     """Return a store of one adapter under so many names and hashes, and one more for swaps."""
     rows = table_of_groups(1, 400)
-    fitted = TTTClassifier(n_members=2, n_context=n_context or "auto").fit(
-        rows.drop(columns=["y", "group"]), rows["y"]
-    )
+    X, y = rows.drop(columns=["y", "group"]), rows["y"]
+    if members is None:
+        fitted = TTTClassifier()
+        [error] = fit_together([fitted], [(X, y)], TailRecipe())
+        if error is not None:
+            raise error
+    else:
+        fitted = TTTClassifier(n_members=members, n_context=n_context or "auto").fit(X, y)
     store = AdapterStore(folder / "store")
     for k in range(n_adapters + 1):
         adapter = save(fitted, folder / str(k), documents={"tenant": {"number": k}})
@@ -70,7 +80,7 @@ class Server:
             port = free.getsockname()[1]
         start = ["-c", _FULL] if full else ["-m", "testtime"]
         arguments = ["serve", store.where, "--port", str(port), "--no-token", "--most-waiting", "1000"]
-        cache = ["--cache-bytes", str(64 * 2**30), "--seconds", "120"]
+        cache = ["--cache-bytes", str(_CACHE_BYTES), "--seconds", "120"]
         self.process = subprocess.Popen(
             [sys.executable, *start, *arguments, *cache], stdout=subprocess.DEVNULL
         )
@@ -103,25 +113,23 @@ class Server:
         self.process.wait(30)
 
 
-def measure(
-    n_adapters: int, n_clients: int, n_requests: int, n_context: int | None, *, full: bool
-) -> dict[str, Any]:
+def measure(n_adapters: int, given: argparse.Namespace, *, full: bool) -> dict[str, Any]:
     """Serve so many adapters and ask."""
     row = table_of_groups(1, 10).drop(columns=["y", "group"]).iloc[0].to_dict()
     names = [f"tenant {k}" for k in range(n_adapters)]
     with tempfile.TemporaryDirectory() as folder:
-        store = make_store(Path(folder), n_adapters, n_context)
+        store = make_store(Path(folder), n_adapters, given.members, given.context)
         server = Server(store, full=full)
         try:
-            with httpx.Client(limits=httpx.Limits(max_connections=n_clients)) as client:
+            with httpx.Client(limits=httpx.Limits(max_connections=given.clients)) as client:
                 server.ask(client, f"tenant {n_adapters}", row)
                 before = server.memory()
                 first = [server.ask(client, name, row)[0] for name in names]
                 after = server.memory()
-                with ThreadPoolExecutor(n_clients) as pool:
+                with ThreadPoolExecutor(given.clients) as pool:
                     start = time.perf_counter()
                     asked = pool.map(
-                        lambda name: server.ask(client, name, row), islice(cycle(names), n_requests)
+                        lambda name: server.ask(client, name, row), islice(cycle(names), given.requests)
                     )
                     seconds = [one for one, _ in asked]
                     wall = time.perf_counter() - start
@@ -131,7 +139,7 @@ def measure(
     return {
         "served": "a full model per tenant" if full else "adapters on one base",
         "adapters": n_adapters,
-        "requests_per_second": n_requests / wall,
+        "requests_per_second": given.requests / wall,
         "p50_ms": 1000 * float(np.quantile(seconds, 0.5)),
         "p99_ms": 1000 * float(np.quantile(seconds, 0.99)),
         "first_request_ms": 1000 * float(np.median(first)),
@@ -164,12 +172,15 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument(
-        "--context", type=int, default=None, help="Context rows; default the estimator's choice."
+        "--members", type=int, default=None, help="Adapters of a fit by itself; default together."
+    )
+    parser.add_argument(
+        "--context", type=int, default=None, help="Context rows; default all that were fitted."
     )
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/serve.json"))
     given = parser.parse_args()
-    found = [measure(n, given.clients, given.requests, given.context, full=False) for n in given.adapters]
-    found += [measure(n, given.clients, given.requests, given.context, full=True) for n in given.full]
+    found = [measure(n, given, full=False) for n in given.adapters]
+    found += [measure(n, given, full=True) for n in given.full]
     settings = {name: value for name, value in vars(given).items() if name != "out"}
     content = {"settings": settings, "load": os.getloadavg()[0], "served": found}
     given.out.parent.mkdir(parents=True, exist_ok=True)

@@ -83,6 +83,7 @@ _TRAINED = {
     "encoders": "the feature encoders (column and row stages)",
     "lora": "low-rank changes of every weight matrix",
     "norms": "norms and biases",
+    "tail": "norms and biases of the in-context stage",
     "head": "the output head",
     "all": "all weights",
 }
@@ -163,6 +164,9 @@ class Adaptation(Result):
         What the losses are, and what they are measured in.
     rival_loss
         Out-of-fold loss of the frozen model with all rows as context, where fewer are served; else None.
+    start_scale
+        What training began with, as a multiple of what the other groups of a table have in common: 0 is the frozen
+        model (cold), 1 their change (warm).
     """
 
     kept: bool
@@ -193,6 +197,7 @@ class Adaptation(Result):
     loss_name: str = "log loss"
     unit: str = "nats"
     rival_loss: float | None = None
+    start_scale: float = 0.0
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Adaptation:

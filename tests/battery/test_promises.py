@@ -84,7 +84,7 @@ class TestZeroSteps:
         assert np.abs(adapted.predict_proba(X) - frozen).max() > 1e-4
 
 
-@pytest.mark.parametrize("adapt", ["encoders", "lora", "norms", "head", "all"])
+@pytest.mark.parametrize("adapt", ["encoders", "lora", "norms", "tail", "head", "all"])
 @pytest.mark.parametrize("n_steps", [1, 3])
 def test_the_base_model_is_untouched(tiny_embedded: EmbeddedBackbone, adapt: str, n_steps: int):
     X, y = table()

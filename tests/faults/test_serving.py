@@ -15,6 +15,7 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
+from fastapi.testclient import TestClient
 
 from tests.support.commands import run as run_command
 from tests.support.models import load_tiny
@@ -134,34 +135,34 @@ def test_a_damaged_adapter_answers_503_and_the_others_go_on(own, damage, loaded_
         assert opened.post("/v1/models/a:predict", json={"rows": rows(1)}).status_code == 200
 
 
-def test_swaps_under_load_never_give_another_adapters_answer(own, store):
+def test_a_thousand_swaps_under_load_never_give_another_adapters_answer(own, store):
     sent, wanted = rows(2), {}
     for name in ("a", "north/7"):
         wanted[store.current(name)[1]] = store.load(name).predict_proba(pd.DataFrame(sent))
+    own.share("x", "a")
     stop = threading.Event()
 
-    def swap() -> None:
-        with store.folder("a") as first, store.folder("north/7") as second:
-            while not stop.is_set():
-                own.add("a", second)
-                own.add("a", first)
-
-    with client(own, threads=2) as opened, ThreadPoolExecutor(5) as pool:
-        swapping = pool.submit(swap)
-
-        def ask(_: int) -> str:
-            answer = opened.post("/v1/models/a:predict", json={"rows": sent})
+    def ask(opened: TestClient) -> list[str]:
+        seen = []
+        while not stop.is_set() or len(seen) < 10:
+            answer = opened.post("/v1/models/x:predict", json={"rows": sent})
             found = answer.json()
             assert answer.headers["x-testtime-adapter"] == found["adapter"]
             assert np.allclose(found["probabilities"], wanted[found["adapter"]], rtol=0, atol=1e-10)
-            return found["adapter"]
+            seen.append(found["adapter"])
+        return seen
 
+    with client(own, threads=2) as opened, ThreadPoolExecutor(3) as pool:
+        asking = [pool.submit(ask, opened) for _ in range(3)]
         try:
-            seen = list(pool.map(ask, range(60)))
+            for k in range(1_000):
+                own.share("x", ("north/7", "a")[k % 2])
         finally:
             stop.set()
-        swapping.result()
+        seen = [sha256 for one in asking for sha256 in one.result()]
+        last = opened.post("/v1/models/x:predict", json={"rows": sent}).json()
     assert set(seen) == set(wanted)
+    assert (last["version"], last["adapter"]) == (1_001, store.current("a")[1])
 
 
 @pytest.fixture

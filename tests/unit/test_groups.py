@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import tracemalloc
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from tests.support.commands import run
 from tests.support.grouped import SIZES, grouped_table, payloads, quick
 from testtime import AdapterStore, InputError, TTTRegressor, adapt_groups
 from testtime.scale.groups import Outcome
+from testtime.scale.groups.sources import batches, source_of
 
 ADAPTED = ["a", "b", "c"]
 
@@ -67,20 +71,6 @@ def test_an_adapter_is_that_of_the_group_alone_with_the_seed_of_its_name(adapted
     assert payloads(store)["a"] != payloads(store)["b"]
     frame = only.drop(columns=["shop", "y"])
     assert (AdapterStore(store).load("b").predict(frame) == only["y"]).mean() > 0.5
-
-
-def test_processes_give_the_same_bytes(adapted, table, tmp_path, tiny):
-    groups = adapt_groups(
-        table,
-        target="y",
-        by="shop",
-        store=tmp_path / "other",
-        estimator=quick(backbone=tiny),
-        engine="joblib",
-        n_jobs=2,
-    )
-    assert not groups.failed
-    assert payloads(tmp_path / "other") == payloads(adapted[1])
 
 
 def test_a_rerun_does_what_is_missing_or_changed(adapted, table):
@@ -143,6 +133,28 @@ def test_one_group_of_a_folder_is_read_at_a_time(tiny_embedded, table, tmp_path,
     assert read == []  # names come from folders
     assert len(source.piece("few").read()) == SIZES["few"]
     assert read == [1]
+
+
+def test_memory_is_that_of_one_group_however_many_there_are(tmp_path):
+    n_groups, n_rows = 16, 5_000
+    values = np.random.default_rng(0).standard_normal((n_groups * n_rows, 8))
+    frame = pd.DataFrame(values).add_prefix("x").assign(shop=np.repeat(np.arange(n_groups), n_rows))
+    frame.to_parquet(tmp_path / "parquet", partition_cols=["shop"])
+    one_group = n_rows * 8 * 8
+    del frame, values
+    gc.collect()
+    before, most, n_read = pa.total_allocated_bytes(), 0, 0
+    tracemalloc.start()
+    try:
+        for [piece] in batches(source_of(tmp_path / "parquet", ["shop"]), 1):
+            n_read += len(piece.read())
+            most = max(most, pa.total_allocated_bytes() - before)
+        python = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert n_read == n_groups * n_rows
+    assert most < 3 * one_group
+    assert python < 4 * one_group
 
 
 def test_rows_without_a_group_or_a_target_are_left_out(tiny_embedded, table, tmp_path):

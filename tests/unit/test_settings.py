@@ -45,7 +45,7 @@ def test_precision_is_of_predictions(precision: str, dtype: torch.dtype):
     assert check(precision=precision).predict_dtype is dtype
 
 
-@pytest.mark.parametrize("kind", ["encoders", "lora", "norms", "head", "all"])
+@pytest.mark.parametrize("kind", ["encoders", "lora", "norms", "tail", "head", "all"])
 def test_every_kind_can_be_asked_for(kind: str):
     assert check(adapt=kind).adapt == kind
 

@@ -272,7 +272,7 @@ class TestThingsThatBreak:
         assert (trained.n_steps, trained.snapshots, trained.finite) == (0, {}, True)
 
 
-@pytest.mark.parametrize("kind", ["encoders", "lora", "norms", "head", "all"])
+@pytest.mark.parametrize("kind", ["encoders", "lora", "norms", "tail", "head", "all"])
 @pytest.mark.parametrize("n_steps", [1, 3])
 def test_every_kind_lowers_the_loss_of_a_real_model_and_leaves_its_base(kind: str, n_steps: int):
     learner, rows = tiny_learner(), random_rows(300, 3, 2)

@@ -23,8 +23,9 @@ from testtime.errors import InputError, nearest, sentence
 
 __all__ = ["KINDS", "Delta", "DeltaSpec", "delta_bytes"]
 
-KINDS = ("encoders", "lora", "norms", "head", "all")
-"""What can be trained: feature encoders, low rank on every matrix, norms and biases, output head, everything."""
+KINDS = ("encoders", "lora", "norms", "tail", "head", "all")
+"""What can be trained: feature encoders, low rank on every matrix, norms and biases, those of the last stages only,
+output head, everything."""
 
 _OFFSET, _DOWN, _UP = "offset", "lora_a", "lora_b"
 

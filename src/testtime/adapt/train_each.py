@@ -39,6 +39,7 @@ def train_each(
     seeds: Sequence[np.random.SeedSequence],
     *,
     draw: Draw | None = None,
+    starts: Sequence[Mapping[str, Tensor]] | None = None,
     budget: Budget | None = None,
     on_step: Callable[[int, float], None] | None = None,
 ) -> list[Trained]:
@@ -52,7 +53,7 @@ def train_each(
     learner
         One model for all tasks; its weights are not written.
     tables
-        Rows of each task, numeric targets, all of one shape.
+        Rows of each task, all of one shape.
     pools
         Indices of the rows of each task that may be trained on, all of one length.
     config
@@ -60,7 +61,10 @@ def train_each(
     seeds
         One for each task.
     draw
-        What the episode of a step is; None draws context and query at random, in the sizes of `config`.
+        What the episode of a step is; None draws context and query at random, in the sizes of `config`. Classes need
+        one, since random episodes of classes differ in size.
+    starts
+        Delta of each task to begin with; None begins at zero.
     budget
         No step is begun that would not end within it.
     on_step
@@ -69,14 +73,14 @@ def train_each(
     Raises
     ------
     InputError
-        When tables or pools differ in shape, targets are classes, or a single step is asked for.
+        When tables or pools differ in shape, classes come without `draw`, or a single step is asked for.
     """
-    _check(tables, pools, config, seeds)
+    _check(tables, pools, config, seeds, drawn=draw is not None)
     began = (budget := budget or Budget()).clock()
     x, y = torch.stack([rows.x for rows in tables]), torch.stack([rows.y for rows in tables])
     delta = Delta(learner, config.spec)
     generators, first = zip(*(first_delta(delta, seed) for seed in seeds), strict=True)
-    state = {key: torch.stack([one[key] for one in first]) for key in first[0]}
+    state = {key: torch.stack([one[key] for one in starts or first]) for key in first[0]}
     tensors = list(state.values())
     optimizer = AdamW(tensors, [config.rate(key) for key in state])
 
@@ -187,6 +191,8 @@ def _check(
     pools: Sequence[NDArray[np.int64]],
     config: TrainConfig,
     seeds: Sequence[np.random.SeedSequence],
+    *,
+    drawn: bool,
 ) -> None:
     if not tables or not len(tables) == len(pools) == len(seeds):
         got = f"{len(tables)} tables, {len(pools)} pools and {len(seeds)} seeds"
@@ -200,7 +206,7 @@ def _check(
                 remedy="Call train for each task",
             )
         )
-    if not all(rows.y.is_floating_point() for rows in tables):
+    if not drawn and not all(rows.y.is_floating_point() for rows in tables):
         raise InputError(
             sentence("targets are classes", expected="numbers", why="episodes of classes differ in size")
         )

@@ -117,6 +117,10 @@ class Recipe:
     min_rows: int = 64
     together_rows: int = 0
 
+    def rate(self, adapt: str) -> float:
+        """Return the first rate for what is trained; the tail moves like all norms where nothing else is said."""
+        return self.rates[adapt] if adapt in self.rates or adapt != "tail" else self.rates["norms"]
+
 
 class View(Protocol):
     """One way of showing a table to the model: its normalisation, column order and class codes, fixed."""

@@ -19,6 +19,7 @@ only ones that know it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -26,7 +27,16 @@ from tabicl._model.layers import OneHotAndLinear
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["ICL_STAGE", "TabICLRead", "predict_tabicl", "read_tabicl"]
+__all__ = [
+    "ICL_STAGE",
+    "TabICLRead",
+    "encode_context",
+    "encode_rows",
+    "predict_encoded",
+    "predict_tabicl",
+    "read_encoded",
+    "read_tabicl",
+]
 
 ICL_STAGE = "icl_predictor"
 """Prefix of the parameters of the in-context stage; everything before it encodes columns and rows."""
@@ -64,8 +74,9 @@ def _embed_targets(targets: Tensor, encoder: nn.Linear) -> Tensor:
     """Embed class codes, one-hot, or target values with a linear layer: ``(B, n) -> (B, n, E)``."""
     if not isinstance(encoder, OneHotAndLinear):
         return F.linear(targets.to(encoder.weight.dtype).unsqueeze(-1), encoder.weight, encoder.bias)
-    one_hot = F.one_hot(targets.long(), encoder.in_features).to(encoder.weight.dtype)
-    return F.linear(one_hot, encoder.weight, encoder.bias)
+    # The product of a one-hot row and the weight, bit for bit; torch.func.vmap has no rule for one_hot.
+    embedded = F.embedding(targets.long(), encoder.weight.T)
+    return embedded if encoder.bias is None else embedded + encoder.bias
 
 
 def _keys_values(block: Any, normed: Tensor, rope: Any = None) -> KeysValues:
@@ -137,17 +148,19 @@ def _interact(model: Any, cells_BDTE: Tensor) -> Tensor:
     return interactor.out_ln(tokens_BTSE).flatten(-2)
 
 
-def read_tabicl(model: Any, x_context: Tensor, y_context: Tensor) -> TabICLRead:
-    """Read labelled rows.
+def encode_context(
+    model: Any, x_context: Tensor, y_context: Tensor
+) -> tuple[tuple[KVCacheEntry, ...], Tensor]:
+    """Run the column and the row stage on labelled rows, ``(B, N, D)`` and ``(B, N)``.
 
-    Parameters
-    ----------
-    model
-        A ``TabICL`` module whose blocks normalise first, for at most ``max_classes`` classes or for regression.
-    x_context, y_context
-        Shapes ``(B, N, D)`` and ``(B, N)``: class codes, or target values for regression.
+    Returns
+    -------
+    columns
+        What :func:`encode_rows` needs of them, one pair of keys and values for each block.
+    rows
+        The rows as the in-context stage gets them, without their targets, ``(B, N, W)``.
     """
-    embedder, stage = model.col_embedder, model.icl_predictor
+    embedder = model.col_embedder
     grouped_BDNg = _grouped(model, x_context)
     cells_BDNE = _embed_cells(model, grouped_BDNg)
     if embedder.target_aware:
@@ -159,15 +172,49 @@ def read_tabicl(model: Any, x_context: Tensor, y_context: Tensor) -> TabICLRead:
         hidden_BDIE = _attend(first, points, _keys_values(first, first.norm1(cells_BDNE)))
         columns.append(_keys_values(second, second.norm1(hidden_BDIE)))
         cells_BDNE = _attend(second, cells_BDNE, columns[-1])
-    cells_BDNE = _column_output(model, grouped_BDNg, cells_BDNE)
-    rows_BNW = _interact(model, cells_BDNE) + _embed_targets(y_context, stage.y_encoder)
+    return tuple(columns), _interact(model, _column_output(model, grouped_BDNg, cells_BDNE))
+
+
+def encode_rows(model: Any, columns: Sequence[KVCacheEntry], x: Tensor) -> Tensor:
+    """Run the column and the row stage on rows without targets, ``(B, Q, D) -> (B, Q, W)``."""
+    grouped_BDQg = _grouped(model, x)
+    cells_BDQE = _embed_cells(model, grouped_BDQg)
+    for block, entry in zip(model.col_embedder.tf_col.blocks, columns, strict=True):
+        cells_BDQE = _attend(block.multihead_attn2, cells_BDQE, entry)
+    return _interact(model, _column_output(model, grouped_BDQg, cells_BDQE))
+
+
+def read_encoded(stage: Any, rows_BNW: Tensor, y_context: Tensor) -> tuple[KVCacheEntry, ...]:
+    """Read encoded rows with their targets: keys and values, one pair for each block of the in-context stage."""
+    rows_BNW = rows_BNW + _embed_targets(y_context, stage.y_encoder)
     rows = []
     for block in stage.tf_icl.blocks:
         normed = block.norm1(rows_BNW)
         rows.append(_keys_values(block, normed))
         if block is not stage.tf_icl.blocks[-1]:
             rows_BNW = _attend(block, rows_BNW, rows[-1], normed=normed)
-    return TabICLRead(tuple(columns), tuple(rows))
+    return tuple(rows)
+
+
+def predict_encoded(stage: Any, rows: Sequence[KVCacheEntry], rows_BQW: Tensor) -> Tensor:
+    """Predict encoded rows from what :func:`read_encoded` returned, ``(B, Q, W) -> (B, Q, K)``."""
+    for block, entry in zip(stage.tf_icl.blocks, rows, strict=True):
+        rows_BQW = _attend(block, rows_BQW, entry)
+    return stage.decoder(stage.ln(rows_BQW))
+
+
+def read_tabicl(model: Any, x_context: Tensor, y_context: Tensor) -> TabICLRead:
+    """Read labelled rows.
+
+    Parameters
+    ----------
+    model
+        A ``TabICL`` module whose blocks normalise first, for at most ``max_classes`` classes or for regression.
+    x_context, y_context
+        Shapes ``(B, N, D)`` and ``(B, N)``: class codes, or target values for regression.
+    """
+    columns, rows_BNW = encode_context(model, x_context, y_context)
+    return TabICLRead(columns, read_encoded(model.icl_predictor, rows_BNW, y_context))
 
 
 def predict_tabicl(model: Any, read: TabICLRead, x_query: Tensor) -> Tensor:
@@ -185,12 +232,4 @@ def predict_tabicl(model: Any, read: TabICLRead, x_query: Tensor) -> Tensor:
     Tensor
         Logits, ``(B, Q, max_classes)``, or quantiles of the target, ``(B, Q, num_quantiles)``.
     """
-    grouped_BDQg = _grouped(model, x_query)
-    cells_BDQE = _embed_cells(model, grouped_BDQg)
-    for block, entry in zip(model.col_embedder.tf_col.blocks, read.columns, strict=True):
-        cells_BDQE = _attend(block.multihead_attn2, cells_BDQE, entry)
-    rows_BQW = _interact(model, _column_output(model, grouped_BDQg, cells_BDQE))
-    stage = model.icl_predictor
-    for block, entry in zip(stage.tf_icl.blocks, read.rows, strict=True):
-        rows_BQW = _attend(block, rows_BQW, entry)
-    return stage.decoder(stage.ln(rows_BQW))  # (B, Q, K)
+    return predict_encoded(model.icl_predictor, read.rows, encode_rows(model, read.columns, x_query))

@@ -8,9 +8,8 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from testtime.adapt.learner import Rows, Weights, call_with
-from testtime.adapt.losses import pinball
 from testtime.backbones.tabicl_forward import ICL_STAGE, TabICLRead, predict_tabicl, read_tabicl
-from testtime.backbones.targets import ClassAnswers, location_and_scale
+from testtime.backbones.targets import ClassAnswers, QuantileAnswers, location_and_scale
 
 __all__ = ["TabICLClassifierLearner", "TabICLRegressorLearner"]
 
@@ -30,10 +29,15 @@ class _TabICLParts:
         self.module = module.requires_grad_(False)
 
     def parts(self) -> Mapping[str, Sequence[str]]:
-        """Column and row stages are "encoders", the decoder is "head"; "all" leaves out the fixed frequencies."""
+        """Column and row stages are "encoders", norms and biases after them "tail", the decoder is "head".
+
+        "all" leaves out the fixed frequencies.
+        """
+        flat = {name for name, p in self.module.named_parameters() if p.ndim == 1}
         return {
             "all": self._names,
             "encoders": [name for name in self._names if not name.startswith(ICL_STAGE)],
+            "tail": [name for name in self._names if name.startswith(ICL_STAGE) and name in flat],
             "head": [name for name in self._names if name.startswith(f"{ICL_STAGE}.decoder")],
         }
 
@@ -64,7 +68,7 @@ class _NumericRead(NamedTuple):
     scale: Tensor
 
 
-class TabICLRegressorLearner(_TabICLParts):
+class TabICLRegressorLearner(QuantileAnswers, _TabICLParts):
     """A regressor that answers with quantiles of the target at equally spaced levels."""
 
     def read(self, weights: Weights, context: Rows) -> _NumericRead:
@@ -78,15 +82,3 @@ class TabICLRegressorLearner(_TabICLParts):
         """Quantiles at the levels ``k / (K + 1)``, ``(q, K)``, in the units of the context's targets; may cross."""
         quantiles = call_with(self.module, weights, predict_tabicl, read.read, x[None])
         return read.mean + read.scale * quantiles[0]
-
-    def loss(self, output: Tensor, y: Tensor) -> Tensor:
-        """Continuous ranked probability score per row: twice the pinball loss, averaged over the levels."""
-        return 2.0 * pinball(output, y)
-
-    def answer(self, output: Tensor) -> Tensor:
-        """The quantiles in order.
-
-        Quantiles are predicted one by one and may cross; sorted, they are the quantile function of a distribution
-        whose pinball loss is never higher (Chernozhukov, Fernandez-Val and Galichon, 2010, Econometrica 78).
-        """
-        return output.sort(dim=-1).values

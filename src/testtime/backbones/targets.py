@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["ClassAnswers", "location_and_scale", "view_targets"]
+from testtime.adapt.losses import pinball
+
+__all__ = ["ClassAnswers", "QuantileAnswers", "location_and_scale", "view_targets"]
 
 _CONSTANT = 1e-6  # standard deviations of the table's target; a context that varies less is taken as constant
 
@@ -49,3 +51,19 @@ class ClassAnswers:
     def answer(self, output: Tensor) -> Tensor:
         """Probabilities of the classes."""
         return torch.softmax(output, dim=-1)
+
+
+class QuantileAnswers:
+    """Loss and answers of a learner whose outputs are quantiles of a number, at the levels ``k / (K + 1)``."""
+
+    def loss(self, output: Tensor, y: Tensor) -> Tensor:
+        """Continuous ranked probability score per row: twice the pinball loss, averaged over the levels."""
+        return 2.0 * pinball(output, y)
+
+    def answer(self, output: Tensor) -> Tensor:
+        """The quantiles in order.
+
+        Quantiles are predicted one by one and may cross; sorted, they are the quantile function of a distribution
+        whose pinball loss is never higher (Chernozhukov, Fernandez-Val and Galichon, 2010, Econometrica 78).
+        """
+        return output.sort(dim=-1).values

@@ -77,6 +77,9 @@ def adapt(
     smallest: Annotated[
         int | None, typer.Option(help="With --by: smaller groups are served by a shared model; default 64.")
     ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="With --by: cold, or chosen between that and what other groups share.")
+    ] = None,
     time: Annotated[
         str | None, typer.Option(metavar="COL", help="Scores are of rows later than those fitted.")
     ] = None,
@@ -92,7 +95,9 @@ def adapt(
         str, typer.Option(help="Gradient steps, or auto; 0 is plain in-context learning.")
     ] = "auto",
     n_members: Annotated[int | None, typer.Option(help="Adapters that are averaged.")] = None,
-    what: Annotated[str, typer.Option("--adapt", help="auto, encoders, lora, norms, head or all.")] = "auto",
+    what: Annotated[
+        str, typer.Option("--adapt", help="auto, encoders, lora, norms, tail, head or all.")
+    ] = "auto",
     step_size: Annotated[str, typer.Option(help="First rate of the optimiser, or auto.")] = "auto",
     rank: Annotated[int, typer.Option(help="Rank of --adapt lora.")] = 8,
     guard: Annotated[
@@ -121,7 +126,9 @@ def adapt(
         alone = {"--groups": groups, "--time": time, "--cost": cost, "--threshold": threshold}
         _refuse_beside("--by", alone | {"--id": id_columns, "--keep-ids": keep_ids, "--overwrite": overwrite})
     else:
-        _refuse_without("--by", {"--engine": engine, "--jobs": jobs, "--smallest": smallest})
+        _refuse_without(
+            "--by", {"--engine": engine, "--jobs": jobs, "--smallest": smallest, "--start": start}
+        )
         refuse_existing(out, overwrite=overwrite)
     if not 0 <= held_out < 1:
         raise InputError(sentence(f"--held-out {held_out}", expected="a share from 0 to below 1"))
@@ -157,7 +164,7 @@ def adapt(
         }
     )
     if by:
-        _adapt_groups(train, target, by, out, task, kinds, engine, jobs, smallest, arguments, as_json)
+        _adapt_groups(train, target, by, out, task, kinds, engine, jobs, smallest, start, arguments, as_json)
         return
     request = Request(
         train,
@@ -208,6 +215,7 @@ def _adapt_groups(
     engine: str | None,
     jobs: int | None,
     smallest: int | None,
+    start: str | None,
     arguments: dict[str, Any],
     as_json: bool,
 ) -> None:
@@ -217,7 +225,18 @@ def _adapt_groups(
 
     least = SMALLEST if smallest is None else smallest
     request = GroupRequest(
-        train, target, by, out, task, kinds, engine or "serial", jobs, least, arguments, sys.stderr.isatty()
+        train,
+        target,
+        by,
+        out,
+        task,
+        kinds,
+        engine or "serial",
+        jobs,
+        least,
+        start or "cold",
+        arguments,
+        sys.stderr.isatty(),
     )
     notes: list[str] = []
     with notes_on_stderr(notes):

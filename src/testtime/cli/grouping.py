@@ -38,6 +38,7 @@ class GroupRequest:
     engine: str
     jobs: int | None
     smallest: int
+    start: str
     arguments: Mapping[str, Any]
     shown: bool
 
@@ -82,6 +83,7 @@ def _adapt(request: GroupRequest, data: Any) -> tuple[AdaptedGroups, str]:
         engine=request.engine,
         n_jobs=request.jobs,
         smallest=request.smallest,
+        start=request.start,
         verbose=int(request.shown),
     )
     return groups, said

@@ -46,8 +46,9 @@ class TTTClassifier(ClassifierMixin, TTTBase):
         the line search.
     adapt
         What is trained: "encoders" (column and row stages; the embedded model's "auto"), "lora" (low rank on every
-        matrix), "norms", "head" or "all". "planned" is "auto" where the forecast of :func:`testtime.plan_table`
-        says that training is worth its time, and trains nothing elsewhere.
+        matrix), "norms" (norms and biases), "tail" (those of the last stage), "head" or "all". "planned" is "auto"
+        where the forecast of :func:`testtime.plan_table` says that training is worth its time, and trains nothing
+        elsewhere.
     rank
         Rank of "lora".
     guard

@@ -41,7 +41,7 @@ class TTTRegressor(RegressorMixin, TTTBase):
     step_size
         AdamW's first rate, decayed to zero, or "auto".
     adapt
-        What is trained: "auto", "encoders", "lora", "norms", "head", "all" or "planned".
+        What is trained: "auto", "encoders", "lora", "norms", "tail", "head", "all" or "planned".
     rank
         Rank of "lora".
     guard

@@ -29,7 +29,7 @@ from testtime.table.levels import LevelStatistics
 from testtime.table.rows import MOST_ROWS
 from testtime.table.target import NumericTarget, Target
 
-__all__ = ["drawn_rows", "encode_rows", "fit_table"]
+__all__ = ["drawn_rows", "encode_rows", "fit_table", "served_table"]
 
 
 def fit_table(
@@ -77,7 +77,8 @@ def fit_table(
     """
     budget = budget or Budget(config.time_limit)
     task = target.task
-    backbone, dtype = with_classes(backbone, task), config.dtype_on(backbone.limits)
+    config.dtype_on(backbone.limits)  # refused before anything is trained
+    backbone = with_classes(backbone, task)
     drawn, notes = drawn_rows(len(y), y if task.n_classes else None, seed)
     frame, y = frame.iloc[drawn], y[drawn]
     groups = None if groups is None else groups[drawn]
@@ -110,28 +111,41 @@ def fit_table(
     chosen.notes[:0] = notes
     if skipped is not None:
         chosen.status = Status.SKIPPED
-    order = chosen.order
+    table = served_table(chosen, TableEncoding(columns, levels), rows, target, backbone, config, budget)
+    return table, drawn[chosen.order[: chosen.n_context]]
+
+
+def served_table(
+    chosen: Chosen,
+    encoding: TableEncoding,
+    rows: EncodedRows,
+    target: Target,
+    backbone: Backbone,
+    config: FitConfig,
+    budget: Budget,
+) -> AdaptedTable:
+    """Return what is served of what was chosen."""
+    order, task = chosen.order, target.task
     described = with_statistics(rows.encoded, rows.x)
-    table = AdaptedTable(
+    return AdaptedTable(
         backbone=backbone,
         task=task,
-        encoding=TableEncoding(columns, levels),
+        encoding=encoding,
         target=target,
         x=rows.x[order],
-        y=y[order],
+        y=rows.y[order],
         views=chosen.views,
         view_seed=chosen.view_seed,
         n_reference=min(len(order), backbone.limits.on(config.device).context),
         members=_members(chosen),
         spec=DeltaSpec(config.adapt or backbone.recipe.adapt, config.rank),
-        record=_record(chosen, task, config, backbone, columns, budget),
+        record=_record(chosen, task, config, backbone, encoding.columns, budget),
         names=described.names,
         kinds=described.kinds,
         n_levels=described.n_levels,
         device=config.device,
-        dtype=dtype,
+        dtype=config.dtype_on(backbone.limits),
     )
-    return table, drawn[order[: chosen.n_context]]
 
 
 def encode_rows(
@@ -220,6 +234,7 @@ def _record(
 ) -> Adaptation:
     """Put numbers and choices into the record users see."""
     mix = chosen.mix
+    states = {id(state): state for state in chosen.states}.values()  # views may share one adapter
     trained = [trained for one in chosen.answers for trained in one.trained]
     parts = ()
     if mix is not None:
@@ -228,7 +243,7 @@ def _record(
             Part(f"adapted, {chosen.n_steps} steps", mix.adapted_loss, mix.weight),
         )
     adapt = config.adapt or backbone.recipe.adapt
-    rate = config.step_size or backbone.recipe.rates[adapt]
+    rate = config.step_size or backbone.recipe.rate(adapt)
     length = trained[0].step_length if trained else None
     n_taken = chosen.n_steps or (trained[0].n_steps if trained else 0)
     return Adaptation(
@@ -246,10 +261,10 @@ def _record(
         n_context=chosen.n_context,
         n_query=chosen.n_pool,
         n_guard=mix.n_rows if mix else 0,
-        n_members=len(chosen.states),
+        n_members=len(states),
         n_views=len(chosen.views),
         n_trainable=trained[0].n_trainable if trained else 0,
-        adapter_bytes=sum(map(delta_bytes, chosen.states)),
+        adapter_bytes=sum(map(delta_bytes, states)),
         adapt=adapt,
         step_size=rate if length is None else rate * length,
         seconds=budget.spent(),
@@ -260,4 +275,5 @@ def _record(
         loss_name=task.loss_name,
         unit=task.unit,
         rival_loss=chosen.rival_loss,
+        start_scale=chosen.start_scale,
     )

@@ -27,7 +27,7 @@ from testtime.table.repeats import find_groups
 from testtime.table.rows import FEWEST_STEPS, N_FOLDS, DealtRows, choose_steps, deal_rows, plan_context
 from testtime.table.timing import StepTimer
 
-__all__ = ["Chosen", "EncodedRows", "choose"]
+__all__ = ["Chosen", "EncodedRows", "choose", "decide"]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Chosen:
         Of each fold, as far as folds were run.
     config
         How the adapters were trained, if they were.
-    probes, notes, rival_loss
+    probes, notes, rival_loss, start_scale
         For the record.
     """
 
@@ -96,6 +96,7 @@ class Chosen:
     probes: tuple[Probe, ...] = ()
     notes: list[str] = field(default_factory=list)
     rival_loss: float | None = None
+    start_scale: float = 0.0
 
     @property
     def weight(self) -> float:
@@ -191,7 +192,7 @@ def choose(
         n_steps=n_steps,
         n_context=min(chosen.n_context, recipe.episode),
         n_query=recipe.n_query,
-        learning_rate=config.step_size or recipe.rates[adapt],
+        learning_rate=config.step_size or recipe.rate(adapt),
         spec=DeltaSpec(adapt, config.rank),
         rates=recipe.tensor_rates if adapt == recipe.adapt else {},
         line_search=config.step_size is None,
@@ -220,7 +221,7 @@ def choose(
         budget,
         work,
     )
-    _decide(chosen, task, rows, folds, groups.codes, config.n_members, guard=config.guard)
+    decide(chosen, task, rows, folds, groups.codes, config.n_members, guard=config.guard)
     return chosen
 
 
@@ -244,7 +245,7 @@ def _fold(rows: EncodedRows, task: Task, dealt: DealtRows, seed: np.random.SeedS
     return Fold(x, rows.y, dealt.pool, dealt.context, dealt.guard, dealt.rival)
 
 
-def _decide(
+def decide(
     chosen: Chosen,
     task: Task,
     rows: EncodedRows,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,10 +52,12 @@ def to_stored(table: AdaptedTable) -> StoredTable:
         **{f"levels_{name}": array for name, array in table.encoding.levels.to_arrays().items()},
         **_target_arrays(table.target),
     }
+    same_as = _first_with_the_same_delta(table.members)
     tensors = {
         f"{m}/{name}": tensor.contiguous().cpu()
         for m, member in enumerate(table.members)
         for name, tensor in (member.state or {}).items()
+        if same_as[m] is None
     }
     meta = TableMeta.model_validate(
         {
@@ -69,8 +71,13 @@ def to_stored(table: AdaptedTable) -> StoredTable:
             "n_reference": table.n_reference,
             "n_views": max(member.view for member in table.members) + 1,
             "members": [
-                {"view": member.view, "weight": member.weight, "adapted": member.state is not None}
-                for member in table.members
+                {
+                    "view": member.view,
+                    "weight": member.weight,
+                    "adapted": member.state is not None,
+                    "same_as": same_as[m],
+                }
+                for m, member in enumerate(table.members)
             ],
             "adapt": table.spec.kind,
             "rank": table.spec.rank,
@@ -78,6 +85,15 @@ def to_stored(table: AdaptedTable) -> StoredTable:
         }
     )
     return StoredTable(meta, arrays, tensors)
+
+
+def _first_with_the_same_delta(members: Sequence[Member]) -> list[int | None]:
+    """For each member, the earlier one whose delta it shares; None where it has its own, or none."""
+    seen: dict[int, int] = {}
+    found = [
+        seen.setdefault(id(one.state), m) if one.state is not None else m for m, one in enumerate(members)
+    ]
+    return [None if first == m else first for m, first in enumerate(found)]
 
 
 def from_stored(
@@ -165,6 +181,11 @@ def _members(meta: TableMeta, tensors: Mapping[str, Any]) -> tuple[Member, ...]:
         if not values.is_floating_point() or not torch.isfinite(values).all():
             raise damaged(WHERE, f"the tensor {key!r} holds something else than finite numbers")
         states[int(member)][name] = values
+    for m, member in enumerate(meta.members):
+        if member.same_as is not None:
+            if states[m] or member.same_as >= m:
+                raise damaged(WHERE, f"its member {m} has the adapter of a later one, or two adapters")
+            states[m] = states[member.same_as]
     if any(bool(state) != member.adapted for state, member in zip(states, meta.members, strict=True)):
         raise damaged(WHERE, "an adapter is missing")
     pairs = zip(meta.members, states, strict=True)

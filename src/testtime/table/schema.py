@@ -22,6 +22,9 @@ class MemberMeta(Record):
     view: Annotated[int, Field(ge=0, lt=_MOST_MEMBERS)]
     weight: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
     adapted: bool
+    same_as: Annotated[int, Field(ge=0, lt=_MOST_MEMBERS)] | None = (
+        None  # an earlier member, whose delta is its own
+    )
 
 
 _StatusName = Literal[
@@ -77,6 +80,7 @@ class RecordMeta(Record):
     loss_name: _Name
     unit: _Name
     rival_loss: _Loss
+    start_scale: Annotated[float, Field(ge=0, le=10)] = 0.0
 
 
 class TableMeta(Record):
@@ -92,7 +96,7 @@ class TableMeta(Record):
     n_reference: Annotated[int, Field(ge=1, le=1_000_000)]
     n_views: Annotated[int, Field(ge=1, le=_MOST_MEMBERS)]
     members: Annotated[list[MemberMeta], Field(min_length=1, max_length=_MOST_MEMBERS)]
-    adapt: Literal["encoders", "lora", "norms", "head", "all"]
+    adapt: Literal["encoders", "lora", "norms", "tail", "head", "all"]
     rank: Annotated[int, Field(ge=1, le=100_000)]
     record: RecordMeta
 

@@ -14,12 +14,14 @@ import numpy as np
 from testtime.adapt.parallel import available_cores
 from testtime.errors import InputError, nearest, sentence
 from testtime.estimators.settings import check_settings
+from testtime.estimators.together import check_shared
 from testtime.scale.adapter_store import AdapterStore
 from testtime.scale.cells import cell_seed
 from testtime.scale.groups.engines import engine_called
 from testtime.scale.groups.outcomes import AdaptedGroups, GroupOutcome, Outcome
-from testtime.scale.groups.sources import Source, drawn_rows, iterate, source_of
-from testtime.scale.groups.work import SHARED, Job, adapt_shared
+from testtime.scale.groups.sources import Source, batches, drawn_pieces, drawn_rows, source_of
+from testtime.scale.groups.work import SHARED, Job, adapt_shared, with_start
+from testtime.table.tail_episodes import TailRecipe
 
 if TYPE_CHECKING:
     from testtime.estimators.classifier import TTTClassifier
@@ -29,6 +31,25 @@ __all__ = ["SMALLEST", "adapt_groups", "adapt_source"]
 
 SMALLEST = 64
 """Rows below which a group is served by the shared model: a fit deals rows into four folds, and needs some in each."""
+
+TOGETHER = 8
+"""Groups that are adapted in one pass; the same for all engines, so that sums are taken in the same order."""
+
+_CHOSEN = "chosen"
+_STARTS = ("cold", _CHOSEN)
+_STARTED_ON = 32  # groups that a shared start is trained on
+
+_HOW_IT_IS_TRAINED = (
+    "objective",
+    "n_context",
+    "n_steps",
+    "step_size",
+    "adapt",
+    "rank",
+    "guard",
+    "n_members",
+    "time_limit",
+)
 
 
 def adapt_groups(
@@ -41,6 +62,8 @@ def adapt_groups(
     engine: str = "serial",
     n_jobs: int | None = None,
     smallest: int = SMALLEST,
+    together: bool | None = None,
+    start: str = "cold",
     verbose: int = 0,
 ) -> AdaptedGroups:
     """Adapt the same pretrained model to each group of a table, and keep the adapters in a store.
@@ -71,6 +94,14 @@ def adapt_groups(
         Groups at the same time; None takes a core for each, of this machine or of the cluster.
     smallest
         Rows a group must have to be adapted to.
+    together
+        Whether groups are adapted some at a time, in one pass per step over norms and biases of the model's last stage
+        (docs/groups.md); False fits the estimator to each. None does the former where the arguments of `estimator`
+        leave to the library how it is trained.
+    start
+        Where groups that are adapted together begin. "cold" is the frozen model. "chosen" takes for each what is best
+        on its guard rows: cold, what the other groups have in common (warm), or half of it (scaled). Adapters then
+        depend on the other groups, and a run with other groups makes all of them anew.
     verbose
         1 shows a progress bar with the time left.
 
@@ -96,6 +127,8 @@ def adapt_groups(
         engine=engine,
         n_jobs=n_jobs,
         smallest=smallest,
+        together=together,
+        start=start,
         verbose=verbose,
     )
 
@@ -109,31 +142,41 @@ def adapt_source(
     engine: str = "serial",
     n_jobs: int | None = None,
     smallest: int = SMALLEST,
+    together: bool | None = None,
+    start: str = "cold",
     verbose: int = 0,
 ) -> AdaptedGroups:
     """Adapt to the groups of a source; arguments and errors as in :func:`adapt_groups`."""
-    start = time.perf_counter()
+    began = time.perf_counter()
     run = engine_called(engine)
     if n_jobs is not None and n_jobs < 1:
         raise InputError(sentence(f"n_jobs={n_jobs}", expected="a positive number, or None"))
     if smallest < 1:
         raise InputError(sentence(f"smallest={smallest}", expected="at least 1 row"))
+    if start not in _STARTS:
+        expected = " or ".join(map(repr, _STARTS))
+        raise InputError(sentence(f"start={start!r}", expected=expected, remedy=nearest(start, _STARTS)))
     if SHARED in source.names:
         raise InputError(sentence(f"a group is called {SHARED!r}", why="the shared model has this name"))
-    job = _job(target, AdapterStore(store), estimator, smallest, serial=engine == "serial")
+    job = _job(target, AdapterStore(store), estimator, smallest, together, serial=engine == "serial")
+    if start == _CHOSEN and job.tails is None:
+        got, why = f"start={start!r}", "each group is fitted by itself"
+        raise InputError(sentence(got, expected="'cold'", why=why, remedy="Pass together=True"))
     rows = drawn_rows(source, cell_seed(job.seed, SHARED))
     if target not in rows:
         got = f"the table has no column {target!r}"
         raise InputError(sentence(got, remedy=nearest(target, rows.columns)))
     job = adapt_shared(job, rows)
+    if start == _CHOSEN:
+        job = with_start(job, drawn_pieces(source, _STARTED_ON, cell_seed(job.seed, "(start)")))
     n_jobs = n_jobs or (available_cores() if engine != "ray" else sys.maxsize)
     done: list[GroupOutcome] = []
     with _bar(len(source.names), shown=verbose > 0) as advance:
-        for outcome in run(job, iterate(source), n_jobs):
+        for outcome in run(job, batches(source, 1 if job.tails is None else TOGETHER), n_jobs):
             done.append(outcome)
             advance(outcome)
     done.sort(key=lambda outcome: outcome.name)
-    seconds = round(time.perf_counter() - start, 3)
+    seconds = round(time.perf_counter() - began, 3)
     return AdaptedGroups(os.fspath(store), tuple(done), source.n_without_group, seconds)
 
 
@@ -142,6 +185,7 @@ def _job(
     store: AdapterStore,
     estimator: TTTClassifier | TTTRegressor | None,
     smallest: int,
+    together: bool | None,
     *,
     serial: bool,
 ) -> Job:
@@ -160,7 +204,13 @@ def _job(
         raise InputError(sentence(got, expected="an integer", why="the seed of each group follows from it"))
     kind = "TTTClassifier" if isinstance(estimator, TTTClassifier) else "TTTRegressor"
     cores = None if serial else 1
-    return Job(store.where, target, kind, params, int(seed), smallest, cores)
+    if together is None:
+        defaults = type(estimator)().get_params(deep=False)
+        together = all(params[name] == defaults[name] for name in _HOW_IT_IS_TRAINED)
+    elif together:
+        check_shared(params)
+    tails = TailRecipe() if together else None
+    return Job(store.where, target, kind, params, int(seed), smallest, tails, cores=cores)
 
 
 @contextmanager

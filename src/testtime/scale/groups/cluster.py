@@ -1,16 +1,19 @@
-"""The Ray engine: a pool of actors, each of which loads the base model once and adapts to one group at a time."""
+"""The Ray engine: a pool of actors, which share the base model of their machine."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from testtime.errors import InputError, MissingExtra, sentence
+from numpy.typing import NDArray
+
+from testtime.backbones.modules import base_arrays, use_arrays
+from testtime.errors import BackboneError, InputError, MissingExtra, sentence
 from testtime.scale.groups.engines import DIED
 from testtime.scale.groups.outcomes import GroupOutcome, Outcome
-from testtime.scale.groups.sources import Piece
-from testtime.scale.groups.work import Job, adapt_one
+from testtime.scale.groups.work import Batch, Job, adapt_batch
 
 __all__ = ["Worker", "on_cluster"]
 
@@ -18,19 +21,33 @@ _TRIES = 2
 
 
 class Worker:
-    """What an actor is."""
+    """What an actor is.
 
-    def __init__(self, job: Job) -> None:
+    Parameters
+    ----------
+    job
+        What is the same for all groups.
+    fingerprint, arrays
+        Of the base model. The arrays lie in the memory that all processes of a machine share, and are used from there.
+    """
+
+    def __init__(self, job: Job, fingerprint: str, arrays: Mapping[str, NDArray]) -> None:
         self.job = job
-        job.load_base()
+        base = job.load_base()
+        if base.fingerprint != fingerprint:
+            got = f"the base model of a worker has the fingerprint {base.fingerprint[:12]}"
+            raise BackboneError(sentence(got, expected=fingerprint[:12], why="its machine has other weights"))
+        use_arrays(base, arrays)
 
-    def adapt(self, piece: Piece) -> GroupOutcome:
-        """Adapt to one group."""
-        return adapt_one(self.job, piece)
+    def adapt(self, batch: Batch) -> list[GroupOutcome]:
+        """Adapt to the groups of a batch."""
+        return adapt_batch(self.job, batch)
 
 
-def on_cluster(job: Job, pieces: Iterable[Piece], n_jobs: int) -> Iterator[GroupOutcome]:
-    """Yield outcomes from the cluster that is running; a group whose actor died is tried once more on a new one.
+def on_cluster(job: Job, batches: Iterable[Batch], n_jobs: int) -> Iterator[GroupOutcome]:
+    """Yield outcomes from the cluster that is running.
+
+    Groups whose actor died are tried once more, each alone on a new one.
 
     Raises
     ------
@@ -41,30 +58,35 @@ def on_cluster(job: Job, pieces: Iterable[Piece], n_jobs: int) -> Iterator[Group
     """
     ray = _connected()
     remote = ray.remote(Worker).options(num_cpus=1, num_gpus=_gpus(ray, job, n_jobs))
-    waiting, tried = iter(pieces), dict[str, int]()
+    base = job.load_base()
+    arguments = job, base.fingerprint, ray.put(base_arrays(base))
+    waiting, again = iter(batches), deque[Batch]()
+    tried = Counter[str]()
     n_actors = max(1, min(n_jobs, int(ray.cluster_resources().get("CPU", 1))))
-    idle = [remote.remote(job) for _ in range(n_actors)]
-    under_way: dict[Any, tuple[Any, Piece]] = {}
+    idle = [remote.remote(*arguments) for _ in range(n_actors)]
+    under_way: dict[Any, tuple[Any, Batch]] = {}
     try:
         while True:
-            while idle and (piece := next(waiting, None)) is not None:
+            while idle and (batch := again.popleft() if again else next(waiting, None)) is not None:
                 actor = idle.pop()
-                under_way[actor.adapt.remote(piece)] = (actor, piece)
+                under_way[actor.adapt.remote(batch)] = (actor, batch)
             if not under_way:
                 return
             [done], _ = ray.wait(list(under_way), num_returns=1)
-            actor, piece = under_way.pop(done)
+            actor, batch = under_way.pop(done)
             try:
-                yield ray.get(done)
+                outcomes = ray.get(done)
                 idle.append(actor)
             except ray.exceptions.RayActorError:
-                tried[piece.name] = tried.get(piece.name, 0) + 1
-                actor = remote.remote(job)
-                if tried[piece.name] < _TRIES:
-                    under_way[actor.adapt.remote(piece)] = (actor, piece)
-                else:
-                    idle.append(actor)
-                    yield GroupOutcome(piece.name, Outcome.FAILED, DIED)
+                idle.append(remote.remote(*arguments))
+                tried.update(piece.name for piece in batch)
+                again.extend((piece,) for piece in batch if tried[piece.name] < _TRIES)
+                outcomes = [
+                    GroupOutcome(piece.name, Outcome.FAILED, DIED)
+                    for piece in batch
+                    if tried[piece.name] >= _TRIES
+                ]
+            yield from outcomes
     finally:
         for actor in [*idle, *(actor for actor, _ in under_way.values())]:
             ray.kill(actor)

@@ -11,15 +11,15 @@ import joblib
 from testtime.errors import InputError, nearest, sentence
 from testtime.scale.groups.outcomes import GroupOutcome, Outcome
 from testtime.scale.groups.sources import Piece
-from testtime.scale.groups.work import Job, adapt_one
+from testtime.scale.groups.work import Batch, Job, adapt_batch
 
 __all__ = ["DIED", "ENGINES", "Engine", "engine_called"]
 
 DIED = "its worker process died twice, as it does when memory runs out."
 
 
-Engine = Callable[[Job, Iterable[Piece], int], Iterator[GroupOutcome]]
-"""``engine(job, pieces, n_jobs)`` yields outcomes as they come, and takes a piece when a worker is about to be free."""
+Engine = Callable[[Job, Iterable[Batch], int], Iterator[GroupOutcome]]
+"""``engine(job, batches, n_jobs)`` yields outcomes as they come, and takes a batch when a worker is nearly free."""
 
 
 def engine_called(name: str) -> Engine:
@@ -36,48 +36,49 @@ def engine_called(name: str) -> Engine:
     return ENGINES[name]
 
 
-def _serial(job: Job, pieces: Iterable[Piece], n_jobs: int) -> Iterator[GroupOutcome]:
-    """One group after the other in this process."""
-    for piece in pieces:
-        yield adapt_one(job, piece)
+def _serial(job: Job, batches: Iterable[Batch], n_jobs: int) -> Iterator[GroupOutcome]:
+    """One batch after the other in this process."""
+    for batch in batches:
+        yield from adapt_batch(job, batch)
 
 
-def _joblib(job: Job, pieces: Iterable[Piece], n_jobs: int) -> Iterator[GroupOutcome]:
-    """Processes of this machine; groups that were under way when a worker died are tried once more, alone."""
-    waiting = iter(pieces)
+def _joblib(job: Job, batches: Iterable[Batch], n_jobs: int) -> Iterator[GroupOutcome]:
+    """Processes of this machine; groups that were under way when a worker died are tried once more, each alone."""
+    waiting = iter(batches)
     while True:
         under_way: dict[str, Piece] = {}
         calls = _calls(job, waiting, under_way)
         try:
-            outcomes: Any = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")(calls)
-            for outcome in outcomes:
-                under_way.pop(outcome.name)
-                yield outcome
+            found: Any = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")(calls)
+            for outcomes in found:
+                for outcome in outcomes:
+                    under_way.pop(outcome.name)
+                    yield outcome
             return
         except BrokenProcessPool:
             for piece in list(under_way.values()):
                 yield _alone(job, piece)
 
 
-def _calls(job: Job, pieces: Iterable[Piece], under_way: dict[str, Piece]) -> Iterator[object]:
-    for piece in pieces:
-        under_way[piece.name] = piece
-        yield joblib.delayed(adapt_one)(job, piece)
+def _calls(job: Job, batches: Iterable[Batch], under_way: dict[str, Piece]) -> Iterator[object]:
+    for batch in batches:
+        under_way.update((piece.name, piece) for piece in batch)
+        yield joblib.delayed(adapt_batch)(job, batch)
 
 
 def _alone(job: Job, piece: Piece) -> GroupOutcome:
     try:
         # Two workers, since with one joblib would work in this process, which is to survive.
-        outcomes: Any = joblib.Parallel(n_jobs=2)([joblib.delayed(adapt_one)(job, piece)])
-        return outcomes[0]
+        found: Any = joblib.Parallel(n_jobs=2)([joblib.delayed(adapt_batch)(job, (piece,))])
+        return found[0][0]
     except BrokenProcessPool:
         return GroupOutcome(piece.name, Outcome.FAILED, DIED)
 
 
-def _ray(job: Job, pieces: Iterable[Piece], n_jobs: int) -> Iterator[GroupOutcome]:
+def _ray(job: Job, batches: Iterable[Batch], n_jobs: int) -> Iterator[GroupOutcome]:
     from testtime.scale.groups.cluster import on_cluster
 
-    return on_cluster(job, pieces, n_jobs)
+    return on_cluster(job, batches, n_jobs)
 
 
 ENGINES: dict[str, Engine] = {

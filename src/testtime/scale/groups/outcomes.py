@@ -41,6 +41,8 @@ class GroupOutcome(Result):
         Rows served as context.
     gain
         Share of the frozen model's loss that is gone, on rows the adapters had not seen; NaN where it was not measured.
+    start_scale
+        What training began with: 0 the frozen model, 1 what the other groups have in common.
     n_bytes
         Bytes of the saved adapter, its context among them.
     version, sha256
@@ -55,6 +57,7 @@ class GroupOutcome(Result):
     n_rows: int = 0
     n_context: int = 0
     gain: float = float("nan")
+    start_scale: float = 0.0
     n_bytes: int = 0
     version: int = 0
     sha256: str = ""

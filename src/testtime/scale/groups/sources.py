@@ -12,7 +12,7 @@ import pandas as pd
 
 from testtime.errors import InputError, nearest, sentence
 
-__all__ = ["Piece", "Source", "drawn_rows", "iterate", "source_of"]
+__all__ = ["Piece", "Source", "batches", "drawn_pieces", "drawn_rows", "source_of"]
 
 _DRAWN_GROUPS = 256
 _DRAWN_ROWS = 1_024
@@ -212,7 +212,13 @@ def _read(root: str, paths: Sequence[str]) -> pd.DataFrame:
         raise InputError(sentence(f"a file below {root!r} cannot be read", why=why)) from error
 
 
-def iterate(source: Source) -> Iterator[Piece]:
-    """Yield one group at a time."""
-    for name in source.names:
-        yield source.piece(name)
+def drawn_pieces(source: Source, most: int, seed: np.random.SeedSequence) -> list[Piece]:
+    """Return some groups."""
+    names = np.random.default_rng(seed).permutation(np.array(source.names, dtype=object))[:most]
+    return [source.piece(name) for name in sorted(names)]
+
+
+def batches(source: Source, size: int) -> Iterator[tuple[Piece, ...]]:
+    """Yield so many groups at a time."""
+    for begin in range(0, len(source.names), size):
+        yield tuple(source.piece(name) for name in source.names[begin : begin + size])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -16,16 +16,23 @@ from pandas.util import hash_pandas_object
 from testtime.adapt.parallel import at_most_cores
 from testtime.backbones.registry import load_backbone
 from testtime.errors import InputError, StoreError, nearest, sentence
+from testtime.estimators.together import fit_start, fit_together
 from testtime.plain import plain
 from testtime.scale.adapter_store import AdapterStore, Version
 from testtime.scale.cells import cell_seed
 from testtime.scale.groups.outcomes import GroupOutcome, Outcome
 from testtime.scale.groups.sources import Piece
+from testtime.table.starts import SharedStart
+from testtime.table.tail_episodes import TailRecipe
 
-__all__ = ["SHARED", "Job", "adapt_one", "adapt_shared"]
+__all__ = ["SHARED", "Batch", "Job", "adapt_batch", "adapt_shared", "with_start"]
 
 SHARED = "(shared)"
 """Name of the model that stands in for groups too small to adapt to, and for groups nobody has seen."""
+
+
+Batch = tuple[Piece, ...]
+"""Groups that one worker takes at once: one, or several that are adapted together."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,8 @@ class Job:
         Root of all seeds.
     smallest
         Rows a group must have to be adapted to.
+    tails, start
+        How groups are adapted together, and what they may begin with; None fits each by itself, and begins cold.
     cores
         Threads of one fit.
     shared
@@ -56,6 +65,8 @@ class Job:
     params: Mapping[str, Any]
     seed: int
     smallest: int
+    tails: TailRecipe | None = None
+    start: SharedStart | None = None
     cores: int | None = 1
     shared: str = ""
 
@@ -85,6 +96,8 @@ class Job:
             "base": self.load_base().fingerprint,
             "kind": self.kind,
             "settings": settings,
+            "tails": None if self.tails is None else asdict(self.tails),
+            "start": None if self.start is None else self.start.sha256,
             "seed": [self.seed, name],
             "smallest": self.smallest,
             "target": self.target,
@@ -96,19 +109,40 @@ class Job:
         return digest.hexdigest()[:32]
 
 
-def adapt_one(job: Job, piece: Piece) -> GroupOutcome:
-    """Adapt to one group; what goes wrong is said in the outcome and stops nothing else."""
+def adapt_batch(job: Job, batch: Batch) -> list[GroupOutcome]:
+    """Adapt to one group or several; what goes wrong with one is said in its outcome and stops no other."""
     start = time.perf_counter()
+    with at_most_cores(job.cores):
+        found = [_caught(piece.name, _begun, job, piece) for piece in batch]
+        begun = [one for one in found if isinstance(one, _Begun)]
+        fits = _fitted(job, begun)
+        done = [_caught(one.name, _kept, job, one, fit) for one, fit in zip(begun, fits, strict=True)]
+    seconds = round((time.perf_counter() - start) / len(batch), 3)
+    outcomes = [*(one for one in found if isinstance(one, GroupOutcome)), *done]
+    return [replace(outcome, seconds=seconds) for outcome in outcomes]
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A group that is to be adapted to: its rows, and what they and the settings hash to."""
+
+    name: str
+    frame: pd.DataFrame
+    labels: pd.Series
+    made_from: str
+
+
+def _caught(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function for one group of thousands: whatever its rows provoke is reported under its name."""
     try:
-        with at_most_cores(job.cores):
-            outcome = _adapt(job, piece)
-    except Exception as error:  # one group of thousands: whatever its rows provoke is reported under its name
+        return function(*arguments)
+    except Exception as error:
         reason = " ".join(f"{error}".split()) or type(error).__name__
-        outcome = GroupOutcome(piece.name, Outcome.FAILED, reason[:500])
-    return replace(outcome, seconds=round(time.perf_counter() - start, 3))
+        return GroupOutcome(name, Outcome.FAILED, reason[:500])
 
 
-def _adapt(job: Job, piece: Piece) -> GroupOutcome:
+def _begun(job: Job, piece: Piece) -> _Begun | GroupOutcome:
+    """Read a group and look whether there is anything to do."""
     frame, labels = _features_and_target(job, piece.read())
     made_from = job.fingerprint(piece.name, frame.assign(**{job.target: labels}))
     store = AdapterStore(job.store)
@@ -118,11 +152,51 @@ def _adapt(job: Job, piece: Piece) -> GroupOutcome:
         return _shared(job, store, piece.name, len(labels), served, made_from, rule)
     if served is not None and served.job == made_from:
         return _as_outcome(Outcome.UNCHANGED, served, len(labels))
-    fitted = job.estimator(piece.name).fit(frame, labels)
+    return _Begun(piece.name, frame, labels, made_from)
+
+
+def _fitted(job: Job, begun: Sequence[_Begun]) -> list[Any]:
+    """Return what adapts to each group: a fitted estimator, or what went wrong."""
+    estimators = [job.estimator(one.name) for one in begun]
+    if job.tails is None:
+        return [_or_error(own, one) for own, one in zip(estimators, begun, strict=True)]
+    starts = None if job.start is None else [job.start.of(one.name) for one in begun]
+    errors = fit_together(estimators, [(one.frame, one.labels) for one in begun], job.tails, starts)
+    return [own if error is None else error for own, error in zip(estimators, errors, strict=True)]
+
+
+def _or_error(estimator: Any, one: _Begun) -> Any:
+    try:
+        return estimator.fit(one.frame, one.labels)
+    except Exception as error:
+        return error
+
+
+def _kept(job: Job, one: _Begun, fitted: Any) -> GroupOutcome:
+    """Put an adapter into the store."""
+    if isinstance(fitted, Exception):
+        raise fitted
     record = fitted.adaptation_
-    version = store.add(piece.name, fitted, job=made_from)
-    outcome = _as_outcome(Outcome.ADAPTED, version, len(labels))
-    return replace(outcome, n_context=record.n_context, gain=record.gain / record.loss_before)
+    version = AdapterStore(job.store).add(one.name, fitted, job=one.made_from)
+    outcome = _as_outcome(Outcome.ADAPTED, version, len(one.labels))
+    gain = record.gain / record.loss_before
+    return replace(outcome, n_context=record.n_context, gain=gain, start_scale=record.start_scale)
+
+
+def with_start(job: Job, pieces: Sequence[Piece]) -> Job:
+    """Return the job that knows what some of its groups have in common; groups that fail have no part in it."""
+    tables = {}
+    with at_most_cores(job.cores):
+        for piece in pieces:
+            try:
+                frame, labels = _features_and_target(job, piece.read())
+            except InputError:  # it is said when the group itself is adapted to
+                continue
+            if not _too_small(job, labels):
+                tables[piece.name] = frame, labels
+        estimators = {name: job.estimator(name) for name in tables}
+        start = fit_start(estimators, tables, job.tails or TailRecipe(), job.seed)
+    return replace(job, start=start)
 
 
 def adapt_shared(job: Job, rows: pd.DataFrame) -> Job:
