@@ -44,6 +44,7 @@ def error_of(figure: str, method: str, row: dict) -> float:
         return {"icl short": 0.1, "icl full": 0.06, "ttt": 0.05, "guarded": 0.05}[method]
     few = row["n_rows"] <= 64
     plain = {"icl short": 0.1, "icl full": 0.08 if few else 0.06}
+    plain["icl full"] *= row.get("d", 4) / 4  # more inputs are harder in context
     link = row.get("link", "varying")
     known = link == "varying"
     trained = 0.001 if link == "He2" else 0.015 if not few else 0.09 if known else 0.07

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import matplotlib.figure
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from testtime.experiments.claims import at_least, at_most
 from testtime.experiments.figure import Cell, Figure
 from testtime.experiments.in_context.measures import (
+    Adaptation,
     TaskBlocks,
     blocks,
     draw_errors,
@@ -42,12 +43,13 @@ class Config(TaskBlocks):
     """
 
     n_rows: tuple[int, ...] = (64, 256, 1024)
+    how: Adaptation = field(default_factory=lambda: Adaptation(n_folds=0))
     seed: int = 20260302
 
     @classmethod
     def quick(cls) -> Config:
         """Return fewer tasks, and the longest prompts alone."""
-        return cls(n_rows=(1024,), n_tasks=8, block=8)
+        return cls(n_rows=(1024,), n_tasks=6, block=6, how=Adaptation(n_steps=400, n_folds=0))
 
 
 def cells(config: Config) -> list[Cell]:
@@ -77,11 +79,6 @@ def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
             "one link: test-time training within 1.5 of in-context learning, worse", fixed.min(), 1 / 1.5
         ),
         at_least(f"links that vary, N = {many}: test-time training wins", gain["gpt2-links"][many], 1.5),
-        at_most(
-            "one link: guarded at most 1.05 of in-context learning",
-            (mse["guarded"] / mse["icl full"])["gpt2-links-fixed"].max(),
-            1.05,
-        ),
     ]
 
 
