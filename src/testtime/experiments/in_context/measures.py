@@ -178,7 +178,7 @@ def task_rows(
         rows += drawn.score(method, [of(t) for t in range(n_tasks)], link=link, n_rows=n_rows, model=recipe)
         for t, row in enumerate(rows[-n_tasks:]):
             row["task"] = t
-            row["adapted_weight"] = guarded[t].mix.weight if method == "guarded" else np.nan
+            row["adapted_weight"] = guarded[t].share if method == "guarded" else np.nan
     return rows
 
 
