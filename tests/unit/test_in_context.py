@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ import torch
 from testtime.adapt.delta import Delta, DeltaSpec
 from testtime.adapt.learner import FROZEN, Learner, Rows
 from testtime.adapt.train import TrainConfig
-from testtime.experiments.in_context.adapting import Contexts, adapt_each, guard_each, table_of
+from testtime.experiments.in_context.adapting import Contexts, Guarded, adapt_each, guard_each, table_of
 from testtime.experiments.in_context.learner import GPTLearner
 from testtime.experiments.in_context.variants import chunk_pass, leave_one_out
 from testtime.models.gpt import GPTConfig, InContextGPT
@@ -106,9 +108,12 @@ def test_what_is_served_is_the_mixture_of_its_parts(learner):
     frozen = contexts.with_full(learner, FROZEN, rows, X)
     views = (contexts.with_full, contexts.with_short)
     adapted = np.mean([view(learner, own, rows, X) for own in guarded.weights for view in views], axis=0)
-    w = guarded.mix.weight
-    served = guarded.predict(learner, rows, X, contexts)
-    np.testing.assert_allclose(served, (1 - w) * frozen + w * adapted, atol=1e-12)
+    for gain, w in ((0.21, 0.3), (0.19, 0.0), (0.0, 0.0)):
+        mix = dataclasses.replace(guarded.mix, weight=0.3, gain=gain, standard_error=0.1)
+        one = Guarded(guarded.weights, mix)
+        assert one.share == w
+        served = one.predict(learner, rows, X, contexts)
+        np.testing.assert_allclose(served, (1 - w) * frozen + w * adapted, atol=1e-12)
 
 
 def test_an_adapter_that_breaks_stays_frozen(learner):

@@ -16,7 +16,7 @@ _ROOMS = {
     "linear": ("linear", ("context", "start", "alignment", "covariance", "steps", "reduction", "shift")),
     "tabular": ("tabular", ("context", "shift")),
     "single-index": ("single_index", ("context", "dimension", "stage1", "fixed_link", "shift", "multi")),
-    "gpt2": ("in_context", ("links", "shift", "variants")),
+    "gpt2": ("in_context", ("links", "fixed_link", "dimension", "shift", "variants")),
 }
 _MODULES = {
     f"{prefix}-{figure}".replace("_", "-"): f"testtime.experiments.{room}.{figure}"

@@ -2,7 +2,7 @@
 
 Without the guard a task has one adapter, trained on all of its rows. With it there are as many as folds, each trained
 on the rows outside a fold; what they and the frozen model answer on rows they have not seen decides how much of each is
-served (:func:`testtime.adapt.mix.fit_mix`).
+served (:func:`testtime.adapt.mix.fit_mix`), and none when the gain may be chance.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from testtime.adapt.train import TrainConfig
 from testtime.adapt.train_each import Draw, train_each
 from testtime.experiments.in_context.learner import GPTLearner
 
-__all__ = ["Contexts", "Guarded", "adapt_each", "guard_each", "table_of"]
+__all__ = ["MARGIN", "Contexts", "Guarded", "adapt_each", "guard_each", "table_of"]
+
+MARGIN = 2.0
+"""Standard errors that the mixture must gain out of fold; on few rows the best weight is often chance."""
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -100,17 +103,25 @@ class Guarded:
     weights
         Of the adapters, one for each fold.
     mix
-        Share of the adapters, and what it was worth.
+        The best weight of the adapters, and what it was worth out of fold.
     """
 
     weights: list[Weights] = field(repr=False)
     mix: Mix
 
+    @property
+    def share(self) -> float:
+        """How much of the adapters is served: the weight of the mixture, or 0 when its gain may be chance."""
+        sure = self.mix.gain > 0.0 and self.mix.gain >= MARGIN * self.mix.standard_error
+        return self.mix.weight if sure else 0.0
+
     def predict(self, learner: GPTLearner, rows: Rows, X: Array, contexts: Contexts) -> Array:
         """Predict the rows of `X`, ``(q, D) -> (q,)``."""
         frozen = contexts.with_full(learner, FROZEN, rows, X)
+        if self.share == 0.0:
+            return frozen
         adapted = np.mean([contexts.with_both(learner, own, rows, X) for own in self.weights], axis=0)
-        return (1.0 - self.mix.weight) * frozen + self.mix.weight * adapted
+        return (1.0 - self.share) * frozen + self.share * adapted
 
 
 def guard_each(

@@ -55,7 +55,7 @@ class Config(TaskBlocks):
     @classmethod
     def quick(cls) -> Config:
         """Return fewer tasks, sizes and steps; too few steps to win where the link is known."""
-        how = Adaptation(n_steps=100)
+        how = Adaptation(n_steps=120)
         return cls(varying=(64, 256), shifted=(256,), n_tasks=4, block=4, how=how, shift_gain=10.0)
 
     def sizes(self, link: str) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """Other ways to train at test time, at equal compute: what an episode is, and what its labels are.
 
-The first paper's limitations ask for schemes beyond one step. All of these are the same steps of AdamW on low-rank
-changes, on other episodes, and process the same number of tokens:
+The first paper's limitations ask for schemes beyond one step. All of these are the same steps of AdamW on all
+weights, on other episodes, and process the same number of tokens:
 
 * random: context and query rows at random, the scheme of the other figures;
 * leave-one-out: all rows but one are the context of that one;
@@ -69,7 +69,7 @@ class Config(TaskBlocks):
     @classmethod
     def quick(cls) -> Config:
         """Return fewer tasks and steps."""
-        return cls(n_tasks=6, block=6, how=Adaptation(n_steps=100))
+        return cls(n_tasks=6, block=6, how=Adaptation(n_steps=200))
 
     @property
     def tokens(self) -> int:
