@@ -53,6 +53,7 @@ EXPONENTS = {
     "sign(z) z^2": (lambda z: np.sign(z) * z**2, 1, 1),
     "three levels": (lambda z: np.where(z < -1, 2.0, np.where(z < 0.5, 0.0, 1.0)), 1, 1),
     "math.erf": (math.erf, 1, 1),
+    "vectorize(math.erf)": (np.vectorize(math.erf), 1, 1),  # refuses to be called without points
 }
 
 

@@ -263,12 +263,13 @@ def test_orders_of_magnitude():
 def test_segments_reach_the_error_they_were_made_for():
     for rank, epsilon in ((4, 0.1), (16, 0.03)):
         sizes = segment_sizes(rank, 2, epsilon)
-        assert sizes.teacher == sizes.student == rank**2
+        assert sizes.teacher == sizes.queries == rank**4  # ge + 2
+        assert sizes.student == rank**2
         assert recovery_error(rank, sizes.recovery) <= epsilon
         assert readout_error(sizes.readout) <= epsilon + 1e-12
         assert width_error(sizes.width) <= epsilon + 1e-12
         assert recovery_error(rank, sizes.recovery - 1) > epsilon
-        assert sizes.total == 2 * rank**2 + sizes.recovery + sizes.readout
+        assert sizes.total == rank**4 + rank**2 + sizes.recovery + sizes.readout
 
 
 @pytest.mark.parametrize(

@@ -37,17 +37,19 @@ __all__ = [
 
 @dataclass(frozen=True)
 class SegmentSizes(Result):
-    r"""Orders of magnitude of the four segments of the labelled rows, and of the width.
+    r"""Orders of magnitude of the four segments of the labelled rows, of the free queries, and of the width.
 
     Reference: Kuwataka and Suzuki (2026), main theorem.
 
     Attributes
     ----------
     teacher
-        Rows in the context of the frozen model that answers fresh queries, :math:`N_1 = r^{ge}`.
+        Rows in the context of the frozen model that answers fresh queries, :math:`N_1 = r^{ge+2}`.
+    queries
+        Those queries, which need no label, :math:`N_{new} = r^{ge+2}`.
     student
-        Rows in the context of the student, :math:`N_2 = r^{ge}`; zero rows are used by a student that needs
-        no context.
+        Rows in the context of the student, :math:`N_2 = r^2`; zero rows are used by a student that needs no
+        context.
     recovery
         Rows for strong recovery, one step each, :math:`N_3 = r^{3/2} / \epsilon`.
     readout
@@ -57,6 +59,7 @@ class SegmentSizes(Result):
     """
 
     teacher: int
+    queries: int
     student: int
     recovery: int
     readout: int
@@ -172,7 +175,7 @@ def segment_sizes(rank: int, generative_exponent: float | Exponent, error: float
         Target :math:`\epsilon` for each term, in units of y over the scale of the link.
 
     >>> segment_sizes(rank=4, generative_exponent=1, error=0.1)
-    SegmentSizes(teacher=4, student=4, recovery=80, readout=100, width=100)
+    SegmentSizes(teacher=64, queries=64, student=16, recovery=80, readout=100, width=100)
     """
     weak = rows_with_distillation(rank, generative_exponent)
     if not isfinite(weak):
@@ -185,7 +188,8 @@ def segment_sizes(rank: int, generative_exponent: float | Exponent, error: float
         )
     epsilon = _positive(error, "error")
     square = _round_up(epsilon**-2)
-    return SegmentSizes(_round_up(weak), _round_up(weak), _round_up(rank**1.5 / epsilon), square, square)
+    free = _round_up(weak * rank**2)
+    return SegmentSizes(free, free, rank**2, _round_up(rank**1.5 / epsilon), square, square)
 
 
 def _round_up(value: float) -> int:

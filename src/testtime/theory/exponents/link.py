@@ -103,6 +103,8 @@ class PointwiseLink:
 
     def unchecked(self, z: Array) -> Array:
         """Values at the points `z`, non-finite ones included."""
+        if not z.size:  # numpy.vectorize refuses no points
+            return np.empty(0)
         if not self.vectorised:
             return self._one_by_one(z)
         with np.errstate(all="ignore"):
