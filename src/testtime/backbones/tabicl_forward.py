@@ -148,9 +148,7 @@ def _interact(model: Any, cells_BDTE: Tensor) -> Tensor:
     return interactor.out_ln(tokens_BTSE).flatten(-2)
 
 
-def encode_context(
-    model: Any, x_context: Tensor, y_context: Tensor
-) -> tuple[tuple[KVCacheEntry, ...], Tensor]:
+def encode_context(model: Any, x_context: Tensor, y_context: Tensor) -> tuple[tuple[KeysValues, ...], Tensor]:
     """Run the column and the row stage on labelled rows, ``(B, N, D)`` and ``(B, N)``.
 
     Returns
@@ -175,7 +173,7 @@ def encode_context(
     return tuple(columns), _interact(model, _column_output(model, grouped_BDNg, cells_BDNE))
 
 
-def encode_rows(model: Any, columns: Sequence[KVCacheEntry], x: Tensor) -> Tensor:
+def encode_rows(model: Any, columns: Sequence[KeysValues], x: Tensor) -> Tensor:
     """Run the column and the row stage on rows without targets, ``(B, Q, D) -> (B, Q, W)``."""
     grouped_BDQg = _grouped(model, x)
     cells_BDQE = _embed_cells(model, grouped_BDQg)
@@ -184,7 +182,7 @@ def encode_rows(model: Any, columns: Sequence[KVCacheEntry], x: Tensor) -> Tenso
     return _interact(model, _column_output(model, grouped_BDQg, cells_BDQE))
 
 
-def read_encoded(stage: Any, rows_BNW: Tensor, y_context: Tensor) -> tuple[KVCacheEntry, ...]:
+def read_encoded(stage: Any, rows_BNW: Tensor, y_context: Tensor) -> tuple[KeysValues, ...]:
     """Read encoded rows with their targets: keys and values, one pair for each block of the in-context stage."""
     rows_BNW = rows_BNW + _embed_targets(y_context, stage.y_encoder)
     rows = []
@@ -196,7 +194,7 @@ def read_encoded(stage: Any, rows_BNW: Tensor, y_context: Tensor) -> tuple[KVCac
     return tuple(rows)
 
 
-def predict_encoded(stage: Any, rows: Sequence[KVCacheEntry], rows_BQW: Tensor) -> Tensor:
+def predict_encoded(stage: Any, rows: Sequence[KeysValues], rows_BQW: Tensor) -> Tensor:
     """Predict encoded rows from what :func:`read_encoded` returned, ``(B, Q, W) -> (B, Q, K)``."""
     for block, entry in zip(stage.tf_icl.blocks, rows, strict=True):
         rows_BQW = _attend(block, rows_BQW, entry)
