@@ -143,7 +143,8 @@ def numbers() -> str:
         f"\n{summary['tables']} tables, {summary['runs']} draws. CRPS against the frozen model: "
         f"{100 * paired['relative difference of crps']:+.1f} % on the mean ({_interval(paired['interval'])}), median "
         f"{100 * paired['median over tables']:+.1f} %; lower on {paired['tables better']:.0%} of tables, by 1 % or "
-        f"more on {paired['tables better by 1%']:.0%}; higher by 1 % on {paired['runs worse by 1%']:.0%} of runs, worst run "
+        f"more on {paired['tables better by 1%']:.0%}; higher by 1 % on {paired['runs worse by 1%']:.0%} of runs, "
+        "worst run "
         f"{paired['worst run']:+.1%}.\n"
     )
     return _rows(["", "CRPS", "RMSE", "rank by RMSE"], rows) + said
