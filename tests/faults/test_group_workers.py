@@ -25,7 +25,7 @@ def _without_waiting_for_the_disk(monkeypatch):
 
 @pytest.fixture(scope="module")
 def table() -> pd.DataFrame:
-    return grouped_table(dict.fromkeys("abcd", 66))
+    return grouped_table(dict.fromkeys("abcd", 96))
 
 
 @pytest.fixture
@@ -68,6 +68,7 @@ def cluster(monkeypatch):
     ray = pytest.importorskip("ray")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
     monkeypatch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # else workers wait for everything else on a busy machine
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield ray
     ray.shutdown()

@@ -171,7 +171,8 @@ def prepare(
     found = find_groups(shown, rows.y, task, None, np.random.default_rng(group_seed))
     chosen.notes += [found.note] if found.note else []
     n_units = len(order) if found.codes is None else len(np.unique(found.codes))
-    if n_units < max(2 * N_FOLDS, 4 * task.n_classes):
+    n_pool = len(order) * (N_FOLDS - 1) // N_FOLDS
+    if min(n_pool, n_units) < max(backbone.recipe.min_rows, 4 * task.n_classes):
         return prepared
     dealt = deal_rows(order, labels, found.codes, None, N_FOLDS, limits, np.random.default_rng(deal_seed))[0]
     x = rows.x
