@@ -70,6 +70,7 @@ suppress_warnings = ["config.cache"]  # the gallery's settings hold functions, w
 html_theme = "pydata_sphinx_theme"
 html_title = f"testtime {release}"
 html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {

@@ -2,8 +2,7 @@
 Adapt an in-context model of your own
 =====================================
 
-Here soft nearest neighbours, whose metric is what test-time training learns. A backbone is a class with a model, its
-limits, and a learner that reads a context and predicts with weights that are an argument.
+Here soft nearest neighbours, whose metric is what test-time training learns.
 """
 
 import hashlib

@@ -49,8 +49,8 @@ class Setting:
     noise_var
         :math:`\sigma^2`, in units of y squared.
 
-    Arrays
-    ------
+    Notes
+    -----
     With scalar covariances, `n_context`, `n_train`, `dim`, `noise_var` and `task` (squared norms) may be
     arrays, which broadcast; every result then has the broadcast shape. A one-dimensional `task` is a vector
     :math:`\beta` when all the others are numbers, and an array of squared norms when one of them is an
