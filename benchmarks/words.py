@@ -17,6 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks import words_gpt2
+
 ROOT = Path(__file__).parents[1]
 RESULTS = Path("benchmarks/results")
 _BLOCK = re.compile(
@@ -129,6 +131,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "what-you-get": what_you_get,
     "few-rows": few_rows,
     "forecast": forecast,
+    **words_gpt2.BLOCKS,
 }
 
 
