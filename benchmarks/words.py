@@ -17,6 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks import words_gpt2
+
 ROOT = Path(__file__).parents[1]
 RESULTS = Path("benchmarks/results")
 _BLOCK = re.compile(
@@ -174,6 +176,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "context-rows": context_rows,
     "numbers": numbers,
     "forecast": forecast,
+    **words_gpt2.BLOCKS,
 }
 
 
