@@ -107,8 +107,8 @@ def main() -> None:
         served, worse = (sum(map(bool, (c[key] for c in own))) for key in ("weight", "worse"))
         mean = np.mean([cell["difference"] for cell in own])
         print(
-            f"{kind}: {len(own)} fits, adapters served in {served}, worse than frozen by two standard errors in {worse}, "
-            f"mean difference {mean:+.4f}",
+            f"{kind}: {len(own)} fits, adapters served in {served}, worse than frozen by two standard errors in "
+            f"{worse}, mean difference {mean:+.4f}",
             flush=True,
         )
     options.out.write_text(json.dumps({"cells": cells}, indent=1) + "\n")
