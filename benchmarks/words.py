@@ -170,11 +170,50 @@ def forecast() -> str:
     return _rows(["on tables left out", ""], rows)
 
 
+def levels() -> str:
+    """Categories with many levels."""
+    cells = _stored("levels")["cells"]
+    rows = []
+    for n_levels in sorted({cell["levels"] for cell in cells}):
+        own = [cell for cell in cells if cell["levels"] == n_levels]
+        areas = (
+            sum(c["auc"][name] for c in own) / len(own) for name in ("best", "one-hot", "frozen", "served")
+        )
+        rows.append([f"{n_levels:,}", f"{own[0]['rows']:,}", *(f"{area:.3f}" for area in areas)])
+    return _rows(["levels", "rows", "odds known", "one-hot logistic regression", "frozen", "testtime"], rows)
+
+
+def dirty() -> str:
+    """Tables as people have them."""
+    cells = [cell for cell in _stored("dirty")["outcomes"] if cell["way"] != "clean"]
+    within = sum(abs(cell["dirty"] - cell["clean"]) <= 0.01 for cell in cells)
+    worst = min(cells, key=lambda cell: cell["dirty"] - cell["clean"])
+    return (
+        f"{len({cell['table'] for cell in cells})} tables, {len({cell['way'] for cell in cells})} ways: {within} of "
+        f"{len(cells)} within .01 of the AUC of the clean "
+        f"table; the largest loss is {worst['clean'] - worst['dirty']:.3f} ({worst['way']}, {worst['table']}).\n"
+    )
+
+
+def repeated() -> str:
+    """Rows that repeat."""
+    cells = _stored("repeated_rows")["cells"]
+    worse = [cell for cell in cells if cell["worse"]]
+    largest = max((cell["difference"] for cell in worse), default=0.0)
+    return (
+        f"{len(cells)} fits, adapters served in {sum(cell['weight'] > 0 for cell in cells)}: {len(worse)} worse than the "
+        f"frozen model by more than two standard errors, the largest by {largest:.4f} nats.\n"
+    )
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "what-you-get": what_you_get,
     "few-rows": few_rows,
     "context-rows": context_rows,
     "numbers": numbers,
+    "levels": levels,
+    "dirty": dirty,
+    "repeated": repeated,
     "forecast": forecast,
     **words_gpt2.BLOCKS,
 }
