@@ -201,8 +201,8 @@ def repeated() -> str:
     worse = [cell for cell in cells if cell["worse"]]
     largest = max((cell["difference"] for cell in worse), default=0.0)
     return (
-        f"{len(cells)} fits, adapters served in {sum(cell['weight'] > 0 for cell in cells)}: {len(worse)} worse than the "
-        f"frozen model by more than two standard errors, the largest by {largest:.4f} nats.\n"
+        f"{len(cells)} fits, adapters served in {sum(cell['weight'] > 0 for cell in cells)}: {len(worse)} worse than "
+        f"the frozen model by more than two standard errors, the largest by {largest:.4f} nats.\n"
     )
 
 
