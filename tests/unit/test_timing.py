@@ -13,13 +13,13 @@ from testtime.adapt.task import Classes
 from testtime.adapt.train import TrainConfig
 from testtime.backbones.base import Encoded
 from testtime.table.outside import Fold
-from testtime.table.timing import StepTimer
+from testtime.table.timing import StepTimer, _spread
 
 N = 200
 CONFIG = TrainConfig(n_steps=30, n_context=40, n_query=20, snapshots=(15, 30))
 
 
-def affordable(seconds_per_row: float, limit: float | None, n_adapters: int = 8, n_views: int = 3):
+def measured(seconds_per_row: float, limit: float | None):
     clock = Clock()
     calls = []
 
@@ -35,9 +35,14 @@ def affordable(seconds_per_row: float, limit: float | None, n_adapters: int = 8,
     ]
     encoded = Encoded(x, tuple("abc"), ("number",) * 3, (0,) * 3)
     (view,) = backbone.views(encoded, y, Classes(2), 1, np.random.SeedSequence(0))
-    timer = StepTimer(backbone, Classes(2), torch.device("cpu"))
-    steps = timer.affordable(folds, view, CONFIG, n_adapters, n_views, Budget(limit, clock))
-    return steps, calls
+    timer = StepTimer(backbone, Classes(2), torch.device("cpu"), Budget(limit, clock))
+    timer.measure(view, x, y)
+    return timer, folds, calls
+
+
+def affordable(seconds_per_row: float, limit: float | None, n_adapters: int = 8, n_views: int = 3):
+    timer, folds, calls = measured(seconds_per_row, limit)
+    return timer.steps(folds, CONFIG, n_adapters, n_views), calls
 
 
 def test_without_a_limit_nothing_is_measured():
@@ -64,3 +69,32 @@ def test_no_time_allows_none():
 def test_more_adapters_and_views_leave_less():
     assert affordable(0.001, 20.0, n_adapters=16)[0] < affordable(0.001, 20.0, n_adapters=4)[0]
     assert affordable(0.001, 20.0, n_views=30)[0] < affordable(0.001, 20.0, n_views=1)[0]
+
+
+def test_guard_rows_are_given_up_before_adapters_and_adapters_before_training(monkeypatch):
+    monkeypatch.setattr("testtime.table.timing._FEW_GUARD_ROWS", 10)
+    found = []
+    for limit in (1e3, 60.0, 30.0, 15.0, 8.0, 1.0):
+        timer, folds, _ = measured(0.003, limit)
+        plan = timer.plan(folds, CONFIG, 8, 3, fewest=5)
+        assert plan.n_steps == 0 or 5 <= plan.n_steps <= 30
+        found.append((bool(plan.n_steps), len(plan.folds[0].guard), plan.n_adapters))
+    assert found[0] == (True, 50, 8)
+    assert found[-1][0] is False
+    trained = [one[1:] for one in found if one[0]]
+    assert trained == sorted(trained, reverse=True)
+    assert trained[-1] in ((10, 2), (10, 4))
+
+
+def test_what_is_given_up_is_spread_over_a_sorted_table():
+    rows = np.arange(10_000)
+    few = _spread(rows)
+    assert len(few) == 256
+    assert (few[0], few[-1]) == (0, 9_999)
+    assert np.diff(few).max() <= 40
+
+
+def test_one_adapter_is_in_reach_or_not():
+    timer, _, _ = measured(0.01, 30.0)
+    assert timer.reaches(5, 60)
+    assert not timer.reaches(5, 6_000)

@@ -15,7 +15,7 @@ from testtime.adapt.mix import Mix, fit_mix
 from testtime.adapt.task import Task
 from testtime.adapt.train import TrainConfig
 from testtime.adapt.work import UNWATCHED, Work
-from testtime.backbones.base import Backbone, Encoded, View
+from testtime.backbones.base import Backbone, Encoded, Limits, View
 from testtime.backbones.scaling import ColumnScaler
 from testtime.results import Status
 from testtime.table.config import FitConfig
@@ -147,6 +147,11 @@ def choose(
         _note_draw(chosen, config, n_rows)
         return chosen
 
+    timer = StepTimer(backbone, task, config.device, budget)
+    timer.measure(views[0], rows.x[order], rows.y[order])
+    fewest_steps = FEWEST_STEPS if config.n_steps is None else min(config.n_steps, FEWEST_STEPS)
+    if not timer.reaches(fewest_steps, min(n_context, recipe.episode)):
+        return _without_time(chosen, config, limits, task)
     # Without statistics of levels: copies have different ones, since each row's come from other rows.
     columns = rows.encoded.x
     groups = find_groups(
@@ -158,7 +163,6 @@ def choose(
     )
     chosen.notes += [groups.note] if groups.note else []
     work.say("choosing the context")
-    timer = StepTimer(backbone, task, config.device)
     if config.n_context is None and not config.serves_all:
         chosen.probes = probe_contexts(timer.learner, views[0], rows, order, recipe.sizes, task)
         if chosen.probes:
@@ -198,13 +202,14 @@ def choose(
         line_search=config.step_size is None,
     )
     n_guard_views = min(recipe.guard_views, n_views)
-    n_fit = timer.affordable(folds, views[0], train_config, config.n_members, n_guard_views, budget)
-    if n_fit < min(n_steps, FEWEST_STEPS):
-        chosen.status = Status.REVERTED_TIME
-        chosen.n_context = plan_context(replace(config, n_steps=0), limits, n_rows, task.n_classes)
-        return chosen
+    plan = timer.plan(folds, train_config, config.n_members, n_guard_views, min(n_steps, fewest_steps))
+    n_fit, folds = plan.n_steps, plan.folds
+    if n_fit == 0:
+        return _without_time(chosen, config, limits, task)
     if n_fit < n_steps:
         chosen.notes.append(f"The time limit allows {n_fit} of {n_steps} steps.")
+    if plan.n_adapters < config.n_members:
+        chosen.notes.append(f"The time limit allows {plan.n_adapters} of {config.n_members} adapters.")
     shares = sorted({max(1, round(share * n_fit)) for share in recipe.snapshots})
     chosen.n_pool = len(dealt[0].pool)
     chosen.config = replace(train_config, n_steps=n_fit, snapshots=tuple(shares))
@@ -216,12 +221,19 @@ def choose(
         views,
         n_guard_views,
         chosen.config,
-        member_seed.spawn(config.n_members),
+        member_seed.spawn(plan.n_adapters),
         config.device,
         budget,
         work,
     )
-    decide(chosen, task, rows, folds, groups.codes, config.n_members, guard=config.guard)
+    decide(chosen, task, rows, folds, groups.codes, plan.n_adapters, guard=config.guard)
+    return chosen
+
+
+def _without_time(chosen: Chosen, config: FitConfig, limits: Limits, task: Task) -> Chosen:
+    """The frozen model with the context it would have without training."""
+    chosen.status = Status.REVERTED_TIME
+    chosen.n_context = plan_context(replace(config, n_steps=0), limits, len(chosen.order), task.n_classes)
     return chosen
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from testtime.adapt.budget import Budget
 from testtime.adapt.learner import FROZEN
@@ -16,14 +18,38 @@ from testtime.adapt.work import ROWS_PER_TRAINED_ROW
 from testtime.backbones.base import Backbone, View
 from testtime.table.outside import Fold, answer_rows
 
-__all__ = ["StepTimer"]
+__all__ = ["FitPlan", "StepTimer"]
 
 _SAFETY = 1.15
-_PROBED = 256
+_PROBED = 128
+_FEW_GUARD_ROWS = 256
+"""Rows that each fold is measured on where more would leave no time to train: they know a loss well enough."""
+
+
+@dataclass(frozen=True)
+class FitPlan:
+    """What fits into a budget.
+
+    Attributes
+    ----------
+    n_steps, n_adapters
+        Steps of each adapter, 0 where there is no time for the fewest, and adapters.
+    folds
+        The folds, perhaps with fewer guard rows.
+    """
+
+    n_steps: int
+    n_adapters: int
+    folds: list[Fold]
 
 
 class StepTimer:
     """Times a forward pass when a budget asks for it.
+
+    Parameters
+    ----------
+    budget
+        Time for the fit; without a limit nothing is measured, and everything fits.
 
     Attributes
     ----------
@@ -31,41 +57,65 @@ class StepTimer:
         A frozen learner that others may use in the caller's thread.
     """
 
-    def __init__(self, backbone: Backbone, task: Task, device: torch.device) -> None:
+    def __init__(self, backbone: Backbone, task: Task, device: torch.device, budget: Budget) -> None:
         self.learner = backbone.learner(task, device, torch.float32)
+        self.budget = budget
+        self._per_row = 0.0
 
-    def affordable(
-        self,
-        folds: Sequence[Fold],
-        view: View,
-        config: TrainConfig,
-        n_adapters: int,
-        n_views: int,
-        budget: Budget,
-    ) -> int:
-        """Return how many steps of each adapter the budget allows: all of them without a limit."""
-        if not budget.limited:
-            return config.n_steps
-        per_row = _SAFETY * self._seconds_per_row(folds[0], view, budget)
-        workers = min(available_cores(), n_adapters)
-        predicted = max(len(fold.context) + len(fold.guard) + len(fold.rival) for fold in folds)
-        frozen = per_row * predicted * n_views * min(len(folds), n_adapters)
-        snapshots = per_row * predicted * max(1, len(config.snapshots)) * n_adapters
-        step = (
-            ROWS_PER_TRAINED_ROW * per_row * (config.n_context + config.n_query) * -(-n_adapters // workers)
-        )
-        left = budget.left() * 0.9 - (frozen + snapshots) / workers
-        return max(0, min(config.n_steps, int(left / step) if step > 0 else config.n_steps))
+    def measure(self, view: View, x: NDArray[np.float64], y: NDArray) -> None:
+        """Measure the seconds of a row, on the first rows ``(N, D), (N,)`` that are given."""
+        if not self.budget.limited:
+            return
+        n = min(_PROBED, -(-len(y) // 2))
+        context, asked = (x[:n], y[:n]), x[n : 2 * n]
 
-    def _seconds_per_row(self, fold: Fold, view: View, budget: Budget) -> float:
-        context, guard = fold.context[:_PROBED], fold.guard[:_PROBED]
-
-        def measure() -> float:
+        def once() -> float:
             took = []
             for _ in range(2):  # the first call of a shape pays for what later ones reuse
-                began = budget.clock()
-                answer_rows(self.learner, FROZEN, view, (fold.x[context], fold.y[context]), fold.x[guard])
-                took.append(budget.clock() - began)
-            return min(took) / (len(context) + len(guard))
+                began = self.budget.clock()
+                answer_rows(self.learner, FROZEN, view, context, asked)
+                took.append(self.budget.clock() - began)
+            return min(took) / (len(asked) + n)
 
-        return float(np.min(side_by_side([measure], workers=1)))
+        self._per_row = _SAFETY * float(np.min(side_by_side([once], workers=1)))
+
+    def reaches(self, n_steps: int, n_rows: int) -> bool:
+        """Whether there is time for one adapter of so many steps on so many rows, if for nothing else."""
+        return self.budget.fits(n_steps * ROWS_PER_TRAINED_ROW * self._per_row * n_rows)
+
+    def steps(self, folds: Sequence[Fold], config: TrainConfig, n_adapters: int, n_views: int) -> int:
+        """Return how many steps of each adapter the budget allows: all of them without a limit."""
+        if not self.budget.limited:
+            return config.n_steps
+        workers = min(available_cores(), n_adapters)
+        used = folds[:n_adapters]
+        predicted = max(len(fold.context) + len(fold.guard) + len(fold.rival) for fold in used)
+        frozen = self._per_row * predicted * n_views * len(used)
+        snapshots = self._per_row * predicted * max(1, len(config.snapshots)) * n_adapters
+        rows = ROWS_PER_TRAINED_ROW * (config.n_context + config.n_query)
+        step = self._per_row * rows * -(-n_adapters // workers)
+        left = self.budget.left() * 0.9 - (frozen + snapshots) / workers
+        return max(0, min(config.n_steps, int(left / step) if step > 0 else config.n_steps))
+
+    def plan(
+        self, folds: list[Fold], config: TrainConfig, n_adapters: int, n_views: int, fewest: int
+    ) -> FitPlan:
+        """Return the fullest plan that has time for the fewest steps.
+
+        Guard rows are given up before adapters, since more adapters gain more than a loss that is known better; half
+        and a quarter of the adapters are tried.
+        """
+        few = [replace(fold, guard=_spread(fold.guard)) for fold in folds]
+        halves = dict.fromkeys(max(1, n_adapters // part) for part in (1, 2, 4))
+        for own, n in [(folds, n_adapters), *((few, n) for n in halves)]:
+            n_steps = self.steps(own, config, n, n_views)
+            if n_steps >= fewest:
+                return FitPlan(n_steps, n, own)
+        return FitPlan(0, n_adapters, folds)
+
+
+def _spread(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Some of the rows, at equal distances: a table that is sorted is seen from end to end."""
+    if len(rows) <= _FEW_GUARD_ROWS:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, _FEW_GUARD_ROWS).astype(np.int64)]
