@@ -90,13 +90,7 @@ def _test_words() -> dict[str, frozenset[str]]:
 
 
 def entries() -> list[Entry]:
-    """Return one entry for each public name.
-
-    Raises
-    ------
-    ValueError
-        When a docstring has no ``Reference:`` line, or nothing tests a name.
-    """
+    """Return one entry for each public name; ValueError for one without a ``Reference:`` line or a test."""
     from testtime.experiments.registry import registry
 
     figures = {name: _imports(figure.run_cell.__module__) for name, figure in registry().items()}
