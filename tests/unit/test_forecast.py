@@ -181,7 +181,7 @@ def test_the_command(frame, tiny_embedded, tmp_path, capsys):
     frame[0].assign(bought=frame[1]).to_csv(path, index=False)
     code, said, _ = run(capsys, "plan", path, "--target", "bought")
     assert code == 0
-    assert "Forecast: log loss" in said
+    assert "Forecast: adapting changes the log loss" in said
     assert "testtime adapt" in said
     code, said, _ = run(capsys, "plan", path, "--target", "bought", "--json")
     assert code == 0

@@ -81,8 +81,8 @@ class TablePlan(Result):
         lines = [self.reason]
         if self.signs:
             lines.append(
-                f"Forecast: adapting changes the {self.loss_name} by {-self.gain:+.1%} against the frozen model with all "
-                f"rows and averaged views (80% of tables like it: {-self.high:+.1%} to {-self.low:+.1%}); "
+                f"Forecast: adapting changes the {self.loss_name} by {-self.gain:+.1%} against the frozen model with "
+                f"all rows and averaged views (80% of tables like it: {-self.high:+.1%} to {-self.low:+.1%}); "
                 f"probability that it rises by more than {HARM:.1%}: {self.harm:.0%}."
             )
             lines.append(
