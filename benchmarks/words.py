@@ -109,6 +109,31 @@ def few_rows() -> str:
     return _rows(["", "log loss", "AUC", "accuracy"], rows) + said
 
 
+def short() -> str:
+    """128 rows as context: adapted and frozen, against the frozen model with all rows."""
+    summary = _stored("short")["summary"]
+    own = "testtime, 128 rows"
+    names = {
+        own: "testtime, 128 rows",
+        "frozen, 128 rows": "frozen, 128 rows",
+        _RIVAL: "frozen, all rows",
+        _OWN: "testtime",
+    }
+    rows = []
+    for method, label in names.items():
+        scores = summary["methods"][method]
+        rows.append([label, f"{scores['log_loss']:.4f}", f"{scores['auc']:.4f}", f"{scores['accuracy']:.4f}"])
+    gain, level = _against(summary, own, "frozen, 128 rows"), _against(summary, own, _RIVAL)
+    said = (
+        f"\n{summary['tables']} tables, {summary['runs']} draws. With 128 rows each, adapted against frozen: AUC "
+        f"{gain['auc']:+.4f} ({_interval(gain['auc interval'], '')}). Adapted with 128 rows against frozen with all: "
+        f"AUC {level['auc']:+.4f} ({_interval(level['auc interval'], '')}), log loss "
+        f"{100 * level['relative difference of log_loss']:+.1f} % on the mean, lower on {level['tables better']:.0%} "
+        "of tables.\n"
+    )
+    return _rows(["", "log loss", "AUC", "accuracy"], rows) + said
+
+
 def context_rows() -> str:
     """Which rows stay when the context is short."""
     found = _stored("context_rows")["summary"]
@@ -209,6 +234,7 @@ def repeated() -> str:
 BLOCKS: dict[str, Callable[[], str]] = {
     "what-you-get": what_you_get,
     "few-rows": few_rows,
+    "short": short,
     "context-rows": context_rows,
     "numbers": numbers,
     "levels": levels,
