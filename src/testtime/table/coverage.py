@@ -35,9 +35,9 @@ def coverage_order(
     n: int,
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """Return an ordering whose first `n` rows cover the table; the others keep their places among each other.
+    """Return an ordering whose first `n` rows cover the table; the others stay in order, class by class.
 
-    Place i gets a row of the class that place i of `order` has, so that every prefix stays stratified. Which row is
+    Every place gets a row of the class that it has in `order`, so that every prefix stays stratified. Which row is
     decided by k-means++ seeding (Arthur and Vassilvitskii, 2007) on the scaled columns: each is drawn with a
     probability that grows with the squared distance to those of its class that were taken, so that every prefix covers.
 
@@ -61,17 +61,17 @@ def coverage_order(
 
     scaled = ColumnScaler.fit(x).transform(x)
     codes = np.zeros(len(x), dtype=np.int64) if labels is None else labels
-    wanted = codes[order[:n]]
-    first = np.empty(n, dtype=np.int64)
-    for code in np.unique(wanted):
-        places = np.flatnonzero(wanted == code)
-        own = order[codes[order] == code][:_MOST_CANDIDATES]
-        state = int(rng.integers(2**31))
-        picked = kmeans_plusplus(scaled[own], len(places), random_state=state)[1]
+    found = np.empty_like(order)
+    for code in np.unique(codes):
+        places = np.flatnonzero(codes[order] == code)
+        own, wanted = order[places], int((places < n).sum())
+        picked: list[int] = []
+        if wanted:
+            state = int(rng.integers(2**31))
+            picked = kmeans_plusplus(scaled[own[:_MOST_CANDIDATES]], wanted, random_state=state)[1].tolist()
         # Where rows repeat nothing is far from what was taken, and a row may be picked twice: others fill up.
-        distinct = list(dict.fromkeys([*picked.tolist(), *range(len(own))]))
-        first[places] = own[distinct[: len(places)]]
-    return np.concatenate([first, order[~np.isin(order, first)]])
+        found[places] = own[list(dict.fromkeys([*picked, *range(len(own))]))]
+    return found
 
 
 def best_coverage(

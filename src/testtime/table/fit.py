@@ -15,7 +15,7 @@ from testtime.adapt.mix import Mix, fit_mix
 from testtime.adapt.task import Task
 from testtime.adapt.train import TrainConfig
 from testtime.adapt.work import UNWATCHED, Work
-from testtime.backbones.base import Backbone, Encoded, Limits, View
+from testtime.backbones.base import Backbone, Encoded, View
 from testtime.backbones.scaling import ColumnScaler
 from testtime.results import Status
 from testtime.table.config import FitConfig
@@ -134,24 +134,35 @@ def choose(
     recipe, limits, n_rows = backbone.recipe, backbone.limits.on(config.device), len(rows.y)
     labels = task.strata(rows.y)
     order_seed, deal_seed, view_seed, group_seed, fold_seed, member_seed, cover_seed = seed.spawn(7)
-    order = stratified_order(labels, n_rows, np.random.default_rng(order_seed))
+    stratified = stratified_order(labels, n_rows, np.random.default_rng(order_seed))
     n_context = plan_context(config, limits, n_rows, task.n_classes)
-    n_short = 0 if config.serves_all else config.n_context or recipe.sizes[-1]
-    if rows.time is None and 0 < n_short <= min(n_rows // 2, MOST_COVERED):
-        order = best_coverage(backbone, task, rows, order, n_short, cover_seed, config.device, budget)
     n_views = recipe.n_views if config.n_members > 1 else 1
     view_number = int(view_seed.generate_state(1, np.uint64)[0])
-    views = _views(backbone, rows, order[: limits.context], task, n_views, view_number)
-    chosen = Chosen(order, n_context, views, view_number, Status.PLAIN)
+    views = _views(backbone, rows, stratified[: limits.context], task, n_views, view_number)
+    chosen = Chosen(stratified, n_context, views, view_number, Status.PLAIN)
+
+    def settle(n: int, status: Status = Status.PLAIN) -> Chosen:
+        """Serve `n` rows. The same number gives the same rows and views, with training, without, and reverted."""
+        chosen.n_context, chosen.status, chosen.order, chosen.views = n, status, stratified, views
+        if not config.serves_all and rows.time is None and n <= min(n_rows // 2, MOST_COVERED):
+            chosen.order = best_coverage(
+                backbone, task, rows, stratified, n, cover_seed, config.device, budget
+            )
+            reference = chosen.order[: limits.context]
+            chosen.views = _views(backbone, rows, reference, task, n_views, view_number)
+        return chosen
+
+    n_plain = plan_context(replace(config, n_steps=0), limits, n_rows, task.n_classes)
     if config.n_steps == 0:
+        settle(n_plain)
         _note_draw(chosen, config, n_rows)
         return chosen
 
     timer = StepTimer(backbone, task, config.device, budget)
-    timer.measure(views[0], rows.x[order], rows.y[order])
+    timer.measure(views[0], rows.x[stratified], rows.y[stratified])
     fewest_steps = FEWEST_STEPS if config.n_steps is None else min(config.n_steps, FEWEST_STEPS)
     if not timer.reaches(fewest_steps, min(n_context, recipe.episode)):
-        return _without_time(chosen, config, limits, task)
+        return settle(n_plain, Status.REVERTED_TIME)
     # Without statistics of levels: copies have different ones, since each row's come from other rows.
     columns = rows.encoded.x
     groups = find_groups(
@@ -164,7 +175,7 @@ def choose(
     chosen.notes += [groups.note] if groups.note else []
     work.say("choosing the context")
     if config.n_context is None and not config.serves_all:
-        chosen.probes = probe_contexts(timer.learner, views[0], rows, order, recipe.sizes, task)
+        chosen.probes = probe_contexts(timer.learner, views[0], rows, stratified, recipe.sizes, task)
         if chosen.probes:
             chosen.n_context = choose_context(chosen.probes)
             chosen.notes.append(_said(chosen.probes, chosen.n_context))
@@ -175,12 +186,11 @@ def choose(
     n_pool = (n_rows - (chosen.n_context if short else 0)) * (N_FOLDS - 1) // N_FOLDS
     fewest = max(recipe.min_rows, 4 * task.n_classes) if config.n_steps is None else 2 * N_FOLDS
     if min(n_pool, n_units) < fewest:
-        chosen.n_context = plan_context(replace(config, n_steps=0), limits, n_rows, task.n_classes)
-        chosen.status = Status.REVERTED_TOO_FEW
-        return chosen
+        return settle(n_plain, Status.REVERTED_TOO_FEW)
 
+    settle(chosen.n_context)
     dealt = deal_rows(
-        order,
+        chosen.order,
         labels,
         groups.codes,
         chosen.n_context if short else None,
@@ -205,7 +215,7 @@ def choose(
     plan = timer.plan(folds, train_config, config.n_members, n_guard_views, min(n_steps, fewest_steps))
     n_fit, folds = plan.n_steps, plan.folds
     if n_fit == 0:
-        return _without_time(chosen, config, limits, task)
+        return settle(n_plain, Status.REVERTED_TIME)
     if n_fit < n_steps:
         chosen.notes.append(f"The time limit allows {n_fit} of {n_steps} steps.")
     if plan.n_adapters < config.n_members:
@@ -218,7 +228,7 @@ def choose(
         backbone,
         task,
         folds,
-        views,
+        chosen.views,
         n_guard_views,
         chosen.config,
         member_seed.spawn(plan.n_adapters),
@@ -227,13 +237,6 @@ def choose(
         work,
     )
     decide(chosen, task, rows, folds, groups.codes, plan.n_adapters, guard=config.guard)
-    return chosen
-
-
-def _without_time(chosen: Chosen, config: FitConfig, limits: Limits, task: Task) -> Chosen:
-    """The frozen model with the context it would have without training."""
-    chosen.status = Status.REVERTED_TIME
-    chosen.n_context = plan_context(replace(config, n_steps=0), limits, len(chosen.order), task.n_classes)
     return chosen
 
 

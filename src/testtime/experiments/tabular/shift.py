@@ -105,7 +105,7 @@ def split_by_component(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the rows below and above the median of the first principal component of standardised columns.
 
-    >>> x = np.array([[0.0, 1.0], [5.0, 0.0], [1.0, 0.0], [9.0, 1.0]])
+    >>> x = np.array([[0.0, 0.1], [5.0, 4.9], [1.0, 0.9], [9.0, 9.1]])
     >>> lower, upper = split_by_component(x, np.zeros(4, int), np.random.default_rng(0))
     >>> sorted([sorted(lower.tolist()), sorted(upper.tolist())])
     [[0, 2], [1, 3]]
