@@ -167,8 +167,7 @@ def _guarded(
     """Fit the mixture on what the frozen model and each adapter answer on rows that they have not seen.
 
     An adapter sees the rows outside its fold. The frozen model needs no training and sees all but an eighth, nearly
-    what it is served: from half of few rows it is far worse than it will be, and adapters would win for that reason
-    alone.
+    what it is served: from half of few rows it is far worse than it will be, and adapters would win by that alone.
     """
     n_rows = len(rows)
     parts = np.empty((2, n_rows))
