@@ -58,7 +58,9 @@ def check(
     assert all(ours[name] == alone[name] for name in "abd")
 
 
-@pytest.mark.slow
+# Where the worker of "c" ends the pool before that of "b" has died, "b" dies when it is tried again, alone, and has
+# failed: right, but not what is asked here. So it stands beside the tests that a busy machine can disturb.
+@pytest.mark.cluster
 def test_processes(table, tmp_path, arguments, one_after_the_other):
     check(table, tmp_path, arguments, one_after_the_other, "joblib")
 
