@@ -16,7 +16,7 @@ from tests.support.linear import LinearBackbone
 from testtime import InputError, TTTClassifier, plan_table
 from testtime.adapt.task import Classes, Numbers
 from testtime.backbones.base import Encoded
-from testtime.table.fit import EncodedRows
+from testtime.table.encoding import EncodedRows
 from testtime.table.forecast import plan
 from testtime.table.forecast.forecaster import Forecaster, bent, shipped, straight
 from testtime.table.forecast.plan import advise

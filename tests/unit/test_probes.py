@@ -11,7 +11,7 @@ from tests.support.linear import Linear, LinearBackbone, LinearLearner
 from testtime.adapt.learner import Rows, Weights
 from testtime.adapt.task import Classes, Numbers
 from testtime.backbones.base import Encoded
-from testtime.table.fit import EncodedRows
+from testtime.table.encoding import EncodedRows
 from testtime.table.probes import Probe, choose_context, probe_contexts
 
 SIZES = (32, 64, 128, 256)

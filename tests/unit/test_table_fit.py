@@ -19,7 +19,8 @@ from testtime.errors import InputError
 from testtime.results import Status
 from testtime.table import encoding as encoding_module
 from testtime.table.config import SHORT, FitConfig
-from testtime.table.fit import Chosen, EncodedRows, choose
+from testtime.table.encoding import EncodedRows
+from testtime.table.fit import Chosen, choose
 from testtime.table.levels import LevelStatistics
 
 

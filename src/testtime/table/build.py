@@ -22,8 +22,8 @@ from testtime.table.adapted import AdaptedTable, Member
 from testtime.table.choose_curve import choose_curve
 from testtime.table.columns import TableColumns
 from testtime.table.config import FitConfig
-from testtime.table.encoding import TableEncoding, with_statistics
-from testtime.table.fit import Chosen, EncodedRows, choose
+from testtime.table.encoding import EncodedRows, TableEncoding, with_statistics
+from testtime.table.fit import Chosen, choose
 from testtime.table.forecast.plan import reason_to_skip
 from testtime.table.levels import LevelStatistics
 from testtime.table.rows import MOST_ROWS

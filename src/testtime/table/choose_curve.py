@@ -14,8 +14,7 @@ from testtime.adapt.task import Numbers
 from testtime.adapt.work import UNWATCHED, Work
 from testtime.backbones.base import Backbone
 from testtime.table.config import FitConfig
-from testtime.table.encoding import encode_fold, with_statistics
-from testtime.table.fit import EncodedRows
+from testtime.table.encoding import EncodedRows, encode_fold, with_statistics
 from testtime.table.outside import answer_rows
 from testtime.table.target import NumericTarget
 from testtime.table.target_curve import CURVES, is_skewed

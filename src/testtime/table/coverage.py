@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -13,11 +11,8 @@ from testtime.adapt.learner import FROZEN
 from testtime.adapt.task import Task
 from testtime.backbones.base import Backbone
 from testtime.backbones.scaling import ColumnScaler
-from testtime.table.encoding import with_statistics
+from testtime.table.encoding import EncodedRows
 from testtime.table.outside import answer_rows
-
-if TYPE_CHECKING:
-    from testtime.table.fit import EncodedRows
 
 __all__ = ["MOST_COVERED", "best_coverage", "coverage_order"]
 
@@ -103,9 +98,8 @@ def best_coverage(
     if len(drawn) == 1:
         return drawn[0]
     learner = backbone.learner(task, device, torch.float32)
-    reference = order[: backbone.limits.on(device).context]
-    described = with_statistics(rows.encoded, rows.x[reference])
-    view = backbone.views(described, rows.y[reference], task, 1, seed)[0]
+    view_seed = int(seed.generate_state(1, np.uint64)[0])
+    view = rows.views(order[: backbone.limits.on(device).context], backbone, task, 1, view_seed)[0]
     losses, longest = [], 0.0
     for one in drawn:
         began = budget.clock()

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from testtime.backbones.base import Encoded
+from testtime.adapt.task import Task
+from testtime.backbones.base import Backbone, Encoded, View
 from testtime.table.columns import TableColumns
 from testtime.table.levels import LevelStatistics
 
-__all__ = ["TableEncoding", "encode_fold", "with_statistics"]
+__all__ = ["EncodedRows", "TableEncoding", "encode_fold", "with_statistics"]
 
 
 @dataclass(frozen=True)
@@ -61,3 +62,43 @@ def encode_fold(
     x[outside] = crossed
     x[fold] = levels.transform(replace(encoded, x=encoded.x[fold]))
     return x
+
+
+@dataclass(frozen=True)
+class EncodedRows:
+    """The rows of a fit.
+
+    Attributes
+    ----------
+    encoded
+        Columns as numbers, without what their levels say about the target.
+    x
+        The same with statistics of levels, each row's from other rows, ``(N, D + S)``.
+    y
+        Class codes or standardised numbers, ``(N,)``.
+    groups
+        Group codes of the user, or None.
+    time
+        Position of each row in time, or None. With it, later rows guard what was trained on earlier ones.
+    """
+
+    encoded: Encoded
+    x: NDArray[np.float64]
+    y: NDArray
+    groups: NDArray[np.int64] | None = None
+    time: NDArray[np.float64] | None = None
+
+    def views(
+        self, reference: NDArray[np.int64], backbone: Backbone, task: Task, n: int, seed: int
+    ) -> tuple[View, ...]:
+        """Return `n` views that are made from the reference rows, statistics of levels with them."""
+        described = with_statistics(self.encoded, self.x[reference])
+        return tuple(backbone.views(described, self.y[reference], task, n, np.random.SeedSequence(seed)))
+
+    def without(
+        self, held: NDArray[np.int64], task: Task, seed: np.random.SeedSequence
+    ) -> NDArray[np.float64]:
+        """Return all rows, encoded so that nothing of the held rows' targets is in any of them, ``(N, D + S)``."""
+        if self.x.shape[1] == len(self.encoded.names):
+            return self.x
+        return encode_fold(self.encoded, self.y, task.n_classes, held, seed)

@@ -15,44 +15,19 @@ from testtime.adapt.mix import Mix, fit_mix
 from testtime.adapt.task import Task
 from testtime.adapt.train import TrainConfig
 from testtime.adapt.work import UNWATCHED, Work
-from testtime.backbones.base import Backbone, Encoded, View
+from testtime.backbones.base import Backbone, View
 from testtime.backbones.scaling import ColumnScaler
 from testtime.results import Status
 from testtime.table.config import FitConfig
 from testtime.table.coverage import MOST_COVERED, best_coverage
-from testtime.table.encoding import encode_fold, with_statistics
+from testtime.table.encoding import EncodedRows
 from testtime.table.outside import Fold, FoldAnswers, run_folds
 from testtime.table.probes import Probe, choose_context, probe_contexts
 from testtime.table.repeats import find_groups
 from testtime.table.rows import FEWEST_STEPS, N_FOLDS, DealtRows, choose_steps, deal_rows, plan_context
 from testtime.table.timing import StepTimer
 
-__all__ = ["Chosen", "EncodedRows", "choose", "decide"]
-
-
-@dataclass(frozen=True)
-class EncodedRows:
-    """The rows of a fit.
-
-    Attributes
-    ----------
-    encoded
-        Columns as numbers, without what their levels say about the target.
-    x
-        The same with statistics of levels, each row's from other rows, ``(N, D + S)``.
-    y
-        Class codes or standardised numbers, ``(N,)``.
-    groups
-        Group codes of the user, or None.
-    time
-        Position of each row in time, or None. With it, later rows guard what was trained on earlier ones.
-    """
-
-    encoded: Encoded
-    x: NDArray[np.float64]
-    y: NDArray
-    groups: NDArray[np.int64] | None = None
-    time: NDArray[np.float64] | None = None
+__all__ = ["Chosen", "choose", "decide", "fold_of"]
 
 
 @dataclass
@@ -138,7 +113,7 @@ def choose(
     n_context = plan_context(config, limits, n_rows, task.n_classes)
     n_views = recipe.n_views if config.n_members > 1 else 1
     view_number = int(view_seed.generate_state(1, np.uint64)[0])
-    views = _views(backbone, rows, stratified[: limits.context], task, n_views, view_number)
+    views = rows.views(stratified[: limits.context], backbone, task, n_views, view_number)
     chosen = Chosen(stratified, n_context, views, view_number, Status.PLAIN)
 
     def settle(n: int, status: Status = Status.PLAIN) -> Chosen:
@@ -148,8 +123,7 @@ def choose(
             chosen.order = best_coverage(
                 backbone, task, rows, stratified, n, cover_seed, config.device, budget
             )
-            reference = chosen.order[: limits.context]
-            chosen.views = _views(backbone, rows, reference, task, n_views, view_number)
+            chosen.views = rows.views(chosen.order[: limits.context], backbone, task, n_views, view_number)
         return chosen
 
     n_plain = plan_context(replace(config, n_steps=0), limits, n_rows, task.n_classes)
@@ -199,7 +173,7 @@ def choose(
         np.random.default_rng(deal_seed),
         rows.time,
     )
-    folds = [_fold(rows, task, one, own) for one, own in zip(dealt, fold_seed.spawn(N_FOLDS), strict=True)]
+    folds = [fold_of(rows, task, one, own) for one, own in zip(dealt, fold_seed.spawn(N_FOLDS), strict=True)]
     n_steps = choose_steps(config, recipe, n_pool, short=short)
     adapt = config.adapt or recipe.adapt
     train_config = TrainConfig(
@@ -240,23 +214,9 @@ def choose(
     return chosen
 
 
-def _views(
-    backbone: Backbone,
-    rows: EncodedRows,
-    reference: NDArray[np.int64],
-    task: Task,
-    n_views: int,
-    view_seed: int,
-) -> tuple[View, ...]:
-    described = with_statistics(rows.encoded, rows.x[reference])
-    seed = np.random.SeedSequence(view_seed)
-    return tuple(backbone.views(described, rows.y[reference], task, n_views, seed))
-
-
-def _fold(rows: EncodedRows, task: Task, dealt: DealtRows, seed: np.random.SeedSequence) -> Fold:
-    x = rows.x
-    if x.shape[1] > len(rows.encoded.names):
-        x = encode_fold(rows.encoded, rows.y, task.n_classes, dealt.held, seed)
+def fold_of(rows: EncodedRows, task: Task, dealt: DealtRows, seed: np.random.SeedSequence) -> Fold:
+    """Encode the rows for one fold: nothing of the targets it holds is in any of them."""
+    x = rows.without(dealt.held, task, seed)
     return Fold(x, rows.y, dealt.pool, dealt.context, dealt.guard, dealt.rival)
 
 

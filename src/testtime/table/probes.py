@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +12,8 @@ from testtime.adapt.mix import standard_error
 from testtime.adapt.task import Task
 from testtime.backbones.base import View
 from testtime.results import Result
+from testtime.table.encoding import EncodedRows
 from testtime.table.outside import answer_rows
-
-if TYPE_CHECKING:
-    from testtime.table.fit import EncodedRows
 
 __all__ = ["Probe", "choose_context", "probe_contexts"]
 

@@ -30,8 +30,8 @@ from testtime.results import Status
 from testtime.table.adapted import AdaptedTable
 from testtime.table.build import drawn_rows, encode_rows, served_table
 from testtime.table.config import FitConfig
-from testtime.table.encoding import TableEncoding, encode_fold, with_statistics
-from testtime.table.fit import Chosen, EncodedRows, decide
+from testtime.table.encoding import EncodedRows, TableEncoding
+from testtime.table.fit import Chosen, decide, fold_of
 from testtime.table.outside import Fold, FoldAnswers
 from testtime.table.repeats import find_groups
 from testtime.table.rows import N_FOLDS, deal_rows
@@ -159,10 +159,8 @@ def prepare(
     labels, limits = task.strata(rows.y), backbone.limits.on(config.device)
     order = stratified_order(labels, len(rows.y), np.random.default_rng(order_seed))
     number = int(view_seed.generate_state(1, np.uint64)[0])
-    reference = order[: limits.context]
-    described = with_statistics(rows.encoded, rows.x[reference])
-    views = backbone.views(described, rows.y[reference], task, recipe.n_views, np.random.SeedSequence(number))
-    chosen = Chosen(order, min(len(order), limits.context), tuple(views), number, Status.REVERTED_TOO_FEW)
+    views = rows.views(order[: limits.context], backbone, task, recipe.n_views, number)
+    chosen = Chosen(order, min(len(order), limits.context), views, number, Status.REVERTED_TOO_FEW)
     chosen.notes += notes
     prepared = Prepared(
         trunk, target, config, backbone, TableEncoding(columns, levels), rows, chosen, budget, drawn, own
@@ -175,10 +173,7 @@ def prepare(
     if min(n_pool, n_units) < max(backbone.recipe.min_rows, 4 * task.n_classes):
         return prepared
     dealt = deal_rows(order, labels, found.codes, None, N_FOLDS, limits, np.random.default_rng(deal_seed))[0]
-    x = rows.x
-    if x.shape[1] > len(rows.encoded.names):
-        x = encode_fold(rows.encoded, rows.y, task.n_classes, dealt.held, fold_seed)
-    fold = Fold(x, rows.y, dealt.pool, dealt.context, dealt.guard, dealt.rival)
+    fold = fold_of(rows, task, dealt, fold_seed)
     pieces = inner_episodes(fold, labels, found.codes, recipe, np.random.default_rng(inner_seed))
     if not pieces:
         return prepared

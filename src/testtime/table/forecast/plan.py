@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,11 +14,9 @@ from testtime.backbones.base import Backbone
 from testtime.errors import InputError, sentence
 from testtime.results import Result
 from testtime.table.config import FitConfig
+from testtime.table.encoding import EncodedRows
 from testtime.table.forecast.forecaster import HARM, shipped
 from testtime.table.forecast.signs import NAMES, CurvePoint, Signs, read_signs
-
-if TYPE_CHECKING:
-    from testtime.table.fit import EncodedRows
 
 __all__ = ["FEWEST_ROWS", "TablePlan", "advise", "reason_to_skip"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,11 +20,8 @@ from testtime.adapt.memory import tensor_bytes
 from testtime.adapt.task import Task
 from testtime.backbones.base import Backbone, View
 from testtime.results import Result
-from testtime.table.encoding import encode_fold, with_statistics
+from testtime.table.encoding import EncodedRows, encode_fold, with_statistics
 from testtime.table.outside import answer_rows
-
-if TYPE_CHECKING:
-    from testtime.table.fit import EncodedRows
 
 __all__ = ["NAMES", "CurvePoint", "Signs", "read_signs"]
 
