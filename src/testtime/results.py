@@ -165,8 +165,7 @@ class Adaptation(Result):
     rival_loss
         Out-of-fold loss of the frozen model with all rows as context, where fewer are served; else None.
     start_scale
-        What training began with, as a multiple of what the other groups of a table have in common: 0 is the frozen
-        model (cold), 1 their change (warm).
+        What training began with: 0 the frozen model (cold), 1 what other groups of the table have in common (warm).
     """
 
     kept: bool
@@ -225,8 +224,9 @@ class Adaptation(Result):
             if self.n_guard:
                 lines.append(self._what_was_measured())
             lines.append(f"Decision: {self.status.value}.")
-        views = "one view" if self.n_views == 1 else f"{self.n_views} views"
-        served = f"the frozen model in {views} of the table"
+        served = (
+            f"the frozen model in {'one view' if self.n_views == 1 else f'{self.n_views} views'} of the table"
+        )
         if self.kept:
             adapters = "one adapter" if self.n_members == 1 else f"the mean of {self.n_members} adapters"
             served = f"{adapters} ({self.weight:.0%})" + (f" and {served}" if self.weight < 1 else "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ from testtime.adapt.task import Numbers
 from testtime.adapt.work import UNWATCHED, Work
 from testtime.backbones.base import Backbone
 from testtime.table.config import FitConfig
-from testtime.table.encoding import EncodedRows, encode_fold, with_statistics
+from testtime.table.encoding import EncodedRows, with_statistics
 from testtime.table.outside import answer_rows
 from testtime.table.target import NumericTarget
 from testtime.table.target_curve import CURVES, is_skewed
@@ -117,9 +119,7 @@ def _fold_losses(
     guard = held[:_MOST_GUARD]
     outside = np.setdiff1d(np.arange(len(y)), held)
     context = np.random.default_rng(seed).permutation(outside)[:_MOST_CONTEXT]
-    x = rows.x
-    if x.shape[1] > len(rows.encoded.names):
-        x = encode_fold(rows.encoded, y, 0, held, seed)
+    x = replace(rows, y=y).without(held, Numbers(), seed)
     described = with_statistics(rows.encoded, x[context])
     view = backbone.views(described, y[context], Numbers(), 1, seed)[0]
     answers = answer_rows(learner, FROZEN, view, (x[context], y[context]), x[guard])

@@ -228,13 +228,12 @@ def _alignment(
     from testtime.adapt.task import Classes
     from testtime.backbones.registry import load_backbone
     from testtime.table.build import encode_rows
-    from testtime.table.encoding import with_statistics
 
     task = Classes(len(np.unique(codes)))
     backbone = load_backbone(config.backbone, "classifier")
     rows = np.concatenate([source, target])
     encoded = encode_rows(frame.iloc[rows], codes[rows], task, backbone, seed)[2]
-    view = backbone.views(with_statistics(encoded.encoded, encoded.x), encoded.y, task, 1, seed)[0]
+    view = encoded.views(np.arange(len(rows)), backbone, task, 1, config.seed)[0]
     learner = backbone.learner(task, torch.device("cpu"), torch.float32)
     shown = view.rows(encoded.x, encoded.y, next(learner.module.parameters()))
     pools = np.split(np.arange(len(rows)), [len(source)])

@@ -20,7 +20,7 @@ from testtime.adapt.memory import tensor_bytes
 from testtime.adapt.task import Task
 from testtime.backbones.base import Backbone, View
 from testtime.results import Result
-from testtime.table.encoding import EncodedRows, encode_fold, with_statistics
+from testtime.table.encoding import EncodedRows, with_statistics
 from testtime.table.outside import answer_rows
 
 __all__ = ["NAMES", "CurvePoint", "Signs", "read_signs"]
@@ -110,11 +110,8 @@ def read_signs(
     order = stratified_order(labels, len(rows.y), np.random.default_rng(order_seed))
     longest = min(round(_SHARES[-1] * len(order)), _LONGEST, backbone.limits.on(device).context)
     context, asked = order[:longest], order[longest : longest + MOST_QUERIES]
-    x, y = rows.x, rows.y
-    if x.shape[1] > len(
-        rows.encoded.names
-    ):  # statistics of levels, without the targets of the rows asked about
-        x = encode_fold(rows.encoded, y, task.n_classes, asked, level_seed)
+    # Without the targets of the rows asked about, in the statistics of levels as well.
+    x, y = rows.without(asked, task, level_seed), rows.y
     views = backbone.views(with_statistics(rows.encoded, x[context]), y[context], task, N_VIEWS, view_seed)
     learner = backbone.learner(task, device, torch.float32)
     curve = [_point(learner, views[0], task, (x, y), order[: _length(longest, s)], asked) for s in _SHARES]
