@@ -26,8 +26,8 @@ from benchmarks.tabular import Draw
 from testtime import TTTClassifier
 from testtime.adapt.episodes import stratified_order
 from testtime.adapt.learner import FROZEN
-from testtime.backbones.scaling import ColumnScaler
 from testtime.table.adapted import AdaptedTable
+from testtime.table.coverage import coverage_order
 from testtime.table.outside import answer_rows
 
 N_DRAWS, N_ASKED = 8, 512
@@ -41,20 +41,8 @@ def stratified(table: AdaptedTable, n: int, rng: np.random.Generator) -> NDArray
 
 def coverage(table: AdaptedTable, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Rows of each class that are far from each other."""
-    from sklearn.cluster import kmeans_plusplus
-
-    shares = np.bincount(table.y[stratified(table, n, rng)], minlength=table.task.n_classes)
-    scaled = ColumnScaler.fit(table.x).transform(table.x)
-    taken = []
-    for code, count in enumerate(shares):
-        own = np.flatnonzero(table.y == code)
-        found = (
-            kmeans_plusplus(scaled[own], int(count), random_state=int(rng.integers(2**31)))[1]
-            if count
-            else []
-        )
-        taken.append(own[np.asarray(found, dtype=np.int64)])
-    return rng.permutation(np.concatenate(taken))
+    order = stratified_order(table.y, len(table.y), rng)
+    return coverage_order(order, table.x, table.y, n, rng)[:n]
 
 
 def influence(

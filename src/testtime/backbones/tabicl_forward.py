@@ -74,7 +74,7 @@ def _embed_targets(targets: Tensor, encoder: nn.Linear) -> Tensor:
     """Embed class codes, one-hot, or target values with a linear layer: ``(B, n) -> (B, n, E)``."""
     if not isinstance(encoder, OneHotAndLinear):
         return F.linear(targets.to(encoder.weight.dtype).unsqueeze(-1), encoder.weight, encoder.bias)
-    # The product of a one-hot row and the weight, bit for bit; torch.func.vmap has no rule for one_hot.
+    # The product of a one-hot row and the weight, bit for bit, its gradient to rounding; vmap has no rule for one_hot.
     embedded = F.embedding(targets.long(), encoder.weight.T)
     return embedded if encoder.bias is None else embedded + encoder.bias
 
