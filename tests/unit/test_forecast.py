@@ -42,15 +42,30 @@ def test_the_scale_is_undone_and_is_per_cent_near_zero():
 def test_errors_are_those_of_leaving_a_table_out():
     signs, gains = tables()
     fitted = Forecaster.fit(signs, gains, PENALTY)
-    x = np.clip((signs - signs.mean(0)) / signs.std(0), -3, 3)
     errors = []
-    for out in range(len(x)):
-        rest = np.delete(np.arange(len(x)), out)
-        mean, middle = x[rest].mean(0), bent(gains[rest]).mean()
-        own = x[rest] - mean
-        weights = np.linalg.solve(own.T @ own + PENALTY * np.eye(3), own.T @ (bent(gains[rest]) - middle))
-        errors.append(bent(gains[out]) - middle - (x[out] - mean) @ weights)
+    for out in range(len(gains)):
+        rest = np.delete(np.arange(len(gains)), out)
+        errors.append(bent(gains[out]) - Forecaster.fit(signs[rest], gains[rest], PENALTY).values(signs[out]))
     assert fitted.errors == pytest.approx(np.sort(errors))
+
+
+def test_a_table_is_left_out_with_all_of_its_draws():
+    signs, gains = tables(20)
+    names = np.repeat(np.arange(10), 2)
+    fitted = Forecaster.fit(signs, gains, PENALTY, names)
+    rest = names != 3
+    other = Forecaster.fit(signs[rest], gains[rest], PENALTY, names[rest])
+    for error in bent(gains[~rest]) - other.values(signs[~rest]):
+        assert np.isclose(fitted.errors, error).any()
+
+
+def test_the_regression_is_a_ridge_in_deviations():
+    signs, gains = tables()
+    fitted = Forecaster.fit(signs, gains, PENALTY)
+    x = np.clip((signs - signs.mean(0)) / signs.std(0), -3, 3)
+    own = x - x.mean(0)
+    weights = np.linalg.solve(own.T @ own + PENALTY * np.eye(3), own.T @ (bent(gains) - bent(gains).mean()))
+    assert fitted.values(signs) == pytest.approx(bent(gains).mean() + own @ weights)
 
 
 def test_four_of_five_new_tables_are_inside_the_interval():

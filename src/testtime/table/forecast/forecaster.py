@@ -85,24 +85,39 @@ class Forecaster:
     threshold: float
 
     @classmethod
-    def fit(cls, signs: NDArray[np.float64], gains: NDArray[np.float64], penalty: float) -> Forecaster:
-        """Fit to tables: signs ``(T, F)`` and gains ``(T,)``; errors are those of leaving one table out.
+    def fit(
+        cls,
+        signs: NDArray[np.float64],
+        gains: NDArray[np.float64],
+        penalty: float,
+        tables: NDArray | None = None,
+    ) -> Forecaster:
+        """Fit to draws of tables; errors are those of leaving one table out, with all of its draws.
 
         The threshold is set by who knows what training costs.
+
+        Parameters
+        ----------
+        signs, gains
+            Of each draw, ``(T, F)`` and ``(T,)``.
+        penalty
+            Of the ridge.
+        tables
+            Name of the table of each draw, ``(T,)``; None when each is a table of its own.
         """
-        centre, scale = signs.mean(0), np.maximum(signs.std(0), 1e-6)
-        x, t = np.clip((signs - centre) / scale, -3, 3), bent(gains)
-        mean, middle = x.mean(0), float(t.mean())
-        x = x - mean
-        gram = x.T @ x + penalty * np.eye(x.shape[1])
-        weights = np.linalg.solve(gram, x.T @ (t - middle))
-        leverage = np.einsum("ti,ij,tj->t", x, np.linalg.inv(gram), x) + 1.0 / len(t)
-        errors = np.sort((t - middle - x @ weights) / (1.0 - leverage))
-        return cls(centre, scale, weights, middle - float(mean @ weights), errors, -np.inf)
+        tables = np.arange(len(gains)) if tables is None else tables
+        errors = np.empty(len(gains))
+        for name in np.unique(tables):
+            own = tables == name
+            other = (
+                _ridge(signs[~own], gains[~own], penalty) if not own.all() else _ridge(signs, gains, penalty)
+            )
+            errors[own] = bent(gains[own]) - _values(signs[own], *other)
+        return cls(*_ridge(signs, gains, penalty), np.sort(errors), -np.inf)
 
     def values(self, signs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Forecasts on the bent scale, ``(..., F) -> (...)``; signs beyond three deviations count as three."""
-        return np.clip((signs - self.centre) / self.scale, -3, 3) @ self.weights + self.intercept
+        return _values(signs, self.centre, self.scale, self.weights, self.intercept)
 
     def __call__(self, signs: NDArray[np.float64]) -> Forecast:
         """Forecast one table."""
@@ -127,6 +142,28 @@ class Forecaster:
             "intercept": round(self.intercept, 6),
             "threshold": round(self.threshold, 6),
         }
+
+
+def _ridge(
+    signs: NDArray[np.float64], gains: NDArray[np.float64], penalty: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float]:
+    """Centre, scale, weights and intercept of the regression of bent gains on signs in deviations."""
+    centre, scale = signs.mean(0), np.maximum(signs.std(0), 1e-6)
+    x, t = np.clip((signs - centre) / scale, -3, 3), bent(gains)
+    mean, middle = x.mean(0), float(t.mean())
+    x = x - mean
+    weights = np.linalg.solve(x.T @ x + penalty * np.eye(x.shape[1]), x.T @ (t - middle))
+    return centre, scale, weights, middle - float(mean @ weights)
+
+
+def _values(
+    signs: NDArray[np.float64],
+    centre: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    intercept: float,
+) -> NDArray[np.float64]:
+    return np.clip((signs - centre) / scale, -3, 3) @ weights + intercept
 
 
 def _conformal(errors: NDArray[np.float64], level: float) -> float:
