@@ -6,8 +6,8 @@
 Groups are of scikit-learn's make_classification (10 columns, two classes), each with its own seed. They are adapted
 together, as `testtime adapt --by` does, and `--alone` of them each by itself. The fine-tuner takes the same embedded
 weights with its own defaults, on `--tuned` of the groups. Seconds of a run include the shared model, reading and
-writing. The store is measured with copies of one adapter under other names, and with two processes that do 500
-operations each.
+writing. "ray" starts a cluster of this machine for itself. The store is measured with copies of one adapter under
+other names, and with two processes that do 500 operations each.
 """
 
 from __future__ import annotations
@@ -217,6 +217,10 @@ def main() -> None:
     parser.add_argument("--operations", type=int, default=1000)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/groups.json"))
     given = parser.parse_args()
+    if "ray" in given.engines:
+        import ray
+
+        ray.init(num_cpus=given.jobs, include_dashboard=False, log_to_driver=False)
     table = table_of_groups(given.groups, given.rows)
     ways = [by_engine(table, engine, given.jobs, None) for engine in given.engines]
     ways += [

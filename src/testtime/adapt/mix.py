@@ -12,6 +12,14 @@ than are served. The excess loss of a mean of ``P`` models over a mean of very m
 
 takes it off for ``M`` served adapters and ``N`` served views. The correction may only move the weight as far as what
 was measured without it stays at or below the frozen model: what is served is never above the frozen model out of fold.
+
+A hundred rows hardly tell weights apart, and the losses that matter most, of confident errors, are rare among them.
+With few rows the weight can therefore be kept at or below its posterior mean,
+
+.. math:: \int w\, p(w)\, dw, \quad p(w) \propto (1-w)^{\text{doubt}}\, e^{-\sum_i \ell_i(w)}
+
+which is where log losses put it for a prior that favours the frozen model, and which tends to the best weight as rows
+become many.
 """
 
 from __future__ import annotations
@@ -69,6 +77,7 @@ def fit_mix(
     n_views: int,
     n_members: int,
     groups: NDArray[np.int64] | None = None,
+    doubt: float | None = None,
 ) -> Mix:
     """Fit the weight of the adapted models.
 
@@ -82,6 +91,8 @@ def fit_mix(
         Views and adapters that will be averaged when served.
     groups
         Group of each row, ``(n,)``, or None.
+    doubt
+        Exponent of the prior of a posterior mean that the weight is kept below; None for no such bound.
     """
     parts = frozen.mean(0), adapted.mean(0)
     spread = [
@@ -100,6 +111,12 @@ def fit_mix(
     best = _best(measured, correction, float(before.mean()))
     measured |= {float(w): float(score(w).mean()) for w in np.clip(best + _FINE, 0.0, 1.0)}
     weight = _best(measured, correction, float(before.mean()))
+    if doubt is not None:
+        n_units = len(y) if groups is None else len(np.unique(groups))
+        losses = np.array([measured[float(w)] for w in _COARSE])
+        weight = min(
+            weight, _posterior_mean(n_units * losses, doubt)
+        )  # convex: not above the frozen model either
     after = score(weight)
     gain = before - after
     return Mix(
@@ -118,6 +135,12 @@ def _best(measured: dict[float, float], correction: Callable[[float], float], mo
     """The weight with the smallest corrected loss among those that were not measured above `most`."""
     allowed = [weight for weight, loss in measured.items() if loss <= most]
     return min(allowed, key=lambda weight: (measured[weight] - correction(weight), weight))
+
+
+def _posterior_mean(losses: NDArray[np.float64], doubt: float) -> float:
+    """Mean of the weight under its posterior, from total losses at :data:`_COARSE`."""
+    density = (1.0 - _COARSE) ** doubt * np.exp(losses.min() - losses)
+    return float(density @ _COARSE / density.sum())
 
 
 def _spread(

@@ -229,8 +229,12 @@ def decide(
     n_members: int,
     *,
     guard: bool,
+    doubt: float | None = None,
 ) -> None:
-    """Fit the mixture on what the folds answered, for the number of steps that makes it best."""
+    """Fit the mixture on what the folds answered, for the number of steps that makes it best.
+
+    `doubt` is explained in :func:`testtime.adapt.mix.fit_mix`.
+    """
     answers = chosen.answers
     measured = np.concatenate([folds[k].guard for k in range(len(answers))])
     y = rows.y[measured]
@@ -256,7 +260,7 @@ def decide(
         return
     frozen = np.concatenate([one.frozen for one in answers], axis=1)
     own_groups = None if groups is None else groups[measured]
-    served = {"n_views": len(chosen.views), "n_members": n_members, "groups": own_groups}
+    served = {"n_views": len(chosen.views), "n_members": n_members, "groups": own_groups, "doubt": doubt}
     mixes = {n: fit_mix(task, frozen, adapted[n], y, **served) for n in common}
     best = max(mixes, key=lambda n: mixes[n].expected_gain)
     chosen.mix, chosen.n_steps = mixes[best], best

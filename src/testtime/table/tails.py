@@ -77,6 +77,8 @@ class Prepared:
         Positions in the frame of the rows that are used.
     seed
         Of the steps.
+    doubt
+        How far one fold of guard rows is trusted, see :func:`testtime.adapt.mix.fit_mix`.
     training
         None where there are too few rows.
     """
@@ -91,6 +93,7 @@ class Prepared:
     budget: Budget
     drawn: NDArray[np.int64]
     seed: np.random.SeedSequence
+    doubt: float
     training: Training | None = None
 
     def finished(self, trained: Mapping[float, Trained]) -> tuple[AdaptedTable, NDArray[np.int64]]:
@@ -132,7 +135,8 @@ class Prepared:
         answers = FoldAnswers(frozen, None, adapted, (replace(trained, snapshots=saved),) * n_views)
         chosen = replace(self.chosen, answers=[answers], start_scale=scale)
         task, folds = self.target.task, [training.fold]
-        decide(chosen, task, self.rows, folds, training.groups, n_views, guard=self.config.guard)
+        guard = self.config.guard
+        decide(chosen, task, self.rows, folds, training.groups, n_views, guard=guard, doubt=self.doubt)
         return chosen
 
 
@@ -162,8 +166,9 @@ def prepare(
     views = rows.views(order[: limits.context], backbone, task, recipe.n_views, number)
     chosen = Chosen(order, min(len(order), limits.context), views, number, Status.REVERTED_TOO_FEW)
     chosen.notes += notes
+    encoding = TableEncoding(columns, levels)
     prepared = Prepared(
-        trunk, target, config, backbone, TableEncoding(columns, levels), rows, chosen, budget, drawn, own
+        trunk, target, config, backbone, encoding, rows, chosen, budget, drawn, own, recipe.doubt
     )
     shown = ColumnScaler.fit(rows.encoded.x).transform(rows.encoded.x)
     found = find_groups(shown, rows.y, task, None, np.random.default_rng(group_seed))

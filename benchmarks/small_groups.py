@@ -1,0 +1,102 @@
+"""What adapting brings to groups of a few hundred rows: real tables cut to that size, together and each by itself.
+
+    python -m benchmarks.small_groups [--rows 400] [--seeds 1] [--development] [--out FILE]
+
+Every table is one group: a draw of ``--rows`` training rows, and up to 1,000 test rows. Log loss on the test rows
+against the frozen model with the same context in eight views, which is what a group has without training; processor
+seconds of ``fit``. ``together`` is what `testtime adapt --by` does, one group at a time; the others are fits by
+themselves with so many adapters and steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.tables import DEVELOPMENT, REPORTED
+from benchmarks.tabular import Draw
+from testtime import TTTClassifier
+from testtime.estimators.together import fit_together
+from testtime.table.tail_episodes import TailRecipe
+
+ALONE = {
+    "by itself, 2 adapters, 10 steps": {"n_members": 2, "n_steps": 10},
+    "by itself, 4 adapters, 5 steps": {"n_members": 4, "n_steps": 5},
+}
+
+
+def measure(draw: Draw) -> dict[str, Any]:
+    """Log losses and processor seconds of every way."""
+    plain = TTTClassifier(n_steps=0, random_state=draw.seed, precision="float32").fit(draw.X, draw.y)
+    frozen = draw.scores(plain.classes_, plain.predict_proba(draw.X_test))["log_loss"]
+    found: dict[str, Any] = {"frozen": {"log_loss": frozen}}
+    for way in ("together", *ALONE):
+        began = time.process_time()
+        model = TTTClassifier(random_state=draw.seed, precision="float32", **ALONE.get(way, {}))
+        if way == "together":
+            (error,) = fit_together([model], [(draw.X, draw.y)], TailRecipe())
+            if error is not None:
+                raise error
+        else:
+            model.fit(draw.X, draw.y)
+        seconds = time.process_time() - began
+        record = model.adaptation_
+        found[way] = {
+            "log_loss": draw.scores(model.classes_, model.predict_proba(draw.X_test))["log_loss"],
+            "cpu_seconds": seconds,
+            "weight": record.weight,
+            "adapter_bytes": record.adapter_bytes,
+        }
+    return found
+
+
+def summary(cells: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Relative differences of log loss against the frozen model, by way."""
+    told = {}
+    for way in ("together", *ALONE):
+        own = np.array([cell[way]["log_loss"] / cell["frozen"]["log_loss"] - 1.0 for cell in cells])
+        told[way] = {
+            "mean": float(own.mean()),
+            "standard error": float(own.std(ddof=1) / np.sqrt(len(own))),
+            "median": float(np.median(own)),
+            "lower": float((own < 0).mean()),
+            "lower by 1%": float((own < -0.01).mean()),
+            "higher by 1%": float((own > 0.01).mean()),
+            "worst": float(own.max()),
+            "processor seconds": float(np.median([cell[way]["cpu_seconds"] for cell in cells])),
+            "bytes": float(np.median([cell[way]["adapter_bytes"] for cell in cells])),
+        }
+    return told
+
+
+def main() -> None:
+    """Run the benchmark from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=400)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--development", action="store_true")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/small_groups.json"))
+    given = parser.parse_args()
+    warnings.simplefilter("ignore")
+    cells = []
+    for name in DEVELOPMENT if given.development else REPORTED:
+        for seed in range(given.seeds):
+            cells.append({"table": name, "seed": seed, **measure(Draw.of(name, seed, given.rows))})
+            content = {
+                "rows": given.rows,
+                "summary": summary(cells) if len(cells) > 1 else {},
+                "cells": cells,
+            }
+            given.out.write_text(json.dumps(content, indent=1) + "\n")
+    for way, told in summary(cells).items():
+        print(way, {name: round(value, 4) for name, value in told.items()})
+
+
+if __name__ == "__main__":
+    main()
