@@ -4,7 +4,7 @@
                                 [--alone 8] [--tuned 3] [--shapes 64 128 400] [--out FILE]
 
 Groups are of scikit-learn's make_classification (10 columns, two classes), each with its own seed. They are adapted
-together, as `testtime adapt --by` does, and `--alone` of them each by itself. The fine-tuner takes the same embedded
+together, as `testtime adapt --by COL --together` does, and `--alone` of them each by itself, as without it. The fine-tuner takes the same embedded
 weights with its own defaults, on `--tuned` of the groups. Seconds of a run include the shared model, reading and
 writing. "ray" starts a cluster of this machine for itself. The store is measured with copies of one adapter under
 other names, and with two processes that do 500 operations each.
@@ -30,8 +30,11 @@ from benchmarks.official import tuned_probabilities
 from testtime import AdapterStore, TTTClassifier, adapt_groups
 from testtime.estimators.saved import save
 from testtime.estimators.together import fit_together
+from testtime.scale.groups.adapt import LIGHT
 from testtime.serve.models import Models
 from testtime.table.tail_episodes import TailRecipe
+
+STEPS = LIGHT["n_steps"]
 
 _ENGINES = ("serial", "joblib", "ray")
 
@@ -47,11 +50,18 @@ def table_of_groups(n_groups: int, n_rows: int) -> pd.DataFrame:
 
 def by_engine(table: pd.DataFrame, engine: str, jobs: int, members: int | None) -> dict[str, Any]:
     """Adapt to all groups: together, or with so many adapters each by itself."""
-    estimator = TTTClassifier() if members is None else TTTClassifier(n_members=members)
+    estimator = TTTClassifier() if members is None else TTTClassifier(n_members=members, n_steps=STEPS)
     with tempfile.TemporaryDirectory() as folder:
         before = _cpu_seconds()
         groups = adapt_groups(
-            table, target="y", by="group", store=folder, estimator=estimator, engine=engine, n_jobs=jobs
+            table,
+            target="y",
+            by="group",
+            store=folder,
+            estimator=estimator,
+            engine=engine,
+            n_jobs=jobs,
+            together=members is None,
         )
         cpu = _cpu_seconds() - before
         store, names = AdapterStore(folder), [group.name for group in groups]
@@ -205,7 +215,7 @@ def main() -> None:
     parser.add_argument(
         "--alone", type=int, default=8, help="Groups that are fitted each by itself; 0 for none."
     )
-    parser.add_argument("--members", type=int, default=2, help="Adapters of each of these.")
+    parser.add_argument("--members", type=int, default=LIGHT["n_members"], help="Adapters of each of these.")
     parser.add_argument(
         "--shapes", nargs="*", type=int, default=[64, 128, 400], help="Rows, for the shared step."
     )

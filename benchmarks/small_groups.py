@@ -4,8 +4,8 @@
 
 Every table is one group: a draw of ``--rows`` training rows, and up to 1,000 test rows. Log loss on the test rows
 against the frozen model with the same context in eight views, which is what a group has without training; processor
-seconds of ``fit``. ``together`` is what `testtime adapt --by` does, one group at a time; the others are fits by
-themselves with so many adapters and steps.
+seconds of ``fit``. ``together`` is what `testtime adapt --by COL --together` does, one group at a time; the
+others are fits by themselves with so many adapters and steps, the last of which `testtime adapt --by COL` takes.
 """
 
 from __future__ import annotations

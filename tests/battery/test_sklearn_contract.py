@@ -21,7 +21,9 @@ _ESTIMATORS = [
 
 @parametrize_with_checks(_ESTIMATORS)
 def test_scikit_learn_check(request, estimator, check):
-    if "_train" not in str(check):  # only those checks ask how well a model predicts; the others run on tiny weights
+    if "_train" not in str(
+        check
+    ):  # only those checks ask how well a model predicts; the others run on tiny weights
         request.getfixturevalue("tiny_embedded")
     try:
         check(estimator)

@@ -80,6 +80,9 @@ def adapt(
     start: Annotated[
         str | None, typer.Option(help="With --by: cold, or chosen between that and what other groups share.")
     ] = None,
+    together: Annotated[
+        bool, typer.Option("--together", help="With --by: small adapters in shared steps, fast, little gain.")
+    ] = False,
     time: Annotated[
         str | None, typer.Option(metavar="COL", help="Scores are of rows later than those fitted.")
     ] = None,
@@ -126,9 +129,8 @@ def adapt(
         alone = {"--groups": groups, "--time": time, "--cost": cost, "--threshold": threshold}
         _refuse_beside("--by", alone | {"--id": id_columns, "--keep-ids": keep_ids, "--overwrite": overwrite})
     else:
-        _refuse_without(
-            "--by", {"--engine": engine, "--jobs": jobs, "--smallest": smallest, "--start": start}
-        )
+        given = {"--engine": engine, "--jobs": jobs, "--smallest": smallest, "--start": start}
+        _refuse_without("--by", given | {"--together": together or None})
         refuse_existing(out, overwrite=overwrite)
     if not 0 <= held_out < 1:
         raise InputError(sentence(f"--held-out {held_out}", expected="a share from 0 to below 1"))
@@ -164,7 +166,8 @@ def adapt(
         }
     )
     if by:
-        _adapt_groups(train, target, by, out, task, kinds, engine, jobs, smallest, start, arguments, as_json)
+        how = (engine, jobs, smallest, start, together or None)
+        _adapt_groups(train, target, by, out, task, kinds, *how, arguments, as_json)
         return
     request = Request(
         train,
@@ -216,6 +219,7 @@ def _adapt_groups(
     jobs: int | None,
     smallest: int | None,
     start: str | None,
+    together: bool | None,
     arguments: dict[str, Any],
     as_json: bool,
 ) -> None:
@@ -235,6 +239,7 @@ def _adapt_groups(
         jobs,
         least,
         start or "cold",
+        together,
         arguments,
         sys.stderr.isatty(),
     )

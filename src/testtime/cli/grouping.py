@@ -39,6 +39,7 @@ class GroupRequest:
     jobs: int | None
     smallest: int
     start: str
+    together: bool | None
     arguments: Mapping[str, Any]
     shown: bool
 
@@ -84,6 +85,7 @@ def _adapt(request: GroupRequest, data: Any) -> tuple[AdaptedGroups, str]:
         n_jobs=request.jobs,
         smallest=request.smallest,
         start=request.start,
+        together=request.together,
         verbose=int(request.shown),
     )
     return groups, said

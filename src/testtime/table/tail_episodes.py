@@ -26,7 +26,7 @@ class TailRecipe:
     Attributes
     ----------
     n_views
-        Views of the table, each with and without the change.
+        Views of the table that are trained and guarded; the frozen model is served in as many as ever.
     n_inner
         Folds of the rows outside the guard fold.
     n_steps, learning_rate

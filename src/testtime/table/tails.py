@@ -54,7 +54,7 @@ class Training:
     episodes
         What is trained on.
     guarded
-        For each view the encoded context of the fold, and its encoded guard rows.
+        For each trained view the encoded context of the fold, and its encoded guard rows.
     """
 
     fold: Fold
@@ -116,7 +116,7 @@ class Prepared:
 
     def _answers(self, training: Training, weights: Weights) -> NDArray[np.float64]:
         """Answers for the guard rows in every view, ``(V, g, A)``."""
-        tail, views = self.trunk.tail, self.chosen.views
+        tail, views = self.trunk.tail, self.chosen.views[: len(training.guarded)]
         with torch.no_grad():
             outputs = [tail.predict(weights, tail.read(weights, rows), x) for rows, x in training.guarded]
             found = [tail.answer(output).double().cpu().numpy() for output in outputs]
@@ -126,7 +126,7 @@ class Prepared:
         self, training: Training, frozen: NDArray[np.float64], scale: float, trained: Trained
     ) -> Chosen:
         """Fit the mixture with what was trained from one start; what is measured is what is saved, in float16."""
-        delta, n_views = Delta(self.trunk.tail, TAIL), len(self.chosen.views)
+        delta, n_views = Delta(self.trunk.tail, TAIL), len(training.guarded)
         adapted, saved = {}, {}
         for n, state in trained.snapshots.items():
             halved = {key: value.half() for key, value in state.items()}
@@ -163,7 +163,10 @@ def prepare(
     labels, limits = task.strata(rows.y), backbone.limits.on(config.device)
     order = stratified_order(labels, len(rows.y), np.random.default_rng(order_seed))
     number = int(view_seed.generate_state(1, np.uint64)[0])
-    views = rows.views(order[: limits.context], backbone, task, recipe.n_views, number)
+    n_views = max(
+        recipe.n_views, backbone.recipe.n_views
+    )  # the frozen model answers as it does without adapters
+    views = rows.views(order[: limits.context], backbone, task, n_views, number)
     chosen = Chosen(order, min(len(order), limits.context), views, number, Status.REVERTED_TOO_FEW)
     chosen.notes += notes
     encoding = TableEncoding(columns, levels)
@@ -183,7 +186,8 @@ def prepare(
     if not pieces:
         return prepared
     chosen.n_pool = len(dealt.pool)
-    return replace(prepared, training=_encoded(trunk, chosen.views, fold, found.codes, pieces))
+    training = _encoded(trunk, views[: recipe.n_views], fold, found.codes, pieces)
+    return replace(prepared, training=training)
 
 
 def _encoded(
