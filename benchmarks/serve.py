@@ -1,10 +1,10 @@
 """What a server of many adapters does: requests per second, latency, memory, swaps; and one full model per tenant.
 
     python -m benchmarks.serve [--adapters 10 100 1000] [--full 50] [--clients 32] [--requests 2000]
-                               [--members 2] [--context 64] [--out benchmarks/results/serve.json]
+                               [--together] [--context 64] [--out benchmarks/results/serve.json]
 
 Adapters are one fit under other hashes, so that each is loaded and kept for itself: of 400 rows and 10 columns, as
-`testtime adapt --by` makes it; with `--members`, by itself with so many, and with `--context` rows.
+`testtime adapt --by` makes it, or as with its option `--together`; with `--context` rows as context.
 Clients are threads that ask for one row of one adapter after the other, round robin, over HTTP on this machine; every
 adapter is asked for once before the clock starts. `--full` adapters are also served with a copy of the base model for
 each. Memory is the server process's resident set. A swap is timed from the change of the store to the first answer with
@@ -36,6 +36,7 @@ from benchmarks.groups import table_of_groups
 from testtime import AdapterStore, TTTClassifier
 from testtime.estimators.saved import save
 from testtime.estimators.together import fit_together
+from testtime.scale.groups.adapt import LIGHT
 from testtime.table.tail_episodes import TailRecipe
 
 _CACHE_BYTES = 8 * 2**30  # of adapters beyond it the least used are read again
@@ -53,17 +54,17 @@ main(sys.argv[1:])
 """
 
 
-def make_store(folder: Path, n_adapters: int, members: int | None, n_context: int | None) -> AdapterStore:
+def make_store(folder: Path, n_adapters: int, together: bool, n_context: int | None) -> AdapterStore:
     """Return a store of one adapter under so many names and hashes, and one more for swaps."""
     rows = table_of_groups(1, 400)
     X, y = rows.drop(columns=["y", "group"]), rows["y"]
-    if members is None:
+    if together:
         fitted = TTTClassifier()
         [error] = fit_together([fitted], [(X, y)], TailRecipe())
         if error is not None:
             raise error
     else:
-        fitted = TTTClassifier(n_members=members, n_context=n_context or "auto").fit(X, y)
+        fitted = TTTClassifier(**LIGHT, n_context=n_context or "auto").fit(X, y)
     store = AdapterStore(folder / "store")
     for k in range(n_adapters + 1):
         adapter = save(fitted, folder / str(k), documents={"tenant": {"number": k}})
@@ -118,7 +119,7 @@ def measure(n_adapters: int, given: argparse.Namespace, *, full: bool) -> dict[s
     row = table_of_groups(1, 10).drop(columns=["y", "group"]).iloc[0].to_dict()
     names = [f"tenant {k}" for k in range(n_adapters)]
     with tempfile.TemporaryDirectory() as folder:
-        store = make_store(Path(folder), n_adapters, given.members, given.context)
+        store = make_store(Path(folder), n_adapters, given.together, given.context)
         server = Server(store, full=full)
         try:
             with httpx.Client(limits=httpx.Limits(max_connections=given.clients)) as client:
@@ -171,9 +172,7 @@ def main() -> None:
     parser.add_argument("--full", nargs="*", type=int, default=[50])
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--requests", type=int, default=2000)
-    parser.add_argument(
-        "--members", type=int, default=None, help="Adapters of a fit by itself; default together."
-    )
+    parser.add_argument("--together", action="store_true", help="Adapters of the shared step.")
     parser.add_argument(
         "--context", type=int, default=None, help="Context rows; default all that were fitted."
     )

@@ -4,8 +4,8 @@
 
 Every table is one group: a draw of ``--rows`` training rows, and up to 1,000 test rows. Log loss on the test rows
 against the frozen model with the same context in eight views, which is what a group has without training; processor
-seconds of ``fit``. ``together`` is what `testtime adapt --by COL --together` does, one group at a time; the
-others are fits by themselves with so many adapters and steps, the last of which `testtime adapt --by COL` takes.
+seconds of ``fit``. ``by itself`` is what `testtime adapt --by COL` does, ``together`` what its option `--together`
+does, one group at a time. A run that is stopped keeps the tables it has done.
 """
 
 from __future__ import annotations
@@ -23,12 +23,10 @@ from benchmarks.tables import DEVELOPMENT, REPORTED
 from benchmarks.tabular import Draw
 from testtime import TTTClassifier
 from testtime.estimators.together import fit_together
+from testtime.scale.groups.adapt import LIGHT
 from testtime.table.tail_episodes import TailRecipe
 
-ALONE = {
-    "by itself, 2 adapters, 10 steps": {"n_members": 2, "n_steps": 10},
-    "by itself, 4 adapters, 5 steps": {"n_members": 4, "n_steps": 5},
-}
+ALONE = {"by itself, 4 adapters, 5 steps": LIGHT}
 
 
 def measure(draw: Draw) -> dict[str, Any]:
