@@ -135,6 +135,7 @@ def remember_simulations() -> None:
     from testtime.experiments.linear import (
         alignment,
         alignments,
+        comparison,
         context,
         reduction,
         shift,
@@ -145,7 +146,7 @@ def remember_simulations() -> None:
 
     for name in ("simulate_one_step", "simulate_steps", "simulate_pretraining"):
         recall = remembered(getattr(simulation, name))
-        for module in (alignment, alignments, context, reduction, shift, start, steps):
+        for module in (alignment, alignments, comparison, context, reduction, shift, start, steps):
             if hasattr(module, name):
                 setattr(module, name, recall)
 
