@@ -81,7 +81,7 @@ def test_scores_are_the_errors_of_known_predictors():
     drawn = draw_tasks(family, 2, 30, np.random.SeedSequence(2))
     exact = drawn.score("exact", [task.mean for task in drawn.tasks], n=1)
     assert [row["mse"] for row in exact] == pytest.approx([0.0, 0.0])
-    assert [row["l1"] for row in exact] == pytest.approx([0.1, 0.1])
+    assert "l1" not in exact[0]  # with noise of +-tau a mean absolute error of tau says little
     zero = drawn.score("zero", [lambda X: np.zeros(len(X))] * 2)
     expected = np.minimum(drawn.mean_test**2, 9.0).mean(axis=1)
     assert [row["mse"] for row in zero] == pytest.approx(expected.tolist())
