@@ -78,7 +78,7 @@ MUTANTS = [
     Mutant(f"{_L}.filters.reading", "noise * setting.dim, setting.dim", "noise * (setting.dim + 5), setting.dim", ("linear-steps",)),
     Mutant(f"{_L}.filters.best_filter", "seen.noise * moments[i + j + 1]", "seen.noise * moments[i + j + 1] * 1.2", ("linear-steps",)),
     Mutant(f"{_L}.filters.best_filter", "[seen.linear * moments[i + 1]]", "[seen.linear * moments[i + 1] * 1.03]", ("linear-steps",)),
-    Mutant(f"{_L}.wishart._moment", "total = (rows + low)", "total = (rows + 1.2 * low)", ("linear-steps",)),
+    Mutant(f"{_L}.wishart._moment", "total = (rows + low)", "total = (rows + low + 4)", ("linear-steps",)),
     Mutant(f"{_L}.wishart.narayana", "ratio**r for r", "(1.03 * ratio) ** r for r", ("linear-steps",)),
     Mutant(f"{_L}.normalized.fresh_normalized_scalar", "return Coefficients(linear, square, dim", "return Coefficients(1.1 * linear, square, dim", ("linear-steps",)),
     Mutant(f"{_L}.normalized.fresh_normalized_scalar", "return Coefficients(linear, square, dim", "return Coefficients(linear, 1.25 * square, dim", ("linear-steps",)),

@@ -180,7 +180,10 @@ def main() -> None:
             checked.add(name)
             start = time.perf_counter()
             with applied(mutant):
-                failed = failing(figure)
+                try:
+                    failed = failing(figure)
+                except ArithmeticError as error:  # an answer that cannot be is noticed as well
+                    failed = [f"raised {type(error).__name__}"]
             trials[name, mutant.name] = {
                 "figure": name,
                 "mutant": mutant.name,

@@ -47,9 +47,10 @@ def test_a_function_of_the_absolute_value_shows_even_degrees_alone(link):
 def test_a_monotone_transformation_of_the_label_changes_no_entry_and_errors_hold_the_rounding():
     plain = generative_profile(lambda z: z**2 * np.exp(-(z**2)), 8)
     logarithm = generative_profile(lambda z: np.log(z**2) - z**2, 8)
-    difference = np.abs(plain.values - logarithm.values)
-    assert (difference <= plain.errors + logarithm.errors).all()
-    assert (logarithm.values[:3] <= 3 * logarithm.errors[:3]).all()  # E[z^2 | label] = 1: U_1 to U_3 vanish
+    # labels of the tails below 1e-10 of the largest are one label for the first link, and not for its logarithm
+    np.testing.assert_allclose(plain.values, logarithm.values, rtol=5e-3, atol=1e-12)
+    assert (logarithm.values >= plain.values - plain.errors - logarithm.errors).all()
+    assert (logarithm.values[:3] <= 3 * logarithm.errors[:3]).all()  # U_1 to U_3 vanish
     assert logarithm.values[3] > 0.2
 
 
