@@ -8,11 +8,15 @@ import pytest
 from testtime.experiments.registry import find, names
 from testtime.experiments.single_index.measures import bench, draw_tasks, kernel_ridge, three_stages
 
+OURS = (
+    *("stages", "refined", "polish", "two directions", "newton, default", "distill"),
+    *("newton", "online, link", "joint"),
+)
 FIGURES = tuple(name for name in names() if name.startswith("single-index-"))
 
 
-def test_all_six_figures_are_there():
-    kinds = ("context", "dimension", "stage1", "fixed-link", "shift", "multi")
+def test_all_figures_are_there():
+    kinds = ("context", "dimension", "stage1", "stage2", "fixed-link", "shift", "multi", "joint")
     assert set(FIGURES) == {f"single-index-{kind}" for kind in kinds}
 
 
@@ -30,9 +34,7 @@ def test_every_claim_holds(name, quick):
 def test_worse_stages_break_a_claim(name, quick):
     figure, result = find(name), quick(name)
     wrong = result.table.copy()
-    ours = wrong["method"].isin(
-        ["stages", "refined", "polish", "two directions", "newton, default", "distill"]
-    )
+    ours = wrong["method"].isin(OURS)
     wrong.loc[ours, "mse"] = 1.0
     wrong.loc[ours, "overlap"] = 0.1
     assert not all(claim.holds for claim in figure.claims(wrong, figure.config.quick()))

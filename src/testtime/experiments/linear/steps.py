@@ -150,14 +150,14 @@ def _theory(config: Config, setting: Setting) -> list[dict]:
             {"kind": "limit", "context": "fresh", "decay": decay, "step": step, "risk": risk}
             for step, risk in enumerate(limit)
         ]
-    lengths = _lengths(config, large, "fresh", 0.6)[:4]
-    pairs = zip(
-        several_steps(large, lengths, context="fresh").risks,
-        several_steps_fresh_limit(large, lengths).risks,
-        strict=True,
-    )
     name = "several_steps_fresh_limit"
-    rows += [{"kind": "approach", "name": name, "ratio": exact / limit} for exact, limit in pairs]
+    for shorter, what in ((1.0, "risks"), (0.5, "falls of steps half as long")):
+        # at the best length a fall hardly moves with the moments behind it, at half of it it does
+        lengths = [shorter * length for length in _lengths(config, large, "fresh", 0.6)[:4]]
+        exact = np.array(several_steps(large, lengths, context="fresh").risks)
+        limit = np.array(several_steps_fresh_limit(large, lengths).risks)
+        ratios = exact / limit if shorter == 1.0 else (exact[0] - exact[1:]) / (limit[0] - limit[1:])
+        rows += [{"kind": "approach", "name": f"{name}, {what}", "ratio": ratio} for ratio in ratios.tolist()]
     return rows
 
 
