@@ -2,8 +2,8 @@
 
     python -m benchmarks.figures --out benchmarks/results/figures.json --figures single-index-context [--quick]
 
-A figure that FILE holds already is run again; the others in it are kept. ``python -m benchmarks.words`` writes the numbers
-into the pages.
+A figure that FILE holds already is run again; the others in it are kept. ``python -m benchmarks.words`` writes the
+numbers into the pages.
 """
 
 from __future__ import annotations

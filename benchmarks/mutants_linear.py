@@ -83,7 +83,7 @@ MUTANTS = [
     Mutant(f"{_L}.normalized.fresh_normalized_scalar", "return Coefficients(linear, square, dim", "return Coefficients(1.1 * linear, square, dim", ("linear-steps",)),
     Mutant(f"{_L}.normalized.fresh_normalized_scalar", "return Coefficients(linear, square, dim", "return Coefficients(linear, 1.25 * square, dim", ("linear-steps",)),
     Mutant(f"{_L}.normalized.fresh_normalized_scalar", "noise * size), np", "1.25 * noise * size), np", ("linear-steps",)),
-    Mutant(f"{_L}.normalized._gamma_ratio", "return 1.0 / (n - 2.0)", "return 1.1 / (n - 2.0)", ("linear-steps",)),
+    Mutant(f"{_L}.normalized._gamma_ratio", "return 1.0 / (n - 2.0)", "return 1.25 / (n - 2.0)", ("linear-steps",)),
     Mutant(f"{_L}.filter_limits.several_steps_fresh_limit", "bent = moved**2", "bent = 1.1 * moved**2", ("linear-steps",)),
     Mutant(f"{_L}.filter_limits.several_steps_fresh_limit", "share = setting.n_context * size /", "share = 1.05 * setting.n_context * size /", ("linear-steps",)),
 ]  # fmt: skip

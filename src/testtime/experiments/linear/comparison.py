@@ -114,6 +114,7 @@ def small_rows(
     task: ArrayLike,
     seed: np.random.SeedSequence,
     *,
+    step: str = "fixed",
     n_designs: int = 16_000,
     n_tasks: int = 16,
 ) -> list[dict]:
@@ -125,6 +126,8 @@ def small_rows(
         With independent inputs and a diagonal weight.
     task
         Coefficients of the test task, shape ``(dim,)``.
+    step
+        "fixed", or "normalized": divided by the squared norm of ``X' y``.
     seed, n_designs, n_tasks
         As for :func:`testtime.experiments.linear.simulation.simulate_one_step`.
 
@@ -139,11 +142,12 @@ def small_rows(
         pretrained_weight(setting),
         setting.n_context,
         [setting.n_train],
+        normalized=step == "normalized",
         n_designs=n_designs,
         n_tasks=n_tasks,
         seed=seed,
     )[setting.n_train]
-    return [{"kind": "small", "d": len(coefficients)} | compared(measured, one_step(setting))]
+    return [{"kind": "small", "d": len(coefficients)} | compared(measured, one_step(setting, step=step))]
 
 
 def small_agreement(table: pd.DataFrame) -> list[Claim]:

@@ -12,7 +12,7 @@ import pandas as pd
 from testtime.experiments.claims import at_least, at_most
 from testtime.experiments.drawing import simulation_note
 from testtime.experiments.figure import Figure
-from testtime.experiments.linear.comparison import approach, largest
+from testtime.experiments.linear.comparison import SMALL_DIM, approach, largest, small_agreement, small_rows
 from testtime.experiments.linear.simulation import Population, simulate_steps
 from testtime.report import plots
 from testtime.results import Claim
@@ -69,9 +69,10 @@ class Config:
 
 
 def cells(config: Config) -> list[Cell]:
-    """One cell of theory, one of simulation for each reading; all decays are run on the same rows."""
+    """Theory, one step in few dimensions, and one simulation for each reading; all decays on the same rows."""
     return [
         {"id": "theory"},
+        {"id": "small"},
         *({"id": f"simulation {reading}", "context": reading} for reading in READINGS),
     ]
 
@@ -81,6 +82,9 @@ def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[d
     setting = _setting(config, config.dim)
     if cell["id"] == "theory":
         return _theory(config, setting)
+    if cell["id"] == "small":
+        small = _setting(config, SMALL_DIM).replace(n_train=8 * SMALL_DIM)
+        return small_rows(small, np.full(SMALL_DIM, SMALL_DIM**-0.5), seed, step="normalized")
     rows = []
     for decay in config.decays:
         lengths = _lengths(config, setting, cell["context"], decay)
@@ -196,6 +200,7 @@ def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
             for context, bound in (("same", 0.006), ("fresh", 0.03))
         ),
         *approach(table),
+        *small_agreement(table),
         at_most(
             "same context: each slower decay ends lower, by at least 2% (largest ratio)",
             (last[1:] / last[:-1]).max(),
