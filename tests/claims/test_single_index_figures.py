@@ -10,13 +10,13 @@ from testtime.experiments.single_index.measures import bench, draw_tasks, kernel
 
 OURS = (
     *("stages", "refined", "polish", "two directions", "newton, default", "distill"),
-    *("newton", "online, link", "joint"),
+    *("newton", "online, link", "joint", "low, attention", "matched"),
 )
 FIGURES = tuple(name for name in names() if name.startswith("single-index-"))
 
 
 def test_all_figures_are_there():
-    kinds = ("context", "dimension", "stage1", "stage2", "fixed-link", "shift", "multi", "joint")
+    kinds = ("context", "dimension", "stage1", "stage2", "literal", "fixed-link", "shift", "multi", "joint")
     assert set(FIGURES) == {f"single-index-{kind}" for kind in kinds}
 
 

@@ -9,7 +9,12 @@ import pandas as pd
 import pytest
 from scipy.integrate import solve_ivp
 
-from testtime.experiments.single_index.rates import fitted_exponent, samples_to_reach
+from testtime.experiments.single_index.rates import (
+    fitted_exponent,
+    rows_exponent,
+    rows_needed,
+    samples_to_reach,
+)
 from testtime.experiments.single_index.stage2 import drift, online_paths
 from testtime.single_index.strong_recovery import online_sgd, random_network
 from testtime.tasks.links import LinkFamily
@@ -76,3 +81,29 @@ def test_the_interval_of_an_exponent_holds_it():
     assert held >= 16
     rows[0]["x"] = np.nan
     assert math.isnan(fitted_exponent(pd.DataFrame(rows), "x")[1][0])
+
+
+def overlap_rows(power, ranks=(8, 16, 32)):
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {"rank": r, "n_rows": n, "task": t, "overlap": 1 - min(1.0, r**power / n) * rng.uniform(0.2, 0.4)}
+        for r in ranks
+        for n in (8, 32, 128, 512, 2048, 8192, 32768)
+        for t in range(40)
+    )
+
+
+def test_rows_needed_grow_with_the_power_that_the_data_have():
+    table = overlap_rows(2.0)
+    needed = rows_needed(table, 0.9)
+    assert needed[32] / needed[8] == pytest.approx(16.0, rel=0.15)
+    power, (low, high) = rows_exponent(table, 0.9)
+    assert low <= power <= high
+    assert power == pytest.approx(2.0, abs=0.15)
+    assert high - low < 0.4
+
+
+def test_what_is_never_reached_has_no_power():
+    table = overlap_rows(2.0).query("n_rows < 128")
+    assert rows_needed(table, 0.99).isna().all()
+    assert math.isnan(rows_exponent(table, 0.99)[0])

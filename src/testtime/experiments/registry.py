@@ -17,7 +17,7 @@ _ROOMS = {
     "tabular": ("tabular", ("context", "shift")),
     "single-index": (
         "single_index",
-        ("context", "dimension", "stage1", "stage2", "fixed_link", "shift", "multi", "joint"),
+        ("context", "dimension", "stage1", "stage2", "literal", "fixed_link", "shift", "multi", "joint"),
     ),
     "gpt2": ("in_context", ("links", "fixed_link", "dimension", "shift", "variants")),
 }

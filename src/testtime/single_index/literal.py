@@ -34,6 +34,8 @@ STUDENTS = ("attention", "network", "random")
 class LiteralStages(Result):
     """What each stage found.
 
+    Reference: Kuwataka and Suzuki (2026), the three stages.
+
     Attributes
     ----------
     start, weak, direction
@@ -115,7 +117,7 @@ def literal_stages(
         If the student is unknown, or a segment has fewer than two rows.
 
     >>> rng = np.random.default_rng(0)
-    >>> X = rng.standard_normal((4000, 4))
+    >>> X = rng.standard_normal((8000, 4))
     >>> found = literal_stages(X, 0.8 * X[:, 0] + 0.1 * X[:, 0] ** 2, 0.5 * np.eye(4), rng=rng)
     >>> bool(abs(found.direction[0]) > 0.9)
     True

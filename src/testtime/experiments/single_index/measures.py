@@ -57,6 +57,7 @@ LINKS = {
     "fixed": LinkFamily.fixed({3: 1.0, 4: 0.25}),
     "even": LinkFamily.fixed({4: 1.0}),
     "low": LinkFamily.fixed({1: 0.8, 2: 0.6}),
+    "square": LinkFamily.fixed({2: 1.0}),
 }
 """Link families of the figures: the paper's h3 + c h4 with random c, and fixed links."""
 
