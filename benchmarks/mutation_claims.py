@@ -135,6 +135,7 @@ def remember_simulations() -> None:
     from testtime.experiments.linear import (
         alignment,
         alignments,
+        comparison,
         context,
         reduction,
         shift,
@@ -145,7 +146,7 @@ def remember_simulations() -> None:
 
     for name in ("simulate_one_step", "simulate_steps", "simulate_pretraining"):
         recall = remembered(getattr(simulation, name))
-        for module in (alignment, alignments, context, reduction, shift, start, steps):
+        for module in (alignment, alignments, comparison, context, reduction, shift, start, steps):
             if hasattr(module, name):
                 setattr(module, name, recall)
 
@@ -170,32 +171,50 @@ def main() -> None:
     known = json.loads(arguments.out.read_text())["trials"] if arguments.out.exists() else []
     trials = {(trial["figure"], trial["mutant"]): trial for trial in known}
     remember_simulations()
+    checked = set()
     with threadpool_limits(limits=1):
-        for name in arguments.figures:
+        for name, mutant in ordered(MUTANTS, arguments.figures, set(trials)):
             figure = find(name)
-            concerned = [mutant for mutant in MUTANTS if name in mutant.figures]
-            left = [mutant for mutant in concerned if (name, mutant.name) not in trials]
-            if not left:
-                continue
-            if failed := failing(figure):
+            if name not in checked and (failed := failing(figure)):
                 raise SystemExit(f"{name} fails without any mutant: {failed}")
-            for mutant in left:
-                start = time.perf_counter()
-                with applied(mutant):
+            checked.add(name)
+            start = time.perf_counter()
+            with applied(mutant):
+                try:
                     failed = failing(figure)
-                trials[name, mutant.name] = {
-                    "figure": name,
-                    "mutant": mutant.name,
-                    "noticed": bool(failed),
-                    "claims": failed,
-                    "seconds": round(time.perf_counter() - start, 2),
-                }
-                print(f"{'noticed' if failed else 'MISSED ':8} {name:20} {mutant.name}", flush=True)
-                write(arguments.out, list(trials.values()), [asdict(one) for one in MUTANTS])
+                except ArithmeticError as error:  # an answer that cannot be is noticed as well
+                    failed = [f"raised {type(error).__name__}"]
+            trials[name, mutant.name] = {
+                "figure": name,
+                "mutant": mutant.name,
+                "noticed": bool(failed),
+                "claims": failed,
+                "seconds": round(time.perf_counter() - start, 2),
+            }
+            print(f"{'noticed' if failed else 'MISSED ':8} {name:20} {mutant.name}", flush=True)
+            write(arguments.out, list(trials.values()), [asdict(one) for one in MUTANTS])
     found = list(trials.values())
     share = sum(trial["noticed"] for trial in found) / max(1, len(found))
     n_mutants = len({trial["mutant"] for trial in found})
     print(f"{len(found)} trials of {n_mutants} mutants; noticed {share:.1%}; promised {TARGET:.0%}")
+
+
+def ordered(
+    mutants: list[Mutant], figures: list[str], done: set[tuple[str, str]]
+) -> list[tuple[str, Mutant]]:
+    """Return the trials that are left: first one of every mutant that has none, spread over its figures, then the rest.
+
+    Trials of one figure stand together in each part, because its simulations are run once.
+    """
+    tried = {mutant for _, mutant in done}
+    first, rest = [], []
+    for index, mutant in enumerate(mutants):
+        where = [name for name in figures if name in mutant.figures]
+        left = [name for name in where if (name, mutant.name) not in done]
+        chosen = left[index % len(left)] if left and mutant.name not in tried else None
+        first += [(chosen, mutant)] if chosen else []
+        rest += [(name, mutant) for name in left if name != chosen]
+    return [pair for part in (first, rest) for pair in sorted(part, key=lambda pair: figures.index(pair[0]))]
 
 
 def write(out: Path, trials: list[dict[str, Any]], mutants: list[dict[str, Any]]) -> None:

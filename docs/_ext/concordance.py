@@ -19,7 +19,10 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 _THEORY = ("linear", "hermite", "sample_exponents", "single_index", "plan")
-MODULES = (*(f"testtime.theory.{name}" for name in _THEORY), "testtime.single_index.regressor")
+_STAGES = ("regressor", "literal")
+MODULES = tuple(
+    [f"testtime.theory.{name}" for name in _THEORY] + [f"testtime.single_index.{name}" for name in _STAGES]
+)
 PAPERS = ("Gozeten et al. (2025)", "Kuwataka and Suzuki (2026)")
 _REFERENCE = re.compile(r"\bReference: (?P<paper>.+?\(\d{4}\)|this project)(?:, (?P<place>.+?))?(?:; .+)?\.$")
 _SECTIONS = {"single": "the-single-index-figures", "gpt2": "the-gpt-2-figures"}

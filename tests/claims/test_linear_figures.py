@@ -40,6 +40,18 @@ def test_a_formula_that_is_5_percent_off_breaks_a_claim(name, factor, quick):
         assert not all(claim.holds for claim in figure.claims(wrong, figure.config.quick())), column
 
 
+@pytest.mark.parametrize("name", [name for name in LINEAR if name != "linear-steps"])
+@pytest.mark.parametrize(
+    ("kind", "column", "factor"),
+    [("small", "before_exact", 1.01), ("small", "slope_exact", 1.03), ("simulated", "step", 1.05)],
+)
+def test_a_term_that_vanishes_in_large_dimension_breaks_a_claim(name, kind, column, factor, quick):
+    figure, result = find(name), quick(name)
+    wrong = result.table.copy()
+    wrong.loc[wrong["kind"] == kind, column] *= factor
+    assert not all(claim.holds for claim in figure.claims(wrong, figure.config.quick()))
+
+
 @pytest.mark.parametrize("name", LINEAR)
 def test_missing_numbers_break_a_claim(name, quick):
     figure, result = find(name), quick(name)

@@ -8,11 +8,15 @@ import pytest
 from testtime.experiments.registry import find, names
 from testtime.experiments.single_index.measures import bench, draw_tasks, kernel_ridge, three_stages
 
+OURS = (
+    *("stages", "refined", "polish", "two directions", "newton, default", "distill"),
+    *("newton", "online, link", "joint", "low, attention", "matched"),
+)
 FIGURES = tuple(name for name in names() if name.startswith("single-index-"))
 
 
-def test_all_six_figures_are_there():
-    kinds = ("context", "dimension", "stage1", "fixed-link", "shift", "multi")
+def test_all_figures_are_there():
+    kinds = ("context", "dimension", "stage1", "stage2", "literal", "fixed-link", "shift", "multi", "joint")
     assert set(FIGURES) == {f"single-index-{kind}" for kind in kinds}
 
 
@@ -30,9 +34,7 @@ def test_every_claim_holds(name, quick):
 def test_worse_stages_break_a_claim(name, quick):
     figure, result = find(name), quick(name)
     wrong = result.table.copy()
-    ours = wrong["method"].isin(
-        ["stages", "refined", "polish", "two directions", "newton, default", "distill"]
-    )
+    ours = wrong["method"].isin(OURS)
     wrong.loc[ours, "mse"] = 1.0
     wrong.loc[ours, "overlap"] = 0.1
     assert not all(claim.holds for claim in figure.claims(wrong, figure.config.quick()))
@@ -81,7 +83,7 @@ def test_scores_are_the_errors_of_known_predictors():
     drawn = draw_tasks(family, 2, 30, np.random.SeedSequence(2))
     exact = drawn.score("exact", [task.mean for task in drawn.tasks], n=1)
     assert [row["mse"] for row in exact] == pytest.approx([0.0, 0.0])
-    assert [row["l1"] for row in exact] == pytest.approx([0.1, 0.1])
+    assert "l1" not in exact[0]  # with noise of +-tau a mean absolute error of tau says little
     zero = drawn.score("zero", [lambda X: np.zeros(len(X))] * 2)
     expected = np.minimum(drawn.mean_test**2, 9.0).mean(axis=1)
     assert [row["mse"] for row in zero] == pytest.approx(expected.tolist())

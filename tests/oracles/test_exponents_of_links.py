@@ -43,6 +43,7 @@ EXPONENTS = {
     "He2+He4": (combination({2: 1, 4: 1}), 2, 2),
     "z^2 exp(-z^2)": (lambda z: z**2 * np.exp(-(z**2)), 4, 4),
     "shifted z^2 exp(-z^2)": (lambda z: 3 - 7 * z**2 * np.exp(-(z**2)), 4, 4),
+    "log(z^2)-z^2": (lambda z: np.log(z**2) - z**2, 4, 4),  # the logarithm of the one before
     "z^4 exp(-z^2)": (lambda z: z**4 * np.exp(-(z**2)), 2, 2),
     "He3+.5He4": (combination({3: 1, 4: 0.5}), 3, 1),
     "He3-.25He4": (combination({3: 1, 4: -0.25}), 3, 1),

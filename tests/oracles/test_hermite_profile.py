@@ -44,6 +44,16 @@ def test_a_function_of_the_absolute_value_shows_even_degrees_alone(link):
     np.testing.assert_allclose(generative_profile(link, 6).values, [0, 1, 0, 1, 0, 1], atol=1e-6)
 
 
+def test_a_monotone_transformation_of_the_label_changes_no_entry_and_errors_hold_the_rounding():
+    plain = generative_profile(lambda z: z**2 * np.exp(-(z**2)), 8)
+    logarithm = generative_profile(lambda z: np.log(z**2) - z**2, 8)
+    # labels of the tails below 1e-10 of the largest are one label for the first link, and not for its logarithm
+    np.testing.assert_allclose(plain.values, logarithm.values, rtol=5e-3, atol=1e-12)
+    assert (logarithm.values >= plain.values - plain.errors - logarithm.errors).all()
+    assert (logarithm.values[:3] <= 3 * logarithm.errors[:3]).all()  # U_1 to U_3 vanish
+    assert logarithm.values[3] > 0.2
+
+
 @pytest.mark.parametrize("thresholds", [[0.0], [-1.0, 0.5], [-0.3, 0.2, 1.9]])
 def test_discrete_links_by_hand(thresholds):
     ends = [-np.inf, *thresholds, np.inf]

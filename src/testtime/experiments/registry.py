@@ -15,7 +15,10 @@ __all__ = ["find", "names", "registry"]
 _ROOMS = {
     "linear": ("linear", ("context", "start", "alignment", "covariance", "steps", "reduction", "shift")),
     "tabular": ("tabular", ("context", "shift")),
-    "single-index": ("single_index", ("context", "dimension", "stage1", "fixed_link", "shift", "multi")),
+    "single-index": (
+        "single_index",
+        ("context", "dimension", "stage1", "stage2", "literal", "fixed_link", "shift", "multi", "joint"),
+    ),
     "gpt2": ("in_context", ("links", "fixed_link", "dimension", "shift", "variants")),
 }
 _MODULES = {

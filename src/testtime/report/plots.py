@@ -236,10 +236,10 @@ def explain(figure: Figure, entries: Sequence[tuple[Kind, str]], columns: int = 
 
 
 def figure_bytes(figure: Figure, title: str = "") -> dict[str, bytes]:
-    """Return the drawing as SVG and PNG (150 dots per inch), the same bytes for the same drawing."""
+    """Return the drawing as SVG and PNG (220 dots per inch), the same bytes for the same drawing."""
     images = {}
     for kind, metadata in (("svg", {"Date": None, "Title": title}), ("png", {"Title": title})):
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, dpi=150, metadata=metadata)
+        figure.savefig(buffer, format=kind, dpi=220, metadata=metadata)
         images[kind] = buffer.getvalue()
     return images

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 _LAZY = {
     "SingleIndexRegressor": "testtime.single_index.regressor",
     "fit_many": "testtime.single_index.many",
+    "literal_stages": "testtime.single_index.literal",
     "pretrain_family": "testtime.single_index.pretrain",
 }
 
-__all__ = ["SingleIndexRegressor", "fit_many", "pretrain_family"]
+__all__ = ["SingleIndexRegressor", "fit_many", "literal_stages", "pretrain_family"]
 
 
 def __getattr__(name: str) -> Any:
@@ -28,6 +29,7 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from testtime.single_index.literal import literal_stages
     from testtime.single_index.many import fit_many
     from testtime.single_index.pretrain import pretrain_family
     from testtime.single_index.regressor import SingleIndexRegressor

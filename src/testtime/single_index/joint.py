@@ -116,15 +116,25 @@ def joint_training(
 
 
 def split_training(
-    X: Array, y: Array, start: Array, *, degree: int = 5, width: int = 64, seed: int = 0
+    X: Array,
+    y: Array,
+    start: Array,
+    *,
+    degree: int = 5,
+    width: int = 64,
+    n_steps: int = 40,
+    seed: int = 0,
 ) -> Trained:
     """Direction first (Gauss-Newton on the profile loss from `start` alone), then the read-out.
 
-    Parameters are those of :func:`joint_training`; `degree` is that of the Hermite link.
+    Parameters are those of :func:`joint_training`; `degree` is that of the Hermite link, and with `n_steps` of 0 the
+    read-out is fitted along the start itself.
     """
-    unit = (start / np.linalg.norm(start))[None, None, None]
-    found = gauss_newton(X[None], y[None], unit, degree=degree, schedule=((40, 1),))
-    direction = found.directions[0, 0, 0]
+    direction = start / np.linalg.norm(start)
+    if n_steps:
+        unit = direction[None, None, None]
+        found = gauss_newton(X[None], y[None], unit, degree=degree, schedule=((n_steps, 1),))
+        direction = found.directions[0, 0, 0]
     return Trained(direction, _along(X, y, direction, width, seed), np.empty(0), float("nan"))
 
 

@@ -30,6 +30,7 @@ The sign of a direction means nothing here: later stages refit the link.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ from testtime.models.softmax_attention import Attended, softmax_attention
 from testtime.results import Result
 from testtime.single_index.hermite_ridge import fit_links, held_out_errors, hermite_basis
 
-__all__ = ["KINDS", "WeakRecovery", "teacher", "weak_recoveries", "weak_recovery"]
+__all__ = ["KINDS", "WeakRecovery", "attention_slopes", "teacher", "weak_recoveries", "weak_recovery"]
 
 Array = np.ndarray
 
@@ -264,15 +265,48 @@ def _attention_step(
     temperature: float,
     clip: float,
 ) -> Array:
-    r"""One step on u of the transformer with :math:`\Gamma^* + uu^\top`, shape `(n_tasks, 1, dim)`.
+    r"""One step on u of the transformer with :math:`\Gamma^* + uu^\top`, shape `(n_tasks, 1, dim)`."""
+    slopes = attention_slopes(rows, points, gamma, start, temperature=temperature, clip=clip)
+    return labels[:, None, :] @ slopes
 
-    The derivative of g in u is
-    :math:`\rho^{-1}[\mathrm{Cov}\,\langle u, w\rangle + w\,\langle\mathrm{Cov}, u\rangle]`.
+
+def attention_slopes(
+    rows: tuple[Array, Array],
+    points: Array,
+    gamma: Array,
+    start: Array,
+    *,
+    temperature: float = 1.0,
+    clip: float = inf,
+) -> Array:
+    r"""Derivative of the attended label in u at :math:`\Gamma + uu^\top`, for every query.
+
+    .. math:: \nabla_u\,g(w) = \rho^{-1}[\mathrm{Cov}\,\langle u, w\rangle + w\,\langle\mathrm{Cov}, u\rangle]
+
+    Parameters
+    ----------
+    rows
+        Context rows and their labels, shapes `(n_tasks, n_rows, dim)` and `(n_tasks, n_rows)`.
+    points
+        Queries w, shape `(n_tasks, n_queries, dim)`; a first axis of 1 is shared. A single task may leave it out, here
+        and in `rows`.
+    gamma, start
+        :math:`\Gamma` and u, shapes `(dim, dim)` and `(dim,)`.
+    temperature, clip
+        Of the attention.
+
+    Returns
+    -------
+    Array
+        Shape of `points`, with as many tasks as `rows`; the factor :math:`1/\rho` is left out.
     """
+    X, y = rows
+    if X.ndim == 2:
+        alone = (X[None], y[None])
+        return attention_slopes(alone, points[None], gamma, start, temperature=temperature, clip=clip)[0]
     matrix = gamma + np.outer(start, start)
-    read = _attention(*rows, points, matrix, temperature, clip, with_covariance=True)
+    read = _attention(X, y, points, matrix, temperature, clip, with_covariance=True)
     if read.covariance is None:
         raise RuntimeError("the attention returned no covariance")
     covariance = read.covariance.numpy().astype(np.float64)
-    slope = covariance * (points @ start)[..., None] + points * (covariance @ start)[..., None]
-    return labels[:, None, :] @ slope
+    return covariance * (points @ start)[..., None] + points * (covariance @ start)[..., None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import matplotlib.figure
 import numpy as np
@@ -20,7 +20,10 @@ from testtime.experiments.linear.alignments import (
     simulated_rows,
 )
 from testtime.experiments.linear.comparison import (
+    SMALL_DIM,
     agreement,
+    small_agreement,
+    small_rows,
     transition_gap,
     transitions_meet,
     weight_agreement,
@@ -59,18 +62,21 @@ class Config(AlignmentConfig):
 
 
 def cells(config: Config) -> list[Cell]:
-    """One cell of theory, one of pretraining, one of simulation for each alignment; cold is the same for all."""
+    """Theory, pretraining, few dimensions, and one simulation for each alignment; cold is the same for all."""
     simulated = [
         {"id": f"simulation {start} {alignment}", "start": start, "alignment": alignment}
         for start, alignment in [*(("warm", name) for name in ALIGNMENTS), ("cold", "even")]
     ]
-    return [{"id": "theory"}, {"id": "pretraining"}, *simulated]
+    return [{"id": "theory"}, {"id": "pretraining"}, {"id": "small"}, *simulated]
 
 
 def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[dict]:
     """Return the exact curves and transitions, or the simulated points of one start and alignment."""
     if cell["id"] == "pretraining":
         return _pretraining(config, seed)
+    if cell["id"] == "small":
+        setting = _setting(replace(config, dim=SMALL_DIM), "opposed", 1.0).replace(n_train=8 * SMALL_DIM)
+        return small_rows(setting, setting.task, seed)
     if cell["id"] != "theory":
         return simulated_rows(config, _setting(config, cell["alignment"], config.context_ratio), cell, seed)
     rows = []
@@ -125,6 +131,7 @@ def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
     risk_ratio = float((curves.to_numpy()[:, 1:] / curves.to_numpy()[:, :-1]).min())
     return [
         *agreement(table),
+        *small_agreement(table),
         *weight_agreement(table),
         transitions_meet(table),
         at_least(

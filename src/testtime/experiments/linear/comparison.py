@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from testtime.experiments.claims import at_most
-from testtime.experiments.linear.simulation import SimulatedRisk
+from testtime.experiments.linear.simulation import Population, SimulatedRisk, simulate_one_step
 from testtime.results import Claim, OneStep
-from testtime.theory.linear import Setting, one_step
+from testtime.theory.linear import Setting, one_step, pretrained_weight
 
 __all__ = [
+    "SMALL_DIM",
     "agreement",
     "approach",
     "compared",
     "largest",
     "pooled",
+    "small_agreement",
+    "small_rows",
     "transition_gap",
     "transitions_meet",
     "weight_agreement",
@@ -29,17 +33,19 @@ __all__ = [
 QUANTITIES = ("before", "slope", "curvature")
 _WORST = 5.0  # standard errors, over a hundred or so points
 _POOLED = 4.0  # standard errors, over a handful of numbers
+SMALL_DIM = 8  # a term that is a share 1/d of its formula is an eighth of it here
+SMALL_PRECISION = {"before": 0.002, "slope": 0.006, "curvature": 0.02}
 _ROUNDING = 1e-9  # share of a value; from zero weights the risk before the step is the same in every design
 
 
 def compared(measured: SimulatedRisk, answer: OneStep) -> dict[str, float]:
     """Return what was simulated beside what theory says, for one point of a figure.
 
-    ``risk`` and ``error`` are of the step that theory calls best, ``exact`` is the risk theory promises there; for
+    ``risk`` and ``error`` are of the ``step`` that theory calls best, ``exact`` is the risk theory promises there; for
     each of "before", "slope" and "curvature" there is the mean, its standard error and the exact value.
     """
     risk, error = measured.risk(answer.best_step)
-    row = {"risk": risk, "error": error, "exact": float(answer.best_risk)}
+    row = {"risk": risk, "error": error, "exact": float(answer.best_risk), "step": float(answer.best_step)}
     exact = {"before": answer.risk_before, "slope": answer.slope, "curvature": answer.curvature}
     for name, (mean, spread) in measured.parts().items():
         value = float(exact[name])
@@ -92,6 +98,77 @@ def agreement(table: pd.DataFrame, *, precision: float = 0.01) -> list[Claim]:
             1e-9,
         )
     )
+    lowest = -points["slope_exact"] / points["curvature_exact"]
+    claims.append(
+        at_most(
+            "the step it is drawn at is where its slope vanishes (largest distance, as a share)",
+            largest((points["step"] / lowest - 1.0)[trained]),
+            1e-9,
+        )
+    )
+    return claims
+
+
+def small_rows(
+    setting: Setting,
+    task: ArrayLike,
+    seed: np.random.SeedSequence,
+    *,
+    step: str = "fixed",
+    n_designs: int = 16_000,
+    n_tasks: int = 16,
+) -> list[dict]:
+    """Simulate one step from W* in a few dimensions, where terms that vanish in a figure's own dimension are large.
+
+    Parameters
+    ----------
+    setting
+        With independent inputs and a diagonal weight.
+    task
+        Coefficients of the test task, shape ``(dim,)``.
+    step
+        "fixed", or "normalized": divided by the squared norm of ``X' y``.
+    seed, n_designs, n_tasks
+        As for :func:`testtime.experiments.linear.simulation.simulate_one_step`.
+
+    Returns
+    -------
+    list
+        One row of kind "small" as :func:`compared` makes them, for :func:`small_agreement`.
+    """
+    coefficients = np.asarray(task, dtype=float)
+    measured = simulate_one_step(
+        Population(coefficients, setting.input_cov * np.ones(len(coefficients)), setting.noise_var),
+        pretrained_weight(setting),
+        setting.n_context,
+        [setting.n_train],
+        normalized=step == "normalized",
+        n_designs=n_designs,
+        n_tasks=n_tasks,
+        seed=seed,
+    )[setting.n_train]
+    return [{"kind": "small", "d": len(coefficients)} | compared(measured, one_step(setting, step=step))]
+
+
+def small_agreement(table: pd.DataFrame) -> list[Claim]:
+    """Claim that theory and simulation agree in a few dimensions as well, and that the simulation can tell."""
+    rows = table[table["kind"] == "small"]
+    claims = []
+    for name, precision in SMALL_PRECISION.items():
+        distance = (rows[name] - rows[f"{name}_exact"]) / rows[f"{name}_error"]
+        share = rows[f"{name}_error"] / rows[f"{name}_exact"]
+        claims += [
+            at_most(
+                f"d = {SMALL_DIM}, {name}: within {_POOLED:g} standard errors of theory",
+                largest(distance),
+                _POOLED,
+            ),
+            at_most(
+                f"d = {SMALL_DIM}, {name}: that standard error, as a share of the value",
+                largest(share),
+                precision,
+            ),
+        ]
     return claims
 
 

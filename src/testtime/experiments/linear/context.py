@@ -11,7 +11,15 @@ import pandas as pd
 from testtime.experiments.claims import at_least, at_most
 from testtime.experiments.drawing import draw_comparison, simulation_note
 from testtime.experiments.figure import Figure
-from testtime.experiments.linear.comparison import agreement, approach, compared, weight_agreement
+from testtime.experiments.linear.comparison import (
+    SMALL_DIM,
+    agreement,
+    approach,
+    compared,
+    small_agreement,
+    small_rows,
+    weight_agreement,
+)
 from testtime.experiments.linear.simulation import Population, simulate_one_step, simulate_pretraining
 from testtime.report import plots
 from testtime.results import Claim
@@ -54,12 +62,12 @@ class Config:
 
 
 def cells(config: Config) -> list[Cell]:
-    """One cell of theory, one of pretraining, and one of simulation for each context length."""
+    """One cell of theory, one of pretraining, one in few dimensions, and one of simulation for each context length."""
     simulated = [
         {"id": f"simulation n={round(ratio * config.dim)}", "n_context": round(ratio * config.dim)}
         for ratio in config.context_ratios
     ]
-    return [{"id": "theory"}, {"id": "pretraining"}, *simulated]
+    return [{"id": "theory"}, {"id": "pretraining"}, {"id": "small"}, *simulated]
 
 
 def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[dict]:
@@ -68,6 +76,10 @@ def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[d
         return _curves(config, config.dim, config.train_ratios) + _growing_dimension(config)
     if cell["id"] == "pretraining":
         return _pretraining(config, seed)
+    if cell["id"] == "small":
+        return small_rows(
+            _setting(SMALL_DIM, SMALL_DIM, 8 * SMALL_DIM), np.full(SMALL_DIM, SMALL_DIM**-0.5), seed
+        )
     setting = _setting(config.dim, cell["n_context"], 0)
     trains = {round(ratio * config.dim): ratio for ratio in config.train_ratios}
     measured = simulate_one_step(
@@ -153,6 +165,7 @@ def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
     small, large, many = min(rises), max(rises), max(config.train_ratios)
     return [
         *agreement(table),
+        *small_agreement(table),
         *weight_agreement(table),
         *approach(table),
         at_most(

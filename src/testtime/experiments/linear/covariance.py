@@ -19,7 +19,15 @@ from testtime.experiments.linear.alignments import (
     even_spectrum,
     simulated_rows,
 )
-from testtime.experiments.linear.comparison import agreement, approach, transition_gap, transitions_meet
+from testtime.experiments.linear.comparison import (
+    SMALL_DIM,
+    agreement,
+    approach,
+    small_agreement,
+    small_rows,
+    transition_gap,
+    transitions_meet,
+)
 from testtime.report import plots
 from testtime.results import Claim
 from testtime.scale.cells import Cell
@@ -53,17 +61,20 @@ class Config(AlignmentConfig):
 
 
 def cells(config: Config) -> list[Cell]:
-    """One cell of theory, and one of simulation for each start and alignment."""
+    """One cell of theory, one in few dimensions, and one of simulation for each start and alignment."""
     simulated = [
         {"id": f"simulation {start} {alignment}", "start": start, "alignment": alignment}
         for start in ("warm", "cold")
         for alignment in ALIGNMENTS
     ]
-    return [{"id": "theory"}, *simulated]
+    return [{"id": "theory"}, {"id": "small"}, *simulated]
 
 
 def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[dict]:
     """Return the exact curves and transitions, or the simulated points of one start and alignment."""
+    if cell["id"] == "small":
+        setting = _setting(replace(config, dim=SMALL_DIM), "opposed").replace(n_train=8 * SMALL_DIM)
+        return small_rows(setting, setting.task, seed)
     if cell["id"] != "theory":
         return simulated_rows(config, _setting(config, cell["alignment"]), cell, seed)
     rows = []
@@ -115,6 +126,7 @@ def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
     many = points[points["k_ratio"] == max(config.train_ratios)].set_index("alignment")["risk"]
     return [
         *agreement(table),
+        *small_agreement(table),
         *approach(table),
         transitions_meet(table),
         at_least(

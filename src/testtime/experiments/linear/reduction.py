@@ -11,7 +11,14 @@ import pandas as pd
 from testtime.experiments.claims import at_least, at_most
 from testtime.experiments.drawing import simulation_note
 from testtime.experiments.figure import Figure
-from testtime.experiments.linear.comparison import agreement, approach, compared
+from testtime.experiments.linear.comparison import (
+    SMALL_DIM,
+    agreement,
+    approach,
+    compared,
+    small_agreement,
+    small_rows,
+)
 from testtime.experiments.linear.simulation import Population, simulate_one_step
 from testtime.report import plots
 from testtime.results import Claim
@@ -76,10 +83,10 @@ class Config:
 
 
 def cells(config: Config) -> list[Cell]:
-    """One cell for each target, one for the limits, and one of simulation for each dimension."""
+    """One cell for each target, two for the limits, and one of simulation for each dimension."""
     simulated = [{"id": f"simulation d={dim}", "dim": dim} for dim in config.simulated_dims]
     targets = [{"id": f"target {target:g}", "target": target} for target in config.targets]
-    return [*targets, {"id": "gain"}, {"id": "growing"}, *simulated]
+    return [*targets, {"id": "gain"}, {"id": "growing"}, {"id": "small"}, *simulated]
 
 
 def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[dict]:
@@ -95,6 +102,10 @@ def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[d
             {"kind": "growing", "d": dim, "n_context": length}
             for dim, length in zip(config.growing_dims, lengths, strict=True)
         ]
+    if cell["id"] == "small":
+        return small_rows(
+            _setting(SMALL_DIM, SMALL_DIM, 8 * SMALL_DIM), np.full(SMALL_DIM, SMALL_DIM**-0.5), seed
+        )
     return _simulated(config, cell["dim"], seed)
 
 
@@ -190,6 +201,7 @@ def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
     both = exact.merge(limits, on=["target", "k_ratio"], suffixes=("", "_limit"))
     return [
         *agreement(table),
+        *small_agreement(table),
         *approach(table),
         at_most(
             "at every shortest context drawn the risk is at most the target (largest ratio)",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import matplotlib.figure
 import numpy as np
@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from testtime.experiments.claims import at_least, at_most
 from testtime.experiments.drawing import draw_comparison, simulation_note
 from testtime.experiments.figure import Figure
-from testtime.experiments.linear.comparison import agreement, compared
+from testtime.experiments.linear.comparison import (
+    SMALL_DIM,
+    agreement,
+    compared,
+    small_agreement,
+    small_rows,
+)
 from testtime.experiments.linear.simulation import Population, simulate_one_step
 from testtime.report import plots
 from testtime.results import Claim
@@ -84,19 +90,22 @@ def rotated_task(dim: int, spread: float, degrees: float) -> tuple[Array, Array]
 
 
 def cells(config: Config) -> list[Cell]:
-    """One cell of theory, and one of simulation for each method and angle."""
+    """One cell of theory, one in few dimensions, and one of simulation for each method and angle."""
     simulated = [
         {"id": f"simulation {method} {angle:g}", "method": method, "angle": angle}
         for method in METHODS
         for angle in config.angles
     ]
-    return [{"id": "theory"}, *simulated]
+    return [{"id": "theory"}, {"id": "small"}, *simulated]
 
 
 def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[dict]:
     """Return the exact curves, or the simulated point of one method and angle."""
     if cell["id"] == "theory":
         return _curves(config)
+    if cell["id"] == "small":
+        setting = _setting(replace(config, dim=SMALL_DIM, context_ratio=1.0), 60.0, 8.0)
+        return small_rows(setting, setting.task, seed)
     setting = _setting(config, cell["angle"], max(config.train_ratios))
     if cell["method"] == "longer":
         setting = setting.replace(n_context=setting.n_context + setting.n_train, n_train=0)
@@ -149,6 +158,7 @@ def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
     ratios = points["longer"] / points["scaled"]
     return [
         *agreement(table),
+        *small_agreement(table),
         at_least(
             f"simulated: at 90 degrees and k = {most:g} d the step beats n + k context rows by a factor of 4",
             ratios.get(90.0, np.nan),

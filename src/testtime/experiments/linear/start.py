@@ -12,9 +12,12 @@ from testtime.experiments.claims import at_least, at_most
 from testtime.experiments.drawing import draw_comparison, simulation_note
 from testtime.experiments.figure import Figure
 from testtime.experiments.linear.comparison import (
+    SMALL_DIM,
     agreement,
     approach,
     compared,
+    small_agreement,
+    small_rows,
     transition_gap,
     transitions_meet,
 )
@@ -68,13 +71,13 @@ class Config:
 
 
 def cells(config: Config) -> list[Cell]:
-    """One cell of theory, and one of simulation for each start; the scaled start depends on k."""
+    """One cell of theory, one in few dimensions, one of simulation for each start; the scaled one depends on k."""
     trains = [round(ratio * config.dim) for ratio in config.train_ratios]
     scaled = [
         {"id": f"simulation scaled k={train}", "start": "scaled", "trains": [train]} for train in trains
     ]
     plain = [{"id": f"simulation {start}", "start": start, "trains": trains} for start in ("warm", "cold")]
-    return [{"id": "theory"}, *plain, *scaled]
+    return [{"id": "theory"}, {"id": "small"}, *plain, *scaled]
 
 
 def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[dict]:
@@ -82,6 +85,9 @@ def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[d
     setting = _setting(config.dim, config.context_ratio)
     if cell["id"] == "theory":
         return _curves(config, setting) + _transitions(config)
+    if cell["id"] == "small":
+        small = _setting(SMALL_DIM, config.context_ratio).replace(n_train=8 * SMALL_DIM)
+        return small_rows(small, np.full(SMALL_DIM, SMALL_DIM**-0.5), seed)
     weight = {"warm": pretrained_weight(setting), "cold": 0.0}.get(cell["start"])
     if weight is None:
         scale = best_scaled_start(setting.replace(n_train=cell["trains"][0])).scale
@@ -166,6 +172,7 @@ def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
     curves = table[table["kind"] == "exact"].pivot(index="k_ratio", columns="start", values="risk")
     return [
         *agreement(table),
+        *small_agreement(table),
         *approach(table),
         transitions_meet(table),
         at_least(

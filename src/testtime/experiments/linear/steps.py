@@ -12,7 +12,7 @@ import pandas as pd
 from testtime.experiments.claims import at_least, at_most
 from testtime.experiments.drawing import simulation_note
 from testtime.experiments.figure import Figure
-from testtime.experiments.linear.comparison import approach, largest
+from testtime.experiments.linear.comparison import SMALL_DIM, approach, largest, small_agreement, small_rows
 from testtime.experiments.linear.simulation import Population, simulate_steps
 from testtime.report import plots
 from testtime.results import Claim
@@ -69,9 +69,10 @@ class Config:
 
 
 def cells(config: Config) -> list[Cell]:
-    """One cell of theory, one of simulation for each reading; all decays are run on the same rows."""
+    """Theory, one step in few dimensions, and one simulation for each reading; all decays on the same rows."""
     return [
         {"id": "theory"},
+        {"id": "small"},
         *({"id": f"simulation {reading}", "context": reading} for reading in READINGS),
     ]
 
@@ -81,6 +82,9 @@ def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[d
     setting = _setting(config, config.dim)
     if cell["id"] == "theory":
         return _theory(config, setting)
+    if cell["id"] == "small":
+        small = _setting(config, SMALL_DIM).replace(n_train=8 * SMALL_DIM)
+        return small_rows(small, np.full(SMALL_DIM, SMALL_DIM**-0.5), seed, step="normalized")
     rows = []
     for decay in config.decays:
         lengths = _lengths(config, setting, cell["context"], decay)
@@ -150,14 +154,14 @@ def _theory(config: Config, setting: Setting) -> list[dict]:
             {"kind": "limit", "context": "fresh", "decay": decay, "step": step, "risk": risk}
             for step, risk in enumerate(limit)
         ]
-    lengths = _lengths(config, large, "fresh", 0.6)[:4]
-    pairs = zip(
-        several_steps(large, lengths, context="fresh").risks,
-        several_steps_fresh_limit(large, lengths).risks,
-        strict=True,
-    )
     name = "several_steps_fresh_limit"
-    rows += [{"kind": "approach", "name": name, "ratio": exact / limit} for exact, limit in pairs]
+    for shorter, what in ((1.0, "risks"), (0.5, "falls of steps half as long")):
+        # at the best length a fall hardly moves with the moments behind it, at half of it it does
+        lengths = [shorter * length for length in _lengths(config, large, "fresh", 0.6)[:4]]
+        exact = np.array(several_steps(large, lengths, context="fresh").risks)
+        limit = np.array(several_steps_fresh_limit(large, lengths).risks)
+        ratios = exact / limit if shorter == 1.0 else (exact[0] - exact[1:]) / (limit[0] - limit[1:])
+        rows += [{"kind": "approach", "name": f"{name}, {what}", "ratio": ratio} for ratio in ratios.tolist()]
     return rows
 
 
@@ -196,6 +200,7 @@ def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
             for context, bound in (("same", 0.006), ("fresh", 0.03))
         ),
         *approach(table),
+        *small_agreement(table),
         at_most(
             "same context: each slower decay ends lower, by at least 2% (largest ratio)",
             (last[1:] / last[:-1]).max(),

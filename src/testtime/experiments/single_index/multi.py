@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from testtime.experiments.claims import at_least, at_most
-from testtime.experiments.drawing import error_panels, medians
+from testtime.experiments.drawing import INTERVAL, error_panels, medians
 from testtime.experiments.figure import Figure
 from testtime.experiments.single_index.measures import (
     TaskBlocks,
@@ -132,7 +132,7 @@ def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
     ]
     error_panels(shown, METHODS, config.n_rows, [1e-4, 1e-3, 0.01, 0.1, 1.0], bottom=8e-5)
     text = f"experiment: median over {config.n_tasks} fresh tasks, r = {config.rank} of d = {config.dim}"
-    plots.explain(figure, [("measured", text + "; squared errors winsorised at 9")])
+    plots.explain(figure, [("measured", text + f"; squared errors winsorised at 9; {INTERVAL}")])
     return figure
 
 

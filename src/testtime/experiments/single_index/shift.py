@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from testtime.experiments.claims import at_least, at_most
-from testtime.experiments.drawing import curves, medians
+from testtime.experiments.drawing import INTERVAL, median_curves, medians
 from testtime.experiments.figure import Figure
 from testtime.experiments.single_index.measures import TaskBlocks, bench, draw_tasks, three_stages
 from testtime.report import plots
@@ -109,8 +109,8 @@ def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
     figure, (left, right) = plots.new_figure(2, height=4.8)
     angles = np.linspace(0, 90, 200)
     plots.draw_exact(left, angles, np.cos(np.radians(angles)), colour="#374151")
-    curves(left, medians(table, "degrees", "method", "overlap"), METHODS, plots.colours(3))
-    curves(right, medians(table, "degrees", "method"), METHODS, plots.colours(3))
+    for axes, values in ((left, "overlap"), (right, "mse")):
+        median_curves(axes, table, "degrees", "method", METHODS, plots.colours(3), values)
     for axes in (left, right):
         axes.set_xticks(range(0, 91, 15))
     left.set_ylim(-0.02, 1.04)
@@ -120,7 +120,9 @@ def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
     plots.name_axes(right, x=label, y="squared error to the noise-free function", title="Prediction")
     left.legend(loc="lower left")
     size = f"N = {config.n_rows}, r = {config.rank} of d = {config.dim}"
-    text = f"experiment: median over {config.n_tasks} tasks, {size}; squared errors winsorised at 9"
+    text = (
+        f"experiment: median over {config.n_tasks} tasks, {size}; squared errors winsorised at 9; {INTERVAL}"
+    )
     plots.explain(
         figure,
         [("exact", "theory: cos(angle), the largest overlap inside the subspace"), ("measured", text)],

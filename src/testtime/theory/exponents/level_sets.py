@@ -22,7 +22,7 @@ from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import erf, ndtr, ndtri
 
 from testtime.theory.exponents.link import PointwiseLink
 from testtime.theory.exponents.quadrature import LinkQuadrature, hermite_functions
@@ -192,6 +192,8 @@ def _cell_integrals(
     low, high = ends[:-1], ends[1:]
     right_half = low > 0  # differences of the upper tail are exact there
     mass = np.where(right_half, ndtr(-low) - ndtr(-high), ndtr(high) - ndtr(low))
+    middle = (np.abs(low) < 1) & (np.abs(high) < 1)  # an interval of width 1e-27 around zero has a mass, too
+    mass[middle] = (erf(high[middle] / sqrt(2)) - erf(low[middle] / sqrt(2))) / 2
     density = np.exp(-crossing * crossing / 2) / sqrt(2 * np.pi)
     polynomials = hermite_functions(crossing, degree) * density[:, None]
     primitive = np.zeros((len(ends), degree))
@@ -221,8 +223,15 @@ def _lower_bound(mass: Array, moments: Array, kept_edges: NDArray[np.bool_]) -> 
 
 
 def _rounding(mass: Array, moments: Array, mass_blur: Array, blur: Array) -> Array:
-    """What uncertain crossings can add to the bound; a cell of no certain mass weighs what it may weigh."""
+    """What uncertain crossings can add to the bound; a cell of no certain mass weighs what it may weigh.
+
+    A mass that is too small makes M^2 / P too large: the part of each term that vanishes when the cell has all the
+    mass that it may have is uncertain as well.
+    """
     weight = np.maximum(mass, mass_blur)
     filled = weight > 0
     M, B, P = np.abs(moments[filled]), blur[filled], weight[filled, None]
-    return np.minimum((2 * M * B + B**2) / P, 1.0).sum(axis=0)
+    found = np.minimum((2 * M * B + B**2) / P, 1.0).sum(axis=0)
+    certain = mass > 0
+    P, blurred = mass[certain, None], mass_blur[certain, None]
+    return found + (moments[certain] ** 2 / P * (blurred / (P + blurred))).sum(axis=0)
