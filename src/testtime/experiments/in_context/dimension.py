@@ -53,7 +53,7 @@ class Config(TaskBlocks):
     @classmethod
     def quick(cls) -> Config:
         """Return fewer tasks, short episodes, and the longest prompts alone; fewer steps would undo the advantage."""
-        return cls(n_rows=(1024,), n_tasks=4, block=4, how=Adaptation(query_share=0.0, n_folds=0))
+        return cls(n_rows=(1024,), n_tasks=4, block=4, how=Adaptation(n_query=32, query_share=0.0, n_folds=0))
 
 
 def cells(config: Config) -> list[Cell]:

@@ -56,7 +56,7 @@ class Config(TaskBlocks):
     @classmethod
     def quick(cls) -> Config:
         """Return fewer tasks, sizes and steps; too few steps to win where the link is known."""
-        how = Adaptation(n_steps=120)
+        how = Adaptation(n_steps=120, learning_rate=3e-3, n_query=32)
         return cls(varying=(64, 256), shifted=(256,), n_tasks=4, block=4, how=how, shift_gain=10.0)
 
     def sizes(self, link: str) -> tuple[int, ...]:

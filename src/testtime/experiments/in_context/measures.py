@@ -85,10 +85,10 @@ class Adaptation:
     """
 
     n_steps: int = 600
-    learning_rate: float = 3e-3
+    learning_rate: float = 1.5e-3
     spec: DeltaSpec = field(default_factory=lambda: DeltaSpec("all"))
     n_context: int = 16
-    n_query: int = 32
+    n_query: int = 64
     query_share: float = 0.125
     n_folds: int = 2
 

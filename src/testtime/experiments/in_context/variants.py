@@ -76,7 +76,7 @@ class Config(TaskBlocks):
     @classmethod
     def quick(cls) -> Config:
         """Return fewer tasks and steps."""
-        return cls(n_tasks=6, block=6, how=Adaptation(n_steps=200))
+        return cls(n_tasks=6, block=6, how=Adaptation(n_steps=200, learning_rate=3e-3, n_query=32))
 
     @property
     def tokens(self) -> int:
