@@ -4,7 +4,8 @@
     python -m benchmarks.gpt2 figures [--out benchmarks/results/gpt2.json]
 
 Reads ``FOLDER/gpt2-*/`` as ``testtime figure`` leaves it. A figure in the setting of ``--quick`` is stored as "quick",
-one with all its tasks as "full"; what the file holds of other figures stays.
+one with all its tasks as "full"; what the file holds of other figures stays. Of a full figure that was stopped the
+cells that are finished are stored, with the number of tasks behind each mean.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 import pandas as pd
 
+from testtime.experiments.manifest import versions
 from testtime.experiments.registry import find
 from testtime.plain import json_text
 
@@ -41,17 +43,46 @@ def kind_of(name: str, config: dict[str, Any]) -> str:
 def summary(folder: Path) -> dict[str, Any]:
     """Summarise one figure's folder."""
     page = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    by = [*GROUPS[page["figure"]], "method"]
-    grouped = pd.read_csv(folder / f"{page['figure']}.csv").groupby(by, sort=False)["mse"]
-    table = pd.DataFrame({"mean": grouped.mean(), "se": grouped.sem(), "tasks": grouped.size()}).reset_index()
-    cells = page["cells"]
+    table = pd.read_csv(folder / f"{page['figure']}.csv")
+    claims = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
+    return _summarised(page["figure"], table, page, [cell["seconds"] for cell in page["cells"]], claims)
+
+
+def unfinished(name: str, folder: Path) -> dict[str, Any] | None:
+    """Summarise the finished cells of a full figure that was stopped; None when there are none."""
+    figure = find(name)
+    config = figure.config()
+    asked = {json.dumps(cell, sort_keys=True) for cell in figure.cells(config)}
+    by_code: dict[Path, list[dict[str, Any]]] = {}
+    for path in sorted(folder.glob("cells/*/*.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if json.dumps(record["cell"], sort_keys=True) in asked:
+            by_code.setdefault(path.parent, []).append(record)
+    if not by_code:
+        return None
+    records = max(by_code.values(), key=len)
+    table = pd.DataFrame([row for record in records for row in record["rows"]])
+    page = {"config": json.loads(json_text(asdict(config))), "versions": versions()}
+    try:
+        claims = [claim.to_dict() for claim in figure.claims(table, config)]
+    except KeyError:  # a setting that a claim is about has no cell yet
+        claims = []
+    seconds = [record["seconds"] for record in records]
+    return _summarised(name, table, page, seconds, claims) | {"cells of the figure": len(asked)}
+
+
+def _summarised(
+    name: str, table: pd.DataFrame, page: dict[str, Any], seconds: list[float], claims: list[Any]
+) -> dict[str, Any]:
+    grouped = table.groupby([*GROUPS[name], "method"], sort=False)["mse"]
+    rows = pd.DataFrame({"mean": grouped.mean(), "se": grouped.sem(), "tasks": grouped.size()}).reset_index()
     return {
         "config": page["config"],
         "versions": page["versions"],
-        "cells": len(cells),
-        "seconds of all cells": round(sum(cell["seconds"] for cell in cells)),
-        "claims": json.loads((folder / "claims.json").read_text(encoding="utf-8")),
-        "rows": table.to_dict("records"),
+        "cells": len(seconds),
+        "seconds of all cells": round(sum(seconds)),
+        "claims": claims,
+        "rows": rows.to_dict("records"),
     }
 
 
@@ -64,8 +95,8 @@ def main() -> None:
     stored = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.exists() else {}
     for name in GROUPS:
         folder = arguments.folder / name
-        if (folder / "manifest.json").exists():
-            found = summary(folder)
+        found = summary(folder) if (folder / "manifest.json").exists() else unfinished(name, folder)
+        if found is not None:
             kind = kind_of(name, found["config"])
             stored.setdefault(name, {})[kind] = found
             print(f"{name} {kind}: {sum(not claim['holds'] for claim in found['claims'])} claims do not hold")

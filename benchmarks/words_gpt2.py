@@ -64,7 +64,10 @@ def errors(figure: str, kind: str) -> str:
         for key, texts in cells.items()
     ]
     failed = [claim for claim in found["claims"] if not claim["holds"]]
-    said = f"\n{found['rows'][0]['tasks']} tasks per number, {found['seconds of all cells']:,} s over all cells. "
+    tasks = sorted({row["tasks"] for row in found["rows"]})
+    said = f"\n{' or '.join(map(str, tasks))} tasks per number, {found['seconds of all cells']:,} s over all cells. "
+    if "cells of the figure" in found:
+        said = f"\nStopped after {found['cells']} of {found['cells of the figure']} cells: {said[1:]}"
     said += f"{len(found['claims']) - len(failed)} of {len(found['claims'])} claims hold"
     said += "." if not failed else "; these do not:\n\n"
     said += "\n".join(

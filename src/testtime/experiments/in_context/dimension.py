@@ -11,7 +11,14 @@ import pandas as pd
 from testtime.experiments.claims import at_least, at_most
 from testtime.experiments.drawing import curves
 from testtime.experiments.figure import Cell, Figure
-from testtime.experiments.in_context.measures import Adaptation, TaskBlocks, blocks, mean_errors, task_rows
+from testtime.experiments.in_context.measures import (
+    Adaptation,
+    TaskBlocks,
+    blocks,
+    first_blocks_first,
+    mean_errors,
+    task_rows,
+)
 from testtime.report import plots
 from testtime.results import Claim
 
@@ -45,22 +52,25 @@ class Config(TaskBlocks):
 
     @classmethod
     def quick(cls) -> Config:
-        """Return fewer tasks, and the longest prompts alone."""
-        return cls(n_rows=(1024,), n_tasks=4, block=4, how=Adaptation(n_steps=400, n_folds=0))
+        """Return fewer tasks, short episodes, and the longest prompts alone; fewer steps would undo the advantage."""
+        return cls(n_rows=(1024,), n_tasks=4, block=4, how=Adaptation(n_query=32, query_share=0.0, n_folds=0))
 
 
 def cells(config: Config) -> list[Cell]:
     """One cell for each d, N and block of tasks."""
-    return [
-        cell
-        for d in config.dims
-        for n in reversed(config.n_rows)
-        for cell in blocks(MODELS[d], config.n_tasks, config.block, d=d, n_rows=n)
-    ]
+    return first_blocks_first(
+        [
+            cell
+            for d in config.dims
+            for n in reversed(config.n_rows)
+            for cell in blocks(MODELS[d], config.n_tasks, config.block, d=d, n_rows=n)
+        ]
+    )
 
 
 def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[dict]:
-    """Measure every method on the tasks of a block."""
+    """Measure every method on the tasks of a block: the same links and hidden directions at every d."""
+    seed = np.random.SeedSequence([config.seed, cell["n_rows"], int(cell["id"].rpartition("=")[2])])
     rows = task_rows(cell["recipe"], "varying", config.block, cell["n_rows"], config.how, seed)
     return [{"d": cell["d"], **row} for row in rows]
 

@@ -15,6 +15,7 @@ from testtime.experiments.in_context.measures import (
     TaskBlocks,
     blocks,
     draw_errors,
+    first_blocks_first,
     mean_errors,
     task_rows,
 )
@@ -55,7 +56,7 @@ class Config(TaskBlocks):
     @classmethod
     def quick(cls) -> Config:
         """Return fewer tasks, sizes and steps; too few steps to win where the link is known."""
-        how = Adaptation(n_steps=120)
+        how = Adaptation(n_steps=120, learning_rate=3e-3, n_query=32)
         return cls(varying=(64, 256), shifted=(256,), n_tasks=4, block=4, how=how, shift_gain=10.0)
 
     def sizes(self, link: str) -> tuple[int, ...]:
@@ -64,14 +65,14 @@ class Config(TaskBlocks):
 
 
 def cells(config: Config) -> list[Cell]:
-    """One cell for each link, N and block of tasks; the longest first, so that no core waits at the end."""
+    """One cell for each link, N and block of tasks; in a block the longest prompts first."""
     listed = [
         cell
         for link in TITLES
         for n in config.sizes(link)
         for cell in blocks(config.recipe, config.n_tasks, config.block, link=link, n_rows=n)
     ]
-    return sorted(listed, key=lambda cell: -cell["n_rows"])
+    return first_blocks_first(sorted(listed, key=lambda cell: -cell["n_rows"]))
 
 
 def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[dict]:

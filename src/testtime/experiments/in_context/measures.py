@@ -38,6 +38,7 @@ __all__ = [
     "blocks",
     "draw_errors",
     "fingerprint",
+    "first_blocks_first",
     "mean_errors",
     "shipped",
     "task_rows",
@@ -77,23 +78,26 @@ class Adaptation:
         What is trained.
     n_context, n_query
         Rows of an episode.
+    query_share
+        Share of all rows that are the queries of an episode, where that is more than `n_query`.
     n_folds
         Adapters of a guarded task; 0 leaves the guarded model out, which saves two thirds of the time.
     """
 
     n_steps: int = 600
-    learning_rate: float = 3e-3
+    learning_rate: float = 1.5e-3
     spec: DeltaSpec = field(default_factory=lambda: DeltaSpec("all"))
     n_context: int = 16
-    n_query: int = 32
+    n_query: int = 64
+    query_share: float = 0.125
     n_folds: int = 2
 
-    def config(self) -> TrainConfig:
-        """Return the engine's settings."""
+    def config(self, n_rows: int) -> TrainConfig:
+        """Return the engine's settings for a task of so many rows."""
         return TrainConfig(
             n_steps=self.n_steps,
             n_context=self.n_context,
-            n_query=self.n_query,
+            n_query=max(self.n_query, int(self.query_share * n_rows)),
             learning_rate=self.learning_rate,
             spec=self.spec,
         )
@@ -159,11 +163,11 @@ def task_rows(
     task_seed, *step_seeds = seed.spawn(1 + 2 * n_tasks)
     drawn = tasks_of(recipe, link, n_tasks, n_rows, task_seed)
     tables = [table_of(X, y) for X, y in zip(drawn.X, drawn.y, strict=True)]
-    adapted = adapt_each(learner, tables, how.config(), step_seeds[:n_tasks])
+    adapted = adapt_each(learner, tables, how.config(n_rows), step_seeds[:n_tasks])
     guarded = []
     if how.n_folds:
         guarded = guard_each(
-            learner, tables, how.config(), step_seeds[n_tasks:], contexts, n_folds=how.n_folds
+            learner, tables, how.config(n_rows), step_seeds[n_tasks:], contexts, n_folds=how.n_folds
         )
     told = {
         "icl short": lambda t: lambda X: contexts.with_short(learner, FROZEN, tables[t], X),
@@ -187,6 +191,11 @@ def blocks(recipe: str, n_tasks: int, block: int, **columns: Any) -> list[Cell]:
     label = " ".join(f"{key}={value}" for key, value in columns.items())
     own = {"recipe": recipe, "weights": fingerprint(recipe), **columns}
     return [{"id": f"{recipe} {label} block={i}", **own} for i in range(n_tasks // block)]
+
+
+def first_blocks_first(cells: list[Cell]) -> list[Cell]:
+    """Order cells by the number of their block: a run that is stopped has some tasks of every setting."""
+    return sorted(cells, key=lambda cell: int(cell["id"].rpartition("=")[2]))
 
 
 def mean_errors(table: pd.DataFrame, by: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:

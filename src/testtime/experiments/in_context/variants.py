@@ -29,7 +29,14 @@ from testtime.experiments.claims import at_least, at_most
 from testtime.experiments.figure import Cell, Figure
 from testtime.experiments.in_context.adapting import Contexts, adapt_each, table_of
 from testtime.experiments.in_context.learner import GPTLearner
-from testtime.experiments.in_context.measures import Adaptation, TaskBlocks, blocks, shipped, tasks_of
+from testtime.experiments.in_context.measures import (
+    Adaptation,
+    TaskBlocks,
+    blocks,
+    first_blocks_first,
+    shipped,
+    tasks_of,
+)
 from testtime.report import plots
 from testtime.results import Claim
 
@@ -69,22 +76,25 @@ class Config(TaskBlocks):
     @classmethod
     def quick(cls) -> Config:
         """Return fewer tasks and steps."""
-        return cls(n_tasks=6, block=6, how=Adaptation(n_steps=200))
+        return cls(n_tasks=6, block=6, how=Adaptation(n_steps=200, learning_rate=3e-3, n_query=32))
 
     @property
     def tokens(self) -> int:
         """Tokens that every variant trains on: two for a context row, one for a query row."""
-        return self.how.n_steps * (2 * self.how.n_context + self.how.n_query)
+        episode = self.how.config(self.n_rows)
+        return episode.n_steps * (2 * episode.n_context + episode.n_query)
 
 
 def cells(config: Config) -> list[Cell]:
     """One cell for each link, variant and block of tasks."""
-    return [
-        cell
-        for link in TITLES
-        for method in METHODS
-        for cell in blocks(config.recipe, config.n_tasks, config.block, link=link, method=method)
-    ]
+    return first_blocks_first(
+        [
+            cell
+            for link in TITLES
+            for method in METHODS
+            for cell in blocks(config.recipe, config.n_tasks, config.block, link=link, method=method)
+        ]
+    )
 
 
 def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[dict]:
@@ -112,17 +122,17 @@ def variant(
     """Return the settings of a variant, the rows it trains on, and its episodes; tokens are those of the config."""
     how, n = config.how, config.n_rows
     if method == "random":
-        return how.config(), tables, None
+        return how.config(n), tables, None
     if method == "leave one out":
         steps = config.tokens // (2 * (n - 1) + 1)
-        return dataclasses.replace(how.config(), n_steps=steps), tables, leave_one_out
+        return dataclasses.replace(how.config(n), n_steps=steps), tables, leave_one_out
     if method == "chunks":
         n_chunks = n // how.n_context
         each = config.tokens // (3 * how.n_context) // (n_chunks - 1)
         steps = each * (n_chunks - 1)
-        return dataclasses.replace(how.config(), n_steps=steps), tables, chunk_pass(how.n_context, each)
+        return dataclasses.replace(how.config(n), n_steps=steps), tables, chunk_pass(how.n_context, each)
     taught = [_with_teacher(learner, rows) for rows in tables]
-    return how.config(), taught, _from_teacher(n, how.n_context, how.n_query)
+    return how.config(n), taught, _from_teacher(n, how.n_context, how.config(n).n_query)
 
 
 def leave_one_out(pool: Indices, step: int, rng: np.random.Generator) -> Episode:
