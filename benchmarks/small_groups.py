@@ -4,8 +4,8 @@
 
 Every table is one group: a draw of ``--rows`` training rows, and up to 1,000 test rows. Log loss on the test rows
 against the frozen model with the same context in eight views, which is what a group has without training; processor
-seconds of ``fit``. ``by itself`` is what `testtime adapt --by COL` does, ``together`` what its option `--together`
-does, one group at a time. A run that is stopped keeps the tables it has done.
+seconds of ``fit``. ``together`` is what `testtime adapt --by COL` does, one group at a time, ``by itself`` what its
+option `--alone` does. A run that is stopped keeps the tables it has done.
 """
 
 from __future__ import annotations

@@ -83,6 +83,10 @@ def test_what_is_served_is_never_worse_out_of_fold_and_all_views_share_one_small
     assert len(states) == QUICK.n_views
     assert all(state is states[0] for state in states)
     assert kept.adaptation_.n_members == 1
+    frozen = [member for member in kept._table.members if member.state is None]
+    assert (
+        len(frozen) == kept.adaptation_.n_views == kept._table.backbone.recipe.n_views
+    )  # as without training
     assert kept.adaptation_.adapter_bytes == delta_bytes(states[0])
     store = AdapterStore(tmp_path / "store")
     store.add("kept", kept)
@@ -107,10 +111,10 @@ def table() -> pd.DataFrame:
     return grouped_table({"a": 96, "b": 96, "c": 110, "few": 20})
 
 
-def test_groups_take_the_shared_step_when_asked_and_processes_give_the_same_bytes(
+def test_the_default_estimator_takes_the_shared_step_and_processes_give_the_same_bytes(
     tiny, tiny_embedded, table, tmp_path
 ):
-    arguments: dict[str, Any] = {"target": "y", "by": "shop", "together": True}
+    arguments = {"target": "y", "by": "shop"}
     groups = adapt_groups(table, store=tmp_path / "serial", **arguments)
     assert {group.name: group.outcome for group in groups} == {
         **dict.fromkeys("abc", Outcome.ADAPTED),
@@ -124,6 +128,7 @@ def test_groups_take_the_shared_step_when_asked_and_processes_give_the_same_byte
         table,
         store=tmp_path / "joblib",
         estimator=estimator,
+        together=True,
         engine="joblib",
         n_jobs=2,
         **arguments,
@@ -134,18 +139,16 @@ def test_groups_take_the_shared_step_when_asked_and_processes_give_the_same_byte
 @pytest.mark.parametrize(
     ("estimator", "members", "steps"), [(None, 4, 5), (TTTClassifier(n_members=2, n_steps=3), 2, 3)]
 )
-def test_by_default_each_group_is_fitted_by_itself_lightly(
+def test_by_itself_a_group_is_fitted_lightly_or_as_the_estimator_says(
     tiny_embedded, table, tmp_path, estimator, members, steps
 ):
-    adapt_groups(table, target="y", by="shop", store=tmp_path / "store", estimator=estimator)
-    record = AdapterStore(tmp_path / "store").load("a").adaptation_
+    adapt_groups(table, target="y", by="shop", store=tmp_path, estimator=estimator, together=False)
+    record = AdapterStore(tmp_path).load("a").adaptation_
     assert (record.adapt, record.n_steps <= steps, record.n_members in (0, members)) == (
         "encoders",
         True,
         True,
     )
-    adapt_groups(table, target="y", by="shop", store=tmp_path / "chosen", start="chosen")
-    assert AdapterStore(tmp_path / "chosen").load("a").adaptation_.adapt == "tail"
 
 
 def test_a_group_that_fails_does_not_harm_those_beside_it(tiny_embedded, table, tmp_path):
@@ -207,7 +210,7 @@ def test_a_start_is_what_the_other_half_has_in_common_and_the_guard_chooses_its_
         assert record.start_scale == group.start_scale
         assert record.loss_after <= record.loss_before
     assert {group.outcome for group in adapt_groups(table, **arguments)} == {Outcome.UNCHANGED}
-    cold = adapt_groups(table, **arguments | {"store": tmp_path / "cold", "start": "cold", "together": True})
+    cold = adapt_groups(table, **arguments | {"store": tmp_path / "cold", "start": "cold"})
     gains = {group.name: group.gain for group in cold}
     assert all(
         group.gain >= gains[group.name] - 1e-9 for group in groups

@@ -220,3 +220,52 @@ class TestStandardError:
         assert alone.weight > 0
         assert together.standard_error == pytest.approx(alone.standard_error, rel=1e-9)
         assert naive.standard_error < 0.6 * together.standard_error
+
+
+class TestDoubt:
+    """The weight stays below its posterior mean, and comes back to the best one as rows become many."""
+
+    @pytest.mark.parametrize("doubt", [0.0, 3.0])
+    def test_the_bound_is_a_posterior_mean(self, doubt: float):
+        task = Classes(3)
+        parts, y = draw(task, np.random.default_rng(3), 2, 40, sharp=1.5)
+        if mean_score(task, parts[:1], parts[1:], y, 1.0) > mean_score(task, parts[:1], parts[1:], y, 0.0):
+            parts = parts[::-1]
+        total = {
+            w: 40 * mean_score(task, parts[:1], parts[1:], y, w) for w in np.linspace(0.0, 1.0, 2001).tolist()
+        }
+        grid, losses = np.array(list(total)), np.array(list(total.values()))
+        density = (1 - grid) ** doubt * np.exp(losses.min() - losses)
+        mean = float(density @ grid / density.sum())
+        plain, bounded = fit(task, parts[:1], parts[1:], y), fit(task, parts[:1], parts[1:], y, doubt=doubt)
+        assert bounded.weight == pytest.approx(min(plain.weight, mean), abs=0.01)
+        assert bounded.loss <= bounded.frozen_loss
+
+    def test_no_doubt_adds_weight_and_many_rows_dispel_it(self):
+        task, weights = Classes(3), {}
+        for n in (30, 3000):
+            parts, y = draw(task, np.random.default_rng(1), 2, n, sharp=0.3)
+            better = parts[1:].copy()
+            better[0, np.arange(n), y] += 2.0
+            better /= better.sum(-1, keepdims=True)
+            plain = fit(task, parts[:1], better, y)
+            weights[n] = plain.weight, fit(task, parts[:1], better, y, doubt=3.0).weight
+        assert all(bounded <= plain for plain, bounded in weights.values())
+        assert weights[30][1] < weights[30][0] - 0.05
+        assert weights[3000][1] > weights[3000][0] - 0.05
+
+    def test_what_gains_nothing_keeps_no_weight(self):
+        parts, y = draw(Classes(3), np.random.default_rng(0), 2, 50)
+        worse = parts[:1].copy()
+        worse[0, np.arange(50), y] *= 0.1
+        worse /= worse.sum(-1, keepdims=True)
+        assert fit(Classes(3), parts[:1], worse, y, doubt=3.0).weight == 0.0
+
+    def test_rows_of_one_group_count_as_one(self):
+        parts, y = draw(Classes(3), np.random.default_rng(5), 2, 30, sharp=1.5)
+        once = fit(Classes(3), parts[:1], parts[1:], y, doubt=3.0)
+        copies = np.tile(parts, (1, 4, 1))
+        again = fit(
+            Classes(3), copies[:1], copies[1:], np.tile(y, 4), doubt=3.0, groups=np.tile(np.arange(30), 4)
+        )
+        assert again.weight == pytest.approx(once.weight)

@@ -80,8 +80,8 @@ def adapt(
     start: Annotated[
         str | None, typer.Option(help="With --by: cold, or chosen between that and what other groups share.")
     ] = None,
-    together: Annotated[
-        bool, typer.Option("--together", help="With --by: small adapters in shared steps, fast, little gain.")
+    alone: Annotated[
+        bool, typer.Option("--alone", help="With --by: fit each group by itself: slower, larger, gains more.")
     ] = False,
     time: Annotated[
         str | None, typer.Option(metavar="COL", help="Scores are of rows later than those fitted.")
@@ -130,7 +130,7 @@ def adapt(
         _refuse_beside("--by", alone | {"--id": id_columns, "--keep-ids": keep_ids, "--overwrite": overwrite})
     else:
         given = {"--engine": engine, "--jobs": jobs, "--smallest": smallest, "--start": start}
-        _refuse_without("--by", given | {"--together": together or None})
+        _refuse_without("--by", given | {"--alone": alone or None})
         refuse_existing(out, overwrite=overwrite)
     if not 0 <= held_out < 1:
         raise InputError(sentence(f"--held-out {held_out}", expected="a share from 0 to below 1"))
@@ -166,7 +166,7 @@ def adapt(
         }
     )
     if by:
-        how = (engine, jobs, smallest, start, together or None)
+        how = (engine, jobs, smallest, start, False if alone else None)
         _adapt_groups(train, target, by, out, task, kinds, *how, arguments, as_json)
         return
     request = Request(
