@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import words_gpt2
+from benchmarks import words_gpt2, words_single_index
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path("benchmarks/results")
@@ -242,6 +242,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "repeated": repeated,
     "forecast": forecast,
     **words_gpt2.BLOCKS,
+    **words_single_index.BLOCKS,
 }
 
 
