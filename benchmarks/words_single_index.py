@@ -275,7 +275,7 @@ def mutants() -> str:
     figures = len({trial["figure"] for trial in trials})
     edits = len({trial["mutant"] for trial in trials})
     text = (
-        f"{edits} edits of the formulas behind {figures} linear figures, {len(trials)} trials of an edit and a figure: "
+        f"{edits} of {found['n_mutants']} edits were tried on {figures} linear figures, {len(trials)} trials in all: "
         f"{sum(trial['noticed'] for trial in trials)} noticed ({found['share']:.0%})."
     )
     if missed:
