@@ -23,7 +23,7 @@ from testtime.experiments.drawing import median_interval
 from testtime.experiments.figure import FigureResult, run
 from testtime.experiments.registry import find
 
-MEASURED = ("mse", "overlap", "missed", "task")
+MEASURED = ("mse", "overlap", "missed", "weak", "task")
 SUCCESS = 0.95
 
 Row = dict[str, object]

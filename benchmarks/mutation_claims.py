@@ -135,18 +135,19 @@ def remember_simulations() -> None:
     from testtime.experiments.linear import (
         alignment,
         alignments,
-        comparison,
         context,
         reduction,
         shift,
         simulation,
+        small,
         start,
         steps,
     )
 
+    small.simulate_small = remembered(small.simulate_small)
     for name in ("simulate_one_step", "simulate_steps", "simulate_pretraining"):
         recall = remembered(getattr(simulation, name))
-        for module in (alignment, alignments, comparison, context, reduction, shift, start, steps):
+        for module in (alignment, alignments, context, reduction, shift, start, steps):
             if hasattr(module, name):
                 setattr(module, name, recall)
 

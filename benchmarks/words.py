@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import words_gpt2, words_groups
+from benchmarks import words_gpt2, words_groups, words_single_index
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path("benchmarks/results")
@@ -243,6 +243,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "forecast": forecast,
     **words_gpt2.BLOCKS,
     **words_groups.BLOCKS,
+    **words_single_index.BLOCKS,
 }
 
 

@@ -24,7 +24,7 @@ def test_every_claim_holds(name, quick):
     failed = [(claim.statement, claim.value, claim.threshold) for claim in result.claims if not claim.holds]
     assert failed == []
     assert len(result.claims) >= 4
-    assert result.seconds < 60
+    assert result.seconds < 180  # less than a minute on two free cores
 
 
 @pytest.mark.parametrize("name", LINEAR)
@@ -36,14 +36,21 @@ def test_a_formula_that_is_5_percent_off_breaks_a_claim(name, factor, quick):
     assert columns
     for column in columns:
         wrong = result.table.copy()
-        wrong.loc[wrong["kind"] == "simulated", column] *= factor
+        rows = (wrong["kind"] == "simulated") & wrong[column].notna()
+        rows = rows if rows.any() else wrong["kind"] == "small"  # linear-steps has some of them there alone
+        wrong.loc[rows, column] *= factor
         assert not all(claim.holds for claim in figure.claims(wrong, figure.config.quick())), column
 
 
-@pytest.mark.parametrize("name", [name for name in LINEAR if name != "linear-steps"])
 @pytest.mark.parametrize(
-    ("kind", "column", "factor"),
-    [("small", "before_exact", 1.01), ("small", "slope_exact", 1.03), ("simulated", "step", 1.05)],
+    ("name", "kind", "column", "factor"),
+    [
+        *((name, "small", "before_exact", 1.01) for name in LINEAR),
+        *((name, "small", "slope_exact", 1.03) for name in LINEAR),
+        *(
+            (name, "simulated", "step", 1.05) for name in LINEAR if name != "linear-steps"
+        ),  # there it counts steps
+    ],
 )
 def test_a_term_that_vanishes_in_large_dimension_breaks_a_claim(name, kind, column, factor, quick):
     figure, result = find(name), quick(name)

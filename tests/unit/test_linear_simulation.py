@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from testtime.experiments.linear.simulation import Population, simulate_one_step, simulate_steps
+from testtime.experiments.linear.small import simulate_small
 from testtime.models.linear_attention import ttt_step
 
 DIM, N_CONTEXT, N_TASKS = 4, 6, 3
@@ -112,3 +113,16 @@ def test_the_error_is_the_standard_error_of_the_designs():
     mean, error = measured.risk(0.0)
     assert mean == pytest.approx(measured.before.mean())
     assert error == pytest.approx(np.std(measured.before, ddof=1) / np.sqrt(50))
+
+
+@pytest.mark.parametrize(("noise_var", "normalized"), [(0.0, False), (0.3, False), (0.3, True)])
+def test_many_designs_at_once_are_what_design_by_design_gives(noise_var, normalized):
+    population = Population(TASK, VARIANCES, noise_var)
+    options = {"normalized": normalized, "n_tasks": 8, "seed": np.random.SeedSequence(3)}
+    fast = simulate_small(population, WEIGHT, 12, 24, n_designs=5000, **options)
+    slow = simulate_one_step(population, WEIGHT, 12, [24], n_designs=2000, **options)[24]
+    for name, (mean, error) in slow.parts().items():
+        other, its_error = fast.parts()[name]
+        assert abs(mean - other) < 4 * np.hypot(error, its_error), name
+        assert its_error == pytest.approx(error * (2000 / 5000) ** 0.5, rel=0.5)
+        assert error < 0.1 * abs(mean), name

@@ -126,11 +126,13 @@ def adapt(
     from testtime.store import refuse_existing
 
     if by:
-        alone = {"--groups": groups, "--time": time, "--cost": cost, "--threshold": threshold}
-        _refuse_beside("--by", alone | {"--id": id_columns, "--keep-ids": keep_ids, "--overwrite": overwrite})
+        of_one = {"--groups": groups, "--time": time, "--cost": cost, "--threshold": threshold}
+        _refuse_beside(
+            "--by", of_one | {"--id": id_columns, "--keep-ids": keep_ids, "--overwrite": overwrite}
+        )
     else:
-        given = {"--engine": engine, "--jobs": jobs, "--smallest": smallest, "--start": start}
-        _refuse_without("--by", given | {"--alone": alone or None})
+        of_groups = {"--engine": engine, "--jobs": jobs, "--smallest": smallest, "--start": start}
+        _refuse_without("--by", {**of_groups, "--alone": alone or None})
         refuse_existing(out, overwrite=overwrite)
     if not 0 <= held_out < 1:
         raise InputError(sentence(f"--held-out {held_out}", expected="a share from 0 to below 1"))

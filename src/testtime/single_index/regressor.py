@@ -44,7 +44,8 @@ class SingleIndexRegressor(RegressorMixin, BaseEstimator):
     recipe
         ``"practical"`` uses all rows in every stage. ``"paper"`` is strict: one pass over four disjoint
         segments, spherical SGD with a fixed random activation, biases in [-1, 1]. It often fails at
-        feasible sizes and is here for comparison.
+        feasible sizes and is here for comparison; labels are standardised and clipped in it as well, which
+        :func:`testtime.single_index.literal.literal_stages` does not do.
     weak
         Stage I; ``"auto"`` or one of :data:`testtime.single_index.weak_recovery.KINDS`.
     strong

@@ -6,8 +6,9 @@ Three methods, all on the sphere and all confined to the pretrained subspace whe
     The literal stage of Kuwataka and Suzuki (2026): one pass,
     :math:`u \leftarrow \mathrm{normalise}\big(u + \eta\,y\,\phi'(\langle u,x\rangle)(I-uu^\top)x\big)` with
     a fixed random ReLU network :math:`\phi`. Its drift :math:`\sum_k k\,c_k(s)\,c_k(\phi)\,m^{k-1}` needs
-    Hermite coefficients of :math:`\phi` whose signs match those of the link, which a random network does
-    not have: it tends to *lose* overlap.
+    Hermite coefficients of :math:`\phi` whose signs match those of the link. Those of a random network do at
+    degree two; at one and three they are arbitrary, so that on cubic links some tasks gain and others lose
+    (figure ``single-index-stage2``).
 :func:`profile_sgd`
     The same pass in minibatches with :math:`\phi` replaced by the link refitted to the rows seen so far.
 :func:`profile_newton`

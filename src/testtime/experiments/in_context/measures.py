@@ -200,7 +200,7 @@ def first_blocks_first(cells: list[Cell]) -> list[Cell]:
 
 def mean_errors(table: pd.DataFrame, by: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the mean of the squared errors over tasks and its standard error, one column per method."""
-    grouped = table.groupby([*by, "method"])["mse"]
+    grouped: Any = table.groupby([*by, "method"])["mse"]
     return grouped.mean().unstack(), grouped.sem().unstack()
 
 

@@ -20,15 +20,13 @@ from testtime.experiments.linear.alignments import (
     simulated_rows,
 )
 from testtime.experiments.linear.comparison import (
-    SMALL_DIM,
     agreement,
-    small_agreement,
-    small_rows,
     transition_gap,
     transitions_meet,
     weight_agreement,
 )
 from testtime.experiments.linear.simulation import simulate_pretraining
+from testtime.experiments.linear.small import SMALL_DIM, small_agreement, small_rows
 from testtime.report import plots
 from testtime.results import Claim
 from testtime.scale.cells import Cell

@@ -9,22 +9,19 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from testtime.experiments.claims import at_most
-from testtime.experiments.linear.simulation import Population, SimulatedRisk, simulate_one_step
+from testtime.experiments.linear.simulation import SimulatedRisk
 from testtime.results import Claim, OneStep
-from testtime.theory.linear import Setting, one_step, pretrained_weight
+from testtime.theory.linear import Setting, one_step
 
 __all__ = [
-    "SMALL_DIM",
+    "POOLED",
     "agreement",
     "approach",
     "compared",
     "largest",
     "pooled",
-    "small_agreement",
-    "small_rows",
     "transition_gap",
     "transitions_meet",
     "weight_agreement",
@@ -32,9 +29,7 @@ __all__ = [
 
 QUANTITIES = ("before", "slope", "curvature")
 _WORST = 5.0  # standard errors, over a hundred or so points
-_POOLED = 4.0  # standard errors, over a handful of numbers
-SMALL_DIM = 8  # a term that is a share 1/d of its formula is an eighth of it here
-SMALL_PRECISION = {"before": 0.002, "slope": 0.006, "curvature": 0.02}
+POOLED = 4.0  # standard errors, over a handful of numbers
 _ROUNDING = 1e-9  # share of a value; from zero weights the risk before the step is the same in every design
 
 
@@ -81,7 +76,7 @@ def agreement(table: pd.DataFrame, *, precision: float = 0.01) -> list[Claim]:
                 f"{name}: every simulated point within {_WORST:g} standard errors of theory", distance, _WORST
             ),
             at_most(
-                f"{name}: all cells together within {_POOLED:g} standard errors of theory", sigmas, _POOLED
+                f"{name}: all cells together within {POOLED:g} standard errors of theory", sigmas, POOLED
             ),
             at_most(
                 f"{name}: that standard error, as a share of the value",
@@ -106,69 +101,6 @@ def agreement(table: pd.DataFrame, *, precision: float = 0.01) -> list[Claim]:
             1e-9,
         )
     )
-    return claims
-
-
-def small_rows(
-    setting: Setting,
-    task: ArrayLike,
-    seed: np.random.SeedSequence,
-    *,
-    step: str = "fixed",
-    n_designs: int = 16_000,
-    n_tasks: int = 16,
-) -> list[dict]:
-    """Simulate one step from W* in a few dimensions, where terms that vanish in a figure's own dimension are large.
-
-    Parameters
-    ----------
-    setting
-        With independent inputs and a diagonal weight.
-    task
-        Coefficients of the test task, shape ``(dim,)``.
-    step
-        "fixed", or "normalized": divided by the squared norm of ``X' y``.
-    seed, n_designs, n_tasks
-        As for :func:`testtime.experiments.linear.simulation.simulate_one_step`.
-
-    Returns
-    -------
-    list
-        One row of kind "small" as :func:`compared` makes them, for :func:`small_agreement`.
-    """
-    coefficients = np.asarray(task, dtype=float)
-    measured = simulate_one_step(
-        Population(coefficients, setting.input_cov * np.ones(len(coefficients)), setting.noise_var),
-        pretrained_weight(setting),
-        setting.n_context,
-        [setting.n_train],
-        normalized=step == "normalized",
-        n_designs=n_designs,
-        n_tasks=n_tasks,
-        seed=seed,
-    )[setting.n_train]
-    return [{"kind": "small", "d": len(coefficients)} | compared(measured, one_step(setting, step=step))]
-
-
-def small_agreement(table: pd.DataFrame) -> list[Claim]:
-    """Claim that theory and simulation agree in a few dimensions as well, and that the simulation can tell."""
-    rows = table[table["kind"] == "small"]
-    claims = []
-    for name, precision in SMALL_PRECISION.items():
-        distance = (rows[name] - rows[f"{name}_exact"]) / rows[f"{name}_error"]
-        share = rows[f"{name}_error"] / rows[f"{name}_exact"]
-        claims += [
-            at_most(
-                f"d = {SMALL_DIM}, {name}: within {_POOLED:g} standard errors of theory",
-                largest(distance),
-                _POOLED,
-            ),
-            at_most(
-                f"d = {SMALL_DIM}, {name}: that standard error, as a share of the value",
-                largest(share),
-                precision,
-            ),
-        ]
     return claims
 
 
@@ -207,9 +139,9 @@ def weight_agreement(table: pd.DataFrame, *, precision: float = 0.01) -> list[Cl
     rows = table[table["kind"] == "simulated weight"]
     return [
         at_most(
-            f"W*: within {_POOLED:g} standard errors of simulated pretraining, in every group of directions",
+            f"W*: within {POOLED:g} standard errors of simulated pretraining, in every group of directions",
             largest(rows["share"] / rows["error"]),
-            _POOLED,
+            POOLED,
         ),
         at_most("W*: that standard error, as a share of the weight", rows["error"].max(), precision),
     ]

@@ -19,15 +19,8 @@ from testtime.experiments.linear.alignments import (
     even_spectrum,
     simulated_rows,
 )
-from testtime.experiments.linear.comparison import (
-    SMALL_DIM,
-    agreement,
-    approach,
-    small_agreement,
-    small_rows,
-    transition_gap,
-    transitions_meet,
-)
+from testtime.experiments.linear.comparison import agreement, approach, transition_gap, transitions_meet
+from testtime.experiments.linear.small import SMALL_DIM, small_agreement, small_rows
 from testtime.report import plots
 from testtime.results import Claim
 from testtime.scale.cells import Cell

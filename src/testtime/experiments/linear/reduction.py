@@ -11,15 +11,9 @@ import pandas as pd
 from testtime.experiments.claims import at_least, at_most
 from testtime.experiments.drawing import simulation_note
 from testtime.experiments.figure import Figure
-from testtime.experiments.linear.comparison import (
-    SMALL_DIM,
-    agreement,
-    approach,
-    compared,
-    small_agreement,
-    small_rows,
-)
+from testtime.experiments.linear.comparison import agreement, approach, compared
 from testtime.experiments.linear.simulation import Population, simulate_one_step
+from testtime.experiments.linear.small import SMALL_DIM, small_agreement, small_rows
 from testtime.report import plots
 from testtime.results import Claim
 from testtime.scale.cells import Cell

@@ -12,8 +12,9 @@ import pandas as pd
 from testtime.experiments.claims import at_least, at_most
 from testtime.experiments.drawing import simulation_note
 from testtime.experiments.figure import Figure
-from testtime.experiments.linear.comparison import SMALL_DIM, approach, largest, small_agreement, small_rows
+from testtime.experiments.linear.comparison import approach, largest
 from testtime.experiments.linear.simulation import Population, simulate_steps
+from testtime.experiments.linear.small import SMALL_DIM, small_agreement, small_rows
 from testtime.report import plots
 from testtime.results import Claim
 from testtime.scale.cells import Cell

@@ -170,7 +170,12 @@ def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
         y="squared error to the noise-free function",
         title=f"Links h₃ + c h₄, r = {config.rank} of d = {config.dim}",
     )
-    plots.name_axes(right, x="labelled rows, N", y="1 − overlap with the true direction", title="Direction")
+    plots.name_axes(
+        right,
+        x="labelled rows, N",
+        y="1 − overlap with the true direction",
+        title="Direction; polished, both are alike",
+    )
     figure.legend(*left.get_legend_handles_labels(), loc="outside right upper")
     text = f"experiment: median over {config.n_tasks} fresh tasks; squared errors winsorised at 9; {INTERVAL}"
     plots.explain(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib.figure
 import numpy as np
@@ -173,7 +174,7 @@ def _best(table: pd.DataFrame) -> pd.DataFrame:
         .unstack()
     )
     best = hits.idxmax(axis=1).rename("best")
-    joined = ends.merge(best.reset_index(), on=["method", "n_rows"])
+    joined: Any = ends.merge(best.reset_index(), on=["method", "n_rows"])
     return joined[joined["step_size"] == joined["best"]]
 
 

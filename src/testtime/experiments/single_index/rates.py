@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -70,7 +72,7 @@ def rows_needed(table: pd.DataFrame, wanted: float) -> pd.Series:
     `table` has the columns ``rank``, ``n_rows``, ``task`` and ``overlap``. What is interpolated is the logarithm of
     1 - overlap; NaN where no number of rows reaches it.
     """
-    middle = (1.0 - table.groupby(["rank", "n_rows"])["overlap"].median()).unstack("n_rows")
+    middle: Any = (1.0 - table.groupby(["rank", "n_rows"])["overlap"].median()).unstack("n_rows")
     return middle.apply(lambda row: samples_to_reach(row.dropna(), 1.0 - wanted), axis=1)
 
 

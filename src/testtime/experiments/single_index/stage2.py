@@ -106,13 +106,13 @@ def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[d
         )
 
     def matched(z: Array) -> Array:
-        return np.polynomial.polynomial.polyval(z, slopes.T, tensor=False)
+        return np.asarray(np.polynomial.polynomial.polyval(z, slopes.T, tensor=False))
 
     networks = [random_network(64, np.random.default_rng(child)) for child in network_seed.spawn(len(tasks))]
     signs, biases = (np.stack(part) for part in zip(*networks, strict=True))
 
     def fixed(z: Array) -> Array:
-        return (signs * (signs * z[:, None] + biases > 0)).mean(axis=1)
+        return np.asarray((signs * (signs * z[:, None] + biases > 0)).mean(axis=1), dtype=float)
 
     for slope, method, sizes in (
         (matched, "online, link", config.step_sizes),
