@@ -236,6 +236,26 @@ def test_the_command(tiny_embedded, table, tmp_path, capsys, parquet):
     assert "testtime serve" in out
 
 
+@pytest.mark.parametrize(("options", "trained"), [((), "tail"), (("--alone",), "encoders")])
+def test_the_command_adapts_together_or_each_group_by_itself(
+    tiny_embedded, tmp_path, capsys, options, trained
+):
+    grouped_table({"a": 96, "b": 96}).to_csv(tmp_path / "train.csv", index=False)
+    arguments = (
+        "adapt",
+        tmp_path / "train.csv",
+        "--target",
+        "y",
+        "--by",
+        "shop",
+        "--out",
+        tmp_path / "store",
+    )
+    code, _, err = run(capsys, *arguments, *options, "--json")
+    assert code == 0, err
+    assert AdapterStore(tmp_path / "store").load("a").adaptation_.adapt == trained
+
+
 def test_the_command_refuses_what_does_not_go_with_groups(table, tmp_path, capsys):
     table.to_csv(tmp_path / "train.csv")
     arguments = ("adapt", tmp_path / "train.csv", "--target", "y", "--out", tmp_path / "store")
@@ -243,3 +263,5 @@ def test_the_command_refuses_what_does_not_go_with_groups(table, tmp_path, capsy
     assert (code, "--groups does not go with --by" in err) == (2, True)
     code, _, err = run(capsys, *arguments, "--engine", "ray")
     assert (code, "--engine needs --by" in err) == (2, True)
+    code, _, err = run(capsys, *arguments, "--alone")
+    assert (code, "--alone needs --by" in err) == (2, True)
