@@ -18,6 +18,7 @@ from typing import Any
 
 import pandas as pd
 
+from testtime.experiments.figure import config_hash
 from testtime.experiments.manifest import versions
 from testtime.experiments.registry import find
 from testtime.plain import json_text
@@ -49,18 +50,14 @@ def summary(folder: Path) -> dict[str, Any]:
 
 
 def unfinished(name: str, folder: Path) -> dict[str, Any] | None:
-    """Summarise the finished cells of a full figure that was stopped; None when there are none."""
+    """Summarise the cells of a full figure that was stopped, if this code computed them; None when there are none."""
     figure = find(name)
     config = figure.config()
-    asked = {json.dumps(cell, sort_keys=True) for cell in figure.cells(config)}
-    by_code: dict[Path, list[dict[str, Any]]] = {}
-    for path in sorted(folder.glob("cells/*/*.json")):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if json.dumps(record["cell"], sort_keys=True) in asked:
-            by_code.setdefault(path.parent, []).append(record)
-    if not by_code:
+    asked = figure.cells(config)
+    finished = sorted((folder / "cells" / config_hash(figure, config)).glob("*.json"))
+    if not finished:
         return None
-    records = max(by_code.values(), key=len)
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in finished]
     table = pd.DataFrame([row for record in records for row in record["rows"]])
     page = {"config": json.loads(json_text(asdict(config))), "versions": versions()}
     try:
