@@ -68,6 +68,12 @@ def errors(figure: str, kind: str) -> str:
     said = f"\n{' or '.join(map(str, tasks))} tasks per number, {found['seconds of all cells']:,} s over all cells. "
     if "cells of the figure" in found:
         said = f"\nStopped after {found['cells']} of {found['cells of the figure']} cells: {said[1:]}"
+    if not found["claims"]:
+        return (
+            _lines([*by.values(), *(LABELS[method] for method in methods)], rows)
+            + said
+            + "No claim was checked.\n"
+        )
     said += f"{len(found['claims']) - len(failed)} of {len(found['claims'])} claims hold"
     said += "." if not failed else "; these do not:\n\n"
     said += "\n".join(
