@@ -99,7 +99,7 @@ def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[d
     if cell["id"] == "theory":
         return _curves(config)
     if cell["id"] == "small":
-        setting = _setting(replace(config, dim=SMALL_DIM, context_ratio=1.0), 60.0, 8.0)
+        setting = _setting(replace(config, dim=SMALL_DIM, context_ratio=0.75), 30.0, 8.0)
         return small_rows(setting, setting.task, seed)
     setting = _setting(config, cell["angle"], max(config.train_ratios))
     if cell["method"] == "longer":
