@@ -271,15 +271,23 @@ def mutants() -> str:
     """How many wrong formulas the claims noticed."""
     found = _stored("mutation_claims")
     trials = found["trials"]
-    missed = [trial["mutant"] for trial in trials if not trial["noticed"]]
+    noticed = sum(trial["noticed"] for trial in trials)
     figures = len({trial["figure"] for trial in trials})
-    edits = len({trial["mutant"] for trial in trials})
+    edits = {trial["mutant"] for trial in trials}
+    unseen = edits - {trial["mutant"] for trial in trials if trial["noticed"]}
     text = (
-        f"{edits} of {found['n_mutants']} edits were tried on {figures} linear figures, {len(trials)} trials in all: "
-        f"{sum(trial['noticed'] for trial in trials)} noticed ({found['share']:.0%})."
+        f"{len(edits)} of {found['n_mutants']} edits were tried on {figures} linear figures, {len(trials)} trials: "
+        f"{noticed} were noticed ({noticed / len(trials):.0%}); {len(edits) - len(unseen)} edits by a figure at least."
+    )
+    missed = sorted(
+        {
+            (t["mutant"].removeprefix("testtime.theory.linear."), t["figure"])
+            for t in trials
+            if not t["noticed"]
+        }
     )
     if missed:
-        text += " Not noticed: " + "; ".join(f"`{name}`" for name in missed) + "."
+        text += " Not noticed: " + "; ".join(f"`{name}` by {figure}" for name, figure in missed) + "."
     return text + "\n"
 
 

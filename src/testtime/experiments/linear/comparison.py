@@ -67,6 +67,12 @@ def agreement(table: pd.DataFrame, *, precision: float = 0.01) -> list[Claim]:
             _WORST,
         )
     ]
+    sigmas, error = pooled(points.assign(risk_error=points["error"], risk_exact=points["exact"]), "risk")
+    text = "simulated risks at the best step, all cells together"
+    claims += [
+        at_most(f"{text}: within {POOLED:g} standard errors of theory", sigmas, POOLED),
+        at_most(f"{text}: that standard error, as a share of the risk", error, precision / 2),
+    ]
     for name in QUANTITIES:
         rows = points[points[f"{name}_exact"] != 0]
         distance = largest((rows[name] - rows[f"{name}_exact"]) / rows[f"{name}_error"])

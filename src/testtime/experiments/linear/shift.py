@@ -99,7 +99,7 @@ def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[d
     if cell["id"] == "theory":
         return _curves(config)
     if cell["id"] == "small":
-        setting = _setting(replace(config, dim=SMALL_DIM, context_ratio=1.0), 60.0, 8.0)
+        setting = _setting(replace(config, dim=SMALL_DIM, context_ratio=0.75), 30.0, 8.0)
         return small_rows(setting, setting.task, seed)
     setting = _setting(config, cell["angle"], max(config.train_ratios))
     if cell["method"] == "longer":
@@ -138,6 +138,10 @@ def _curves(config: Config) -> list[dict]:
             longer = icl_risk(setting.replace(n_context=setting.n_context + setting.n_train))
             risks = {"warm": step.warm_risk, "cold": step.cold_risk, "scaled": step.risk, "longer": longer}
             where = {"kind": "exact", "k_ratio": ratio, "angle": float(angle)}
+            best = pretrained_weight(setting)
+            for side in (0.99, 1.01):
+                beside = one_step(setting, side * step.scale * best).best_risk
+                rows.append(where | {"kind": "beside", "excess": beside / step.risk - 1.0})
             rows += [where | {"method": method, "risk": risk} for method, risk in risks.items()]
             rows.append(where | {"method": "now", "risk": icl_risk(setting)})
     return rows
@@ -175,6 +179,11 @@ def claims(table: pd.DataFrame, config: Config) -> list[Claim]:
             "in-context learning suffers most: at 90 degrees its risk is 10 times that at 0 (ratio)",
             curves["longer"].iloc[-1] / curves["longer"].iloc[0],
             10.0,
+        ),
+        at_least(
+            "from a start 1% off the best scale the risk is higher, to either side (smallest excess)",
+            table[table["kind"] == "beside"]["excess"].min(),
+            1e-12,
         ),
         at_most(
             "the scaled start is never worse than W* or zero (largest ratio)",
