@@ -1,7 +1,7 @@
 """Adapters per minute: one for each group of a table, by engine, and tabicl's own fine-tuner in a plain loop.
 
     python -m benchmarks.groups [--groups 200] [--rows 400] [--jobs 2] [--engines joblib ray] [--grow 10 100]
-                                [--alone 8] [--tuned 3] [--shapes 64 128 400] [--out FILE]
+                                [--alone 8] [--tuned 3] [--shapes 128 400] [--out FILE]
 
 Groups are of scikit-learn's make_classification (10 columns, two classes), each with its own seed. They are adapted
 together, as `testtime adapt --by COL` does, and `--alone` of them each by itself, as its option `--alone` does. The
@@ -217,7 +217,7 @@ def main() -> None:
     )
     parser.add_argument("--members", type=int, default=LIGHT["n_members"], help="Adapters of each of these.")
     parser.add_argument(
-        "--shapes", nargs="*", type=int, default=[64, 128, 400], help="Rows, for the shared step."
+        "--shapes", nargs="*", type=int, default=[128, 400], help="Rows, for the shared step."
     )
     parser.add_argument(
         "--tuned", type=int, default=3, help="Groups for tabicl's fine-tuner; 0 leaves it out."
@@ -232,28 +232,28 @@ def main() -> None:
 
         ray.init(num_cpus=given.jobs, include_dashboard=False, log_to_driver=False)
     table = table_of_groups(given.groups, given.rows)
-    ways = [by_engine(table, engine, given.jobs, None) for engine in given.engines]
-    ways += [
-        by_engine(table_of_groups(n, given.rows), given.engines[0], given.jobs, None) for n in given.grow
-    ]
+    settings = {name: value for name, value in vars(given).items() if name != "out"}
+    content: dict[str, Any] = {"settings": settings, "ways": []}
+
+    def keep(**found: Any) -> None:
+        """Write what is there: a run that is stopped keeps what it has measured."""
+        content.update(found, load=os.getloadavg()[0])
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        given.out.write_text(json.dumps(content, indent=1) + "\n")
+
+    for engine in given.engines:
+        keep(ways=[*content["ways"], by_engine(table, engine, given.jobs, None)])
+    for n in given.grow:
+        smaller = table_of_groups(n, given.rows)
+        keep(ways=[*content["ways"], by_engine(smaller, given.engines[0], given.jobs, None)])
     if given.alone:
         some = table_of_groups(given.alone, given.rows)
-        ways.append(by_engine(some, given.engines[0], given.jobs, given.members))
+        keep(ways=[*content["ways"], by_engine(some, given.engines[0], given.jobs, given.members)])
     if given.tuned:
-        ways.append(by_tuner(table, given.tuned))
-    shapes = of_shared_step(given.shapes)
-    stores, writers = of_store(given.store_sizes), two_writers(given.operations // 2)
-    settings = {name: value for name, value in vars(given).items() if name != "out"}
-    content = {
-        "settings": settings,
-        "load": os.getloadavg()[0],
-        "ways": ways,
-        "shared_step": shapes,
-        "store": stores,
-        "writers": writers,
-    }
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(content, indent=1) + "\n")
+        keep(ways=[*content["ways"], by_tuner(table, given.tuned)])
+    keep(shared_step=of_shared_step(given.shapes))
+    keep(store=of_store(given.store_sizes), writers=two_writers(given.operations // 2))
+    ways, shapes, stores, writers = (content[key] for key in ("ways", "shared_step", "store", "writers"))
     print(pd.DataFrame(ways).round(2).to_string(index=False))
     print(pd.DataFrame(shapes).round(6).to_string(index=False))
     print(pd.DataFrame(stores).round(4).to_string(index=False))

@@ -7,6 +7,8 @@ from the simulation's own standard errors, which are themselves claimed to be sm
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -118,8 +120,9 @@ def pooled(points: pd.DataFrame, name: str) -> tuple[float, float]:
     >>> round(sigmas, 6), round(error, 6)
     (0.0, 0.014142)
     """
+    frame: Any = points
     random = points[f"{name}_error"] > 10 * _ROUNDING * points[f"{name}_exact"].abs()
-    points = points[random | points[f"{name}_error"].isna()]
+    points = frame[random | points[f"{name}_error"].isna()]
     exact = points[f"{name}_exact"]
     parts = pd.DataFrame(
         {

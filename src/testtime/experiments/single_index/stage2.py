@@ -106,7 +106,7 @@ def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[d
         )
 
     def matched(z: Array) -> Array:
-        return np.asarray(np.polynomial.polynomial.polyval(z, slopes.T, tensor=False))
+        return np.asarray(np.polynomial.polynomial.polyval(z, slopes.T, tensor=False), dtype=np.float64)
 
     networks = [random_network(64, np.random.default_rng(child)) for child in network_seed.spawn(len(tasks))]
     signs, biases = (np.stack(part) for part in zip(*networks, strict=True))
