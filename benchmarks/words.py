@@ -10,7 +10,6 @@ replaced by what the function of that name in :data:`BLOCKS` returns.
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Callable
@@ -18,17 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import words_gpt2, words_groups, words_single_index
+from benchmarks.stored import markdown, stored
 
 ROOT = Path(__file__).parents[1]
-RESULTS = Path("benchmarks/results")
 _BLOCK = re.compile(
     r"(<!-- numbers: (?P<name>[\w-]+) -->\n)(?P<body>.*?)(<!-- end of numbers -->)", re.DOTALL
 )
 _OWN, _RIVAL = "testtime", "rival: frozen, all rows, 8 orders"
-
-
-def _stored(name: str) -> dict[str, Any]:
-    return json.loads((ROOT / RESULTS / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def _against(summary: dict[str, Any], a: str, b: str) -> dict[str, Any]:
@@ -41,14 +36,9 @@ def _interval(values: list[float], unit: str = "%") -> str:
     return f"{values[0] * scale:+.{digits}f} to {values[1] * scale:+.{digits}f}{' %' if unit == '%' else ''}"
 
 
-def _rows(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-
 def what_you_get() -> str:
     """Classes: the default against everything that can be had without it."""
-    summary = _stored("tabular")["summary"]
+    summary = stored("tabular")["summary"]
     names = {
         _OWN: "**testtime, default settings**",
         _RIVAL: "the same model frozen: all rows as context, 8 orders averaged",
@@ -90,12 +80,12 @@ def what_you_get() -> str:
         f"{paired['runs worse by 0.5%']:.0%}; worst run {paired['worst run']:+.1%}. Median fit {seconds:.0f} s on two "
         "cores that other work shared.\n"
     )
-    return _rows(header, rows) + said
+    return markdown(header, rows) + said
 
 
 def few_rows() -> str:
     """A hundred training rows."""
-    summary = _stored("tabular-100")["summary"]
+    summary = stored("tabular-100")["summary"]
     rows = []
     for method, label in ((_OWN, "testtime, default settings"), (_RIVAL, "the same model frozen, 8 orders")):
         scores = summary["methods"][method]
@@ -106,12 +96,12 @@ def few_rows() -> str:
         f"{_interval(paired['auc interval'], '')}; log loss lower by 1 % or more on "
         f"{paired['tables better by 1%']:.0%} of tables, higher by 1 % on {paired['runs worse by 1%']:.0%}.\n"
     )
-    return _rows(["", "log loss", "AUC", "accuracy"], rows) + said
+    return markdown(["", "log loss", "AUC", "accuracy"], rows) + said
 
 
 def short() -> str:
     """128 rows as context: adapted and frozen, against the frozen model with all rows."""
-    summary = _stored("short")["summary"]
+    summary = stored("short")["summary"]
     own = "testtime, 128 rows"
     names = {
         own: "testtime, 128 rows",
@@ -131,12 +121,12 @@ def short() -> str:
         f"{100 * level['relative difference of log_loss']:+.1f} % on the mean, lower on {level['tables better']:.0%} "
         "of tables.\n"
     )
-    return _rows(["", "log loss", "AUC", "accuracy"], rows) + said
+    return markdown(["", "log loss", "AUC", "accuracy"], rows) + said
 
 
 def context_rows() -> str:
     """Which rows stay when the context is short."""
-    found = _stored("context_rows")["summary"]
+    found = stored("context_rows")["summary"]
     names = {"influence": "best of eight stratified draws", "both": "best of eight covering draws (served)"}
     rows = [
         [
@@ -150,12 +140,12 @@ def context_rows() -> str:
         if rule != "stratified"
     ]
     header = ["against a stratified draw", "log loss, mean", "median", "lower on", "AUC"]
-    return _rows(header, rows)
+    return markdown(header, rows)
 
 
 def numbers() -> str:
     """Numeric targets."""
-    summary = _stored("numbers")["summary"]
+    summary = stored("numbers")["summary"]
     names = {_OWN: "testtime, default settings", _RIVAL: "the same model frozen, 8 orders"}
     rows = [
         [
@@ -174,12 +164,12 @@ def numbers() -> str:
         "worst run "
         f"{paired['worst run']:+.1%}.\n"
     )
-    return _rows(["", "CRPS", "RMSE", "rank by RMSE"], rows) + said
+    return markdown(["", "CRPS", "RMSE", "rank by RMSE"], rows) + said
 
 
 def forecast() -> str:
     """What the planner said of tables that it had not seen."""
-    found = _stored("forecast")
+    found = stored("forecast")
     rows = [
         ["tables, draws", f"{found['tables']}, {found['draws']}"],
         ["gains inside the 80 % interval", f"{found['share inside the 80% interval']:.0%}"],
@@ -192,12 +182,12 @@ def forecast() -> str:
             f"{found['mean probability of harm']:.0%}; {found['share harmed']:.0%}",
         ],
     ]
-    return _rows(["on tables left out", ""], rows)
+    return markdown(["on tables left out", ""], rows)
 
 
 def levels() -> str:
     """Categories with many levels."""
-    cells = _stored("levels")["cells"]
+    cells = stored("levels")["cells"]
     rows = []
     for n_levels in sorted({cell["levels"] for cell in cells}):
         own = [cell for cell in cells if cell["levels"] == n_levels]
@@ -205,12 +195,14 @@ def levels() -> str:
             sum(c["auc"][name] for c in own) / len(own) for name in ("best", "one-hot", "frozen", "served")
         )
         rows.append([f"{n_levels:,}", f"{own[0]['rows']:,}", *(f"{area:.3f}" for area in areas)])
-    return _rows(["levels", "rows", "odds known", "one-hot logistic regression", "frozen", "testtime"], rows)
+    return markdown(
+        ["levels", "rows", "odds known", "one-hot logistic regression", "frozen", "testtime"], rows
+    )
 
 
 def dirty() -> str:
     """Tables as people have them."""
-    cells = [cell for cell in _stored("dirty")["outcomes"] if cell["way"] != "clean"]
+    cells = [cell for cell in stored("dirty")["outcomes"] if cell["way"] != "clean"]
     within = sum(abs(cell["dirty"] - cell["clean"]) <= 0.01 for cell in cells)
     worst = min(cells, key=lambda cell: cell["dirty"] - cell["clean"])
     return (
@@ -222,7 +214,7 @@ def dirty() -> str:
 
 def repeated() -> str:
     """Rows that repeat."""
-    cells = _stored("repeated_rows")["cells"]
+    cells = stored("repeated_rows")["cells"]
     worse = [cell for cell in cells if cell["worse"]]
     largest = max((cell["difference"] for cell in worse), default=0.0)
     return (

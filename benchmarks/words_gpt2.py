@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import Any
 
-RESULTS = Path(__file__).parent / "results"
+from benchmarks.stored import markdown, stored
 
 LABELS = {
     "icl short": "in-context, 64 rows",
@@ -41,18 +38,9 @@ NAMES = {
 }
 
 
-def _stored(name: str) -> Any:
-    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def _lines(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-
 def errors(figure: str, kind: str) -> str:
     """One line for each setting, one column for each method: mean ± one standard error, and the claims."""
-    found = _stored("gpt2")[figure][kind]
+    found = stored("gpt2")[figure][kind]
     by = FIGURES[figure]
     methods = list(dict.fromkeys(row["method"] for row in found["rows"]))
     cells: dict[tuple, dict[str, str]] = {}
@@ -70,7 +58,7 @@ def errors(figure: str, kind: str) -> str:
         said = f"\nStopped after {found['cells']} of {found['cells of the figure']} cells: {said[1:]}"
     if not found["claims"]:
         return (
-            _lines([*by.values(), *(LABELS[method] for method in methods)], rows)
+            markdown([*by.values(), *(LABELS[method] for method in methods)], rows)
             + said
             + "No claim was checked.\n"
         )
@@ -79,12 +67,12 @@ def errors(figure: str, kind: str) -> str:
     said += "\n".join(
         f"- {c['statement']}: {c['value']:.3g} (threshold {c['threshold']:.3g})" for c in failed
     )
-    return _lines([*by.values(), *(LABELS[method] for method in methods)], rows) + said + "\n"
+    return markdown([*by.values(), *(LABELS[method] for method in methods)], rows) + said + "\n"
 
 
 def many_tasks() -> str:
     """One pass against the loop."""
-    found = _stored("many_tasks")
+    found = stored("many_tasks")
     rows = [
         [
             row["trained"],
@@ -109,7 +97,7 @@ def many_tasks() -> str:
         "in double precision",
     ]
     said = f"\n{found['tasks']} tasks, {found['steps']} steps; load of the machine {found['load']:.0f}.\n"
-    return _lines(header, rows) + said
+    return markdown(header, rows) + said
 
 
 def settings() -> str:
@@ -125,10 +113,10 @@ def settings() -> str:
             f"{row['in-context'] / row['error']:.1f}",
             f"{row['cpu seconds'] / row['tasks']:.1f}",
         ]
-        for row in _stored("gpt2_settings")
+        for row in stored("gpt2_settings")
     ]
     header = ["links", "N", "tasks", "trained", "rate", "steps", "episode"]
-    return _lines([*header, "in-context", "trained error", "times lower", "CPU s per task"], rows)
+    return markdown([*header, "in-context", "trained error", "times lower", "CPU s per task"], rows)
 
 
 def _told(setting: str) -> list[str]:
@@ -138,7 +126,7 @@ def _told(setting: str) -> list[str]:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     f"{figure}-{kind}": partial(errors, figure, kind)
-    for figure, kinds in _stored("gpt2").items()
+    for figure, kinds in stored("gpt2").items()
     for kind in kinds
 } | {"many-tasks": many_tasks, "gpt2-settings": settings}
 """A table for each figure and setting that was run."""

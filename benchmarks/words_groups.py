@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
-_ROOT = Path(__file__).parents[1] / "benchmarks/results"
-
-
-def _stored(name: str) -> dict[str, Any]:
-    return json.loads((_ROOT / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def _rows(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+from benchmarks.stored import markdown, stored
 
 
 def small_groups() -> str:
     """Real tables of a few hundred rows: together, and each by itself."""
-    stored = _stored("small_groups")
+    found = stored("small_groups")
     rows = [
         [
             way,
@@ -33,16 +20,16 @@ def small_groups() -> str:
             f"{own['processor seconds']:.1f}",
             f"{own['bytes'] / 1000:,.0f} kB",
         ]
-        for way, own in stored["summary"].items()
+        for way, own in found["summary"].items()
     ]
     header = ["way", "log loss, mean", "median", "lower on", "by 1%", "higher by 1% on", "worst"]
-    note = f"\n{len(stored['cells'])} tables, {stored['rows']} training rows each.\n"
-    return _rows([*header, "processor seconds", "adapters"], rows) + note
+    note = f"\n{len(found['cells'])} tables, {found['rows']} training rows each.\n"
+    return markdown([*header, "processor seconds", "adapters"], rows) + note
 
 
 def groups() -> str:
     """Adapters per minute by engine, beside the fine-tuner."""
-    stored = _stored("groups")
+    found = stored("groups")
     rows = [
         [
             own["way"],
@@ -53,28 +40,28 @@ def groups() -> str:
             f"{own['bytes_of_deltas']:,.0f}",
             f"{own['bytes_in_memory'] / 1e6:.0f} MB" if "bytes_in_memory" in own else "",
         ]
-        for own in stored["ways"]
+        for own in found["ways"]
     ]
     header = ["way", "groups", "seconds", "adapters per minute", "bytes saved for a group"]
-    settings = stored["settings"]
-    note = f"\n{settings['rows']} rows and 10 columns a group; load of the machine at the end {stored['load']:.0f}.\n"
-    return _rows([*header, "of these adapters", "memory when served"], rows) + note
+    settings = found["settings"]
+    note = f"\n{settings['rows']} rows and 10 columns a group; load of the machine at the end {found['load']:.0f}.\n"
+    return markdown([*header, "of these adapters", "memory when served"], rows) + note
 
 
 def store() -> str:
     """Seconds of store operations by the number of adapters."""
-    stored = _stored("groups")
+    found = stored("groups")
     names = ("add", "list", "names", "current", "verify")
-    rows = [[f"{own['adapters']:,}", *(f"{own[name]:.2g}" for name in names)] for own in stored["store"]]
-    writers = stored["writers"]
+    rows = [[f"{own['adapters']:,}", *(f"{own[name]:.2g}" for name in names)] for own in found["store"]]
+    writers = found["writers"]
     said = f"{writers['operations']:,} operations of two processes at once: {writers['seconds']:.0f} s"
     note = f"\n{said}, {writers['versions']} versions, {writers['damaged']} damaged.\n"
-    return _rows(["adapters", "add", "list", "names", "current version of one", "verify"], rows) + note
+    return markdown(["adapters", "add", "list", "names", "current version of one", "verify"], rows) + note
 
 
 def serve() -> str:
     """Requests per second, latency and memory of the server."""
-    stored = _stored("serve")
+    found = stored("serve")
     rows = [
         [
             own["served"],
@@ -86,12 +73,12 @@ def serve() -> str:
             f"{own['mb_per_adapter']:.1f}",
             f"{own['swap_ms']:.0f}",
         ]
-        for own in stored["served"]
+        for own in found["served"]
     ]
     header = ["served", "adapters", "requests per second", "p50, ms", "p99, ms", "first request, ms"]
-    settings = stored["settings"]
+    settings = found["settings"]
     note = f"\n{settings['clients']} clients, {settings['requests']:,} requests of one row each, two cores.\n"
-    return _rows([*header, "MB per adapter", "swap, ms"], rows) + note
+    return markdown([*header, "MB per adapter", "swap, ms"], rows) + note
 
 
 BLOCKS = {"small-groups": small_groups, "groups": groups, "store": store, "serve": serve}

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results"
+from benchmarks.stored import markdown, stored
+
 TAU2 = 0.1**2
 
 Figures = dict[str, dict[str, Any]]
-
-
-def _stored(name: str) -> Any:
-    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def _lines(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def _row(figures: Figures, figure: str, **where: Any) -> dict[str, Any]:
@@ -62,7 +52,7 @@ def _mse(row: dict[str, Any]) -> str:
 
 def claims() -> str:
     """Claims of the paper beside what was measured."""
-    found = _stored("figures")
+    found = stored("figures")
     context = {n: _row(found, "context", method="stages", n_rows=n) for n in (64, 128, 256)}
     frozen = {n: _row(found, "context", method="in context", n_rows=n) for n in (64, 256)}
     late = {
@@ -145,14 +135,14 @@ def claims() -> str:
             "multi",
         ),
     ]
-    return _lines(
+    return markdown(
         ["claim", "measured", "figure"], [[a, b, f"`{c.replace(', ', '`, `')}`"] for a, b, c in lines]
     )
 
 
 def differences() -> str:
     """Numbers behind the paragraphs on where the measurements differ from the paper."""
-    found = _stored("figures")
+    found = stored("figures")
     even = {
         kind: _row(found, "stage1", kind="step", link="even", method=kind, rank=32)["overlap"]
         for kind in ("distill", "labels", "spectral")
@@ -222,12 +212,12 @@ def differences() -> str:
             "literal",
         ),
     ]
-    return _lines(["what", "measured", "figure"], [[a, b, f"`{c}`"] for a, b, c in lines])
+    return markdown(["what", "measured", "figure"], [[a, b, f"`{c}`"] for a, b, c in lines])
 
 
 def literal() -> str:
     """The literal recipe: where it works, and the rows of one step."""
-    found = _stored("figures")
+    found = stored("figures")
     sizes = (512, 2048, 8192)
     rows = []
     for method, label in (
@@ -238,7 +228,7 @@ def literal() -> str:
     ):
         shown = [_row(found, "literal", kind="end", method=method, n_rows=n) for n in sizes]
         rows.append([label, *(f"{row['success']:.0%}, {_number(row['mse'])}" for row in shown)])
-    table = _lines(["link", *(f"N = {n:,}" for n in sizes)], rows)
+    table = markdown(["link", *(f"N = {n:,}" for n in sizes)], rows)
     low = _claim(found, "literal", "power of r for true labels")
     high = _claim(found, "literal", "distilled ReLU student (upper end")
     times = _claim(found, "literal", "need 4 times the rows")
@@ -252,7 +242,7 @@ def literal() -> str:
 
 def settings() -> str:
     """Which settings the numbers of the page come from."""
-    found = _stored("figures")
+    found = stored("figures")
     own = {name: kept for name, kept in found.items() if name.startswith("single-index-")}
     quick = [name.removeprefix("single-index-") for name, kept in own.items() if kept["setting"] == "quick"]
     full = [name.removeprefix("single-index-") for name, kept in own.items() if kept["setting"] == "full"]
@@ -269,7 +259,7 @@ def settings() -> str:
 
 def mutants() -> str:
     """How many wrong formulas the claims noticed."""
-    found = _stored("mutation_claims")
+    found = stored("mutation_claims")
     trials = found["trials"]
     noticed = sum(trial["noticed"] for trial in trials)
     figures = len({trial["figure"] for trial in trials})

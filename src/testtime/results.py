@@ -128,8 +128,7 @@ class Adaptation(Result):
         Out-of-fold loss of the frozen model, averaged over its views, and of what is served; NaN where nothing was
         measured. `loss_after` is never above `loss_before`.
     gain, standard_error
-        ``loss_before - loss_after``, and its standard error from the paired rows, in which rows of one group count
-        as one.
+        ``loss_before - loss_after``, and its standard error from the paired rows; rows of one group count as one.
     expected_gain
         The gain over the frozen model when all views and adapters are averaged, of which fewer can be out of fold.
     weight
@@ -224,9 +223,8 @@ class Adaptation(Result):
             if self.n_guard:
                 lines.append(self._what_was_measured())
             lines.append(f"Decision: {self.status.value}.")
-        served = (
-            f"the frozen model in {'one view' if self.n_views == 1 else f'{self.n_views} views'} of the table"
-        )
+        views = "one view" if self.n_views == 1 else f"{self.n_views} views"
+        served = f"the frozen model in {views} of the table"
         if self.kept:
             adapters = "one adapter" if self.n_members == 1 else f"the mean of {self.n_members} adapters"
             served = f"{adapters} ({self.weight:.0%})" + (f" and {served}" if self.weight < 1 else "")

@@ -114,9 +114,8 @@ def fit_mix(
     if doubt is not None:
         n_units = len(y) if groups is None else len(np.unique(groups))
         losses = np.array([measured[float(w)] for w in _COARSE])
-        weight = min(
-            weight, _posterior_mean(n_units * losses, doubt)
-        )  # convex: not above the frozen model either
+        # The loss is convex in the weight: between 0 and the best one it is not above the frozen model either.
+        weight = min(weight, _posterior_mean(n_units * losses, doubt))
     after = score(weight)
     gain = before - after
     return Mix(

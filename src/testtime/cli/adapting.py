@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,9 @@ from testtime.cli.output import (
 )
 from testtime.cli.words import in_options
 from testtime.errors import InputError, sentence
+
+if TYPE_CHECKING:
+    from testtime.cli.grouping import GroupRequest
 
 __all__ = ["register"]
 
@@ -168,8 +171,25 @@ def adapt(
         }
     )
     if by:
-        how = (engine, jobs, smallest, start, False if alone else None)
-        _adapt_groups(train, target, by, out, task, kinds, *how, arguments, as_json)
+        from testtime.cli.grouping import GroupRequest
+        from testtime.scale.groups.adapt import SMALLEST
+
+        grouped = GroupRequest(
+            train,
+            target,
+            by,
+            out,
+            task,
+            kinds,
+            engine or "serial",
+            jobs,
+            SMALLEST if smallest is None else smallest,
+            start or "cold",
+            False if alone else None,
+            arguments,
+            sys.stderr.isatty(),
+        )
+        _adapt_groups(grouped, as_json)
         return
     request = Request(
         train,
@@ -210,41 +230,10 @@ def adapt(
     typer.echo(f"\nSaved in {out}. See it with: testtime report {out}")
 
 
-def _adapt_groups(
-    train: Path,
-    target: str,
-    by: list[str],
-    out: Path,
-    task: str,
-    kinds: dict[str, str],
-    engine: str | None,
-    jobs: int | None,
-    smallest: int | None,
-    start: str | None,
-    together: bool | None,
-    arguments: dict[str, Any],
-    as_json: bool,
-) -> None:
+def _adapt_groups(request: GroupRequest, as_json: bool) -> None:
     """Adapt to groups and say what became of them; the exit code is 1 if one failed."""
-    from testtime.cli.grouping import GroupRequest, adapt_table_groups, group_lines
-    from testtime.scale.groups.adapt import SMALLEST
+    from testtime.cli.grouping import adapt_table_groups, group_lines
 
-    least = SMALLEST if smallest is None else smallest
-    request = GroupRequest(
-        train,
-        target,
-        by,
-        out,
-        task,
-        kinds,
-        engine or "serial",
-        jobs,
-        least,
-        start or "cold",
-        together,
-        arguments,
-        sys.stderr.isatty(),
-    )
     notes: list[str] = []
     with notes_on_stderr(notes):
         found, said = adapt_table_groups(request)
@@ -254,7 +243,7 @@ def _adapt_groups(
         echo_wrapped(said)
         typer.echo("\n" + group_lines(found) + "\n")
         echo_wrapped(found.explain())
-        typer.echo(f"Serve them with: testtime serve {out}")
+        typer.echo(f"Serve them with: testtime serve {request.out}")
     if found.failed:
         raise typer.Exit(1)
 

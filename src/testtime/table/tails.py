@@ -163,9 +163,8 @@ def prepare(
     labels, limits = task.strata(rows.y), backbone.limits.on(config.device)
     order = stratified_order(labels, len(rows.y), np.random.default_rng(order_seed))
     number = int(view_seed.generate_state(1, np.uint64)[0])
-    n_views = max(
-        recipe.n_views, backbone.recipe.n_views
-    )  # the frozen model answers as it does without adapters
+    # The frozen model answers from as many views as it does without adapters.
+    n_views = max(recipe.n_views, backbone.recipe.n_views)
     views = rows.views(order[: limits.context], backbone, task, n_views, number)
     chosen = Chosen(order, min(len(order), limits.context), views, number, Status.REVERTED_TOO_FEW)
     chosen.notes += notes

@@ -70,7 +70,7 @@ def cells(config: Config) -> list[Cell]:
 
 def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[dict]:
     """Measure every method on the tasks of a block: the same links and hidden directions at every d."""
-    seed = np.random.SeedSequence([config.seed, cell["n_rows"], int(cell["id"].rpartition("=")[2])])
+    seed = np.random.SeedSequence([config.seed, cell["n_rows"], cell["block"]])
     rows = task_rows(cell["recipe"], "varying", config.block, cell["n_rows"], config.how, seed)
     return [{"d": cell["d"], **row} for row in rows]
 

@@ -190,12 +190,12 @@ def blocks(recipe: str, n_tasks: int, block: int, **columns: Any) -> list[Cell]:
     """Return the cells of one setting: its tasks in blocks."""
     label = " ".join(f"{key}={value}" for key, value in columns.items())
     own = {"recipe": recipe, "weights": fingerprint(recipe), **columns}
-    return [{"id": f"{recipe} {label} block={i}", **own} for i in range(n_tasks // block)]
+    return [{"id": f"{recipe} {label} block={i}", "block": i, **own} for i in range(n_tasks // block)]
 
 
 def first_blocks_first(cells: list[Cell]) -> list[Cell]:
     """Order cells by the number of their block: a run that is stopped has some tasks of every setting."""
-    return sorted(cells, key=lambda cell: int(cell["id"].rpartition("=")[2]))
+    return sorted(cells, key=lambda cell: cell["block"])
 
 
 def mean_errors(table: pd.DataFrame, by: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:

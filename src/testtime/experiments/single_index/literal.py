@@ -138,9 +138,8 @@ def _steps(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[dic
     children = tasks_seed.spawn(config.n_step_tasks)
     most = config.max_attention_rows if kind == "attention" else config.max_rows
     rows, n, beyond = [], 8, 0
-    while (
-        n <= most and beyond < 2
-    ):  # one size more than is needed, so that resampled tasks reach the target, too
+    # One size more than is needed, so that resampled tasks reach the target, too.
+    while n <= most and beyond < 2:
         overlaps = [_one_step(family, kind, n, child) for child in children]
         rows += [
             {"kind": "step", "method": kind, "rank": rank, "n_rows": n, "task": t, "overlap": overlap}

@@ -187,7 +187,7 @@ def drift(tasks: Sequence[SingleIndexTask], start: float, step_size: float, mark
 
     so that :math:`1-m` ends geometrically, at the rate :math:`2\eta\sum_k k c_k^2 = 2\eta\,E[s'^2]` per sample.
     """
-    squares = np.array([task.links[0].coefficients for task in tasks]) ** 2  # pyright: ignore
+    squares = np.array([task.links[0].coefficients for task in tasks]) ** 2
     weights = np.arange(1, squares.shape[1]) * squares[:, 1:]
     m, kept = np.full(len(tasks), start), []
     for row in range(marks[-1]):
@@ -202,7 +202,7 @@ def _powers(tasks: Sequence[SingleIndexTask]) -> Array:
     """Return the coefficients in powers of z of the derivative of every task's link, `(n_tasks, degree)`."""
     rows = []
     for task in tasks:
-        slope = task.links[0].derivative().coefficients  # pyright: ignore
+        slope = task.links[0].derivative().coefficients
         rows.append(hermite_e.herme2poly([c / sqrt(factorial(k)) for k, c in enumerate(slope)]))
     width = max(len(row) for row in rows)
     return np.stack([np.pad(row, (0, width - len(row))) for row in rows])
@@ -218,7 +218,7 @@ def _starts(truth: Array, overlap: float, rng: np.random.Generator) -> Array:
 
 def _bound(tasks: Sequence[SingleIndexTask], config: Config, n_rows: int) -> float:
     """Return the median of 1 - overlap when the link is known, first order in noise: tau^2 chi^2 / (2 N E s'^2)."""
-    steep = [sum(k * c**2 for k, c in enumerate(task.links[0].coefficients)) for task in tasks]  # pyright: ignore
+    steep = [sum(k * c**2 for k, c in enumerate(task.links[0].coefficients)) for task in tasks]
     freedom = float(chi2.median(config.rank - 1))
     return float(np.median([config.noise**2 * freedom / (2 * n_rows * value) for value in steep]))
 

@@ -103,16 +103,13 @@ class Forecaster:
         penalty
             Of the ridge.
         tables
-            Name of the table of each draw, ``(T,)``; None when each is a table of its own.
+            Name of the table of each draw, at least two tables, ``(T,)``; None when each is a table of its own.
         """
         tables = np.arange(len(gains)) if tables is None else tables
         errors = np.empty(len(gains))
         for name in np.unique(tables):
             own = tables == name
-            other = (
-                _ridge(signs[~own], gains[~own], penalty) if not own.all() else _ridge(signs, gains, penalty)
-            )
-            errors[own] = bent(gains[own]) - _values(signs[own], *other)
+            errors[own] = bent(gains[own]) - _values(signs[own], *_ridge(signs[~own], gains[~own], penalty))
         return cls(*_ridge(signs, gains, penalty), np.sort(errors), -np.inf)
 
     def values(self, signs: NDArray[np.float64]) -> NDArray[np.float64]:
