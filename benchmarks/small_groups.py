@@ -26,6 +26,7 @@ from testtime.estimators.together import fit_together
 from testtime.scale.groups.adapt import LIGHT
 from testtime.table.tail_episodes import TailRecipe
 
+TOGETHER = {"together": TailRecipe(), "together, weight without a bound": TailRecipe(doubt=None)}
 ALONE = {"by itself, 4 adapters, 5 steps": LIGHT}
 
 
@@ -34,11 +35,11 @@ def measure(draw: Draw) -> dict[str, Any]:
     plain = TTTClassifier(n_steps=0, random_state=draw.seed, precision="float32").fit(draw.X, draw.y)
     frozen = draw.scores(plain.classes_, plain.predict_proba(draw.X_test))["log_loss"]
     found: dict[str, Any] = {"frozen": {"log_loss": frozen}}
-    for way in ("together", *ALONE):
+    for way in (*TOGETHER, *ALONE):
         began = time.process_time()
         model = TTTClassifier(random_state=draw.seed, precision="float32", **ALONE.get(way, {}))
-        if way == "together":
-            (error,) = fit_together([model], [(draw.X, draw.y)], TailRecipe())
+        if way in TOGETHER:
+            (error,) = fit_together([model], [(draw.X, draw.y)], TOGETHER[way])
             if error is not None:
                 raise error
         else:
@@ -57,7 +58,7 @@ def measure(draw: Draw) -> dict[str, Any]:
 def summary(cells: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     """Relative differences of log loss against the frozen model, by way."""
     told = {}
-    for way in ("together", *ALONE):
+    for way in (*TOGETHER, *ALONE):
         own = np.array([cell[way]["log_loss"] / cell["frozen"]["log_loss"] - 1.0 for cell in cells])
         told[way] = {
             "mean": float(own.mean()),

@@ -21,9 +21,8 @@ _ESTIMATORS = [
 
 @parametrize_with_checks(_ESTIMATORS)
 def test_scikit_learn_check(request, estimator, check):
-    if "_train" not in str(
-        check
-    ):  # only those checks ask how well a model predicts; the others run on tiny weights
+    # Only the checks of training ask how well a model predicts; the others run on tiny weights.
+    if "_train" not in str(check):
         request.getfixturevalue("tiny_embedded")
     try:
         check(estimator)

@@ -47,9 +47,8 @@ def test_a_formula_that_is_5_percent_off_breaks_a_claim(name, factor, quick):
     [
         *((name, "small", "before_exact", 1.01) for name in LINEAR),
         *((name, "small", "slope_exact", 1.03) for name in LINEAR),
-        *(
-            (name, "simulated", "step", 1.05) for name in LINEAR if name != "linear-steps"
-        ),  # there it counts steps
+        # In linear-steps the column counts steps.
+        *((name, "simulated", "step", 1.05) for name in LINEAR if name != "linear-steps"),
     ],
 )
 def test_a_term_that_vanishes_in_large_dimension_breaks_a_claim(name, kind, column, factor, quick):

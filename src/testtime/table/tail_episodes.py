@@ -38,9 +38,8 @@ class TailRecipe:
     start_steps
         Steps of a shared start, each on one episode of one table.
     doubt
-        How little the guard rows, a quarter of a few hundred, are trusted, see :func:`testtime.adapt.mix.fit_mix`. On
-        development tables of 200 and 400 rows the best weight on the guard rows raised the loss on other rows by .7% on
-        the mean, by more than 1% for one table in seven; with this bound the mean is level, and one in forty is worse.
+        How little the guard rows, a quarter of a few hundred, are trusted, see :func:`testtime.adapt.mix.fit_mix`; None
+        for no bound, which harms (``benchmarks.small_groups``).
     """
 
     n_views: int = 2
@@ -51,7 +50,7 @@ class TailRecipe:
     n_context: int = 256
     n_query: int = 96
     start_steps: int = 48
-    doubt: float = 3.0
+    doubt: float | None = 3.0
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ class Prepared:
     budget: Budget
     drawn: NDArray[np.int64]
     seed: np.random.SeedSequence
-    doubt: float
+    doubt: float | None
     training: Training | None = None
 
     def finished(self, trained: Mapping[float, Trained]) -> tuple[AdaptedTable, NDArray[np.int64]]:
