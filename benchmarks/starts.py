@@ -1,6 +1,6 @@
 """Warm, cold or scaled: where the groups of a real table are best begun, by the rows a group has.
 
-    python -m benchmarks.starts [--table adult] [--by education] [--groups 8] [--sizes 64 128 256 400]
+    python -m benchmarks.starts [--table adult] [--by education] [--groups 8] [--sizes 128 256 400]
                                 [--out benchmarks/results/starts.json]
 
 Every start is trained with the same steps. Losses are log losses on up to 400 rows of each group that no fit saw. A
@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--table", default="adult")
     parser.add_argument("--by", default="education")
     parser.add_argument("--groups", type=int, default=8)
-    parser.add_argument("--sizes", nargs="*", type=int, default=[64, 128, 256, 400])
+    parser.add_argument("--sizes", nargs="*", type=int, default=[128, 256, 400])
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/starts.json"))
     given = parser.parse_args()
     groups = groups_of(given.table, given.by, given.groups, max(given.sizes))

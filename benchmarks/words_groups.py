@@ -27,6 +27,31 @@ def small_groups() -> str:
     return markdown([*header, "processor seconds", "adapters"], rows) + note
 
 
+def starts() -> str:
+    """Gains by where groups of a real table began, beside the linear theory's transition."""
+    found = stored("starts")
+    rows = []
+    for own in found["theory"]:
+        fits = [fit for fit in found["fits"] if fit["rows"] == own["rows"]]
+        gains = []
+        for start in ("cold", "scaled", "warm", "chosen"):
+            differences = [fit["frozen_loss"] - fit["loss"] for fit in fits if fit["start"] == start]
+            gains.append(f"{sum(differences) / len(differences):+.4f}")
+        rows.append(
+            [
+                f"{own['rows']}",
+                *gains,
+                f"{own['train_rows']}",
+                f"{own['transition']:.0f}",
+                f"{own['scale']:.2f}",
+            ]
+        )
+    n_groups = len({fit["group"] for fit in found["fits"]})
+    header = ["rows of a group", "cold", "half", "warm", "chosen", "training rows"]
+    header += ["theory: warm is better below", "theory: best scale"]
+    return markdown(header, rows) + f"\n{n_groups} groups.\n"
+
+
 def groups() -> str:
     """Adapters per minute by engine, beside the fine-tuner."""
     found = stored("groups")
@@ -81,4 +106,4 @@ def serve() -> str:
     return markdown([*header, "MB per adapter", "swap, ms"], rows) + note
 
 
-BLOCKS = {"small-groups": small_groups, "groups": groups, "store": store, "serve": serve}
+BLOCKS = {"small-groups": small_groups, "starts": starts, "groups": groups, "store": store, "serve": serve}

@@ -262,10 +262,14 @@ class TestDoubt:
         assert fit(Classes(3), parts[:1], worse, y, doubt=3.0).weight == 0.0
 
     def test_rows_of_one_group_count_as_one(self):
-        parts, y = draw(Classes(3), np.random.default_rng(5), 2, 30, sharp=1.5)
-        once = fit(Classes(3), parts[:1], parts[1:], y, doubt=3.0)
-        copies = np.tile(parts, (1, 4, 1))
-        again = fit(
-            Classes(3), copies[:1], copies[1:], np.tile(y, 4), doubt=3.0, groups=np.tile(np.arange(30), 4)
-        )
-        assert again.weight == pytest.approx(once.weight)
+        task, n = Classes(3), 30
+        parts, y = draw(task, np.random.default_rng(5), 1, n, sharp=0.3)
+        better = parts.copy()
+        better[0, np.arange(n), y] += 0.2
+        better /= better.sum(-1, keepdims=True)
+        once = fit(task, parts, better, y, doubt=3.0)
+        copies = [np.tile(part, (1, 4, 1)) for part in (parts, better)]
+        together = fit(task, *copies, np.tile(y, 4), doubt=3.0, groups=np.tile(np.arange(n), 4))
+        apart = fit(task, *copies, np.tile(y, 4), doubt=3.0)
+        assert together.weight == pytest.approx(once.weight)
+        assert apart.weight > once.weight + 0.05
