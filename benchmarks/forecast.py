@@ -108,7 +108,9 @@ def study(cells: list[dict[str, Any]]) -> tuple[Forecaster, dict[str, Any]]:
         "gain kept by following the advice": float(gains[advised].sum() / gains.sum()),
         "seconds spent by following the advice": float(
             (seconds[advised & timed].sum() + spent[timed].sum()) / seconds[timed].sum()
-        ),
+        )
+        if timed.any()
+        else None,
         "mean probability of harm": float(np.mean([f.harm for f in forecasts])),
         "share harmed": float(np.mean(gains < -room.HARM)),
         "median seconds of the signs": float(np.median(spent)),
