@@ -4,7 +4,7 @@
                                 [--alone 8] [--tuned 3] [--shapes 128 400] [--out FILE]
 
 Groups are of scikit-learn's make_classification (10 columns, two classes), each with its own seed. They are adapted
-together, as `testtime adapt --by COL` does, and `--alone` of them each by itself, as its option `--alone` does. The
+together, as `testtime adapt --by COL --together` does, and `--alone` of them each by itself, as without it. The
 fine-tuner takes the same embedded weights with its own defaults, on `--tuned` of the groups. Seconds of a run include
 the shared model, reading and writing. "ray" starts a cluster of this machine for itself. The store is measured with
 copies of one adapter under other names, and with two processes that do 500 operations each.

@@ -1,10 +1,10 @@
 """What a server of many adapters does: requests per second, latency, memory, swaps; and one full model per tenant.
 
     python -m benchmarks.serve [--adapters 10 100 1000] [--full 50] [--clients 32] [--requests 2000]
-                               [--alone] [--context 64] [--out benchmarks/results/serve.json]
+                               [--together] [--context 64] [--out benchmarks/results/serve.json]
 
 Adapters are one fit under other hashes, so that each is loaded and kept for itself: of 400 rows and 10 columns, as
-`testtime adapt --by` makes it, or as with its option `--alone`, then also with `--context` rows as context.
+`testtime adapt --by COL` makes it, then also with `--context` rows as context, or as with its option `--together`.
 Clients are threads that ask for one row of one adapter after the other, round robin, over HTTP on this machine; every
 adapter is asked for once before the clock starts. `--full` adapters are also served with a copy of the base model for
 each. Memory is the server process's resident set. A swap is timed from the change of the store to the first answer with
@@ -54,11 +54,11 @@ main(sys.argv[1:])
 """
 
 
-def make_store(folder: Path, n_adapters: int, alone: bool, n_context: int | None) -> AdapterStore:
+def make_store(folder: Path, n_adapters: int, together: bool, n_context: int | None) -> AdapterStore:
     """Return a store of one adapter under so many names and hashes, and one more for swaps."""
     rows = table_of_groups(1, 400)
     X, y = rows.drop(columns=["y", "group"]), rows["y"]
-    if not alone:
+    if together:
         fitted = TTTClassifier()
         [error] = fit_together([fitted], [(X, y)], TailRecipe())
         if error is not None:
@@ -119,7 +119,7 @@ def measure(n_adapters: int, given: argparse.Namespace, *, full: bool) -> dict[s
     row = table_of_groups(1, 10).drop(columns=["y", "group"]).iloc[0].to_dict()
     names = [f"tenant {k}" for k in range(n_adapters)]
     with tempfile.TemporaryDirectory() as folder:
-        store = make_store(Path(folder), n_adapters, given.alone, given.context)
+        store = make_store(Path(folder), n_adapters, given.together, given.context)
         server = Server(store, full=full)
         try:
             with httpx.Client(limits=httpx.Limits(max_connections=given.clients)) as client:
@@ -172,7 +172,7 @@ def main() -> None:
     parser.add_argument("--full", nargs="*", type=int, default=[50])
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--requests", type=int, default=2000)
-    parser.add_argument("--alone", action="store_true", help="Adapters of a fit by itself.")
+    parser.add_argument("--together", action="store_true", help="Adapters of the shared step.")
     parser.add_argument(
         "--context", type=int, default=None, help="Context rows; default all that were fitted."
     )

@@ -236,7 +236,7 @@ def test_the_command(tiny_embedded, table, tmp_path, capsys, parquet):
     assert "testtime serve" in out
 
 
-@pytest.mark.parametrize(("options", "trained"), [((), "tail"), (("--alone",), "encoders")])
+@pytest.mark.parametrize(("options", "trained"), [((), "encoders"), (("--together",), "tail")])
 def test_the_command_adapts_together_or_each_group_by_itself(
     tiny_embedded, tmp_path, capsys, options, trained
 ):
@@ -263,5 +263,5 @@ def test_the_command_refuses_what_does_not_go_with_groups(table, tmp_path, capsy
     assert (code, "--groups does not go with --by" in err) == (2, True)
     code, _, err = run(capsys, *arguments, "--engine", "ray")
     assert (code, "--engine needs --by" in err) == (2, True)
-    code, _, err = run(capsys, *arguments, "--alone")
-    assert (code, "--alone needs --by" in err) == (2, True)
+    code, _, err = run(capsys, *arguments, "--together")
+    assert (code, "--together needs --by" in err) == (2, True)

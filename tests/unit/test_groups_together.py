@@ -111,10 +111,10 @@ def table() -> pd.DataFrame:
     return grouped_table({"a": 96, "b": 96, "c": 110, "few": 20})
 
 
-def test_the_default_estimator_takes_the_shared_step_and_processes_give_the_same_bytes(
+def test_groups_take_the_shared_step_when_asked_and_processes_give_the_same_bytes(
     tiny, tiny_embedded, table, tmp_path
 ):
-    arguments = {"target": "y", "by": "shop"}
+    arguments: dict[str, Any] = {"target": "y", "by": "shop", "together": True}
     groups = adapt_groups(table, store=tmp_path / "serial", **arguments)
     assert {group.name: group.outcome for group in groups} == {
         **dict.fromkeys("abc", Outcome.ADAPTED),
@@ -128,7 +128,6 @@ def test_the_default_estimator_takes_the_shared_step_and_processes_give_the_same
         table,
         store=tmp_path / "joblib",
         estimator=estimator,
-        together=True,
         engine="joblib",
         n_jobs=2,
         **arguments,
@@ -139,10 +138,10 @@ def test_the_default_estimator_takes_the_shared_step_and_processes_give_the_same
 @pytest.mark.parametrize(
     ("estimator", "members", "steps"), [(None, 4, 5), (TTTClassifier(n_members=2, n_steps=3), 2, 3)]
 )
-def test_by_itself_a_group_is_fitted_lightly_or_as_the_estimator_says(
+def test_by_default_a_group_is_fitted_by_itself_lightly_or_as_the_estimator_says(
     tiny_embedded, table, tmp_path, estimator, members, steps
 ):
-    adapt_groups(table, target="y", by="shop", store=tmp_path, estimator=estimator, together=False)
+    adapt_groups(table, target="y", by="shop", store=tmp_path, estimator=estimator)
     record = AdapterStore(tmp_path).load("a").adaptation_
     assert (record.adapt, record.n_steps <= steps, record.n_members in (0, members)) == (
         "encoders",
@@ -210,7 +209,7 @@ def test_a_start_is_what_the_other_half_has_in_common_and_the_guard_chooses_its_
         assert record.start_scale == group.start_scale
         assert record.loss_after <= record.loss_before
     assert {group.outcome for group in adapt_groups(table, **arguments)} == {Outcome.UNCHANGED}
-    cold = adapt_groups(table, **arguments | {"store": tmp_path / "cold", "start": "cold"})
+    cold = adapt_groups(table, **arguments | {"store": tmp_path / "cold", "start": "cold", "together": True})
     gains = {group.name: group.gain for group in cold}
     assert all(
         group.gain >= gains[group.name] - 1e-9 for group in groups

@@ -83,8 +83,9 @@ def adapt(
     start: Annotated[
         str | None, typer.Option(help="With --by: cold, or chosen between that and what other groups share.")
     ] = None,
-    alone: Annotated[
-        bool, typer.Option("--alone", help="With --by: fit each group by itself: slower, larger, gains more.")
+    together: Annotated[
+        bool,
+        typer.Option("--together", help="With --by: tiny adapters in shared steps: faster, gains little."),
     ] = False,
     time: Annotated[
         str | None, typer.Option(metavar="COL", help="Scores are of rows later than those fitted.")
@@ -135,7 +136,7 @@ def adapt(
         )
     else:
         of_groups = {"--engine": engine, "--jobs": jobs, "--smallest": smallest, "--start": start}
-        _refuse_without("--by", {**of_groups, "--alone": alone or None})
+        _refuse_without("--by", {**of_groups, "--together": together or None})
         refuse_existing(out, overwrite=overwrite)
     if not 0 <= held_out < 1:
         raise InputError(sentence(f"--held-out {held_out}", expected="a share from 0 to below 1"))
@@ -185,7 +186,7 @@ def adapt(
             jobs,
             SMALLEST if smallest is None else smallest,
             start or "cold",
-            False if alone else None,
+            together or None,
             arguments,
             sys.stderr.isatty(),
         )

@@ -52,7 +52,7 @@ _HOW_IT_IS_TRAINED = (
 )
 
 LIGHT = {"n_members": 4, "n_steps": 5}
-"""How a group is fitted by itself where the arguments of the estimator leave it to the library."""
+"""How a group is fitted where the arguments of the estimator leave it to the library."""
 
 
 def adapt_groups(
@@ -99,9 +99,9 @@ def adapt_groups(
         Rows a group must have to be adapted to.
     together
         Whether groups are adapted some at a time, in one pass per step over norms and biases of the model's last
-        stage: several times faster and a hundred times smaller, and half of the gain (docs/groups.md). False fits the
+        stage: several times faster and a hundred times smaller, with little to gain (docs/groups.md). False fits the
         estimator to each, with :data:`LIGHT` where its arguments leave to the library how it is trained. None is the
-        former where they do, and the latter else.
+        former for ``start="chosen"``, which needs it, and the latter else.
     start
         Where groups that are adapted together begin. "cold" is the frozen model. "chosen" takes for each what is best
         on its guard rows: cold, what the other groups have in common (warm), or half of it (scaled). Adapters then
@@ -162,7 +162,8 @@ def adapt_source(
         raise InputError(sentence(f"start={start!r}", expected=expected, remedy=nearest(start, _STARTS)))
     if SHARED in source.names:
         raise InputError(sentence(f"a group is called {SHARED!r}", why="the shared model has this name"))
-    job = _job(target, AdapterStore(store), estimator, smallest, together, serial=engine == "serial")
+    together = start == _CHOSEN if together is None else together
+    job = _job(target, AdapterStore(store), estimator, smallest, serial=engine == "serial", together=together)
     if start == _CHOSEN and job.tails is None:
         got, why = f"start={start!r}", "each group is fitted by itself"
         raise InputError(sentence(got, expected="'cold'", why=why, remedy="Pass together=True"))
@@ -189,9 +190,9 @@ def _job(
     store: AdapterStore,
     estimator: TTTClassifier | TTTRegressor | None,
     smallest: int,
-    together: bool | None,
     *,
     serial: bool,
+    together: bool,
 ) -> Job:
     from testtime.estimators.classifier import TTTClassifier
     from testtime.estimators.regressor import TTTRegressor
@@ -208,13 +209,12 @@ def _job(
         raise InputError(sentence(got, expected="an integer", why="the seed of each group follows from it"))
     kind = "TTTClassifier" if isinstance(estimator, TTTClassifier) else "TTTRegressor"
     cores = None if serial else 1
-    defaults = type(estimator)().get_params(deep=False)
-    free = all(params[name] == defaults[name] for name in _HOW_IT_IS_TRAINED)
-    together = free if together is None else together
     if together:
         check_shared(params)
-    elif free:
-        params |= LIGHT
+    else:
+        defaults = type(estimator)().get_params(deep=False)
+        if all(params[name] == defaults[name] for name in _HOW_IT_IS_TRAINED):
+            params |= LIGHT
     tails = TailRecipe() if together else None
     return Job(store.where, target, kind, params, int(seed), smallest, tails, cores=cores)
 
