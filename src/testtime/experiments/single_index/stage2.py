@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import factorial, sqrt
+from typing import cast
 
 import matplotlib.figure
 import numpy as np
@@ -21,6 +22,7 @@ from testtime.report import plots
 from testtime.results import Claim
 from testtime.scale.cells import Cell
 from testtime.single_index.strong_recovery import profile_newtons, profile_sgd, random_network
+from testtime.tasks.links import HermiteLink
 from testtime.tasks.single_index import SingleIndexFamily, SingleIndexTask
 
 __all__ = ["FIGURE", "Config", "drift", "online_paths"]
@@ -187,7 +189,7 @@ def drift(tasks: Sequence[SingleIndexTask], start: float, step_size: float, mark
 
     so that :math:`1-m` ends geometrically, at the rate :math:`2\eta\sum_k k c_k^2 = 2\eta\,E[s'^2]` per sample.
     """
-    squares = np.array([task.links[0].coefficients for task in tasks]) ** 2
+    squares = np.array([_link(task).coefficients for task in tasks]) ** 2
     weights = np.arange(1, squares.shape[1]) * squares[:, 1:]
     m, kept = np.full(len(tasks), start), []
     for row in range(marks[-1]):
@@ -198,11 +200,16 @@ def drift(tasks: Sequence[SingleIndexTask], start: float, step_size: float, mark
     return np.stack(kept)
 
 
+def _link(task: SingleIndexTask) -> HermiteLink:
+    """Return the only link of a task, which its family drew by Hermite coefficients."""
+    return cast("HermiteLink", task.links[0])
+
+
 def _powers(tasks: Sequence[SingleIndexTask]) -> Array:
     """Return the coefficients in powers of z of the derivative of every task's link, `(n_tasks, degree)`."""
     rows = []
     for task in tasks:
-        slope = task.links[0].derivative().coefficients
+        slope = _link(task).derivative().coefficients
         rows.append(hermite_e.herme2poly([c / sqrt(factorial(k)) for k, c in enumerate(slope)]))
     width = max(len(row) for row in rows)
     return np.stack([np.pad(row, (0, width - len(row))) for row in rows])
@@ -218,7 +225,7 @@ def _starts(truth: Array, overlap: float, rng: np.random.Generator) -> Array:
 
 def _bound(tasks: Sequence[SingleIndexTask], config: Config, n_rows: int) -> float:
     """Return the median of 1 - overlap when the link is known, first order in noise: tau^2 chi^2 / (2 N E s'^2)."""
-    steep = [sum(k * c**2 for k, c in enumerate(task.links[0].coefficients)) for task in tasks]
+    steep = [sum(k * c**2 for k, c in enumerate(_link(task).coefficients)) for task in tasks]
     freedom = float(chi2.median(config.rank - 1))
     return float(np.median([config.noise**2 * freedom / (2 * n_rows * value) for value in steep]))
 
