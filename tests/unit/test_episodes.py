@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testtime.adapt.episodes import deal_folds, sample_episode, stratified_order
+from testtime.adapt.episodes import deal_folds, sample_episode, sample_query, stratified_order
 from testtime.errors import InputError
 
 labels_and_seed = st.tuples(
@@ -187,3 +187,23 @@ def test_query_rows_of_an_absent_class_are_left_out():
         assert len(absent) == 1
         expected = 20 - int(np.isin(labels, list(absent)).sum())
         assert len(episode.query) == expected
+
+
+@given(labels_and_seed, st.integers(1, 30), st.integers(1, 30), st.booleans())
+def test_queries_of_a_served_context_are_answerable_rows_of_the_pool(
+    case: tuple[np.ndarray, int], n_context: int, n_query: int, classification: bool
+):
+    labels, seed = case
+    order = rng(seed).permutation(len(labels))
+    served, pool = order[: len(order) // 2 + 1], order[len(order) // 2 + 1 :]
+    targets = labels if classification else None
+    episode = sample_query(served, pool, targets, n_context, n_query, rng(seed))
+    context, query = set(episode.context), set(episode.query)
+    assert context <= set(served)
+    assert len(context) == len(episode.context) == min(n_context, len(served))
+    assert query <= set(pool)
+    assert len(query) == len(episode.query) <= n_query
+    known = np.isin(labels[pool], labels[episode.context]).all() or not classification
+    assert len(query) == min(n_query, len(pool)) or not known
+    if classification:
+        assert set(labels[episode.query]) <= set(labels[episode.context])

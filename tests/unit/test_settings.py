@@ -15,6 +15,13 @@ def check(**changes: object):
     return check_settings({**TTTClassifier().get_params(), **changes})
 
 
+@pytest.mark.parametrize(
+    ("n_steps", "n_members", "used"), [(1, "auto", 4), (2, "auto", 8), (1, 6, 6), ("auto", 3, 3)]
+)
+def test_one_step_takes_an_adapter_for_each_fold_unless_told(n_steps, n_members, used):
+    assert check(n_steps=n_steps, n_members=n_members).n_members == used
+
+
 def test_the_defaults_leave_choices_open():
     settings = check()
     assert (settings.n_context, settings.n_steps, settings.step_size, settings.time_limit) == (None,) * 4
@@ -92,7 +99,7 @@ BAD = [
     ("guard", 1, "True or False"),
     ("guard", "yes", "True or False"),
     ("n_members", 0, "an integer of at least 1"),
-    ("n_members", "auto", "an integer of at least 1"),
+    ("n_members", "all", "an integer of at least 1, or 'auto'"),
     ("device", "gpu", "'cuda'"),
     ("device", None, "'cuda'"),
     ("device", "meta", "'cpu'"),

@@ -148,15 +148,19 @@ class TestRows:
 
     @pytest.mark.parametrize("n_steps", [1, 4])
     @pytest.mark.parametrize("params", [{"objective": SHORT}, {"n_context": 30}])
-    def test_a_short_context_is_never_trained_on(self, n_steps: int, params: dict):
-        """Adapted weights are then measured with the context they will be served with, which they do not know."""
+    def test_a_short_context_is_the_context_of_training_and_never_asked_for(self, n_steps: int, params: dict):
+        """Adapters learn to answer from the very rows that will be served; what they answer are other rows."""
         given = rows()
         chosen, seen = self.watched(given, n_steps=n_steps, n_members=4, **params)
         shown = chosen.views[0].features(given.x, torch.zeros(())).double().numpy().round(5)
         served = set(shown[chosen.order[: chosen.n_context]].ravel().tolist())
-        trained = set().union(*(values for _, _, grad, values in seen if grad))
-        assert trained
-        assert trained.isdisjoint(served)
+        read, asked = (
+            [values for what, _, grad, values in seen if grad and what == kind]
+            for kind in ("read", "predict")
+        )
+        assert len(read) == len(asked) >= 4
+        assert all(values == served for values in read)
+        assert set().union(*asked).isdisjoint(served)
 
     @pytest.mark.parametrize("n_members", [1, 3, 4, 8])
     def test_each_adapter_is_measured_on_rows_it_has_not_seen(self, n_members: int):

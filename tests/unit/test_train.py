@@ -91,6 +91,22 @@ class TestManySteps:
             assert (len(context), len(query)) == (12, 5)
             assert len({*context, *query}) == 17
 
+    @pytest.mark.parametrize("n_steps", [1, 6])
+    def test_the_context_that_is_served_is_the_context_of_every_episode(self, n_steps: int):
+        learner, served, pool = LineLearner(), np.arange(4, 12), np.arange(20, 60)
+        train(learner, line_rows([2.0] * 60), pool, config(n_steps), seed(), served=served)
+        assert len(learner.calls) >= n_steps
+        for _, context, query in learner.calls:
+            assert list(context) == served.tolist()
+            assert set(query) <= set(pool.tolist())
+
+    def test_of_a_long_served_context_an_episode_has_a_draw(self):
+        learner, served = LineLearner(), np.arange(40)
+        train(learner, line_rows([2.0] * 60), np.arange(40, 60), config(6), seed(), served=served)
+        contexts = [frozenset(context) for _, context, _ in learner.calls]
+        assert all(len(context) == 10 and context <= set(served.tolist()) for context in contexts)
+        assert len(set(contexts)) == 6
+
     def test_training_can_go_on_from_a_state(self):
         rows = line_rows([2.0] * 60)
         begin = {KEY: torch.tensor([5.0], dtype=torch.float64)}

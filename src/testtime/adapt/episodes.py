@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from testtime.errors import InputError, sentence
 
-__all__ = ["Episode", "deal_folds", "sample_episode", "stratified_order"]
+__all__ = ["Episode", "deal_folds", "sample_episode", "sample_query", "stratified_order"]
 
 Indices = NDArray[np.int64]
 
@@ -152,6 +152,37 @@ def sample_episode(
     order = pool[stratified_order(pool_labels, len(pool), rng)]
     n_context = max(1, min(n_context, 2 * len(pool) // 3))
     context, query = order[:n_context], order[n_context : n_context + n_query]
+    if labels is not None:
+        query = query[np.isin(labels[query], labels[context])]
+    return Episode(context, query)
+
+
+def sample_query(
+    served: Indices,
+    pool: Indices,
+    labels: NDArray | None,
+    n_context: int,
+    n_query: int,
+    rng: np.random.Generator,
+) -> Episode:
+    """Draw query rows from `pool` for the context that will be served, as both papers train at test time.
+
+    A served context of more than `n_context` rows is represented by a fresh draw of so many of its rows.
+
+    Parameters
+    ----------
+    served
+        Row indices of the context; none is in `pool`.
+    pool, labels, n_context, n_query, rng
+        As in :func:`sample_episode`.
+    """
+
+    def drawn(rows: Indices, n: int) -> Indices:
+        own = None if labels is None else np.asarray(labels)[rows]
+        return rows[stratified_order(own, len(rows), rng)[:n]]
+
+    context = served if len(served) <= n_context else drawn(served, n_context)
+    query = drawn(pool, n_query)
     if labels is not None:
         query = query[np.isin(labels[query], labels[context])]
     return Episode(context, query)

@@ -1,8 +1,9 @@
 """The steps themselves: one step with its length from a line search, or several with decay.
 
-Both lower the learner's loss on episodes drawn from a pool of rows, at the context length that will be served, and both
-return deltas with a record of the losses. Neither decides whether the result is good; that is for rows that were not
-trained on (:mod:`testtime.adapt.mix`).
+Both lower the learner's loss on episodes from a pool of rows: their context is drawn from the pool, at the length that
+will be served, or is the very context that will be served where that is apart from the pool. Both return deltas with a
+record of the losses. Neither decides whether the result is good; that is for rows that were not trained on
+(:mod:`testtime.adapt.mix`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch import Tensor
 from testtime.adapt.adamw import AdamW
 from testtime.adapt.budget import Budget
 from testtime.adapt.delta import Delta, DeltaSpec
-from testtime.adapt.episodes import sample_episode, stratified_order
+from testtime.adapt.episodes import Episode, sample_episode, sample_query, stratified_order
 from testtime.adapt.learner import Learner, Rows, Weights, predict_rows
 from testtime.errors import InputError, sentence
 
@@ -65,7 +66,7 @@ class TrainConfig:
     snapshots: tuple[int, ...] = ()
     rates: Mapping[str, float] = field(default_factory=dict)
     line_search: bool = True
-    n_gradient_episodes: int = 4
+    n_gradient_episodes: int = 2
 
     def __post_init__(self) -> None:
         for name in ("n_steps", "n_context", "n_query", "n_gradient_episodes"):
@@ -128,6 +129,7 @@ def train(
     config: TrainConfig,
     seed: np.random.SeedSequence,
     *,
+    served: NDArray[np.int64] | None = None,
     budget: Budget | None = None,
     start: Mapping[str, Tensor] | None = None,
     on_step: Callable[[int, float], None] | None = None,
@@ -146,6 +148,9 @@ def train(
         How to step.
     seed
         Seeds episodes and the low-rank factors.
+    served
+        Indices of the context that will be served, apart from `pool`: every episode has it as its context. None draws
+        the context of each episode from `pool`.
     budget
         No step is begun that would not end within it.
     start
@@ -158,7 +163,7 @@ def train(
     rng, begin = first_delta(delta, seed)
     if start is not None:
         begin = {key: value.clone() for key, value in start.items()}
-    job = _Job(learner, delta, begin, rows, class_codes(rows), pool, config, rng, budget, on_step)
+    job = _Job(learner, delta, begin, rows, class_codes(rows), pool, served, config, rng, budget, on_step)
     began = budget.clock()
     with torch.enable_grad():
         trained = _single_step(job) if config.n_steps == 1 else _many_steps(job)
@@ -182,6 +187,7 @@ class _Job:
     rows: Rows
     labels: NDArray[np.int64] | None
     pool: NDArray[np.int64]
+    served: NDArray[np.int64] | None
     config: TrainConfig
     rng: np.random.Generator
     budget: Budget
@@ -191,10 +197,16 @@ class _Job:
     def n_trainable(self) -> int:
         return sum(value.numel() for value in self.begin.values())
 
+    def episode(self, pool: NDArray[np.int64], n_query: int) -> Episode:
+        """Draw an episode from `pool`, with the served context where there is one."""
+        n_context = self.config.n_context
+        if self.served is None:
+            return sample_episode(pool, self.labels, n_context, n_query, self.rng)
+        return sample_query(self.served, pool, self.labels, n_context, n_query, self.rng)
+
     def episode_loss(self, weights: Weights, pool: NDArray[np.int64]) -> Tensor | None:
         """Draw an episode from `pool` and return its mean loss, or None when it has no query row to learn from."""
-        config = self.config
-        episode = sample_episode(pool, self.labels, config.n_context, config.n_query, self.rng)
+        episode = self.episode(pool, self.config.n_query)
         if len(episode.query) == 0:  # every query class was absent from the context
             return None
         context, query = self.rows.take(episode.context), self.rows.take(episode.query)
@@ -307,7 +319,7 @@ def _single_step(job: _Job) -> Trained:
 
     length = 1.0
     if config.line_search:
-        context = sample_episode(training, job.labels, config.n_context, 1, job.rng).context
+        context = job.episode(training, 1).context
         rows = job.rows.take(context), job.rows.take(held_out)
         length = line_search(job.learner, *rows, lambda at: job.delta.weights(moved(at)), budget=budget)
     if job.on_step is not None:

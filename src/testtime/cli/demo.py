@@ -67,7 +67,7 @@ def demo(
     with notes_on_stderr(notes), progress(sys.stderr.isatty() and not as_json):
         estimator = TTTClassifier(
             n_steps=_STEPS_QUICK if quick else "auto",
-            n_members=_ADAPTERS_QUICK if quick else 8,
+            n_members=_ADAPTERS_QUICK if quick else "auto",
             random_state=seed,
         ).fit(table.X.iloc[train], table.target.iloc[train])
         evaluation = evaluate(

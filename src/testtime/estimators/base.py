@@ -54,7 +54,7 @@ class TTTBase(BaseEstimator):
         adapt: str = "auto",
         rank: int = 8,
         guard: bool = True,
-        n_members: int = 8,
+        n_members: int | str = "auto",
         column_kinds: Mapping[str, str] | None = None,
         device: str = "cpu",
         precision: str = "auto",

@@ -54,8 +54,8 @@ class TTTClassifier(ClassifierMixin, TTTBase):
     guard
         False serves the adapters alone, whatever they do.
     n_members
-        Adapters, each trained without one of four folds and in its own view of the table; the frozen model is averaged
-        over eight views (one for ``n_members=1``).
+        Adapters, each trained without one of four folds and in its own view of the table; "auto" is eight, or four for
+        ``n_steps=1``. The frozen model is averaged over eight views (one for ``n_members=1``).
     column_kinds
         What columns are, by name, where you know better than what is found: "number", "date", "nominal", "ordinal",
         "boolean", "id" or "ignored".

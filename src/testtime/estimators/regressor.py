@@ -47,7 +47,7 @@ class TTTRegressor(RegressorMixin, TTTBase):
     guard
         False serves the adapters alone, whatever they do.
     n_members
-        Adapters whose quantiles are averaged with those of the frozen model.
+        Adapters whose quantiles are averaged with those of the frozen model, or "auto".
     column_kinds
         What columns are, by name, where you know better than what is found.
     device

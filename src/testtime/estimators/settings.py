@@ -11,7 +11,7 @@ import torch
 
 from testtime.adapt.delta import KINDS
 from testtime.errors import InputError, nearest, sentence
-from testtime.table.config import OBJECTIVES, FitConfig
+from testtime.table.config import MEMBERS, MEMBERS_OF_ONE_STEP, OBJECTIVES, FitConfig
 
 __all__ = ["AUTO", "check_settings"]
 
@@ -94,16 +94,18 @@ def check_settings(params: Mapping[str, Any]) -> FitConfig:
     _check_random_state(params["random_state"])
     verbose = params["verbose"]
     _integer("verbose", int(verbose) if isinstance(verbose, bool) else verbose, 0)
+    n_steps = _integer("n_steps", params["n_steps"], 0, auto=True)
+    n_members = _integer("n_members", params["n_members"], 1, auto=True)
     return FitConfig(
         objective=objective,
         n_context=_integer("n_context", params["n_context"], 1, auto=True),
-        n_steps=_integer("n_steps", params["n_steps"], 0, auto=True),
+        n_steps=n_steps,
         step_size=_positive("step_size", params["step_size"], AUTO),
         adapt=None if adapt in (AUTO, PLANNED) else adapt,
         planned=adapt == PLANNED,
         rank=_integer("rank", params["rank"], 1) or 1,
         guard=bool(guard),
-        n_members=_integer("n_members", params["n_members"], 1) or 1,
+        n_members=n_members or (MEMBERS_OF_ONE_STEP if n_steps == 1 else MEMBERS),
         device=device,
         predict_dtype=_PRECISIONS[precision],
         time_limit=_positive("time_limit", params["time_limit"], None),

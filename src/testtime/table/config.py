@@ -9,13 +9,16 @@ import torch
 from testtime.backbones.base import Limits
 from testtime.errors import InputError, sentence
 
-__all__ = ["ACCURACY", "OBJECTIVES", "SHORT", "FitConfig"]
+__all__ = ["ACCURACY", "MEMBERS", "MEMBERS_OF_ONE_STEP", "OBJECTIVES", "SHORT", "FitConfig"]
 
 _CPU = torch.device("cpu")
 
 ACCURACY, SHORT = "accuracy", "short"
 OBJECTIVES = (ACCURACY, SHORT)
 """Serve all rows as context, up to the model's limit; or as few as the loss allows."""
+
+MEMBERS, MEMBERS_OF_ONE_STEP = 8, 4
+"""Adapters where the user names no number. After one step adapters hardly differ, so one for each fold is enough."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class FitConfig:
     planned: bool = False
     rank: int = 8
     guard: bool = True
-    n_members: int = 8
+    n_members: int = MEMBERS
     device: torch.device = _CPU
     predict_dtype: torch.dtype | None = None
     time_limit: float | None = None

@@ -47,6 +47,11 @@ class Fold:
     guard: NDArray[np.int64]
     rival: NDArray[np.int64]
 
+    @property
+    def apart(self) -> bool:
+        """Whether the served context is no training row: then training sees it as the context it will be."""
+        return not np.isin(self.context, self.pool).any()
+
 
 @dataclass(frozen=True)
 class FoldAnswers:
@@ -134,6 +139,7 @@ def run_folds(
             fold.pool,
             config,
             seeds[j],
+            served=fold.context if fold.apart else None,
             budget=budget,
             on_step=lambda step, loss: work.done(of_a_step),
         )
