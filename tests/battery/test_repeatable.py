@@ -16,8 +16,8 @@ from testtime import TTTClassifier
 from testtime.adapt import parallel
 
 PARAMS = [
-    {"n_steps": 3, "n_members": 4, "random_state": 0},
-    {"n_steps": 3, "n_members": 2, "guard": False, "random_state": 1, "adapt": "lora", "rank": 2},
+    {"n_steps": 2, "n_members": 3, "random_state": 0},
+    {"n_steps": 2, "n_members": 2, "guard": False, "random_state": 1, "adapt": "lora", "rank": 2},
     {"n_steps": 1, "n_context": 30, "n_members": 1, "guard": False, "random_state": 2, "step_size": 0.01},
     {"n_steps": 2, "objective": "short", "n_members": 2, "guard": False, "random_state": 3, "adapt": "all"},
 ]
