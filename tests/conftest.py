@@ -5,19 +5,13 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
-from filelock import FileLock
-from hypothesis import settings
 
-from tests.support.models import load_tiny
-from testtime.backbones import embedded
-from testtime.backbones.embedded import EmbeddedBackbone
-from testtime.experiments.figure import FigureResult, run
-from testtime.experiments.registry import find
-
-torch.set_num_threads(1)
+if TYPE_CHECKING:
+    from testtime.backbones.embedded import EmbeddedBackbone
+    from testtime.experiments.figure import FigureResult
 
 _MOST_WORKERS = 4  # each holds torch and a few models, about a gigabyte
 
@@ -31,19 +25,36 @@ def pytest_xdist_auto_num_workers() -> int:
     )
 
 
-settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
-settings.load_profile("repeatable")
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Settle threads and examples before the tests are imported, which read the settings of examples.
+
+    Not at the top of this file: the process that only hands tests to others would load torch before it starts them.
+    """
+    if session.config.getoption("dist", "no") != "no":
+        return
+    import torch
+    from hypothesis import settings
+
+    torch.set_num_threads(1)
+    settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+    settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")
 def tiny() -> EmbeddedBackbone:
     """A TabICL of 9,000 random weights behind the interface of the embedded backbone."""
+    from tests.support.models import load_tiny
+
     return load_tiny("classifier")
 
 
 @pytest.fixture
 def tiny_embedded(tiny: EmbeddedBackbone, monkeypatch: pytest.MonkeyPatch) -> EmbeddedBackbone:
     """Let ``backbone="embedded"`` mean the tiny model, so that what is tested is the code around the model."""
+    from tests.support.models import load_tiny
+    from testtime.backbones import embedded
+
     monkeypatch.setattr(embedded, "load_embedded", load_tiny)
     return tiny
 
@@ -51,6 +62,9 @@ def tiny_embedded(tiny: EmbeddedBackbone, monkeypatch: pytest.MonkeyPatch) -> Em
 @pytest.fixture(scope="module")
 def tiny_throughout(tiny: EmbeddedBackbone) -> Iterator[EmbeddedBackbone]:
     """The same for all tests of a file, so that a model can be made once for them."""
+    from tests.support.models import load_tiny
+    from testtime.backbones import embedded
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(embedded, "load_embedded", load_tiny)
         yield tiny
@@ -62,6 +76,11 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], FigureRes
 
     Test processes share the folder: a run that finds the cells of another one there computes none.
     """
+    from filelock import FileLock
+
+    from testtime.experiments.figure import run
+    from testtime.experiments.registry import find
+
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "figures"
     folder.mkdir(exist_ok=True)

@@ -26,7 +26,7 @@ from testtime.backbones import embedded
 
 pytestmark = pytest.mark.usefixtures("tiny_embedded")
 
-FAST = {"n_steps": 2, "n_context": 24, "guard": False, "step_size": 0.01}
+FAST = {"n_steps": 2, "n_context": 24, "n_members": 1, "guard": False, "step_size": 0.01}
 
 
 def frame(n_rows: int = 90, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
@@ -120,7 +120,7 @@ def test_a_loaded_estimator_checks_its_input(tmp_path):
 )
 def test_copies_predict_the_same_bits(duplicate):
     X, y = frame()
-    fitted = TTTClassifier(**FAST, n_members=2).fit(X, y)
+    fitted = TTTClassifier(**{**FAST, "n_members": 2}).fit(X, y)
     assert np.array_equal(duplicate(fitted).predict_proba(X), fitted.predict_proba(X))
 
 
@@ -179,7 +179,7 @@ def test_meta_estimators():
 
 def test_threads_may_predict_from_one_estimator():
     X, y = frame(200)
-    fitted = TTTClassifier(**FAST, n_members=2).fit(X, y)
+    fitted = TTTClassifier(**{**FAST, "n_members": 2}).fit(X, y)
     expected = fitted.predict_proba(X)
     answers = joblib.Parallel(n_jobs=4, prefer="threads")(
         joblib.delayed(fitted.predict_proba)(X) for _ in range(8)

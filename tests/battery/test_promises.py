@@ -69,7 +69,7 @@ class TestZeroSteps:
         X, y = table()
         if kind is TTTRegressor:
             y = np.random.default_rng(1).standard_normal(len(y))
-        reverted = kind(n_steps=3, step_size=1e30, objective=objective).fit(X, y)
+        reverted = kind(n_steps=3, n_members=2, step_size=1e30, objective=objective).fit(X, y)
         assert not reverted.adaptation_.kept
         n_context = len(reverted.context_indices_)
         plain = kind(n_steps=0, n_context=n_context, objective=objective).fit(X, y)
@@ -78,7 +78,7 @@ class TestZeroSteps:
 
     def test_steps_do_change_predictions(self, tiny_embedded):
         X, y = table()
-        adapted = TTTClassifier(n_steps=5, n_context=40, guard=False, step_size=0.01).fit(X, y)
+        adapted = TTTClassifier(n_steps=5, n_context=40, n_members=1, guard=False, step_size=0.01).fit(X, y)
         assert adapted.adaptation_.kept
         frozen = adapted.predict_proba_at(X, 40, adapted=False)
         assert np.abs(adapted.predict_proba(X) - frozen).max() > 1e-4
@@ -123,7 +123,7 @@ def test_the_record_counts_the_rows(tiny_embedded):
     assert (served.n_guard, served.n_query, served.n_context) == (200, 150, 200)
     short = TTTClassifier(n_steps=2, n_context=40, n_members=4).fit(X, y).adaptation_
     assert (short.n_guard, short.n_query, short.n_context) == (160, 120, 40)
-    free = TTTClassifier(n_steps=2, n_context=40, guard=False).fit(X, y).adaptation_
+    free = TTTClassifier(n_steps=2, n_context=40, n_members=1, guard=False).fit(X, y).adaptation_
     assert (free.n_guard, free.n_query, free.n_context) == (0, 120, 40)
 
 

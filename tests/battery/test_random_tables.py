@@ -105,14 +105,14 @@ def check(case: tuple[pd.DataFrame, np.ndarray, pd.DataFrame], **params: object)
 
 
 @pytest.mark.slow
-@settings(max_examples=300, suppress_health_check=RELAXED)
+@settings(max_examples=150, suppress_health_check=RELAXED)
 @given(tables())
 def test_plain(case: tuple[pd.DataFrame, np.ndarray, pd.DataFrame]):
     check(case, n_steps=0, n_members=1)
 
 
 @pytest.mark.slow
-@settings(max_examples=60, suppress_health_check=RELAXED)
+@settings(max_examples=40, suppress_health_check=RELAXED)
 @given(tables(), st.sampled_from([1, 2]), st.booleans(), st.sampled_from(["head", "norms"]))
 def test_adapted(case: tuple[pd.DataFrame, np.ndarray, pd.DataFrame], n_steps: int, guard: bool, adapt: str):
     n_context = max(len(np.unique(case[1])), len(case[0]) // 3)

@@ -16,7 +16,7 @@ from testtime import InputError, Status, StoreError, TTTClassifier, TTTRegressor
 from testtime.backbones import embedded
 from testtime.store import open_adapter
 
-FAST = {"n_steps": 2, "n_context": 24, "guard": False, "step_size": 0.01}
+FAST = {"n_steps": 2, "n_context": 24, "n_members": 1, "guard": False, "step_size": 0.01}
 
 
 def table(n_rows: int = 120, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -50,7 +50,7 @@ class TestUnits:
         ("a", "b"),
         [(1.0, 1e6), (3.5, -2.0), (1e12, 0.0), (1e12, 1e13), (1e-12, 0.0), (1e-12, 1e-9), (1e-200, 0.0)],
     )
-    def test_predictions_follow_the_unit_of_the_target(self, a: float, b: float):
+    def test_predictions_follow_the_unit_of_the_target(self, tiny_embedded, a: float, b: float):
         X, y = table(80)
         fitted = TTTRegressor(n_steps=0, n_context=50).fit(X, y)
         other = TTTRegressor(n_steps=0, n_context=50).fit(X, a * y + b)
@@ -64,8 +64,8 @@ class TestUnits:
 
     def test_training_and_guard_do_not_depend_on_the_unit(self, tiny_embedded):
         X, y = table()
-        one = TTTRegressor(n_steps=3, n_context=24).fit(X, y).adaptation_
-        two = TTTRegressor(n_steps=3, n_context=24).fit(X, 1024.0 * y).adaptation_
+        one = TTTRegressor(n_steps=3, n_context=24, n_members=2).fit(X, y).adaptation_
+        two = TTTRegressor(n_steps=3, n_context=24, n_members=2).fit(X, 1024.0 * y).adaptation_
         assert two.loss_before == pytest.approx(one.loss_before, rel=1e-6)
         assert two.loss_after == pytest.approx(one.loss_after, rel=1e-6)
         assert one.loss_name == "CRPS"
@@ -131,7 +131,7 @@ class TestFit:
     def test_a_huge_step_is_reverted(self, tiny_embedded):
         X, _ = table()
         noise = np.random.default_rng(1).normal(size=120)
-        reverted = TTTRegressor(n_steps=3, n_context=40, step_size=30.0).fit(X, noise)
+        reverted = TTTRegressor(n_steps=3, n_context=40, n_members=2, step_size=30.0).fit(X, noise)
         assert not reverted.adaptation_.kept
         plain = TTTRegressor(n_steps=0, n_context=40).fit(X, noise)
         assert np.array_equal(reverted.predict(X), plain.predict(X))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from unittest import SkipTest
 
 import pytest
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from testtime import TTTClassifier, TTTRegressor
+from testtime.backbones.embedded import RECIPE, EmbeddedBackbone
 
 pytestmark = pytest.mark.slow
 
-# scikit-learn's checks fit small tables several hundred times; two steps of one adapter exercise every path of ``fit``.
+# scikit-learn's checks fit small tables several hundred times; two steps of one adapter exercise every path of ``fit``,
+# and zero steps the answers of several views.
 _ESTIMATORS = [
     kind(**how)
     for kind in (TTTClassifier, TTTRegressor)
@@ -20,9 +23,11 @@ _ESTIMATORS = [
 
 
 @parametrize_with_checks(_ESTIMATORS)
-def test_scikit_learn_check(request, estimator, check):
-    # Only the checks of training ask how well a model predicts; the others run on tiny weights.
-    if "_train" not in str(check):
+def test_scikit_learn_check(request, monkeypatch, estimator, check):
+    # Only the checks of training ask how well a model predicts; the others run on tiny weights. Two views are several.
+    if "_train" in str(check):
+        monkeypatch.setattr(EmbeddedBackbone, "recipe", replace(RECIPE, n_views=2))
+    else:
         request.getfixturevalue("tiny_embedded")
     try:
         check(estimator)

@@ -1,5 +1,6 @@
 """Names that are no place, and what a process that is told to end leaves behind."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from testtime.cli import main
 from testtime.errors import InputError, StoreError
 from testtime.store import open_adapter, refuse_existing
 from testtime.store.leftovers import beside, is_leftover
+from testtime.table import writers
 
 
 @pytest.mark.parametrize(
@@ -61,22 +63,17 @@ def test_the_longest_name_of_a_file_system_is_good_enough(tmp_path):
         assert load(tmp_path / name)[2]["number"] == 2
 
 
-TOLD_TO_END = """
-import os, signal, sys
-from testtime.cli import main
-from tests.support.models import load_tiny
-from testtime.backbones import embedded
-from testtime.table import writers
+def _told_to_end(command: list[str], said: Path) -> None:
+    """Run a command that gets a signal when it has written half of a file."""
 
-def told(frames, path, **options):
-    path.write_text("half")
-    os.kill(os.getpid(), signal.SIGTERM)
-    raise RuntimeError("not reached")
+    def told(frames, path, **options):
+        path.write_text("half")
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise RuntimeError("not reached")
 
-writers._WRITERS[".csv"] = told
-embedded.load_embedded = load_tiny
-main(sys.argv[1:])
-"""
+    writers._WRITERS[".csv"] = told
+    with said.open("w") as sys.stderr:
+        main(command)
 
 
 @pytest.fixture(scope="module")
@@ -92,15 +89,17 @@ def model(tmp_path_factory, tiny_throughout):
     return folder
 
 
-def test_a_command_that_is_told_to_end_leaves_nothing(model):
+def test_a_command_that_is_told_to_end_leaves_nothing(model, tmp_path):
     before = tree(model)
-    command = [sys.executable, "-c", TOLD_TO_END, "predict", f"{model}/model", f"{model}/table.csv"]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [*command, "--out", f"{model}/out.csv"], capture_output=True, text=True, env=environment, check=False
+    command = ["predict", f"{model}/model", f"{model}/table.csv", "--out", f"{model}/out.csv"]
+    process = multiprocessing.get_context("fork").Process(
+        target=_told_to_end, args=(command, tmp_path / "said")
     )
-    assert done.returncode == 128 + signal.SIGTERM
-    assert done.stderr.splitlines()[-1] == "testtime: interrupted; what was not reported as written was not."
+    process.start()
+    process.join(60)
+    assert process.exitcode == 128 + signal.SIGTERM
+    said = (tmp_path / "said").read_text().splitlines()
+    assert said[-1] == "testtime: interrupted; what was not reported as written was not."
     assert tree(model) == before
 
 

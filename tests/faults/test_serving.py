@@ -135,7 +135,7 @@ def test_a_damaged_adapter_answers_503_and_the_others_go_on(own, damage, loaded_
         assert opened.post("/v1/models/a:predict", json={"rows": rows(1)}).status_code == 200
 
 
-def test_a_thousand_swaps_under_load_never_give_another_adapters_answer(own, store):
+def test_many_swaps_under_load_never_give_another_adapters_answer(own, store):
     sent, wanted = rows(2), {}
     for name in ("a", "north/7"):
         wanted[store.current(name)[1]] = store.load(name).predict_proba(pd.DataFrame(sent))
@@ -155,14 +155,14 @@ def test_a_thousand_swaps_under_load_never_give_another_adapters_answer(own, sto
     with client(own, threads=2) as opened, ThreadPoolExecutor(3) as pool:
         asking = [pool.submit(ask, opened) for _ in range(3)]
         try:
-            for k in range(1_000):
+            for k in range(250):
                 own.share("x", ("north/7", "a")[k % 2])
         finally:
             stop.set()
         seen = [sha256 for one in asking for sha256 in one.result()]
         last = opened.post("/v1/models/x:predict", json={"rows": sent}).json()
     assert set(seen) == set(wanted)
-    assert (last["version"], last["adapter"]) == (1_001, store.current("a")[1])
+    assert (last["version"], last["adapter"]) == (251, store.current("a")[1])
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ print(outcomes["old"], outcomes["new"])
 def test_a_killed_save_leaves_old_or_new(tmp_path, version):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(tmp_path), "80", version],
+        [sys.executable, "-c", KILLED, str(tmp_path), "40", version],
         capture_output=True,
         text=True,
         env=environment,
@@ -81,7 +81,7 @@ def test_a_killed_save_leaves_old_or_new(tmp_path, version):
     )
     assert done.returncode == 0, done.stderr
     old, new = map(int, done.stdout.split())
-    assert old + new == 80
+    assert old + new == 40
     assert min(old, new) >= 4, "the kills must fall before and after the last step"
 
 

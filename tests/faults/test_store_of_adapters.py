@@ -64,12 +64,12 @@ def adapters(tmp_path):
     return folders
 
 
-def test_a_thousand_operations_of_two_processes_lose_nothing(tmp_path, adapters):
+def test_three_hundred_operations_of_two_processes_lose_nothing(tmp_path, adapters):
     where = tmp_path / "store"
     for name in "abc":
         AdapterStore(where).add(name, adapters[0])
     with multiprocessing.get_context("fork").Pool(2) as pool:
-        jobs = [pool.apply_async(_work, (where, adapters, seed, 500)) for seed in (1, 2)]
+        jobs = [pool.apply_async(_work, (where, adapters, seed, 150)) for seed in (1, 2)]
         done = [job.get(timeout=600) for job in jobs]
     store = AdapterStore(where)
     for name in "abc":

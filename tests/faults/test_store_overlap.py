@@ -88,7 +88,7 @@ while not (folder.parent / "enough").exists():
 
 
 def test_every_load_beside_a_writer_that_alternates_two_models(tmp_path):
-    """Each of 500 loads gives one of the two, whole: tensors and documents of the same save as the meta."""
+    """Each of 200 loads gives one of the two, whole: tensors and documents of the same save as the meta."""
     folder = tmp_path / "adapter"
     save(folder, 1)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
@@ -97,7 +97,7 @@ def test_every_load_beside_a_writer_that_alternates_two_models(tmp_path):
     try:
         while len(seen) < 2 and writer.poll() is None:  # it takes a moment to start
             seen[load(folder)[2]["number"]] += 1
-        for _ in range(500):
+        for _ in range(200):
             with open_adapter(folder) as saved:
                 time.sleep(random.uniform(0, 0.005))  # time for the next save to remove what was listed
                 number = saved.meta["number"]

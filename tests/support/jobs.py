@@ -14,7 +14,7 @@ from testtime.backbones import embedded
 
 
 def table() -> tuple[np.ndarray, np.ndarray]:
-    rows = random_rows(100, 4, 3)
+    rows = random_rows(72, 4, 3)
     return rows.x.numpy().astype(np.float64), rows.y.numpy()
 
 

@@ -31,7 +31,7 @@ def adapted(tmp_path_factory, tiny_throughout):
         "--out",
         folder / "model",
         "--n-steps",
-        5,
+        2,
         "--n-members",
         2,
     ]
@@ -51,7 +51,7 @@ def test_adapt_holds_rows_out_and_says_so(adapted, capsys, tmp_path):
         "--out",
         out,
         "--n-steps",
-        5,
+        2,
         "--n-members",
         2,
         "--n-context",

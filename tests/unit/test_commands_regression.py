@@ -9,6 +9,9 @@ import pytest
 import testtime
 from tests.support.adapters import document
 from tests.support.commands import run
+from tests.support.models import load_tiny, sha256_of, tiny_tabicl
+from testtime.backbones import embedded
+from testtime.backbones.embedded import EmbeddedBackbone
 from testtime.cli import main
 from testtime.cli.target import choose_task, class_costs
 from testtime.evaluation.evaluate import evaluate
@@ -23,8 +26,20 @@ def make_table(rows=240, seed=0):
     return frame
 
 
+@pytest.fixture(scope="module", autouse=True)
+def tiny_of_percentiles():
+    """Let the embedded regressor be a tiny one that, like it, answers with percentiles."""
+    module = tiny_tabicl(max_classes=0, num_quantiles=99)
+    regressor = EmbeddedBackbone(module, sha256_of(module), 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            embedded, "load_embedded", lambda task: regressor if task == "regressor" else load_tiny(task)
+        )
+        yield
+
+
 @pytest.fixture(scope="module")
-def adapted(tmp_path_factory):
+def adapted(tmp_path_factory, tiny_of_percentiles):
     folder = tmp_path_factory.mktemp("priced")
     make_table().to_csv(folder / "train.csv", index=False)
     make_table(60, seed=1).to_csv(folder / "new.csv", index=False)
@@ -36,7 +51,7 @@ def adapted(tmp_path_factory):
         "--out",
         folder / "model",
         "--n-steps",
-        5,
+        2,
         "--n-members",
         2,
     ]

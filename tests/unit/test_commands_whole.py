@@ -10,6 +10,7 @@ import pytest
 
 import testtime
 from tests.support.commands import bought_table, run
+from tests.support.models import load_tiny
 
 pytestmark = pytest.mark.usefixtures("tiny_throughout")
 
@@ -50,7 +51,7 @@ def test_demo_and_doctor(capsys, tmp_path):
     content = json.loads(said)
     assert code == 0
     assert content["adaptation"]["objective"] == "accuracy"
-    assert content["adaptation"]["n_views"] == 8
+    assert content["adaptation"]["n_views"] == load_tiny("classifier").recipe.n_views > 1
     assert content["adaptation"]["n_context"] == 600
     assert content["evaluation"]["n_rows"] == 300
     assert 600 in {point["n_context"] for point in content["evaluation"]["points"]}

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
+import multiprocessing
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -94,7 +92,8 @@ def test_a_run_leaves_table_drawing_claims_and_manifest(tmp_path):
 
 def test_serial_and_two_workers_give_the_same_bytes(tmp_path):
     one = run(TOY, Config(), tmp_path / "one", n_jobs=1)
-    two = run(TOY, Config(), tmp_path / "two", n_jobs=2)
+    with joblib.parallel_config("multiprocessing"):  # forked, which spares two starts of Python
+        two = run(TOY, Config(), tmp_path / "two", n_jobs=2)
     threads = run(TOY, Config(), tmp_path / "threads", n_jobs=2, backend="threading")
     for other in (two, threads):
         pd.testing.assert_frame_equal(one.table, other.table, check_exact=True)
@@ -187,23 +186,18 @@ def edit(path, old, new):
 
 
 def test_a_killed_run_goes_on_where_it_ended(tmp_path):
-    script = (
-        "from tests.unit.test_figures import TOY, Config\n"
-        "from testtime.experiments.figure import run\n"
-        f"run(TOY, Config(n_cells=30, bound=50.0, pause=0.05), {str(tmp_path)!r})\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["src", "."])}
-    process = subprocess.Popen([sys.executable, "-c", script], env=environment)
+    setting = Config(n_cells=30, bound=50.0, pause=0.05)
+    process = multiprocessing.get_context("fork").Process(target=run, args=(TOY, setting, tmp_path))
+    process.start()
     try:
         deadline = time.monotonic() + 60
         while len(list(tmp_path.rglob("cells/*/part*.json"))) < 3:
             assert time.monotonic() < deadline, "no cell was finished within a minute"
             time.sleep(0.02)
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
     assert not (tmp_path / "toy" / "manifest.json").exists()
-    setting = Config(n_cells=30, bound=50.0, pause=0.05)
     n_finished = len(list(tmp_path.rglob("cells/*/part*.json")))
     assert config_hash(TOY, setting) != config_hash(TOY, Config())
     result = run(TOY, setting, tmp_path)

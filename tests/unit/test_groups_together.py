@@ -30,8 +30,10 @@ QUICK = TailRecipe(n_steps=3, start_steps=6)
 
 
 @pytest.fixture(autouse=True)
-def _without_waiting_for_the_disk(monkeypatch):
+def _quickly(monkeypatch):
+    """Without waiting for the disk, and with few steps where groups share them."""
     monkeypatch.setattr(os, "fsync", lambda handle: None)
+    monkeypatch.setattr("testtime.scale.groups.adapt.TailRecipe", lambda: QUICK)
 
 
 def tables(n: int, n_rows: int = 96, n_classes: int = 2) -> list[tuple[pd.DataFrame, Any]]:
@@ -194,10 +196,9 @@ def test_arguments_that_cannot_be_shared_are_refused(tiny_embedded, table, tmp_p
 
 
 def test_a_start_is_what_the_other_half_has_in_common_and_the_guard_chooses_its_scale(
-    tiny_embedded, tmp_path, monkeypatch
+    tiny_embedded, tmp_path
 ):
-    monkeypatch.setattr("testtime.scale.groups.adapt.TailRecipe", lambda: QUICK)
-    table = grouped_table(dict.fromkeys("abcdefgh", 96))
+    table = grouped_table(dict.fromkeys("abcdef", 96))
     arguments = {"target": "y", "by": "shop", "store": tmp_path / "store", "start": "chosen"}
     groups = adapt_groups(table, **arguments)
     assert {group.outcome for group in groups} == {Outcome.ADAPTED}

@@ -22,6 +22,21 @@ from testtime.adapt.learner import (
 )
 
 
+class CopiesItself(nn.Module):
+    """A part that says how it is copied, and counts it."""
+
+    def __init__(self, copies: int = 0) -> None:
+        super().__init__()
+        self.copies = copies
+
+    def __deepcopy__(self, memo: dict) -> CopiesItself:
+        twin = memo[id(self)] = CopiesItself(self.copies + 1)
+        return twin
+
+    def seen(self, *given: object) -> None:
+        pass
+
+
 class Tied(nn.Module):
     """Two names for one matrix, and a buffer."""
 
@@ -124,6 +139,30 @@ class TestCopies:
         assert twin.first is not module.first
         own = [*module.parameters(), *module.buffers()]
         assert all(a is b for a, b in zip([*twin.parameters(), *twin.buffers()], own, strict=True))
+
+    def test_a_twin_is_what_a_deep_copy_would_be(self):
+        """Ties, parts named twice or besides, parts that copy themselves, hooks, values of every kind."""
+        whole = nn.ModuleDict({"a": Tied(), "asks": CopiesItself(), "none": nn.Identity()})
+        whole.register_module("again", whole["a"])
+        whole.register_module("nothing", None)
+        whole.besides, whole.shape, whole.name = [whole["a"].first], {"rows": [3]}, "whole"
+        whole["a"].register_forward_pre_hook(whole["asks"].seen)
+        twin = sharing_tensors(whole)
+        assert vars(twin).keys() == vars(whole).keys()
+        assert [type(part) for part in twin.modules()] == [type(part) for part in whole.modules()]
+        assert not {id(part) for part in twin.modules()} & {id(part) for part in whole.modules()}
+        assert twin.again is twin["a"]
+        assert twin.nothing is None
+        assert twin.besides[0] is twin["a"].first
+        assert (twin.shape, twin.name, twin.training) == (whole.shape, whole.name, True)
+        assert twin.shape["rows"] is not whole.shape["rows"]
+        assert (twin["asks"].copies, whole["asks"].copies) == (1, 0)
+        (hook,) = twin["a"]._forward_pre_hooks.values()
+        assert hook.__self__ is twin["asks"]
+        twin["none"].register_forward_hook(print)
+        twin["none"].eval()
+        assert not whole["none"]._forward_hooks
+        assert whole["none"].training
 
     def test_another_precision_is_a_frozen_copy_with_the_same_ties(self):
         module = Tied().requires_grad_(True)

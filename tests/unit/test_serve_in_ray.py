@@ -11,11 +11,12 @@ import pytest
 
 from tests.support.served import SENT, TOKEN, make_store, rows
 
-serve = pytest.importorskip("ray.serve", exc_type=ImportError)
-
 
 @pytest.mark.cluster
 def test_the_application_mounts_in_ray_serve(tiny_embedded, tmp_path, monkeypatch):
+    serve = pytest.importorskip(
+        "ray.serve", exc_type=ImportError
+    )  # here: a suite without clusters need not load it
     import ray
 
     store = make_store(tmp_path / "store")

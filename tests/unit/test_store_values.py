@@ -13,7 +13,7 @@ from testtime.store.values import EncodedArray, decode_array, decode_value, enco
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 KEYS = st.text().filter(lambda key: not key.startswith("$"))
-VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner), max_leaves=20)
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner), max_leaves=10)
 
 
 def same(first, second):

@@ -3,6 +3,7 @@
 import gzip
 import importlib.util
 import socket
+import time
 
 import numpy as np
 import pandas as pd
@@ -163,6 +164,7 @@ def test_openml_without_a_network_gets_a_sentence(monkeypatch, tmp_path):
         raise OSError("network is unreachable")
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)  # between the tries of scikit-learn
     monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
     with pytest.raises(InputError, match="openml:1590 could not be fetched"):
         load_table("openml:1590")

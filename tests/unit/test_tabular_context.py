@@ -62,8 +62,10 @@ def test_the_drawing_shows_three_scores_and_the_rows_saved():
 
 
 def test_a_cell_scores_both_models_on_the_same_rows(tiny_embedded):
-    config = replace(CONFIG, n_train=120, n_test=60, n_steps=2, n_members=2)
-    chosen = next(cell for cell in cells(config) if cell["table"] == "adult" and cell["n_context"] == 16)
+    config = replace(
+        CONFIG, tables=("sklearn:breast_cancer",), n_train=120, n_test=60, n_steps=2, n_members=2
+    )
+    chosen = next(cell for cell in cells(config) if cell["n_context"] == 16)
     rows = run_cell(config, chosen, np.random.SeedSequence(0))
     assert [row["method"] for row in rows] == ["plain", "adapted"]
     assert all(0 < row["auc"] < 1 and row["log_loss"] > 0 for row in rows)

@@ -22,6 +22,7 @@ from testtime.experiments.tabular.shift import (
 )
 
 CONFIG = replace(Config.quick(), tables=("a", "b"))
+SMALL = "sklearn:breast_cancer"
 
 
 def made_up(losses: dict[str, float]) -> pd.DataFrame:
@@ -83,7 +84,7 @@ def test_the_drawing_has_a_panel_for_each_shift_and_one_of_the_alignment():
 
 
 def test_a_cell_scores_every_method_on_the_target(tiny_embedded):
-    config = replace(Config.quick(), n_source=80, few=(16, 20), n_test=60)
+    config = replace(Config.quick(), tables=(SMALL,), n_source=80, few=(16, 20), n_test=60, n_steps=2)
     cell = next(one for one in cells(config) if one["shift"] == "label")
     found = pd.DataFrame(run_cell(config, cell, np.random.SeedSequence(0)))
     assert sorted(found["method"]) == sorted(METHODS)

@@ -242,7 +242,7 @@ def test_any_isotropic_setting(n, k, d, noise, norm, context, start):
     assert other.best_risk == pytest.approx(answer.best_risk, rel=1e-9)
 
 
-@pytest.mark.parametrize(("n", "d"), [(3, 3), (3, 1000), (4, 2), (10**6, 30)])
+@pytest.mark.parametrize(("n", "d"), [(3, 3), (3, 200), (4, 2), (10**6, 30)])
 def test_normalized_integral_meets_the_noise_free_closed_form(n, d):
     """The general routine integrates; without noise the isotropic one has a closed form, also at the edge n = 3."""
     setting = Setting(n, 7, dim=d, task=1.3)

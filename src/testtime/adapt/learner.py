@@ -132,7 +132,38 @@ def sharing_tensors(module: _Module) -> _Module:
     (False, True)
     """
     tensors = chain(module.parameters(), module.buffers())
-    return copy.deepcopy(module, {id(tensor): tensor for tensor in tensors})
+    return _twin(module, {id(tensor): tensor for tensor in tensors})
+
+
+_ATOMS = (type(None), bool, int, float, str)
+_COPIED_BY = ("__deepcopy__", "__reduce_ex__", "__reduce__", "__getstate__")
+
+
+def _twin(module: nn.Module, memo: dict[int, Any]) -> Any:
+    """Return ``copy.deepcopy(module, memo)``, in a fraction of its time.
+
+    A transformer has a hundred parts, each with a dozen empty dictionaries of hooks, and every learner takes a copy:
+    what can only be shared, or is empty, is not looked into. Modules that say how they are copied are asked.
+    """
+    if id(module) in memo:
+        return memo[id(module)]
+    kind = type(module)
+    if any(getattr(kind, name, None) is not getattr(nn.Module, name, None) for name in _COPIED_BY):
+        return copy.deepcopy(module, memo)
+    twin = memo[id(module)] = kind.__new__(kind)
+    state: dict[str, Any] = {}
+    for name, value in vars(module).items():
+        if name == "_modules":
+            parts = ((key, part if part is None else _twin(part, memo)) for key, part in value.items())
+            state[name] = type(value)(parts)
+        elif type(value) in _ATOMS:
+            state[name] = value
+        elif isinstance(value, (dict, set)) and not value:
+            state[name] = value.copy()
+        else:
+            state[name] = copy.deepcopy(value, memo)
+    twin.__setstate__(state)
+    return twin
 
 
 def converted(module: _Module, device: torch.device, dtype: torch.dtype) -> _Module:
