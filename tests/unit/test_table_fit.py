@@ -148,7 +148,7 @@ class TestRows:
 
     @pytest.mark.parametrize("n_steps", [1, 4])
     @pytest.mark.parametrize("params", [{"objective": SHORT}, {"n_context": 30}])
-    def test_a_short_context_is_the_context_of_training_and_never_asked_for(self, n_steps: int, params: dict):
+    def test_a_short_context_is_context_in_training_and_never_asked_for(self, n_steps: int, params: dict):
         """Adapters learn to answer from the very rows that will be served; what they answer are other rows."""
         given = rows()
         chosen, seen = self.watched(given, n_steps=n_steps, n_members=4, **params)
@@ -159,7 +159,8 @@ class TestRows:
             for kind in ("read", "predict")
         )
         assert len(read) == len(asked) >= 4
-        assert all(values == served for values in read)
+        assert any(values == served for values in read)
+        assert all(values == served or values.isdisjoint(served) for values in read)
         assert set().union(*asked).isdisjoint(served)
 
     @pytest.mark.parametrize("n_members", [1, 3, 4, 8])

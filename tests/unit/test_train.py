@@ -91,18 +91,29 @@ class TestManySteps:
             assert (len(context), len(query)) == (12, 5)
             assert len({*context, *query}) == 17
 
-    @pytest.mark.parametrize("n_steps", [1, 6])
-    def test_the_context_that_is_served_is_the_context_of_every_episode(self, n_steps: int):
+    @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+    def test_the_context_that_is_served_is_that_of_a_share_of_the_episodes(self, share: float):
         learner, served, pool = LineLearner(), np.arange(4, 12), np.arange(20, 60)
-        train(learner, line_rows([2.0] * 60), pool, config(n_steps), seed(), served=served)
-        assert len(learner.calls) >= n_steps
-        for _, context, query in learner.calls:
-            assert list(context) == served.tolist()
+        given = config(200, served_share=share)
+        train(learner, line_rows([2.0] * 60), pool, given, seed(), served=served)
+        assert len(learner.calls) == 200
+        with_it = [list(context) == served.tolist() for _, context, _ in learner.calls]
+        assert np.mean(with_it) == pytest.approx(share, abs=0.1)
+        for known, (_, context, query) in zip(with_it, learner.calls, strict=True):
+            assert known or set(context) <= set(pool.tolist())
             assert set(query) <= set(pool.tolist())
+
+    def test_the_length_of_one_step_is_chosen_with_the_context_that_is_served(self):
+        learner, served, pool = LineLearner(), np.arange(4, 12), np.arange(20, 60)
+        train(learner, line_rows([2.0] * 60), pool, config(1), seed(), served=served)
+        searched = [context for trains, context, _ in learner.calls if not trains]
+        assert len(searched) >= 3
+        assert all(list(context) == served.tolist() for context in searched)
 
     def test_of_a_long_served_context_an_episode_has_a_draw(self):
         learner, served = LineLearner(), np.arange(40)
-        train(learner, line_rows([2.0] * 60), np.arange(40, 60), config(6), seed(), served=served)
+        given = config(6, served_share=1.0)
+        train(learner, line_rows([2.0] * 60), np.arange(40, 60), given, seed(), served=served)
         contexts = [frozenset(context) for _, context, _ in learner.calls]
         assert all(len(context) == 10 and context <= set(served.tolist()) for context in contexts)
         assert len(set(contexts)) == 6

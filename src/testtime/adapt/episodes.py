@@ -165,7 +165,7 @@ def sample_query(
     n_query: int,
     rng: np.random.Generator,
 ) -> Episode:
-    """Draw query rows from `pool` for the context that will be served, as both papers train at test time.
+    """Draw query rows from `pool` for the context that will be served, as the papers train at test time.
 
     A served context of more than `n_context` rows is represented by a fresh draw of so many of its rows.
 

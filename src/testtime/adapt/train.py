@@ -1,9 +1,9 @@
 """The steps themselves: one step with its length from a line search, or several with decay.
 
 Both lower the learner's loss on episodes from a pool of rows: their context is drawn from the pool, at the length that
-will be served, or is the very context that will be served where that is apart from the pool. Both return deltas with a
-record of the losses. Neither decides whether the result is good; that is for rows that were not trained on
-(:mod:`testtime.adapt.mix`).
+will be served, or, every other time, is the very context that will be served where that is apart from the pool. Both
+return deltas with a record of the losses. Neither decides whether the result is good; that is for rows that were not
+trained on (:mod:`testtime.adapt.mix`).
 """
 
 from __future__ import annotations
@@ -55,6 +55,9 @@ class TrainConfig:
         For one step: choose the length on held-out rows, zero allowed. False takes `learning_rate` as it is.
     n_gradient_episodes
         For one step: episodes whose gradients are averaged.
+    served_share
+        Share of the episodes whose context is the one that will be served, where that is apart from the pool. All of
+        them would be the papers' procedure; contexts drawn from the pool keep an adapter from learning one by heart.
     """
 
     n_steps: int
@@ -67,6 +70,7 @@ class TrainConfig:
     rates: Mapping[str, float] = field(default_factory=dict)
     line_search: bool = True
     n_gradient_episodes: int = 2
+    served_share: float = 0.5
 
     def __post_init__(self) -> None:
         for name in ("n_steps", "n_context", "n_query", "n_gradient_episodes"):
@@ -149,8 +153,8 @@ def train(
     seed
         Seeds episodes and the low-rank factors.
     served
-        Indices of the context that will be served, apart from `pool`: every episode has it as its context. None draws
-        the context of each episode from `pool`.
+        Indices of the context that will be served, apart from `pool`, for ``config.served_share`` of the episodes. None
+        draws the context of each episode from `pool`.
     budget
         No step is begun that would not end within it.
     start
@@ -197,16 +201,16 @@ class _Job:
     def n_trainable(self) -> int:
         return sum(value.numel() for value in self.begin.values())
 
-    def episode(self, pool: NDArray[np.int64], n_query: int) -> Episode:
-        """Draw an episode from `pool`, with the served context where there is one."""
-        n_context = self.config.n_context
-        if self.served is None:
+    def episode(self, pool: NDArray[np.int64]) -> Episode:
+        """Draw an episode from `pool`; some have the served context, where there is one."""
+        n_context, n_query = self.config.n_context, self.config.n_query
+        if self.served is None or self.rng.random() >= self.config.served_share:
             return sample_episode(pool, self.labels, n_context, n_query, self.rng)
         return sample_query(self.served, pool, self.labels, n_context, n_query, self.rng)
 
     def episode_loss(self, weights: Weights, pool: NDArray[np.int64]) -> Tensor | None:
         """Draw an episode from `pool` and return its mean loss, or None when it has no query row to learn from."""
-        episode = self.episode(pool, self.config.n_query)
+        episode = self.episode(pool)
         if len(episode.query) == 0:  # every query class was absent from the context
             return None
         context, query = self.rows.take(episode.context), self.rows.take(episode.query)
@@ -319,7 +323,10 @@ def _single_step(job: _Job) -> Trained:
 
     length = 1.0
     if config.line_search:
-        context = job.episode(training, 1).context
+        if job.served is None:
+            context = sample_episode(training, job.labels, config.n_context, 1, job.rng).context
+        else:
+            context = sample_query(job.served, training, job.labels, config.n_context, 1, job.rng).context
         rows = job.rows.take(context), job.rows.take(held_out)
         length = line_search(job.learner, *rows, lambda at: job.delta.weights(moved(at)), budget=budget)
     if job.on_step is not None:

@@ -49,7 +49,7 @@ class Fold:
 
     @property
     def apart(self) -> bool:
-        """Whether the served context is no training row: then training sees it as the context it will be."""
+        """Whether no row of the served context is trained on; then it is the context of some episodes."""
         return not np.isin(self.context, self.pool).any()
 
 
