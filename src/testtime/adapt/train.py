@@ -177,7 +177,7 @@ def train(
 def first_delta(delta: Delta, seed: np.random.SeedSequence) -> tuple[np.random.Generator, State]:
     """Return what a seed decides: the generator of the episodes, and the delta at zero with its low-rank factors."""
     episode_seed, factor_seed = seed.spawn(2)
-    generator = torch.Generator().manual_seed(int(factor_seed.generate_state(1, np.uint64)[0] >> 1))
+    generator = torch.Generator().manual_seed(int(factor_seed.generate_state(1, np.uint64)[0]) >> 1)
     return np.random.default_rng(episode_seed), delta.zero(generator)
 
 

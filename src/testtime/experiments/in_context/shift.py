@@ -162,7 +162,7 @@ def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[d
 def _random_twin(learner: GPTLearner, seed: np.random.SeedSequence) -> GPTLearner:
     """Return a model of the same shape with random weights."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(seed.generate_state(1, np.uint64)[0] >> 1))
+        torch.manual_seed(int(seed.generate_state(1, np.uint64)[0]) >> 1)
         return GPTLearner(InContextGPT(learner.module.config))
 
 
