@@ -228,9 +228,13 @@ def test_shorter_and_longer_contexts_for_learning_curves():
             fitted.predict_proba_at(X, n_context)
 
 
-def test_a_progress_bar_only_when_asked(capsys):
+def test_a_progress_bar_only_when_asked(capsys, monkeypatch):
+    monkeypatch.setattr(
+        "testtime.estimators.progress._SECONDS_UNSEEN", 0.0
+    )  # a fit of a second would show none
     X, y = frame()
-    TTTClassifier(**FAST).fit(X, y)
+    longer = {**FAST, "n_members": 6, "n_steps": 6}
+    TTTClassifier(**longer).fit(X, y)
     assert capsys.readouterr() == ("", "")
-    TTTClassifier(**FAST, verbose=1).fit(X, y)
+    TTTClassifier(**longer, verbose=1).fit(X, y)
     assert "adapting" in capsys.readouterr().err

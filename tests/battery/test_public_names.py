@@ -37,7 +37,7 @@ PARAMETERS = {
     "adapt": "auto",
     "rank": 8,
     "guard": True,
-    "n_members": 8,
+    "n_members": "auto",
     "column_kinds": None,
     "device": "cpu",
     "precision": "auto",
