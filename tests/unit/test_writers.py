@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +33,13 @@ def lines(path):
     return pd.DataFrame([json.loads(line) for line in text.splitlines()])
 
 
+_EXACTLY = partial(pd.read_csv, float_precision="round_trip")  # older pandas reads the last digit loosely
+
 READ = {
-    ".csv": pd.read_csv,
-    ".csv.gz": pd.read_csv,
-    ".tsv": lambda path: pd.read_csv(path, sep="\t"),
-    ".tsv.gz": lambda path: pd.read_csv(path, sep="\t"),
+    ".csv": _EXACTLY,
+    ".csv.gz": _EXACTLY,
+    ".tsv": partial(_EXACTLY, sep="\t"),
+    ".tsv.gz": partial(_EXACTLY, sep="\t"),
     ".parquet": pd.read_parquet,
     ".feather": pd.read_feather,
     ".arrow": lambda path: pa.ipc.open_file(path).read_all().to_pandas(),
