@@ -29,7 +29,7 @@ def test_a_budget_ends_earlier_for_what_must_leave_time():
 
 def test_more_steps_than_there_is_time_for(tiny_embedded: EmbeddedBackbone):
     began = time.monotonic()
-    fitted = TTTClassifier(n_steps=100_000, n_members=2, time_limit=1.5).fit(X, Y)
+    fitted = TTTClassifier(n_steps=100_000, n_members=2, time_limit=3.0).fit(X, Y)
     record = fitted.adaptation_
     assert 0 < record.n_steps < 100_000
     assert "time limit" in record.explain()
