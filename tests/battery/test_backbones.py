@@ -82,7 +82,7 @@ def backbone_of(name_of: Callable[[str, str], Any]) -> Callable[[str, str], Back
     @functools.cache
     def backbone(family: str, task: str) -> Backbone:
         loaded = load_backbone(name_of(family, task), task)
-        loaded.recipe = replace(loaded.recipe, n_views=3, guard_views=2)
+        loaded.recipe = replace(loaded.recipe, n_views=2, guard_views=2)
         return loaded
 
     return backbone

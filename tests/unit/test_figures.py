@@ -10,7 +10,6 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -92,8 +91,7 @@ def test_a_run_leaves_table_drawing_claims_and_manifest(tmp_path):
 
 def test_serial_and_two_workers_give_the_same_bytes(tmp_path):
     one = run(TOY, Config(), tmp_path / "one", n_jobs=1)
-    with joblib.parallel_config("multiprocessing"):  # forked, which spares two starts of Python
-        two = run(TOY, Config(), tmp_path / "two", n_jobs=2)
+    two = run(TOY, Config(), tmp_path / "two", n_jobs=2)
     threads = run(TOY, Config(), tmp_path / "threads", n_jobs=2, backend="threading")
     for other in (two, threads):
         pd.testing.assert_frame_equal(one.table, other.table, check_exact=True)
