@@ -40,13 +40,13 @@ N_CONTEXT, N_QUERY, N_COLUMNS = 90, 40, 5
 SEED = np.random.SeedSequence(3)
 
 
-def rows(task: str) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers without repeats or gaps, and a target that follows them."""
+def rows(task: str, *, skewed: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers without repeats or gaps, and a target that follows them; for a skewed one, fits try several curves."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(N_CONTEXT + N_QUERY, N_COLUMNS))
     if task == "classifier":
         return x, (x[:, 0] > 0).astype(int) + (x[:, 1] > 0.5)
-    y = np.exp(x[:, 0]) + x[:, 1]
+    y = (np.exp if skewed else np.tanh)(x[:, 0]) + x[:, 1]
     return x, (y - y[:N_CONTEXT].mean()) / y[:N_CONTEXT].std()
 
 
@@ -82,7 +82,7 @@ def backbone_of(name_of: Callable[[str, str], Any]) -> Callable[[str, str], Back
     @functools.cache
     def backbone(family: str, task: str) -> Backbone:
         loaded = load_backbone(name_of(family, task), task)
-        loaded.recipe = replace(loaded.recipe, n_views=3, guard_views=2)
+        loaded.recipe = replace(loaded.recipe, n_views=2, guard_views=2)
         return loaded
 
     return backbone
@@ -100,8 +100,8 @@ def fitted(backbone_of: Callable[[str, str], Backbone]) -> Callable[[str, str], 
     return functools.cache(lambda family, task: adapted(backbone_of(family, task), task))
 
 
-def adapted(name: Any, task: str, **arguments: Any) -> Any:
-    x, y = rows(task)
+def adapted(name: Any, task: str, *, skewed: bool = False, **arguments: Any) -> Any:
+    x, y = rows(task, skewed=skewed)
     settings = {"n_steps": 3, "n_members": 2, "guard": False, "step_size": 0.01, **arguments}
     kind = TTTClassifier if task == "classifier" else TTTRegressor
     return kind(backbone=name, **settings).fit(x[:N_CONTEXT], y[:N_CONTEXT])
@@ -327,7 +327,7 @@ def test_pickled_it_predicts_the_same_bits(fitted, family: str, task: str):
 
 @every
 def test_the_mixture_is_not_worse_than_the_frozen_model_out_of_fold(backbone_of, family: str, task: str):
-    estimator = adapted(backbone_of(family, task), task, guard=True, step_size=1e-3)
+    estimator = adapted(backbone_of(family, task), task, skewed=True, guard=True, step_size=1e-3)
     record = estimator.adaptation_
     assert record.loss_after <= record.loss_before + 1e-9
     assert sum(member.weight for member in estimator._table.members) == pytest.approx(1.0)
