@@ -14,9 +14,8 @@ from tests.support.served import SENT, TOKEN, make_store, rows
 
 @pytest.mark.cluster
 def test_the_application_mounts_in_ray_serve(tiny_embedded, tmp_path, monkeypatch):
-    serve = pytest.importorskip(
-        "ray.serve", exc_type=ImportError
-    )  # here: a suite without clusters need not load it
+    # Here and not above: a suite without clusters need not load it.
+    serve = pytest.importorskip("ray.serve", exc_type=ImportError)
     import ray
 
     store = make_store(tmp_path / "store")

@@ -135,7 +135,7 @@ class TestOutcomes:
 
 class TestRows:
     def watched(
-        self, given: EncodedRows, **params
+        self, given: EncodedRows, *, recipe: dict | None = None, **params
     ) -> tuple[Chosen, list[tuple[str, bool, bool, set[float]]]]:
         """The first column of every call, whether weights were changed, and whether gradients were taken."""
         seen = []
@@ -144,7 +144,7 @@ class TestRows:
             values = set((context.x if x is None else x).double().numpy().round(5).ravel().tolist())
             seen.append((what, bool(weights), torch.is_grad_enabled(), values))
 
-        return run(given, LinearBackbone(watch), **params), seen
+        return run(given, LinearBackbone(watch, **(recipe or {})), **params), seen
 
     @pytest.mark.parametrize("n_steps", [1, 4])
     @pytest.mark.parametrize("params", [{"objective": SHORT}, {"n_context": 30}])
@@ -159,9 +159,26 @@ class TestRows:
             for kind in ("read", "predict")
         )
         assert len(read) == len(asked) >= 4
-        assert any(values == served for values in read)
         assert all(values == served or values.isdisjoint(served) for values in read)
+        assert 0 < sum(values == served for values in read) < len(read)
         assert set().union(*asked).isdisjoint(served)
+
+    @pytest.mark.parametrize("share", [0.0, 1.0])
+    def test_the_recipe_says_how_often(self, share: float):
+        given = rows()
+        chosen, seen = self.watched(given, recipe={"served_share": share}, n_steps=6, n_context=30)
+        shown = chosen.views[0].features(given.x, torch.zeros(())).double().numpy().round(5)
+        served = set(shown[chosen.order[:30]].ravel().tolist())
+        read = [values for what, _, grad, values in seen if grad and what == "read"]
+        assert [values == served for values in read] == [share == 1.0] * len(read)
+
+    def test_in_time_served_rows_are_trained_on_and_contexts_are_drawn(self):
+        """What is served comes from rows that folds are trained on; with them as context it would answer for itself."""
+        given = rows()
+        timed = EncodedRows(given.encoded, given.x, given.y, time=np.arange(len(given.y), dtype=float))
+        _, seen = self.watched(timed, recipe={"served_share": 1.0}, n_steps=6, n_context=30)
+        read = [frozenset(values) for what, _, grad, values in seen if grad and what == "read"]
+        assert len(set(read)) == len(read) >= 6
 
     @pytest.mark.parametrize("n_members", [1, 3, 4, 8])
     def test_each_adapter_is_measured_on_rows_it_has_not_seen(self, n_members: int):

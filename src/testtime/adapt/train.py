@@ -201,16 +201,16 @@ class _Job:
     def n_trainable(self) -> int:
         return sum(value.numel() for value in self.begin.values())
 
-    def episode(self, pool: NDArray[np.int64]) -> Episode:
-        """Draw an episode from `pool`; some have the served context, where there is one."""
+    def episode(self, pool: NDArray[np.int64], served_share: float) -> Episode:
+        """Draw an episode from `pool`; with that probability it has the served context, where there is one."""
         n_context, n_query = self.config.n_context, self.config.n_query
-        if self.served is None or self.rng.random() >= self.config.served_share:
+        if self.served is None or self.rng.random() >= served_share:
             return sample_episode(pool, self.labels, n_context, n_query, self.rng)
         return sample_query(self.served, pool, self.labels, n_context, n_query, self.rng)
 
     def episode_loss(self, weights: Weights, pool: NDArray[np.int64]) -> Tensor | None:
         """Draw an episode from `pool` and return its mean loss, or None when it has no query row to learn from."""
-        episode = self.episode(pool)
+        episode = self.episode(pool, self.config.served_share)
         if len(episode.query) == 0:  # every query class was absent from the context
             return None
         context, query = self.rows.take(episode.context), self.rows.take(episode.query)
@@ -323,10 +323,7 @@ def _single_step(job: _Job) -> Trained:
 
     length = 1.0
     if config.line_search:
-        if job.served is None:
-            context = sample_episode(training, job.labels, config.n_context, 1, job.rng).context
-        else:
-            context = sample_query(job.served, training, job.labels, config.n_context, 1, job.rng).context
+        context = job.episode(training, served_share=1.0).context
         rows = job.rows.take(context), job.rows.take(held_out)
         length = line_search(job.learner, *rows, lambda at: job.delta.weights(moved(at)), budget=budget)
     if job.on_step is not None:

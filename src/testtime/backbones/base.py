@@ -88,6 +88,8 @@ class Recipe:
         Context rows of an episode at most, when all rows are served.
     n_query
         Query rows of an episode.
+    served_share
+        Share of the episodes that have the very context that will be served, where that is not trained on.
     n_views, guard_views
         Frozen views that are averaged when served, and out of fold.
     sizes
@@ -110,6 +112,7 @@ class Recipe:
     snapshots: tuple[float, ...] = (0.5, 1.0)
     episode: int = 512
     n_query: int = 128
+    served_share: float = 0.5
     n_views: int = 8
     guard_views: int = 3
     sizes: tuple[int, ...] = (32, 64, 128, 256)

@@ -184,6 +184,7 @@ def choose(
         spec=DeltaSpec(adapt, config.rank),
         rates=recipe.tensor_rates if adapt == recipe.adapt else {},
         line_search=config.step_size is None,
+        served_share=recipe.served_share,
     )
     n_guard_views = min(recipe.guard_views, n_views)
     plan = timer.plan(folds, train_config, config.n_members, n_guard_views, min(n_steps, fewest_steps))
