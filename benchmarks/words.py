@@ -37,6 +37,15 @@ def _interval(values: list[float], unit: str = "%") -> str:
     return f"{values[0] * scale:+.{digits}f} to {values[1] * scale:+.{digits}f}{' %' if unit == '%' else ''}"
 
 
+def _scores(summary: dict[str, Any], names: dict[str, str]) -> str:
+    """Mean scores of methods, by the label of each."""
+    rows = []
+    for method, label in names.items():
+        own = summary["methods"][method]
+        rows.append([label, f"{own['log_loss']:.4f}", f"{own['auc']:.4f}", f"{own['accuracy']:.4f}"])
+    return markdown(["", "log loss", "AUC", "accuracy"], rows)
+
+
 def what_you_get() -> str:
     """Classes: the default against everything that can be had without it."""
     summary = stored("tabular")["summary"]
@@ -87,17 +96,14 @@ def what_you_get() -> str:
 def few_rows() -> str:
     """A hundred training rows."""
     summary = stored("tabular-100")["summary"]
-    rows = []
-    for method, label in ((_OWN, "testtime, default settings"), (_RIVAL, "the same model frozen, 8 orders")):
-        scores = summary["methods"][method]
-        rows.append([label, f"{scores['log_loss']:.4f}", f"{scores['auc']:.4f}", f"{scores['accuracy']:.4f}"])
+    names = {_OWN: "testtime, default settings", _RIVAL: "the same model frozen, 8 orders"}
     paired = _against(summary, _OWN, _RIVAL)
     said = (
         f"\n{summary['tables']} tables, {summary['runs']} draws. Log loss {_interval(paired['interval'])}, AUC "
         f"{_interval(paired['auc interval'], '')}; log loss lower by 1 % or more on "
         f"{paired['tables better by 1%']:.0%} of tables, higher by 1 % on {paired['runs worse by 1%']:.0%}.\n"
     )
-    return markdown(["", "log loss", "AUC", "accuracy"], rows) + said
+    return _scores(summary, names) + said
 
 
 def short() -> str:
@@ -110,10 +116,6 @@ def short() -> str:
         _RIVAL: "frozen, all rows",
         _OWN: "testtime",
     }
-    rows = []
-    for method, label in names.items():
-        scores = summary["methods"][method]
-        rows.append([label, f"{scores['log_loss']:.4f}", f"{scores['auc']:.4f}", f"{scores['accuracy']:.4f}"])
     gain, level = _against(summary, own, "frozen, 128 rows"), _against(summary, own, _RIVAL)
     said = (
         f"\n{summary['tables']} tables, {summary['runs']} draws. Both with 128 rows, adapted against frozen: log loss "
@@ -123,21 +125,18 @@ def short() -> str:
         f"{100 * level['median over tables']:+.1f} %), AUC {_interval(level['auc interval'], '')}; lower on "
         f"{level['tables better']:.0%} of tables, higher by 1 % on {level['runs worse by 1%']:.0%}.\n"
     )
-    return markdown(["", "log loss", "AUC", "accuracy"], rows) + said
+    return _scores(summary, names) + said
 
 
 def tuner() -> str:
     """The checkpoint's own fine-tuner."""
     found = stored("tuner")
     cells, summary, tuned = found["cells"], found["summary"], "official tuner"
-    rows = []
-    for method, label in (
-        (_OWN, "testtime, default settings"),
-        (_RIVAL, "the same model frozen, 8 orders"),
-        (tuned, "tabicl's fine-tuner, default settings"),
-    ):
-        scores = summary["methods"][method]
-        rows.append([label, f"{scores['log_loss']:.4f}", f"{scores['auc']:.4f}", f"{scores['accuracy']:.4f}"])
+    names = {
+        _OWN: "testtime, default settings",
+        _RIVAL: "the same model frozen, 8 orders",
+        tuned: "tabicl's fine-tuner, default settings",
+    }
     paired = _against(summary, _OWN, tuned)
     frozen = sum(
         cell["default"]["frozen"]["log_loss"] <= cell["tuner"][tuned]["log_loss"] for cell in cells
@@ -150,7 +149,24 @@ def tuner() -> str:
         f"({_interval(paired['interval'])}). The frozen model in eight orders, which takes no training, is at or below "
         f"the fine-tuner's on {frozen:.0%}. The fine-tuner took {seconds:.0f} processor seconds (median).\n"
     )
-    return markdown(["", "log loss", "AUC", "accuracy"], rows) + said
+    return _scores(summary, names) + said
+
+
+def served_context() -> str:
+    """How many episodes have the context that will be served."""
+    found = stored("served_context")["summary"]
+    rows = []
+    for share in found["classes"]:
+        row = [f"{share} (the default)" if share == "every other" else share]
+        for kind in ("classes", "numbers"):
+            own = found[kind][share]
+            row += [f"{own['mean']:+.1%}", f"{own['worst']:+.1%}", f"{own['best of the three on']:.0%}"]
+        rows.append(row)
+    draws = {kind: own["all"]["draws"] for kind, own in found.items()}
+    header = ["episodes with the served context"]
+    for what in (f"log loss, {draws['classes']} tables", f"CRPS, {draws['numbers']} draws"):
+        header += [what, "worst", "best on"]
+    return markdown(header, rows)
 
 
 def context_rows() -> str:
@@ -257,6 +273,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "few-rows": few_rows,
     "short": short,
     "tuner": tuner,
+    "served-context": served_context,
     "context-rows": context_rows,
     "numbers": numbers,
     "levels": levels,
