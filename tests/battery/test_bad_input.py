@@ -24,7 +24,7 @@ FRAME = pd.DataFrame(X, columns=["a", "b", "c"])
 def cell(value: Any, column: str = "b", row: int = 5) -> pd.DataFrame:
     """The frame with one cell replaced, in a column of objects."""
     changed = FRAME.astype({column: object})
-    changed.loc[row, column] = value
+    changed.at[row, column] = value
     return changed
 
 

@@ -21,6 +21,7 @@ from testtime.table.build import drawn_rows, encode_rows
 from testtime.table.config import FitConfig
 from testtime.table.forecast.plan import FEWEST_ROWS, TablePlan, advise
 from testtime.table.forecast.signs import Signs, read_signs
+from testtime.table.target import with_inferred_type
 
 __all__ = ["Prepared", "measure", "plan_table"]
 
@@ -127,7 +128,7 @@ def _task(asked: str | None, y: Any) -> str:
                 sentence(f"task={asked!r}", expected=" or ".join(_TASKS), remedy=nearest(str(asked), _TASKS))
             )
         return asked
-    target = pd.Series(np.asarray(y).ravel()).infer_objects()
+    target = with_inferred_type(np.asarray(y).ravel())
     numeric = pd.api.types.is_numeric_dtype(target.dtype) and not pd.api.types.is_bool_dtype(target.dtype)
     if not numeric:
         return "classify"

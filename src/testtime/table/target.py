@@ -19,7 +19,15 @@ from testtime.errors import InputError, sentence
 from testtime.table.columns import DataWarning
 from testtime.table.target_curve import IDENTITY, Curve
 
-__all__ = ["ClassTarget", "NumericTarget", "Target", "class_target", "numeric_target", "one_line"]
+__all__ = [
+    "ClassTarget",
+    "NumericTarget",
+    "Target",
+    "class_target",
+    "numeric_target",
+    "one_line",
+    "with_inferred_type",
+]
 
 
 class Target(Protocol):
@@ -231,7 +239,16 @@ def _vector(y: Any, n_rows: int, estimator: str, one: str, kind: str) -> NDArray
         raise InputError(
             sentence(f"X has {n_rows:,} rows and y has {len(vector):,}", expected=f"one {one} per row")
         )
-    return pd.Series(vector).infer_objects().to_numpy() if vector.dtype == object else vector
+    return with_inferred_type(vector).to_numpy() if vector.dtype == object else vector
+
+
+def with_inferred_type(values: NDArray[Any]) -> pd.Series:
+    """Return numbers, times and truth values among objects as such; what is of no one type stays objects."""
+    column = pd.Series(values)
+    try:
+        return column.infer_objects()
+    except OverflowError:  # pandas before 3 fails at whole numbers beyond floats
+        return column
 
 
 def _numbers(values: NDArray[Any]) -> NDArray[np.float64]:

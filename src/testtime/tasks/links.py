@@ -85,8 +85,8 @@ class HermiteLink:
     coefficients
         :math:`c_0, c_1, \dots`; for standard Gaussian z the mean is :math:`c_0`.
 
-    >>> HermiteLink((0.0, 0.0, 0.0, 1.0))(2.0).round(4)
-    np.float64(0.8165)
+    >>> round(float(HermiteLink((0.0, 0.0, 0.0, 1.0))(2.0)), 4)
+    0.8165
     """
 
     coefficients: tuple[float, ...]
