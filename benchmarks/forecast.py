@@ -3,9 +3,9 @@
     python -m benchmarks.forecast [--cells benchmarks/results/tabular.json ...] [--ship]
 
 Cells are those of ``benchmarks.tabular``: the gain is the relative fall of the loss on test rows, served against the
-frozen model with all rows and averaged views. Signs are measured on the training rows of the same draw and kept under
-``benchmarks/results/signs``. Everything printed is from tables that were left out whole. ``--ship`` writes the numbers
-that the package uses.
+frozen model with all rows and averaged views. Signs are measured on the training rows of the same draw and kept in
+``benchmarks/results/signs.json``. Everything printed is from tables that were left out whole. ``--ship`` writes what
+the package uses.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import argparse
 import json
 import time
 import warnings
+from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -31,23 +33,30 @@ KEPT_SHARE = 0.95
 """Share of the gain of always adapting that following the advice should keep."""
 
 
-def signs_of(name: str, seed: int) -> dict[str, Any]:
-    """Signs of the training rows of one draw, measured once."""
+def signs_of(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Signs of the training rows of each draw, measured once; a rerun goes on where the last one was stopped."""
     from testtime.adapt.parallel import side_by_side
     from testtime.estimators.planning import measure
 
-    path = RESULTS / "signs" / f"{name.replace(':', '-').replace('/', '-')}-{seed}.json"
-    if not path.exists():
-        warnings.simplefilter("ignore")
-        draw = Draw.of(name, seed)
+    warnings.simplefilter("ignore")
+    path = RESULTS / "signs.json"
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    for cell in cells:
+        if (key := _key(cell)) in kept:
+            continue
+        draw = Draw.of(cell["table"], cell["seed"])
         began = time.process_time()
         task = "regress" if draw.y.dtype.kind == "f" else "classify"
-        (signs,) = side_by_side([lambda: measure(draw.X, draw.y, task=task, random_state=seed)[0]])
-        found = {"signs": dict(zip(NAMES, signs.values, strict=True)), "seconds": time.process_time() - began}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(found, indent=1))
-        print(f"{time.strftime('%H:%M:%S')} {name} seed {seed}", flush=True)
-    return json.loads(path.read_text())
+        (signs,) = side_by_side([partial(measure, draw.X, draw.y, task=task, random_state=cell["seed"])])
+        values = dict(zip(NAMES, signs[0].values, strict=True))
+        kept[key] = {"signs": values, "seconds": time.process_time() - began}
+        path.write_text(json.dumps(dict(sorted(kept.items())), indent=1) + "\n")
+        print(f"{time.strftime('%H:%M:%S')} {key}", flush=True)
+    return [kept[_key(cell)] for cell in cells]
+
+
+def _key(cell: dict[str, Any]) -> str:
+    return f"{cell['table']} {cell['seed']}"
 
 
 def gain_of(cell: dict[str, Any]) -> tuple[float, float]:
@@ -78,9 +87,24 @@ def threshold_of(middle: np.ndarray, gains: np.ndarray) -> float:
     return float(middle[order[enough]])
 
 
+def between_draws(cells: list[dict[str, Any]], gains: np.ndarray) -> float:
+    """Rank correlation of the gains in two draws of the same tables, on the mean over pairs of draws.
+
+    No forecast that does not know the draw can do much better.
+    """
+    by_seed: dict[int, dict[str, float]] = {}
+    for cell, gain in zip(cells, gains, strict=True):
+        by_seed.setdefault(cell["seed"], {})[cell["table"]] = gain
+    found = []
+    for one, other in combinations(by_seed.values(), 2):
+        both = [name for name in one if name in other]
+        found.append(spearmanr([one[name] for name in both], [other[name] for name in both]).statistic)
+    return float(np.mean(found))
+
+
 def study(cells: list[dict[str, Any]]) -> tuple[Forecaster, dict[str, Any]]:
     """Fit and validate."""
-    measured = [signs_of(cell["table"], cell["seed"]) for cell in cells]
+    measured = signs_of(cells)
     signs = np.array([[one["signs"][name] for name in NAMES] for one in measured])
     gains, seconds = (np.array(values) for values in zip(*map(gain_of, cells), strict=True))
     tables = np.array([cell["table"] for cell in cells])
@@ -93,6 +117,7 @@ def study(cells: list[dict[str, Any]]) -> tuple[Forecaster, dict[str, Any]]:
     for i, name in enumerate(tables):
         others = tables != name
         advised[i] = middle[i] >= threshold_of(middle[others], gains[others])
+    means = np.array([(middle[tables == t].mean(), gains[tables == t].mean()) for t in np.unique(tables)]).T
     spent = np.array([one["seconds"] for one in measured])
     timed = np.isfinite(seconds)
     fitted = Forecaster.fit(signs, gains, penalty, tables)
@@ -104,7 +129,10 @@ def study(cells: list[dict[str, Any]]) -> tuple[Forecaster, dict[str, Any]]:
         "penalty": penalty,
         "share inside the 80% interval": float(np.mean(inside)),
         "rank correlation of forecast and gain": float(spearmanr(middle, gains).statistic),
+        "rank correlation of means over draws": float(spearmanr(*means).statistic),
+        "rank correlation of gains in two draws": between_draws(cells, gains),
         "share of tables that are advised to adapt": float(advised.mean()),
+        "share of draws that would do": float(np.mean(gains >= threshold_of(gains, gains))),
         "gain kept by following the advice": float(gains[advised].sum() / gains.sum()),
         "seconds spent by following the advice": float(
             (seconds[advised & timed].sum() + spent[timed].sum()) / seconds[timed].sum()

@@ -219,7 +219,16 @@ def forecast() -> str:
         ["tables, draws", f"{found['tables']}, {found['draws']}"],
         ["gains inside the 80 % interval", f"{found['share inside the 80% interval']:.0%}"],
         ["rank correlation of forecast and gain", f"{found['rank correlation of forecast and gain']:.2f}"],
+        ["the same, both averaged over draws", f"{found['rank correlation of means over draws']:.2f}"],
+        [
+            "of the gains in two draws of a table",
+            f"{found['rank correlation of gains in two draws']:.2f}",
+        ],
         ["share advised to adapt", f"{found['share of tables that are advised to adapt']:.0%}"],
+        [
+            "fewest draws that hold 95 % of the gain, known afterwards",
+            f"{found['share of draws that would do']:.0%}",
+        ],
         ["gain kept by following the advice", f"{found['gain kept by following the advice']:.0%}"],
         ["seconds spent, of always adapting", f"{found['seconds spent by following the advice']:.0%}"],
         [

@@ -177,7 +177,7 @@ def converted(module: _Module, device: torch.device, dtype: torch.dtype) -> _Mod
     return copy.deepcopy(module, {id(tensor): convert(tensor) for tensor in tensors})
 
 
-_CELLS_PER_CALL = 60_000  # rows x columns of one forward pass: bounds its activations to some tens of MB
+_CELLS_PER_CALL = 20_000  # rows x columns of one forward pass: bounds its activations to some ten MB
 
 
 def predict_rows(learner: Learner, weights: Weights, read: Any, x: Tensor) -> Tensor:
