@@ -277,6 +277,17 @@ def repeated() -> str:
     )
 
 
+def costs() -> str:
+    """Seconds and memory of this version and of the one before, in turn."""
+    rows = []
+    for name, case in stored("costs")["cases"].items():
+        unit = " MB" if "peak" in name else "" if "over one" in name else " s"
+        both = (case["now"], case["before"])
+        shown = [f"{one['median']:.3g}{unit} ({one['low']:.3g} to {one['high']:.3g})" for one in both]
+        rows.append([name, *shown, f"{case['ratio']:.2f}"])
+    return markdown(["", "now", "0.1", "ratio"], rows)
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "what-you-get": what_you_get,
     "few-rows": few_rows,
@@ -289,6 +300,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "dirty": dirty,
     "repeated": repeated,
     "forecast": forecast,
+    "costs": costs,
     **words_gpt2.BLOCKS,
     **words_groups.BLOCKS,
     **words_single_index.BLOCKS,

@@ -35,7 +35,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     content = torch.load(wide, weights_only=True)
     torch.save({**content, "config": {**content["config"], "embed_dim": 16}}, folder / "misfit.ckpt")
     torch.save({**content, "config": {**content["config"], "new_in_version_3": 1}}, folder / "newer.ckpt")
+    broken = {name: tensor * float("nan") for name, tensor in content["state_dict"].items()}
+    torch.save({**content, "state_dict": broken}, folder / "not finite.ckpt")
+    torch.save({**content, "config": None}, folder / "no config.ckpt")
+    torch.save({**content, "config": {**content["config"], "icl_nhead": 0}}, folder / "no heads.ckpt")
+    (folder / "empty.ckpt").touch()
     return {
+        **{name: folder / f"{name}.ckpt" for name in ("not finite", "no config", "no heads", "empty")},
         "tabicl": tabicl_checkpoint(folder, "classifier"),
         "tabicl regressor": tabicl_checkpoint(folder, "regressor"),
         "tabpfn": tabpfn_checkpoint(folder, "v2.6", "classifier"),
@@ -80,6 +86,26 @@ def test_a_regressor_for_a_classifier(files: dict[str, Path]):
 @pytest.mark.parametrize("what", ["misfit", "newer"])
 def test_a_checkpoint_the_installed_tabicl_does_not_fit(files: dict[str, Path], what: str):
     assert "does not fit the installed tabicl" in said(f"tabicl:{files[what]}")
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("empty", "it cannot be read"),
+        ("no config", "no 'config'"),
+        ("no heads", "does not fit the installed tabicl"),
+        ("not finite", "not finite"),
+    ],
+)
+def test_checkpoints_of_tabicl_that_are_damaged(files: dict[str, Path], what: str, words: str):
+    assert words in said(f"tabicl:{files[what]}")
+
+
+def test_a_checkpoint_of_tabpfn_whose_weights_are_not_finite(files: dict[str, Path], tmp_path: Path):
+    content = torch.load(files["tabpfn v3"], weights_only=False)
+    content["state_dict"] = {name: tensor * float("nan") for name, tensor in content["state_dict"].items()}
+    torch.save(content, tmp_path / files["tabpfn v3"].name)
+    assert "not finite" in said(f"tabpfn:{tmp_path / files['tabpfn v3'].name}")
 
 
 def test_names_that_are_not_known():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from dataclasses import replace
 
 import numpy as np
@@ -182,6 +183,8 @@ def test_a_table_is_planned(frame, tiny_embedded):
     [
         ({"latency": 0.0}, "latency=0.0; expected a positive number"),
         ({"memory": -1}, "memory=-1; expected a positive number"),
+        ({"latency": "fast"}, "latency='fast'; expected a positive number"),
+        ({"latency": True}, "latency=True; expected a positive number"),
         ({"task": "clasify"}, "task='clasify'; expected classify or regress.*classify"),
         ({"backbone": "tabicle"}, "tabicl"),
     ],
@@ -206,10 +209,30 @@ def test_the_command(frame, tiny_embedded, tmp_path, capsys):
         ((path, "--target", "bought", "--n", "4"), "a linear task"),
         (("--n", "4"), "--k, --dim"),
         ((path, "--target", "sold"), "no column 'sold'"),
+        ((path, "--target", "bought", "--seed", "-1"), "--seed -1"),
     ):
         code, _, said = run(capsys, "plan", *arguments)
         assert code == 2
         assert words in said
+
+
+def test_the_command_that_is_printed_does_what_was_planned(frame, tiny_embedded, tmp_path, capsys):
+    path = tmp_path / "my table.csv"
+    frame[0].assign(bought=frame[1]).to_csv(path, index=False)
+    whole = plan_table(*frame)
+    memory = plan._SERVED * (whole.curve[0].n_bytes + whole.curve[1].n_bytes) / 2
+    code, said, _ = run(capsys, "plan", path, "--target", "bought", "--task", "classify", "--memory", memory)
+    assert code == 0
+    (line,) = [one for one in said.splitlines() if " with: testtime adapt " in one]
+    command = shlex.split(line.partition(" with: testtime ")[2])
+    command[command.index("--out") + 1] = str(tmp_path / "model")
+    assert command[1] == str(path)
+    assert command[command.index("--task") + 1] == "classify"
+    n_context = int(command[command.index("--n-context") + 1])
+    extra = [] if "--n-steps" in command else ["--n-steps", 1]
+    code, said, _ = run(capsys, *command, *extra, "--json")
+    assert code == 0
+    assert json.loads(said)["adaptation"]["n_context"] == n_context
 
 
 @pytest.mark.parametrize("threshold", [9.0, -9.0])

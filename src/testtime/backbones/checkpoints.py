@@ -7,9 +7,21 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from torch import nn
+
 from testtime.errors import BackboneError, MissingExtra, sentence
 
-__all__ = ["check_package", "existing_file", "file_sha256", "identity"]
+__all__ = ["all_finite", "check_package", "existing_file", "file_sha256", "identity", "told"]
+
+
+def told(error: BaseException) -> str:
+    """Return what an error of another package says, in one line; its kind where it says nothing."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def all_finite(module: nn.Module) -> bool:
+    """Whether every weight is a number: what was computed with others would be served without a word."""
+    return all(bool(parameter.isfinite().all()) for parameter in module.parameters())
 
 
 def check_package(package: str, least: tuple[int, int], below: int, extra: str = "") -> None:

@@ -17,7 +17,14 @@ from tabicl._model.tabicl import TabICL
 from testtime.adapt.learner import Learner
 from testtime.adapt.task import Task
 from testtime.backbones.base import Encoded, Limits, Recipe
-from testtime.backbones.checkpoints import check_package, existing_file, file_sha256, identity
+from testtime.backbones.checkpoints import (
+    all_finite,
+    check_package,
+    existing_file,
+    file_sha256,
+    identity,
+    told,
+)
 from testtime.backbones.modules import HeldModule
 from testtime.backbones.tabicl_learner import TabICLClassifierLearner, TabICLRegressorLearner
 from testtime.backbones.tabicl_views import TabICLView, tabicl_views
@@ -158,10 +165,10 @@ def _load(file: tuple[str, int, int], task: str, name: str) -> LoadedTabICL:
         try:
             module = TabICL(**config).float()
             module.load_state_dict(state)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise _unusable(
-                path, f"it does not fit the installed tabicl: {str(error).splitlines()[0]}"
-            ) from error
+        except Exception as error:  # a configuration of other values fails anywhere in its modules
+            raise _unusable(path, f"it does not fit the installed tabicl: {told(error)}") from error
+    if not all_finite(module):
+        raise _unusable(path, "some of its weights are not finite")
     if not module.norm_first or (module.col_affine and module.col_embedder.in_linear.in_features > 1):
         raise _unusable(path, "its blocks are laid out in a way that no official checkpoint is")
     found = "classifier" if module.max_classes else "regressor"
@@ -181,8 +188,13 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # zip, pickle and storage errors: damaged files fail in many ways
-        raise _unusable(path, f"it cannot be read: {str(error).splitlines()[0][:200]}") from error
-    if not isinstance(checkpoint, dict) or not {"config", "state_dict"} <= set(checkpoint):
+        raise _unusable(path, f"it cannot be read: {told(error)}") from error
+    parts = (
+        [checkpoint.get(name) for name in ("config", "state_dict")]
+        if isinstance(checkpoint, dict)
+        else [None]
+    )
+    if not all(isinstance(part, dict) for part in parts):
         raise _unusable(path, "it holds no 'config' and 'state_dict'")
     if "architecture_name" in checkpoint or "emsize" in checkpoint["config"]:
         raise _unusable(path, "it holds a TabPFN, which is backbone='tabpfn:PATH'")

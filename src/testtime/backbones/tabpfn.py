@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from testtime.adapt.learner import Learner
 from testtime.adapt.task import Task
 from testtime.backbones.base import Encoded, Limits, Recipe
-from testtime.backbones.checkpoints import check_package, existing_file, file_sha256, identity
+from testtime.backbones.checkpoints import all_finite, check_package, existing_file, file_sha256, identity
 from testtime.backbones.modules import HeldModule
 from testtime.errors import BackboneError, InputError, nearest, sentence
 
@@ -230,6 +230,14 @@ def _load(file: tuple[str, int, int], task: Any, name: str) -> LoadedTabPFN:
     if version not in LICENCES:
         raise BackboneError(
             sentence(f"{str(path)!r} holds TabPFN {version}", expected="one of " + ", ".join(LICENCES))
+        )
+    if not all_finite(module):
+        raise BackboneError(
+            sentence(
+                f"{str(path)!r} is no checkpoint that can be used",
+                why="some of its weights are not finite",
+                remedy="Download it again, or point to another file",
+            )
         )
     borders: Any = criterion if task == "regressor" else None
     loaded = LoadedTabPFN(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
 import typer
 
 from testtime.cli.output import echo_json, echo_wrapped, notes_on_stderr
+from testtime.errors import InputError, sentence
 
 __all__ = ["plan_file"]
 
@@ -40,6 +42,8 @@ def plan_file(
     InputError
         When the table or an option cannot be used.
     """
+    if seed < 0:
+        raise InputError(sentence(f"--seed {seed}", expected="an integer that is not negative"))
     from testtime.cli.target import REGRESS, choose_task
     from testtime.cli.training import read_training
     from testtime.estimators.planning import plan_table
@@ -65,4 +69,9 @@ def plan_file(
         return
     for said in (facts.explain(), *dropped, chosen, *answer.explain().splitlines()):
         echo_wrapped(said)
-    typer.echo(f"\nAdapt with: testtime adapt {table} --target {target} --out model")
+    asked = ["testtime", "adapt", str(table), "--target", target, "--task", kind, "--out", "model"]
+    asked += ["--backbone", backbone] if backbone != "embedded" else []
+    if answer.objective == "short":
+        asked += ["--n-context", str(answer.n_context)] + (["--objective", "short"] if answer.adapt else [])
+    asked += [] if answer.adapt else ["--n-steps", "0"]
+    typer.echo(f"\n{'Adapt' if answer.adapt else 'Serve the frozen model'} with: {shlex.join(asked)}")

@@ -55,6 +55,8 @@ def pretrain(
         )
     if out is None:
         raise InputError(sentence("--out is missing", expected="a folder", remedy="Add --out model"))
+    if out.exists() and not out.is_dir():
+        raise InputError(sentence(f"--out {out} is a file", expected="a folder", remedy="Name another one"))
 
     from testtime.experiments.in_context.pretrain import pretrain as run
 

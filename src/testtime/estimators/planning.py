@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,8 @@ def plan_table(
         When the model cannot be loaded.
     """
     for name, budget in (("latency", latency), ("memory", memory)):
-        if budget is not None and not budget > 0:
+        number = isinstance(budget, numbers.Real) and not isinstance(budget, bool)
+        if budget is not None and not (number and budget > 0):
             raise InputError(sentence(f"{name}={budget!r}", expected="a positive number, or None"))
     signs, prepared = measure(
         X,
@@ -79,7 +81,7 @@ def plan_table(
         random_state=random_state,
     )
     recipe = prepared.backbone.recipe
-    return advise(
+    answer = advise(
         signs,
         loss_name=prepared.task.loss_name,
         n_rows=min(prepared.n_rows, prepared.backbone.limits.on(prepared.config.device).context),
@@ -89,6 +91,11 @@ def plan_table(
         latency=latency,
         memory=memory,
     )
+    if prepared.backbone.name == "embedded":
+        return answer
+    # The regression was fitted to, and its intervals were tested on, runs of the embedded models alone.
+    caveat = f"It was learned from runs of the embedded model and has not been tested for {prepared.backbone.name!r}."
+    return replace(answer, reason=f"{answer.reason} {caveat}")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -125,6 +126,25 @@ class Recipe:
             if not 0 < getattr(self.steps, name) < float("inf"):
                 got = f"[steps] {name} = {getattr(self.steps, name)}"
                 raise InputError(sentence(got, expected="a positive finite number"))
+        for section, name, least, most in (
+            ("steps", "final", 0.0, 1.0),
+            ("steps", "warmup", 0, math.inf),
+            ("steps", "beta2", 0.0, 1.0 - 1e-9),
+            ("steps", "weight_decay", 0.0, math.inf),
+            ("steps", "seed", 0, 2**63),
+            ("curriculum", "steps", 0, math.inf),
+            ("curriculum", "first_rows", 1, math.inf),
+            ("curriculum", "first_dim", 1, math.inf),
+            ("task", "noise", 0.0, math.inf),
+            ("task", "subspace_seed", 0, 2**63),
+        ):
+            value = getattr(getattr(self, section), name)
+            if not (least <= value <= most and math.isfinite(value)):
+                bounds = f"from {least:g} to {most:g}" if most < math.inf else f"of at least {least:g}"
+                raise InputError(sentence(f"[{section}] {name} = {value}", expected=f"a number {bounds}"))
+        if self.problem == "gpt2-links" and not 1 <= self.task.rank <= self.model.dim:
+            got = f"[task] rank = {self.task.rank} with [model] dim = {self.model.dim}"
+            raise InputError(sentence(got, expected="1 <= rank <= dim"))
         longest = self.model.max_rows
         if longest is not None and self.steps.rows > longest:
             raise InputError(

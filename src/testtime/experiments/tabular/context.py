@@ -113,7 +113,7 @@ def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[d
     order = np.random.default_rng([config.seed, cell["draw"]]).permutation(len(table.target))
     n_train = min(config.n_train, len(order) * 7 // 10)
     train, test = order[:n_train], order[n_train : n_train + config.n_test]
-    if n >= n_train or n < table.target.nunique():
+    if n > n_train or n < table.target.nunique():
         return []
     y = table.target.astype(str).to_numpy()
     test = test[np.isin(y[test], y[train])]
@@ -161,6 +161,16 @@ def _by_table(table: pd.DataFrame, measure: str) -> pd.DataFrame:
     return table.pivot_table(index=["table", "n_context"], columns="method", values=measure, aggfunc="mean")
 
 
+def measured_throughout(means: pd.DataFrame) -> pd.DataFrame:
+    """Keep the tables that were measured at every length, so that a mean over tables is of the same ones everywhere.
+
+    All are kept where none was measured at every length.
+    """
+    n_sizes = means.groupby(level="table").size()
+    whole = n_sizes.index[n_sizes == means.index.get_level_values("n_context").nunique()]
+    return means.loc[means.index.isin(whole, level="table"), :] if len(whole) else means
+
+
 def saved(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of the frozen model at the adapted model's loss over the rows of that, for each table and length."""
     losses = _by_table(table, "log_loss")
@@ -203,10 +213,11 @@ def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
     rng = np.random.default_rng(0)
     for axes, (measure, label) in zip(panels, MEASURES.items(), strict=False):
         means = _by_table(table, measure)
+        means = measured_throughout(means)
         shown = means.groupby(level="n_context").mean()
         curves(axes, shown, METHODS, shades, _half_intervals(means, rng))
         plots.log_axis(axes, "x", config.sizes)
-        plots.name_axes(axes, x="context rows n", y=f"{label}, mean over tables")
+        plots.name_axes(axes, x="context rows n", y=f"{label}, mean over tables with all n")
     ratios = saved(table)
     axes = panels[-1]
     for _, own in ratios.iterrows():

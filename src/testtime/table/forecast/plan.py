@@ -174,6 +174,8 @@ def advise(
         "Adapt: the forecast gain is worth the training."
         if worth
         else "Serve the frozen model: tables like this one gained too little for the time that training takes."
+        if forecast.gain > 0
+        else "Serve the frozen model: adapting is forecast to raise the loss."
     )
     return TablePlan(
         adapt=worth,
@@ -217,7 +219,7 @@ def _affordable(
                 sentence(
                     f"{name}={budget:g} {unit}",
                     expected=f"at least {start + slope * least:.3g}, what {least:.0f} context rows take here",
-                    remedy="Raise it, or lower n_members",
+                    remedy="Raise it",
                 )
             )
         if slope > 0:
