@@ -226,7 +226,7 @@ def forecast() -> str:
         ],
         ["share advised to adapt", f"{found['share of tables that are advised to adapt']:.0%}"],
         [
-            "fewest draws that hold 95 % of the gain, known afterwards",
+            "fewest draws with 95 % of the gain, known afterwards",
             f"{found['share of draws that would do']:.0%}",
         ],
         ["gain kept by following the advice", f"{found['gain kept by following the advice']:.0%}"],
