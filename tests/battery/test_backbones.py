@@ -363,6 +363,7 @@ def test_time_limit(backbone_of, family: str):
 
 
 def test_the_licence_of_weights_that_are_not_ours_is_shown_once(folder: Path):
+    pytest.importorskip("tabpfn")
     from testtime.backbones.tabpfn import LicenceNote
 
     path = tabpfn_checkpoint(folder, "v2.6", "classifier", seed=7)
