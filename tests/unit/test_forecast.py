@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from tests.support.commands import run
+from tests.support.foreign import tabicl_checkpoint
 from tests.support.linear import LinearBackbone
 from testtime import InputError, TTTClassifier, plan_table
 from testtime.adapt.task import Classes, Numbers
@@ -176,6 +177,12 @@ def test_a_table_is_planned(frame, tiny_embedded):
     numbers = plan_table(frame[0], frame[0]["a"].to_numpy())
     assert numbers.loss_name == "CRPS"
     assert numbers.signs["numeric target"] == 1.0
+    assert "not been tested" not in plan.reason + numbers.reason
+
+
+def test_another_model_is_planned_with_a_caveat(frame, tmp_path):
+    path = tabicl_checkpoint(tmp_path, "classifier")
+    assert "has not been tested for 'tabicl:" in plan_table(*frame, backbone=f"tabicl:{path}").reason
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,16 @@ import pandas as pd
 import pytest
 
 from testtime.experiments.registry import find
-from testtime.experiments.tabular.context import Config, cells, claims, draw, rows_at_parity, run_cell, saved
+from testtime.experiments.tabular.context import (
+    Config,
+    cells,
+    claims,
+    draw,
+    measured_throughout,
+    rows_at_parity,
+    run_cell,
+    saved,
+)
 
 SIZES = (16, 64, 256)
 CONFIG = replace(Config.quick(), sizes=SIZES)
@@ -61,6 +70,16 @@ def test_the_drawing_shows_three_scores_and_the_rows_saved():
     assert [axes.get_ylabel().split(",")[0] for axes in figure.axes[:3]] == ["log loss", "AUC", "accuracy"]
 
 
+def test_a_mean_over_tables_is_of_the_same_tables_everywhere():
+    found = made_up(PLAIN, BETTER)
+    short = found[(found["table"] != "t2") | (found["n_context"] < 256)]
+    means = short.pivot_table(index=["table", "n_context"], columns="method", values="log_loss")
+    assert set(measured_throughout(means).index.get_level_values("table")) == {"t0", "t1"}
+    lost = found[(found["table"] == "t0") == (found["n_context"] == 16)]
+    means = lost.pivot_table(index=["table", "n_context"], columns="method", values="log_loss")
+    assert measured_throughout(means).equals(means), "where none has all, all stay"
+
+
 def test_a_cell_scores_both_models_on_the_same_rows(tiny_embedded):
     config = replace(
         CONFIG, tables=("sklearn:breast_cancer",), n_train=120, n_test=60, n_steps=2, n_members=2
@@ -71,6 +90,11 @@ def test_a_cell_scores_both_models_on_the_same_rows(tiny_embedded):
     assert all(0 < row["auc"] < 1 and row["log_loss"] > 0 for row in rows)
     again = run_cell(config, chosen, np.random.SeedSequence(0))
     assert again == rows
+    everything = run_cell(config, chosen | {"n_context": 120}, np.random.SeedSequence(0))
+    assert [row["n_context"] for row in everything] == [120, 120], "all training rows may be the context"
+    assert run_cell(config, chosen | {"n_context": 119}, np.random.SeedSequence(0)) == [], (
+        "one is too few to train on"
+    )
     assert run_cell(replace(config, n_train=20), chosen | {"n_context": 256}, np.random.SeedSequence(0)) == []
 
 

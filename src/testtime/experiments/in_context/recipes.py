@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +20,34 @@ PROBLEMS = ("gpt2-links", "gpt2-linear")
 """Single-index tasks whose link may vary (Kuwataka and Suzuki, 2026), and linear tasks (Gozeten et al., 2025)."""
 
 _Section = TypeVar("_Section")
+
+_COUNT = "an integer of at least 1", lambda value: value >= 1
+_POSITIVE = "a positive finite number", lambda value: 0 < value < math.inf
+_NOT_NEGATIVE = "a finite number that is not negative", lambda value: 0 <= value < math.inf
+_SEED = "an integer from 0 to 2**63 - 1", lambda value: 0 <= value < 2**63
+_COEFFICIENTS = "finite numbers", lambda values: all(_is_finite(value) for value in values)
+_ALLOWED: dict[str, dict[str, tuple[str, Callable[[Any], bool]]]] = {
+    "steps": {
+        **dict.fromkeys(("steps", "batch", "rows", "log_every", "save_every"), _COUNT),
+        **dict.fromkeys(("learning_rate", "clip", "huber"), _POSITIVE),
+        **dict.fromkeys(("warmup", "weight_decay"), _NOT_NEGATIVE),
+        "final": ("a number from 0 to 1", lambda value: 0 <= value <= 1),
+        "beta2": ("a number of at least 0 and below 1", lambda value: 0 <= value < 1),
+        "seed": _SEED,
+    },
+    "curriculum": {"steps": _NOT_NEGATIVE, "first_rows": _COUNT, "first_dim": _COUNT},
+    "task": {
+        "noise": _NOT_NEGATIVE,
+        "subspace_seed": _SEED,
+        "link_centre": _COEFFICIENTS,
+        "link_spread": _COEFFICIENTS,
+        "variances": (
+            "two positive numbers, the smaller first",
+            lambda values: len(values) == 2 and all(map(_is_finite, values)) and 0 < values[0] <= values[1],
+        ),
+    },
+}
+"""What a setting may be, where its type does not say it."""
 
 
 @dataclass(frozen=True)
@@ -118,30 +146,11 @@ class Recipe:
         if self.problem not in PROBLEMS:
             remedy = nearest(self.problem, PROBLEMS)
             raise InputError(sentence(f"problem={self.problem!r}", expected="a known one", remedy=remedy))
-        for name in ("steps", "batch", "rows", "log_every", "save_every"):
-            if getattr(self.steps, name) < 1:
-                got = f"[steps] {name} = {getattr(self.steps, name)}"
-                raise InputError(sentence(got, expected="an integer of at least 1"))
-        for name in ("learning_rate", "clip", "huber"):
-            if not 0 < getattr(self.steps, name) < float("inf"):
-                got = f"[steps] {name} = {getattr(self.steps, name)}"
-                raise InputError(sentence(got, expected="a positive finite number"))
-        for section, name, least, most in (
-            ("steps", "final", 0.0, 1.0),
-            ("steps", "warmup", 0, math.inf),
-            ("steps", "beta2", 0.0, 1.0 - 1e-9),
-            ("steps", "weight_decay", 0.0, math.inf),
-            ("steps", "seed", 0, 2**63),
-            ("curriculum", "steps", 0, math.inf),
-            ("curriculum", "first_rows", 1, math.inf),
-            ("curriculum", "first_dim", 1, math.inf),
-            ("task", "noise", 0.0, math.inf),
-            ("task", "subspace_seed", 0, 2**63),
-        ):
-            value = getattr(getattr(self, section), name)
-            if not (least <= value <= most and math.isfinite(value)):
-                bounds = f"from {least:g} to {most:g}" if most < math.inf else f"of at least {least:g}"
-                raise InputError(sentence(f"[{section}] {name} = {value}", expected=f"a number {bounds}"))
+        for section, settings in _ALLOWED.items():
+            for name, (expected, allowed) in settings.items():
+                value = getattr(getattr(self, section), name)
+                if not allowed(value):
+                    raise InputError(sentence(f"[{section}] {name} = {value}", expected=expected))
         if self.problem == "gpt2-links" and not 1 <= self.task.rank <= self.model.dim:
             got = f"[task] rank = {self.task.rank} with [model] dim = {self.model.dim}"
             raise InputError(sentence(got, expected="1 <= rank <= dim"))
@@ -237,6 +246,10 @@ class Recipe:
             return cls.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise InputError(sentence(f"{path} cannot be read: {error}", expected="a TOML file")) from error
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def shipped_recipes() -> tuple[str, ...]:

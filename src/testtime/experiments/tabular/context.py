@@ -106,6 +106,7 @@ def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[d
     """Fit with so many context rows, and score what is served and the frozen model on new rows."""
     from testtime.estimators.classifier import TTTClassifier
     from testtime.table.columns import DataWarning
+    from testtime.table.rows import N_FOLDS
     from testtime.tasks.tables import load_table
 
     table, n = load_table(cell["table"]), cell["n_context"]
@@ -113,13 +114,15 @@ def run_cell(config: Config, cell: Cell, seed: np.random.SeedSequence) -> list[d
     order = np.random.default_rng([config.seed, cell["draw"]]).permutation(len(table.target))
     n_train = min(config.n_train, len(order) * 7 // 10)
     train, test = order[:n_train], order[n_train : n_train + config.n_test]
-    if n > n_train or n < table.target.nunique():
+    # All training rows are what a fit takes by itself; a few less would leave too few to train on and to guard with.
+    everything = n == n_train
+    if n < table.target.nunique() or not (everything or n <= n_train - 2 * N_FOLDS):
         return []
     y = table.target.astype(str).to_numpy()
     test = test[np.isin(y[test], y[train])]
     model = TTTClassifier(
         backbone=config.backbone,
-        n_context=n,
+        n_context="auto" if everything else n,
         n_members=config.n_members,
         n_steps="auto" if config.n_steps is None else config.n_steps,
         random_state=int(seed.generate_state(1)[0] >> 1),
@@ -212,8 +215,7 @@ def draw(table: pd.DataFrame, config: Config) -> matplotlib.figure.Figure:
     shades = plots.colours(len(METHODS))
     rng = np.random.default_rng(0)
     for axes, (measure, label) in zip(panels, MEASURES.items(), strict=False):
-        means = _by_table(table, measure)
-        means = measured_throughout(means)
+        means = measured_throughout(_by_table(table, measure))
         shown = means.groupby(level="n_context").mean()
         curves(axes, shown, METHODS, shades, _half_intervals(means, rng))
         plots.log_axis(axes, "x", config.sizes)
