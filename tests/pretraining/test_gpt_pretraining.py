@@ -17,6 +17,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from testtime.cli import main
 from testtime.errors import InputError, StoreError
@@ -140,6 +142,38 @@ def test_a_damaged_checkpoint_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-7])
     with pytest.raises(StoreError, match=r"last\.safetensors is damaged.*Delete it"):
         pretrain(tiny(), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "what", ["a missing tensor", "another shape", "counters", "text as a counter", "a list"]
+)
+def test_a_checkpoint_of_other_content_is_refused(what: str, tmp_path):
+    pretrain(tiny(), tmp_path / "run", stop_after=1)
+    path = tmp_path / "run" / "last.safetensors"
+    with safe_open(path, framework="pt") as file:
+        metadata, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    if what == "a missing tensor":
+        del tensors["weight.0"]
+    elif what == "another shape":
+        tensors["weight.0"] = torch.zeros(3, 7)
+    elif what == "a list":
+        metadata["recipe"] = "[]"
+    else:
+        metadata["counters"] = (
+            "3" if what == "counters" else metadata["counters"].replace('"step": 1', '"step": "x"')
+        )
+    save_file(tensors, path, metadata=metadata)
+    expected = InputError if what == "a list" else StoreError
+    with pytest.raises(expected, match=r"another recipe" if what == "a list" else r"is damaged.*Delete it"):
+        pretrain(tiny(), tmp_path / "run")
+
+
+def test_lines_of_the_log_that_are_no_records_are_dropped(tmp_path):
+    pretrain(tiny(), tmp_path / "run", stop_after=1)
+    log = tmp_path / "run" / "log.jsonl"
+    log.write_bytes(log.read_bytes() + b"[1]\n\xff\xfe\n")
+    pretrain(tiny(), tmp_path / "run")
+    assert all(isinstance(json.loads(line), dict) for line in log.read_text(encoding="utf-8").splitlines())
 
 
 def test_no_such_device(tmp_path):

@@ -276,6 +276,8 @@ class Strict(Config):
     [
         (["figure", "linear-contxt", "--out", "x"], "Did you mean 'linear-context'?"),
         (["figure", "--out", "x"], "no figure was named"),
+        (["figure", "linear-context", "--out", __file__], "is a file; expected a folder"),
+        (["figure", "linear-context", "--out", f"{__file__}/x"], "is a file; expected a folder"),
         (["figure", "linear-context", "--all", "--out", "x"], "both 'linear-context' and --all"),
     ],
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from testtime.cli.output import echo_json
+from testtime.cli.output import check_folder, check_seed, echo_json
 from testtime.errors import InputError, sentence
 
 if TYPE_CHECKING:
@@ -55,8 +55,9 @@ def figure(
     figures = [registry.find(one) for one in wanted]
     if out is None:
         raise InputError(sentence("--out is missing", expected="a folder", remedy="Add --out figures"))
-    if seed is not None and seed < 0:
-        raise InputError(sentence(f"--seed {seed}", expected="an integer of at least 0"))
+    check_folder(out)
+    if seed is not None:
+        check_seed(seed)
 
     from testtime.experiments.figure import run
 

@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -14,12 +15,28 @@ from testtime.cli.words import in_options
 from testtime.errors import InputError, sentence
 from testtime.plain import json_text
 
-__all__ = ["check_seed", "column_lines", "echo_json", "echo_wrapped", "notes_on_stderr", "score_lines"]
+__all__ = [
+    "check_folder",
+    "check_seed",
+    "column_lines",
+    "echo_json",
+    "echo_wrapped",
+    "notes_on_stderr",
+    "score_lines",
+]
 
 _WIDTH = 100
 _MAX_NOTES = 5
 _MAX_COLUMNS = 30
 _LONGEST_NAME = 24
+
+
+def check_folder(out: Path) -> None:
+    """Raise InputError when `--out` cannot be a folder; nothing is made."""
+    blocked = next((part for part in (out, *out.parents) if part.exists() and not part.is_dir()), None)
+    if blocked is not None:
+        got = f"--out {out}: {blocked} is a file" if blocked != out else f"--out {out} is a file"
+        raise InputError(sentence(got, expected="a folder", remedy="Name another one"))
 
 
 def check_seed(seed: int) -> None:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import typer
 
-from testtime.cli.output import echo_json, echo_wrapped, notes_on_stderr
-from testtime.errors import InputError, sentence
+from testtime.cli.output import check_seed, echo_json, echo_wrapped, notes_on_stderr
 
 __all__ = ["plan_file"]
 
@@ -42,8 +41,7 @@ def plan_file(
     InputError
         When the table or an option cannot be used.
     """
-    if seed < 0:
-        raise InputError(sentence(f"--seed {seed}", expected="an integer that is not negative"))
+    check_seed(seed)
     from testtime.cli.target import REGRESS, choose_task
     from testtime.cli.training import read_training
     from testtime.estimators.planning import plan_table

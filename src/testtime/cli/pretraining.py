@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from testtime.cli.output import echo_json
+from testtime.cli.output import check_folder, echo_json
 from testtime.errors import InputError, sentence
 
 
@@ -55,8 +55,7 @@ def pretrain(
         )
     if out is None:
         raise InputError(sentence("--out is missing", expected="a folder", remedy="Add --out model"))
-    if out.exists() and not out.is_dir():
-        raise InputError(sentence(f"--out {out} is a file", expected="a folder", remedy="Name another one"))
+    check_folder(out)
 
     from testtime.experiments.in_context.pretrain import pretrain as run
 

@@ -157,6 +157,9 @@ def _device(name: str) -> torch.device:
     return place
 
 
+_COUNTERS = ("step", "seconds", "skipped", "loss", "sum", "count")
+
+
 @dataclass
 class _Run:
     """A run between two steps."""
@@ -218,7 +221,7 @@ class _Run:
             tensors[f"weight.{number}"] = value.detach().contiguous()
             for key, moment in self.optimiser.state[value].items():
                 tensors[f"{key}.{number}"] = moment.contiguous()
-        counters = {key: getattr(self, key) for key in ("step", "seconds", "skipped", "loss", "sum", "count")}
+        counters = {key: getattr(self, key) for key in _COUNTERS}
         metadata = {"recipe": json.dumps(self.recipe.to_dict()), "counters": json.dumps(counters)}
         replace_file(self.folder / _LAST, lambda staged: save_file(tensors, staged, metadata=metadata))
 
@@ -228,13 +231,10 @@ class _Run:
             with safe_open(path, framework="pt", device=str(self.device)) as file:
                 metadata = file.metadata()
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
-            recipe, counters = json.loads(metadata["recipe"]), json.loads(metadata["counters"])
+            recipe, counters = dict(json.loads(metadata["recipe"])), json.loads(metadata["counters"])
+            counters = {key: float(counters[key]) for key in _COUNTERS}
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            raise StoreError(
-                sentence(
-                    f"{path} is damaged: {error}", remedy="Delete it to begin again, or choose another folder"
-                )
-            ) from error
+            raise _damaged(path, error) from error
         if recipe != json.loads(json.dumps(self.recipe.to_dict())):
             changed = _first_difference(recipe, json.loads(json.dumps(self.recipe.to_dict())))
             raise InputError(
@@ -244,14 +244,26 @@ class _Run:
                     remedy="Choose another --out folder",
                 )
             )
-        with torch.no_grad():
-            for number, value in enumerate(self.parameters):
-                value.copy_(tensors[f"weight.{number}"])
-                state = {key: tensors[f"{key}.{number}"] for key in ("step", "exp_avg", "exp_avg_sq")}
-                state["step"] = state["step"].cpu()
-                self.optimiser.state[value] = state
+        try:
+            with torch.no_grad():
+                for number, value in enumerate(self.parameters):
+                    value.copy_(tensors[f"weight.{number}"])
+                    state = {key: tensors[f"{key}.{number}"] for key in ("step", "exp_avg", "exp_avg_sq")}
+                    state["step"] = state["step"].cpu()
+                    self.optimiser.state[value] = state
+        except (KeyError, RuntimeError) as error:  # tensors that are not there, or of another shape
+            raise _damaged(path, error) from error
         for key, value in counters.items():
-            setattr(self, key, value)
+            setattr(self, key, type(getattr(self, key))(value))
+
+
+def _damaged(path: Path, error: Exception) -> StoreError:
+    return StoreError(
+        sentence(
+            f"{path} is damaged: {' '.join(str(error).split())}",
+            remedy="Delete it to begin again, or choose another folder",
+        )
+    )
 
 
 def _first_difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> str:
@@ -278,12 +290,12 @@ def _rewind(path: Path, step: int) -> None:
     if not path.exists():
         return
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             entry = json.loads(line)
         except ValueError:  # the kill cut the last line
             continue
-        if entry.get("step", 0) <= step:
+        if isinstance(entry, dict) and entry.get("step", 0) <= step:
             kept.append(line + "\n")
     staged = path.with_name(path.name + ".part")
     staged.write_text("".join(kept), encoding="utf-8")
