@@ -91,7 +91,7 @@ def test_a_checkpoint_the_installed_tabicl_does_not_fit(files: dict[str, Path], 
 @pytest.mark.parametrize(
     ("what", "words"),
     [
-        ("empty", "it cannot be read"),
+        ("empty", "it cannot be read: EOFError"),
         ("no config", "no 'config'"),
         ("no heads", "does not fit the installed tabicl"),
         ("not finite", "not finite"),

@@ -176,8 +176,20 @@ def test_a_table_is_planned(frame, tiny_embedded):
     assert (again.gain, again.signs) == (plan.gain, plan.signs)
     numbers = plan_table(frame[0], frame[0]["a"].to_numpy())
     assert numbers.loss_name == "CRPS"
+    assert plan_table(frame[0], frame[0]["a"].to_numpy(dtype=object)).loss_name == "CRPS"
     assert numbers.signs["numeric target"] == 1.0
     assert "not been tested" not in plan.reason + numbers.reason
+
+
+@pytest.mark.parametrize(
+    ("gain", "said"), [(-0.01, "forecast to raise the loss"), (0.001, "gained too little")]
+)
+def test_why_the_frozen_model_is_served(frame, tiny_embedded, monkeypatch, gain, said):
+    """The forecast is a rise, or a fall that is not worth its time."""
+    shift = float(bent(gain) - bent(plan_table(*frame).gain))
+    moved = replace(shipped(), intercept=shipped().intercept + shift, threshold=9.0)
+    monkeypatch.setattr(plan, "shipped", lambda: moved)
+    assert said in plan_table(*frame).reason
 
 
 def test_another_model_is_planned_with_a_caveat(frame, tmp_path):
@@ -236,6 +248,7 @@ def test_the_command_that_is_printed_does_what_was_planned(frame, tiny_embedded,
     assert command[1] == str(path)
     assert command[command.index("--task") + 1] == "classify"
     n_context = int(command[command.index("--n-context") + 1])
+    assert n_context == plan_table(*frame, memory=memory).n_context < whole.n_context
     extra = [] if "--n-steps" in command else ["--n-steps", 1]
     code, said, _ = run(capsys, *command, *extra, "--json")
     assert code == 0
