@@ -18,7 +18,7 @@ from .draws import Draws
 from .drift import drift
 from .everyday import remove_for_a_reason
 from .labels import MAX_CLASSES
-from .mixture import draw_tables, with_repeats
+from .mixture import draw_tables, with_panels, with_repeats
 from .nominal import Layout, draw_layout
 from .serving import serve
 from .settings import PriorConfig
@@ -75,6 +75,8 @@ def sample_batch(config: PriorConfig, seed: int, step: int, pool: Pool | None = 
     tables = draw_tables(draws, config, layout, n_tables, n_rows + layout.n_extra, pool)
     if config.repeats and draws.coin(config.repeats):
         tables = with_repeats(draws, tables)
+    if config.panels and draws.coin(config.panels):
+        tables = with_panels(draws, tables)
     x, code, y = tables.x, tables.code, tables.y
     # Drift is an order of the rows; rows that only level statistics are read off have no place in it.
     if config.drift and draws.coin(config.drift) and not layout.n_nominal:

@@ -49,6 +49,12 @@ def repeat_rows(draws: Draws, n_tables: int, n_rows: int) -> Tensor:
     return torch.where(draws.bernoulli(rate, n_tables, n_rows), other, torch.arange(n_rows))
 
 
+def entities(draws: Draws, n_tables: int, n_rows: int) -> Tensor:
+    """For every row the row that stands for its entity, (B, T); an entity has 2 to 12 rows on the mean of a table."""
+    rows_each = draws.log_uniform(n_tables, 1, low=2, high=12)
+    return (draws.uniform(n_tables, n_rows) * (n_rows / rows_each)).long()
+
+
 def remove_for_a_reason(draws: Draws, x: Tensor, y: Tensor) -> Tensor:
     """Make values missing (NaN) depending on the target or on another column; some columns become indicators."""
     n_tables, n_rows, n_features = x.shape

@@ -14,7 +14,7 @@ from pretraining.pool import POOL_FEATURES, POOL_ROWS, Pool
 
 from .columns import roughen
 from .draws import Draws, unit
-from .everyday import count_and_rate, dates, repeat_rows
+from .everyday import count_and_rate, dates, entities, repeat_rows
 from .functions import FUNCTIONS, base_features
 from .labels import draw_class_counts, flip
 from .nominal import Layout, random_effects, to_nominal
@@ -151,3 +151,25 @@ def with_repeats(draws: Draws, tables: Tables) -> Tables:
         return torch.where(draws.bernoulli(0.97, *values.shape), values.gather(1, row), values)
 
     return Tables(copied(tables.x), copied(tables.code), copied(tables.y))
+
+
+def with_panels(draws: Draws, tables: Tables) -> Tables:
+    """Rows are observations of entities: some columns are the entity's, the others and part of the targets are not."""
+    n_tables, n_rows = tables.y.shape
+    entity = entities(draws, n_tables, n_rows)
+    share = draws.uniform(n_tables, 1, 1, low=0.3, high=1.0)
+    loyal = draws.bernoulli(draws.uniform(n_tables, 1, low=0.3, high=1.0), n_tables, n_rows)
+
+    def own(values: Tensor) -> Tensor:
+        row = entity[:, :, None].expand_as(values)
+        fixed = draws.bernoulli(share, n_tables, 1, values.shape[2])
+        return torch.where(fixed, values.gather(1, row), values)
+
+    x, code, y = own(tables.x), own(tables.code), torch.where(loyal, tables.y.gather(1, entity), tables.y)
+    if not x.shape[2]:
+        return Tables(x, code, y)
+    # Ages and incomes of the same person are close from one year to the next, and not equal.
+    step = draws.log_uniform(n_tables, 1, 1, low=0.01, high=0.2)
+    moved = step * draws.bernoulli(0.2, n_tables, 1, x.shape[2])
+    x = x + moved * x.std(1, keepdim=True) * draws.normal(*x.shape)
+    return Tables(x, code, y)

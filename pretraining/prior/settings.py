@@ -41,6 +41,8 @@ class PriorConfig:
     counts, dates, repeats, informative : float
         Shares of batches with counts and rates, with dates taken apart, with repeated rows, and with values that are
         missing because of the target or of another column.
+    panels : float
+        Share of batches whose rows belong to entities that were observed several times.
     rare : float
         Share of tables with a class of 1-10%.
     weak : float
@@ -87,6 +89,7 @@ class PriorConfig:
     dates: float = 0.0
     repeats: float = 0.0
     informative: float = 0.0
+    panels: float = 0.0
     rare: float = 0.0
     weak: float = 0.0
     levels: bool = True

@@ -12,7 +12,7 @@ from pretraining.prior import sample_batch
 from pretraining.prior.draws import Draws
 from pretraining.prior.everyday import count_and_rate, dates, remove_for_a_reason, repeat_rows
 from pretraining.prior.labels import draw_shares
-from pretraining.prior.mixture import Tables, with_repeats
+from pretraining.prior.mixture import Tables, with_panels, with_repeats
 from pretraining.prior.selection import skill
 from pretraining.train import make_state, train
 from tests.support.made_up import QUANTILES, SMALL_PRIOR, tiny_config
@@ -65,6 +65,30 @@ def test_repeated_rows_bring_their_target_along():
     assert np.mean([same for same, _ in pairs]) > 0.85
 
 
+def test_rows_of_an_entity_share_columns_and_mostly_the_target():
+    draws = Draws(7)
+    tables = Tables(draws.normal(60, 300, 6), draws.integers(90, 60, 300, 2), draws.integers(9, 60, 300))
+    made = with_panels(draws, tables)
+    alike, label = [], []
+    for b in range(60):
+        # columns without a step are equal among the rows of an entity, so a value that occurs twice names it
+        for column in made.x[b].T:
+            _, entity, count = column.unique(return_inverse=True, return_counts=True)
+            if count.max() > 1:
+                same = (entity[:, None] == entity) & ~torch.eye(300, dtype=torch.bool)
+                alike.append(float((made.code[b, :, 0][:, None] == made.code[b, :, 0])[same].float().mean()))
+                label.append(float((made.y[b][:, None] == made.y[b])[same].float().mean()))
+                break
+    assert len(alike) > 40  # of 60 tables
+    assert (
+        np.mean(np.array(alike) > 0.99) > 0.4
+    )  # the column of codes is the entity's in most tables, not in all
+    assert np.mean(np.array(alike) < 0.2) > 0.1
+    assert 0.3 < np.mean(label) < 0.7  # by chance .11; the target of 30 to 100% of the rows is their entity's
+    only_codes = Tables(tables.x[:, :, :0], tables.code, tables.y)
+    assert with_panels(draws, only_codes).x.shape == (60, 300, 0)
+
+
 def test_values_go_missing_where_the_target_says_so():
     draws = Draws(3)
     y = draws.integers(2, 300, 200)
@@ -98,7 +122,9 @@ def test_weak_signals_of_rare_classes_pass_the_test_by_correlation_only():
 
 def test_new_ingredients_are_off_by_default():
     plain = sample_batch(SMALL_PRIOR, 2, 3)
-    named = dict.fromkeys(("nominal", "counts", "dates", "repeats", "informative", "rare", "weak"), 0.0)
+    named = dict.fromkeys(
+        ("nominal", "counts", "dates", "repeats", "informative", "panels", "rare", "weak"), 0.0
+    )
     assert torch.equal(plain.x, sample_batch(replace(SMALL_PRIOR, **named), 2, 3).x)
 
 
