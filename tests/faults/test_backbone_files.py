@@ -113,6 +113,9 @@ def test_names_that_are_not_known():
     assert "expected one of" in said(3, kind=InputError)
     with pytest.raises(InputError, match=r"v2\.6"):
         TabPFNBackbone(version="v2.7")
+    assert "expected one of 'v2'" in said("tabpfn:v4", kind=InputError)
+    with pytest.raises(InputError, match="a file says its own version"):
+        TabPFNBackbone("weights.ckpt", version="v2")
 
 
 def test_tabicl_weights_that_cannot_be_downloaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 
 import pytest
 import torch
+from safetensors.torch import load_file, save
 
 from testtime.errors import InputError, StoreError
 from testtime.models.gpt import LAYOUTS, GPTConfig, InContextGPT
@@ -128,9 +130,11 @@ def test_a_model_of_another_shape_is_refused(tmp_path):
     make().float().save_pretrained(tmp_path)
     path = tmp_path / "config.json"
     described = json.loads(path.read_text())
-    path.write_text(json.dumps(described | {"dim": 5}))
-    with pytest.raises(StoreError, match=r"embed\.weight.*\(16, 5\); expected \(16, 7\)"):
-        InContextGPT.from_pretrained(tmp_path)
+    # heads leave no trace in the shapes of the tensors
+    for change in ({"dim": 5}, {"n_head": 4}, {"layout": "interleaved", "max_rows": 8}):
+        path.write_text(json.dumps(described | change))
+        with pytest.raises(StoreError, match=r"config\.json was changed"):
+            InContextGPT.from_pretrained(tmp_path)
     path.write_text(json.dumps(described | {"widht": 16}))
     with pytest.raises(StoreError, match="Did you mean 'width'"):
         InContextGPT.from_pretrained(tmp_path)
@@ -139,6 +143,27 @@ def test_a_model_of_another_shape_is_refused(tmp_path):
         InContextGPT.from_pretrained(tmp_path)
     with pytest.raises(StoreError, match="no model can be read"):
         InContextGPT.from_pretrained(tmp_path / "nowhere")
+
+
+def test_files_without_settings_among_the_weights(tmp_path):
+    """What older versions wrote: shapes are all that can be compared."""
+    model = make().float()
+    model.save_pretrained(tmp_path)
+    weights, path = tmp_path / "model.safetensors", tmp_path / "config.json"
+    weights.write_bytes(save(load_file(weights)))
+    described = json.loads(path.read_text()) | {"sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}
+    path.write_text(json.dumps(described))
+    x, y = (part.float() for part in prompt())
+    assert torch.equal(InContextGPT.from_pretrained(tmp_path)(x, y), model(x, y))
+    path.write_text(json.dumps(described | {"dim": 5}))
+    with pytest.raises(StoreError, match=r"embed\.weight.*\(16, 5\); expected \(16, 7\)"):
+        InContextGPT.from_pretrained(tmp_path)
+
+
+def test_weights_are_stored_as_floating_numbers(tmp_path):
+    with pytest.raises(InputError, match=r"dtype=torch\.int8"):
+        make().save_pretrained(tmp_path / "model", dtype=torch.int8)
+    assert not (tmp_path / "model").exists()
 
 
 @pytest.mark.parametrize(
@@ -150,6 +175,7 @@ def test_a_model_of_another_shape_is_refused(tmp_path):
         ({"n_layer": 0}, "n_layer=0"),
         ({"dim": 2.5}, "dim=2.5"),
         ({"max_rows": 0}, "max_rows=0"),
+        ({"max_rows": 2.5}, r"max_rows=2\.5"),
     ],
 )
 def test_shapes_that_cannot_be(change, said):
@@ -166,3 +192,8 @@ def test_prompts_that_do_not_fit():
         model(x[..., :2], y)
     with pytest.raises(InputError, match=r"expected \(B, N, 3\)"):
         model(x, y[:, :-1])
+    for shape in (x[:, :1, :2], x[:1, :1], x[:, 0]):
+        with pytest.raises(InputError, match=r"questions of shape .* expected \(2, Q, 3\)"):
+            model.answer(x, y, shape)
+    with pytest.raises(InputError, match=r"expected \(B, N, 3\)"):
+        model(x[0], y[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -73,6 +74,14 @@ class TabPFNBackbone:
     version: str | None = None
 
     def __post_init__(self) -> None:
+        if self.version is not None and self.model_path is not None:
+            raise InputError(
+                sentence(
+                    f"model_path={str(self.model_path)!r} together with version={self.version!r}",
+                    expected="one of the two",
+                    why="a file says its own version",
+                )
+            )
         if self.version is not None and self.version not in VERSIONS:
             expected = "one of " + ", ".join(map(repr, VERSIONS))
             got = f"version={self.version!r} of TabPFN"
@@ -81,7 +90,8 @@ class TabPFNBackbone:
     @classmethod
     def named(cls, where: str) -> TabPFNBackbone:
         """Return what a name says after its colon: a version, a file, or nothing."""
-        return cls(version=where) if where in VERSIONS else cls(where or None)
+        meant = re.fullmatch(r"v\d+(\.\d+)*", where) and not Path(where).exists()
+        return cls(version=where) if where in VERSIONS or meant else cls(where or None)
 
     @property
     def name(self) -> str:

@@ -27,7 +27,9 @@ def figure(
     list_all: Annotated[bool, typer.Option("--list", help="List the figures and stop.")] = False,
     draw_all: Annotated[bool, typer.Option("--all", help="Draw every figure.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for tables, drawings and manifests.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="The small setting, at most a minute.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="The small setting: seconds to a few minutes.")
+    ] = False,
     seed: Annotated[int | None, typer.Option(help="Root seed instead of the figure's own.")] = None,
     jobs: Annotated[int | None, typer.Option(help="Cells computed at once; default one per core.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,

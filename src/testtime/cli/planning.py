@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -72,7 +72,15 @@ def plan(
     changes, or that no context is long enough.
     """
     if table is not None:
-        _check_table_alone(n, k, dim, plot)
+        _check_table_alone(
+            {"--n": n, "--k": k, "--dim": dim, "--plot": plot, "--alignment": alignment},
+            {
+                "--noise": (noise, 0.0),
+                "--spread": (spread, 0.8),
+                "--context": (context, "fresh"),
+                "--step": (step, "fixed"),
+            },
+        )
         if target is None:
             raise InputError(sentence("a table without --target", expected="the column to predict"))
         from testtime.cli.plan_tables import plan_file
@@ -106,17 +114,14 @@ def plan(
         typer.echo(f"  {line}")
 
 
-def _check_table_alone(n: int | None, k: int | None, dim: int | None, plot: Path | None) -> None:
-    given = [
-        name
-        for name, value in (("--n", n), ("--k", k), ("--dim", dim), ("--plot", plot))
-        if value is not None
-    ]
+def _check_table_alone(optional: dict[str, Any], defaults: dict[str, tuple[Any, Any]]) -> None:
+    given = [name for name, value in optional.items() if value is not None]
+    given += [name for name, (value, default) in defaults.items() if value != default]
     if given:
         raise InputError(
             sentence(
                 f"a table together with {', '.join(given)}",
-                why="these describe a linear task",
+                why="the theory of a linear task takes these",
                 remedy="Pass one or the other",
             )
         )

@@ -80,10 +80,9 @@ class GPTConfig:
                     why="each position has a vector of its own",
                 )
             )
-        if self.max_rows is not None and self.max_rows < 1:
-            raise InputError(
-                sentence(f"max_rows={self.max_rows}", expected="an integer of at least 1, or None")
-            )
+        longest = self.max_rows
+        if longest is not None and (not isinstance(longest, int) or isinstance(longest, bool) or longest < 1):
+            raise InputError(sentence(f"max_rows={longest!r}", expected="an integer of at least 1, or None"))
 
 
 class InContextGPT(nn.Module):
@@ -141,7 +140,7 @@ class InContextGPT(nn.Module):
 
     def forward(self, x_BND: Tensor, y_BN: Tensor) -> Tensor:
         """Predict each row from the rows before it, ``(B, N, D), (B, N) -> (B, N)``; no row sees its own answer."""
-        n_rows = y_BN.shape[1]
+        n_rows = y_BN.shape[-1]
         self._check(x_BND, y_BN, n_rows)
         tokens_BTE = self._pairs(x_BND, y_BN)
         hidden_BTE = self._run(tokens_BTE, _causal(2 * n_rows, tokens_BTE), torch.arange(2 * n_rows))
@@ -149,8 +148,17 @@ class InContextGPT(nn.Module):
 
     def answer(self, x_BND: Tensor, y_BN: Tensor, questions_BQD: Tensor) -> Tensor:
         """Predict questions from a prompt, ``(B, N, D), (B, N), (B, Q, D) -> (B, Q)``; each sees the prompt alone."""
-        n_rows, n_questions = y_BN.shape[1], questions_BQD.shape[1]
+        n_rows = y_BN.shape[-1]
         self._check(x_BND, y_BN, n_rows + 1)
+        if questions_BQD.ndim != 3 or questions_BQD.shape[::2] != x_BND.shape[::2]:
+            raise InputError(
+                sentence(
+                    f"questions of shape {tuple(questions_BQD.shape)}",
+                    expected=f"({x_BND.shape[0]}, Q, {self.config.dim})",
+                    why="there are as many prompts, and the model was made for this many inputs",
+                )
+            )
+        n_questions = questions_BQD.shape[1]
         tokens_BTE = torch.cat([self._pairs(x_BND, y_BN), self._questions(questions_BQD)], dim=1)
         mask_TT = _causal(tokens_BTE.shape[1], tokens_BTE)
         mask_TT[2 * n_rows :, 2 * n_rows :] = torch.eye(n_questions, dtype=torch.bool, device=mask_TT.device)
@@ -186,7 +194,7 @@ class InContextGPT(nn.Module):
         return torch.stack([self._questions(x_BND), self._answers(x_BND, y_BN)], dim=2).flatten(1, 2)
 
     def _check(self, x_BND: Tensor, y_BN: Tensor, n_rows: int) -> None:
-        if x_BND.shape[-1] != self.config.dim or x_BND.shape[:-1] != y_BN.shape:
+        if x_BND.ndim != 3 or x_BND.shape[-1] != self.config.dim or x_BND.shape[:-1] != y_BN.shape:
             raise InputError(
                 sentence(
                     f"a prompt of shapes {tuple(x_BND.shape)} and {tuple(y_BN.shape)}",
@@ -213,11 +221,17 @@ class InContextGPT(nn.Module):
         folder
             Made if it is not there; files of these names are replaced.
         dtype
-            What the weights are stored in; ``torch.float16`` halves the file.
+            What the weights are stored in, a floating type; ``torch.float16`` halves the file.
         """
-        target = Path(folder)
-        payload = save_tensors({name: value.to(dtype).contiguous() for name, value in self._stored().items()})
-        described = dataclasses.asdict(self.config) | {"sha256": hashlib.sha256(payload).hexdigest()}
+        if not dtype.is_floating_point:
+            raise InputError(sentence(f"dtype={dtype}", expected="a floating type such as torch.float16"))
+        target, settings = Path(folder), dataclasses.asdict(self.config)
+        # The settings are among the bytes that are hashed: heads, for one, leave no trace in the shapes of the tensors.
+        payload = save_tensors(
+            {name: value.to(dtype).contiguous() for name, value in self._stored().items()},
+            metadata={"config": json.dumps(settings)},
+        )
+        described = settings | {"sha256": hashlib.sha256(payload).hexdigest()}
         try:
             target.mkdir(parents=True, exist_ok=True)
             _replace(target / _WEIGHTS, payload)
@@ -237,7 +251,7 @@ class InContextGPT(nn.Module):
         Raises
         ------
         StoreError
-            When a file is missing or damaged, or its tensors do not have the shapes that its config says.
+            When a file is missing, damaged or changed, or its tensors do not have the shapes that its config says.
         """
         source = Path(folder)
         try:
@@ -262,6 +276,15 @@ class InContextGPT(nn.Module):
         for key in sorted(set(described) - known):
             raise StoreError(
                 sentence(f"{source / _CONFIG} has the setting {key!r}", remedy=nearest(key, sorted(known)))
+            )
+        written = _written_settings(payload)
+        if written not in (None, described):
+            raise StoreError(
+                sentence(
+                    f"{source / _CONFIG} says {described}, and {_WEIGHTS} was written with {written}",
+                    why=f"{_CONFIG} was changed",
+                    remedy=f"Write these settings back into {_CONFIG}, or copy both files again",
+                )
             )
         try:
             config = GPTConfig(**described)
@@ -289,6 +312,16 @@ class InContextGPT(nn.Module):
         """Return the tensors that are not fixed at zero."""
         zero = ("gpt.wte.", "gpt.wpe.") if self._free else ("gpt.wte.",)
         return {name: value.detach() for name, value in self.named_parameters() if not name.startswith(zero)}
+
+
+def _written_settings(payload: bytes) -> dict[str, object] | None:
+    """Settings in the header of a safetensors file; None where it was written without."""
+    length = int.from_bytes(payload[:8], "little")
+    try:
+        header = json.loads(payload[8 : 8 + length])
+        return json.loads(header["__metadata__"]["config"])
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _causal(n_tokens: int, like: Tensor) -> Tensor:

@@ -152,7 +152,8 @@ def advise(
     n_context, short = _affordable(signs, n_rows, latency, memory)
     asked = {"objective": "short" if short else "accuracy", "n_context": n_context}
     if signs is None:
-        reason = f"Serve the frozen model: {n_rows:,} rows are too few to train on and to guard."
+        enough = f"that takes {FEWEST_ROWS} rows, and four for each class"
+        reason = f"Serve the frozen model: {n_rows:,} rows are too few to train on and to guard ({enough})."
         nothing = {"gain": 0.0, "low": 0.0, "high": 0.0, "harm": 0.0, "seconds": 0.0}
         return TablePlan(
             adapt=False,
