@@ -61,7 +61,7 @@ ORDERS = {
 SCALES = {
     "classifier": "Log loss is in nats.",
     "regressor": "RMSE, MAE and CRPS are in standard deviations of the test targets (RMSE 1 is their mean). "
-    "CRPS needs a predicted distribution, which the baselines do not give.",
+    "CRPS and the coverage of the central 80% interval need a predicted distribution, which the baselines do not give.",
 }
 ADAPTED = """### After adaptation
 

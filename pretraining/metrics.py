@@ -9,6 +9,8 @@ from sklearn.metrics import roc_auc_score
 from testtime.adapt.losses import pinball
 
 HIGHER_IS_BETTER = ("auc", "accuracy")
+CENTRAL = 0.8
+"""Share of the targets that should lie inside the central interval of the predicted quantiles."""
 
 
 def classification_scores(probability: np.ndarray, y: np.ndarray) -> dict[str, float]:
@@ -66,7 +68,8 @@ def regression_scores(prediction: np.ndarray, y: np.ndarray) -> dict[str, float]
     Returns
     -------
     dict
-        ``rmse`` (1 is no better than the mean of the test targets), ``mae`` and, of quantiles, ``crps``.
+        ``rmse`` (1 is no better than the mean of the test targets), ``mae`` and, of quantiles, ``crps`` and the
+        ``coverage`` of the central 80% interval.
 
     >>> scores = regression_scores(np.array([1.0, 1.0]), np.array([0.0, 2.0]))
     >>> scores["rmse"], scores["mae"]
@@ -83,7 +86,26 @@ def regression_scores(prediction: np.ndarray, y: np.ndarray) -> dict[str, float]
     }
     if prediction.ndim == 2:
         out["crps"] = float(crps(prediction, y).mean() / scale)
+        out["coverage"] = coverage(prediction, y)
     return out
+
+
+def coverage(quantiles: np.ndarray, y: np.ndarray) -> float:
+    """Share of targets between the first and the last tenth of the predicted distribution.
+
+    Parameters
+    ----------
+    quantiles : ndarray of shape (rows, K)
+        At the levels ``k / (K + 1)``; levels in between are interpolated.
+    y : ndarray of shape (rows,)
+
+    >>> coverage(np.tile(np.arange(1.0, 10.0), (3, 1)), np.array([0.5, 5.0, 9.0]))
+    0.6666666666666666
+    """
+    tail, width = (1 - CENTRAL) / 2, quantiles.shape[1]
+    levels = np.arange(1, width + 1) / (width + 1)
+    low, high = (np.array([np.interp(at, levels, row) for row in quantiles]) for at in (tail, 1 - tail))
+    return float(np.mean((low <= y) & (y <= high)))
 
 
 def crps(quantiles: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
-from .metrics import HIGHER_IS_BETTER
+from .metrics import CENTRAL, HIGHER_IS_BETTER
 
 Means = dict[tuple[str, str, int], float]
 """(table, method, size) -> mean over seeds."""
@@ -102,15 +102,20 @@ def summary_table(records: Sequence[Record]) -> str:
     """The means as Markdown, a table per measure, best value of each column in bold."""
     sizes, blocks = sizes_of(records), []
     for measure, data in summary(records).items():
-        best = max if measure in HIGHER_IS_BETTER else min
         shown = {m: {n: round(v["mean"] or 0.0, 3) for n, v in row.items()} for m, row in data.items()}
-        top = {n: best(row[n] for row in shown.values() if n in row) for n in sizes}
+        top = {n: _best(measure, [row[n] for row in shown.values() if n in row]) for n in sizes}
         rows = {
             method: [_bold(row[n], row[n] == top[n]) if n in row else "" for n in sizes]
             for method, row in shown.items()
         }
         blocks.append(markdown(measure.replace("_", " "), [f"n={n}" for n in sizes], rows))
     return "\n\n".join(blocks)
+
+
+def _best(measure: str, values: Sequence[float]) -> float:
+    if measure == "coverage":
+        return min(values, key=lambda value: abs(value - CENTRAL))
+    return max(values) if measure in HIGHER_IS_BETTER else min(values)
 
 
 def _bold(value: float, best: bool) -> str:

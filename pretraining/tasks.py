@@ -57,7 +57,7 @@ TASKS = {
     ),
     "regressor": Task(
         "regressor",
-        ("rmse", "mae", "crps"),
+        ("rmse", "mae", "crps", "coverage"),
         "crps",
         regression_scores,
         read_regression_table,

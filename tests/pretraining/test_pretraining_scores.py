@@ -6,7 +6,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 from sklearn.metrics import mean_pinball_loss
 
-from pretraining.metrics import classification_scores, crps, regression_scores
+from pretraining.metrics import classification_scores, coverage, crps, regression_scores
 from pretraining.step_summaries import adapted_table, comparison_table, gain_share, step_gains, steps_table
 from pretraining.summaries import (
     Record,
@@ -69,6 +69,25 @@ def _squares(observed):
         (lambda z: norm.cdf(z) ** 2, (-12.0, observed)),
         (lambda z: (1 - norm.cdf(z)) ** 2, (observed, 12.0)),
     ]
+
+
+@pytest.mark.parametrize("width", [9, 99, 199, 150])
+def test_coverage_of_the_distribution_that_targets_come_from(width):
+    rng = np.random.default_rng(1)
+    y, levels = rng.normal(size=4000), np.arange(1, width + 1) / (width + 1)
+    right = np.tile(norm.ppf(levels), (4000, 1))
+    assert coverage(right, y) == pytest.approx(0.8, abs=0.02)
+    assert coverage(0.5 * right, y) == pytest.approx(2 * norm.cdf(0.5 * norm.ppf(0.9)) - 1, abs=0.03)
+    assert regression_scores(right, y)["coverage"] == coverage(right, y)
+
+
+def test_the_best_coverage_is_the_one_nearest_to_what_was_promised():
+    records = [
+        record("a", name, value, measure="coverage")
+        for name, value in (("wide", 0.95), ("right", 0.82), ("narrow", 0.7))
+    ]
+    assert "**0.820**" in summary_table(records)
+    assert summary_table(records).count("**") == 2
 
 
 def test_crps_is_twice_the_mean_pinball_loss_of_scikit_learn():
