@@ -4,7 +4,8 @@
     python -m benchmarks.tabular --numbers          numeric targets
 
 One JSON file per (table, seed, part) is kept under ``--out``; a rerun skips what is there. The summary is printed and
-written to ``--out``.json. ``--development`` measures the tables that choices looked at instead of the reported ones.
+written to ``--out``.json. ``--development`` measures the tables that choices looked at instead of the reported ones,
+``--backbone embedded:2`` other weights than the default ones.
 
 Protocol: 1,000 training rows and up to 1,000 test rows per seed, drawn at random. The *rival* is the frozen embedded
 model with all training rows as context, averaged over 8 orders of columns and class codes: what a user has without this
@@ -45,17 +46,18 @@ class Draw:
     X_test: pd.DataFrame
     y_test: np.ndarray
     seed: int
+    backbone: str = "embedded"
 
     @classmethod
-    def of(cls, name: str, seed: int, n_rows: int = N_TRAIN) -> Draw:
-        """Draw rows at random; the same for every method. Fewer training rows are the first of more."""
+    def of(cls, name: str, seed: int, n_rows: int = N_TRAIN, backbone: str = "embedded") -> Draw:
+        """Draw rows at random; the same for every method and model. Fewer training rows are the first of more."""
         X, target = read(name)
         rows = np.random.default_rng([seed, zlib.crc32(name.encode())]).permutation(len(X))
         most = min(N_TRAIN, int(0.7 * len(X)))
         train, test = rows[: min(most, n_rows)], rows[most : most + N_TEST]
         y = target.to_numpy()
         test = test[np.isin(y[test], y[train])] if y.dtype.kind not in "fi" else test
-        return cls(X.iloc[train], y[train], X.iloc[test], y[test], seed)
+        return cls(X.iloc[train], y[train], X.iloc[test], y[test], seed, backbone)
 
     def scores(self, classes: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         """Scores of probabilities of the test rows."""
@@ -76,7 +78,8 @@ def adapted(draw: Draw, **arguments: Any) -> dict[str, Any]:
     from testtime import TTTClassifier
 
     began = time.perf_counter(), time.process_time()
-    model = TTTClassifier(random_state=draw.seed, precision="float32", **arguments).fit(draw.X, draw.y)
+    given = {"backbone": draw.backbone, "random_state": draw.seed, "precision": "float32"}
+    model = TTTClassifier(**given, **arguments).fit(draw.X, draw.y)
     spent = _spent(began)
     record, classes = model.adaptation_, model.classes_
     served = model.predict_proba(draw.X_test)
@@ -95,14 +98,15 @@ def views(draw: Draw) -> dict[str, Any]:
     from dataclasses import replace
 
     from testtime import TTTClassifier
-    from testtime.backbones.embedded import load_embedded
+    from testtime.backbones.registry import load_backbone
 
-    one = TTTClassifier(n_steps=0, n_members=1, precision="float32").fit(draw.X, draw.y)
-    backbone = load_embedded("classifier")
+    given = {"backbone": draw.backbone, "n_steps": 0, "precision": "float32"}
+    one = TTTClassifier(n_members=1, **given).fit(draw.X, draw.y)
+    backbone = load_backbone(draw.backbone, "classifier")
     recipe = backbone.recipe
     try:
         backbone.recipe = replace(recipe, n_views=4)
-        four = TTTClassifier(n_steps=0, precision="float32").fit(draw.X, draw.y)
+        four = TTTClassifier(**given).fit(draw.X, draw.y)
     finally:
         backbone.recipe = recipe
     models = {"plain, 1 order": one, "plain, 4 orders": four}
@@ -156,7 +160,8 @@ def numbers(draw: Draw) -> dict[str, Any]:
 
     spread = draw.y.std()
     began = time.perf_counter(), time.process_time()
-    model = TTTRegressor(random_state=draw.seed, precision="float32").fit(draw.X, draw.y)
+    given = {"backbone": draw.backbone, "random_state": draw.seed, "precision": "float32"}
+    model = TTTRegressor(**given).fit(draw.X, draw.y)
     spent = _spent(began)
     levels = np.arange(1, 100) / 100
     n_context = model.adaptation_.n_context
@@ -187,13 +192,15 @@ PARTS: dict[str, Callable[[Draw], dict[str, Any]]] = {
 }
 
 
-def run(name: str, seed: int, part: str, folder: Path, n_rows: int) -> dict[str, Any]:
+def run(
+    name: str, seed: int, part: str, folder: Path, n_rows: int, backbone: str = "embedded"
+) -> dict[str, Any]:
     """Measure one part on one table with one draw of rows, or take what is there."""
     path = folder / f"{name.replace(':', '-').replace('/', '-')}-{seed}-{part}.json"
     if not path.exists():
         warnings.simplefilter("ignore")
         partial = path.with_suffix(".part")
-        partial.write_text(json.dumps(PARTS[part](Draw.of(name, seed, n_rows)), indent=1))
+        partial.write_text(json.dumps(PARTS[part](Draw.of(name, seed, n_rows, backbone)), indent=1))
         partial.replace(path)
         print(f"{time.strftime('%H:%M:%S')} {name} seed {seed} {part}", flush=True)
     return json.loads(path.read_text())
@@ -208,16 +215,24 @@ def main() -> None:
     parser.add_argument("--development", action="store_true", help="the tables that choices looked at")
     parser.add_argument("--numbers", action="store_true", help="tables with a numeric target")
     parser.add_argument("--rows", type=int, default=N_TRAIN, help="training rows at most")
+    parser.add_argument(
+        "--backbone", default="embedded", help="as TTTClassifier takes it; not for trees and tuner"
+    )
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     kind = "numbers" if options.numbers else "development" if options.development else "tabular"
     few = "" if options.rows == N_TRAIN else f"-{options.rows}"
-    out = options.out or Path("benchmarks/results") / f"{kind}{few}"
+    other = "" if options.backbone == "embedded" else "-" + options.backbone.replace(":", "-")
+    out = options.out or Path("benchmarks/results") / f"{kind}{few}{other}"
     known = {"numbers": REPORTED_NUMBERS, "development": DEVELOPMENT, "tabular": REPORTED}[kind]
     parts = options.parts or (["numbers"] if options.numbers else ["default", "short", "views", "trees"])
     out.mkdir(parents=True, exist_ok=True)
     cells = [
-        {"table": name, "seed": seed, **{part: run(name, seed, part, out, options.rows) for part in parts}}
+        {
+            "table": name,
+            "seed": seed,
+            **{part: run(name, seed, part, out, options.rows, options.backbone) for part in parts},
+        }
         for seed in range(options.seeds)
         for name in options.tables or known
     ]

@@ -29,8 +29,8 @@ ADAPTED = "adapted"
 LEVELS = tuple(k / 100 for k in range(1, 100))
 
 
-def adapted(served: Sequence[int]) -> Run:
-    """The estimator of the package with its default settings, fitted on the largest training set.
+def adapted(served: Sequence[int], backbone: str) -> Run:
+    """The estimator of the package with its default settings and this backbone, fitted on the largest training set.
 
     It sees every training row and serves ``n`` of them as context, so it compares with methods trained on all rows,
     not with methods trained on ``n``.
@@ -44,7 +44,7 @@ def adapted(served: Sequence[int]) -> Run:
             if n >= len(rows):
                 continue
             start = time.process_time()
-            model = _estimator(numeric, n, seed).fit(frame.iloc[rows], table.y[rows])
+            model = _estimator(numeric, backbone, n, seed).fit(frame.iloc[rows], table.y[rows])
             unknown = frame.iloc[test]
             prediction = (
                 model.predict_quantiles(unknown, levels=LEVELS) if numeric else model.predict_proba(unknown)
@@ -54,13 +54,13 @@ def adapted(served: Sequence[int]) -> Run:
     return run
 
 
-def _estimator(numeric: bool, n_context: int, seed: int):
+def _estimator(numeric: bool, backbone: str, n_context: int, seed: int):
     if numeric:
         from testtime import TTTRegressor as Estimator
     else:
         from testtime import TTTClassifier as Estimator
     # float32 predictions differ by 1e-5 and take half the time
-    return Estimator(n_context=n_context, random_state=seed, precision="float32")
+    return Estimator(backbone=backbone, n_context=n_context, random_state=seed, precision="float32")
 
 
 def _frame(table: RealTable) -> pd.DataFrame:

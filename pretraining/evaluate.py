@@ -13,13 +13,13 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tabicl._model.tabicl import TabICL
 
+from testtime.backbones.embedded import generation_of
 from testtime.errors import InputError, sentence
 
 from .adapting import Predictions, Run, adapted, steps
@@ -220,17 +220,17 @@ def blocks_of(
         versions = ", ".join(f"{name} {version(name)}" for name in ("scikit-learn", "catboost", "lightgbm"))
         blocks.append(Block("baselines", on_same_rows(task.baselines), versions))
     if served:
-        shipped = files("testtime.backbones") / "weights" / f"{task.name}.safetensors"
-        if not shipped.is_file() or hashlib.sha256(shipped.read_bytes()).hexdigest() != sha:
+        generation = generation_of(sha, task.name)
+        if generation is None:
             raise InputError(
                 sentence(
-                    f"--adapted with {weights}, which are not the weights the package ships",
-                    expected=f"the {task.name}.safetensors of the package",
+                    f"--adapted with {weights}, which are not weights that the package ships",
+                    expected=f"a {task.name}.safetensors of the package",
                     why="the estimator knows no others",
                     remedy="Export into src/testtime/backbones/weights first, or leave --adapted out",
                 )
             )
-        blocks.append(Block("adapted", adapted(served), f"{sha} {list(served)}"))
+        blocks.append(Block("adapted", adapted(served, f"embedded:{generation}"), f"{sha} {list(served)}"))
     if step_counts:
         counts = sorted({0, *step_counts})
         blocks.append(Block("steps", steps(model, counts), f"{depends} {counts}"))

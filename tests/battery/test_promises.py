@@ -103,7 +103,7 @@ def test_the_base_model_is_untouched(tiny_embedded: EmbeddedBackbone, adapt: str
 def test_the_random_streams_of_the_caller_are_left_alone(tiny_embedded: EmbeddedBackbone):
     X, y = table()
     before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    embedded._load.__wrapped__("classifier")
+    embedded._load.__wrapped__("classifier", 1)
     TTTClassifier(n_steps=2, n_context=30, adapt="lora", n_members=2, random_state=None).fit(X, y).predict(X)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002

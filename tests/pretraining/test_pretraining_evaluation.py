@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -38,6 +39,7 @@ from pretraining.tasks import TASKS
 from pretraining.train import train
 from tests.support.made_up import QUANTILES, TINY, made_up, tiny_config
 from testtime.adapt.learner import Rows
+from testtime.backbones.embedded import GENERATIONS
 from testtime.backbones.tabicl_learner import TabICLRegressorLearner
 from testtime.errors import InputError, MissingExtra
 
@@ -292,12 +294,15 @@ def test_steps_lower_the_loss_of_an_untrained_model(regressor_task):
 
 def test_the_estimator_is_measured_on_the_weights_the_package_ships_only(run_folder, tmp_path):
     export(run_folder / "last.safetensors", tmp_path)
-    with pytest.raises(InputError, match="not the weights the package ships"):
+    with pytest.raises(InputError, match="not weights that the package ships"):
         blocks_of(tmp_path / "classifier.safetensors", baselines=False, served=[32])
+    for folder in GENERATIONS.values():
+        shipped = files("testtime.backbones") / "weights" / folder / "classifier.safetensors"
+        assert blocks_of(shipped, baselines=False, served=[32])[1][-1].name == "adapted"
 
 
 def test_the_adapted_estimator_sees_all_rows_and_serves_n(classifier_task, tiny_embedded):
-    block = Block("adapted", evaluation.adapted([16, 500]), "")
+    block = Block("adapted", evaluation.adapted([16, 500], "embedded"), "")
     records = measure(classifier_task, [block], ["made up"], Draws((32, 128), 1, 60))
     assert [(r.method, r.n) for r in records] == [("adapted", 16)]
     assert 0 < records[0].scores["log_loss"] < 5

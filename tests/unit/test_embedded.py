@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from testtime import BackboneError
+from testtime import BackboneError, StoreError, TTTClassifier, load
 from testtime.adapt.task import Classes, Numbers
 from testtime.backbones import embedded
 from testtime.backbones.base import Encoded
-from testtime.backbones.embedded import EmbeddedBackbone, load_embedded
-from testtime.backbones.registry import load_backbone
+from testtime.backbones.embedded import DEFAULT, GENERATIONS, EmbeddedBackbone, generation_of, load_embedded
+from testtime.backbones.registry import load_backbone, load_saved_backbone
 from testtime.errors import InputError
 
 CPU = torch.device("cpu")
@@ -36,6 +36,25 @@ class TestLoading:
         assert copy.deepcopy(backbone) is backbone
         assert len(pickle.dumps(backbone)) < 200
 
+    def test_every_generation_is_found_by_its_name_and_by_its_weights(self, task: str):
+        loaded = {generation: load_backbone(f"embedded:{generation}", task) for generation in GENERATIONS}
+        assert loaded[DEFAULT[task]] is load_backbone("embedded", task)
+        assert len({backbone.fingerprint for backbone in loaded.values()}) == len(GENERATIONS) > 1
+        for generation, backbone in loaded.items():
+            assert generation_of(backbone.fingerprint, task) == generation
+            assert load_backbone(backbone.name, task) is backbone
+            assert pickle.loads(pickle.dumps(backbone)) is backbone
+            # what was saved when another generation was the default says "embedded" and is loaded with its own
+            assert load_saved_backbone("embedded", task, backbone.fingerprint) is backbone
+        assert generation_of("0" * 64, task) is None
+        assert (
+            load_saved_backbone("embedded", task, "0" * 64) is loaded[DEFAULT[task]]
+        )  # and refused by who asked
+
+    def test_a_generation_that_does_not_exist(self, task: str):
+        with pytest.raises(InputError, match=r"generation 9.* 1 or 2"):
+            load_backbone("embedded:9", task)
+
     @pytest.mark.parametrize("damage", ["flipped", "missing", "another layout"])
     def test_changed_weights_are_refused(self, task: str, damage: str, monkeypatch: pytest.MonkeyPatch):
         read = embedded._read
@@ -53,7 +72,7 @@ class TestLoading:
         monkeypatch.setattr(embedded, "_read", changed)
         said = {"flipped": "changed or damaged", "missing": "cannot be read", "another layout": "do not fit"}
         with pytest.raises(BackboneError, match=said[damage]):
-            embedded._load.__wrapped__(task)
+            embedded._load.__wrapped__(task, DEFAULT[task])
 
     def test_loading_does_not_depend_on_the_state_of_torch(self, task: str):
         before = torch.get_rng_state(), torch.get_default_dtype()
@@ -61,7 +80,7 @@ class TestLoading:
         try:
             torch.set_default_dtype(torch.float64)
             with torch.inference_mode():
-                again = embedded._load.__wrapped__(task)._module.base
+                again = embedded._load.__wrapped__(task, DEFAULT[task])._module.base
         finally:
             torch.set_default_dtype(before[1])
         assert torch.equal(torch.get_rng_state(), before[0])
@@ -146,3 +165,25 @@ class TestRegistry:
 
     def test_a_backbone_of_ones_own_is_taken_as_it_is(self, tiny: EmbeddedBackbone):
         assert load_backbone(tiny, "classifier") is tiny
+
+
+class TestSavedWithAnotherGeneration:
+    def test_it_is_loaded_with_its_own_weights(self, tmp_path, monkeypatch: pytest.MonkeyPatch):
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((60, 3))
+        y = (x[:, 0] > 0).astype(int)
+        old, new = (
+            TTTClassifier(backbone=name, n_steps=0, n_members=1).fit(x, y)
+            for name in ("embedded:1", "embedded:2")
+        )
+        assert not np.array_equal(old.predict_proba(x), new.predict_proba(x))
+        # Saved by a version whose default it was, under the name of the default.
+        monkeypatch.setattr(new._table.backbone, "name", "embedded")
+        new.save(tmp_path / "new")
+        old.save(tmp_path / "old")
+        for given, where in ((new, "new"), (old, "old")):
+            again = load(tmp_path / where)
+            np.testing.assert_array_equal(again.predict_proba(x), given.predict_proba(x))
+            assert again._table.backbone is given._table.backbone
+        with pytest.raises(StoreError, match="trained on the base model"):
+            load(tmp_path / "new", backbone="embedded:1")

@@ -1,6 +1,7 @@
 """The small TabICL that ships with the package, as a classifier and as a regressor.
 
-The weights are of our own pretraining, verified on load and used offline.
+The weights are of our own pretraining, verified on load and used offline. There is one set for each generation of
+them: what was saved with an older one is loaded with it.
 """
 
 from __future__ import annotations
@@ -26,9 +27,15 @@ from testtime.backbones.modules import HeldModule
 from testtime.backbones.scaling import ColumnScaler
 from testtime.backbones.tabicl_learner import TabICLClassifierLearner, TabICLRegressorLearner
 from testtime.backbones.views import ShuffledView, shuffled_views
-from testtime.errors import BackboneError, sentence
+from testtime.errors import BackboneError, InputError, sentence
 
-__all__ = ["EmbeddedBackbone", "load_embedded"]
+__all__ = ["DEFAULT", "GENERATIONS", "EmbeddedBackbone", "generation_of", "load_embedded"]
+
+GENERATIONS = {1: "", 2: "second"}
+"""Folder of the weights of each generation, within ``weights``."""
+
+DEFAULT = {"classifier": 1, "regressor": 1}
+"""The generation called "embedded", by task; "embedded:2" names one."""
 
 RECIPE = Recipe(
     rates={"encoders": 1e-3, "all": 5e-4, "norms": 3e-3, "head": 1e-3, "lora": 3e-3},
@@ -43,17 +50,22 @@ class EmbeddedBackbone:
     The base is held once per process, device and dtype, and never written.
     """
 
-    name = "embedded"
     licence = "Apache-2.0"
     recipe = RECIPE
 
-    def __init__(self, module: nn.Module, fingerprint: str, max_classes: int) -> None:
+    def __init__(
+        self, module: nn.Module, fingerprint: str, max_classes: int, generation: int | None = None
+    ) -> None:
         self._module = HeldModule(module)
+        task = "classifier" if max_classes else "regressor"
+        self._arguments = (task,) if generation is None else (task, generation)
+        default = generation in (None, DEFAULT[task])
+        self.name = "embedded" if default else f"embedded:{generation}"
         self.fingerprint = fingerprint
         self.limits = Limits(classes=max_classes, features=500, context=1024)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return load_embedded, ("classifier" if self.limits.classes else "regressor",)
+        return load_embedded, self._arguments
 
     def learner(self, task: Task, device: torch.device, dtype: torch.dtype) -> Learner:
         """Return a learner for one thread."""
@@ -74,32 +86,70 @@ def _read(name: str) -> bytes:
     return (files("testtime.backbones") / "weights" / name).read_bytes()
 
 
-def load_embedded(task: str = "classifier") -> EmbeddedBackbone:
+def generation_of(fingerprint: str, task: str) -> int | None:
+    """Return the generation whose weights have this SHA-256, or None."""
+    for generation in GENERATIONS:
+        if _card(task, generation)["sha256"] == fingerprint:
+            return generation
+    return None
+
+
+def load_embedded(task: str = "classifier", generation: int | None = None) -> EmbeddedBackbone:
     """Load the embedded model from the package's own files, once per process.
 
     Parameters
     ----------
     task
         "classifier" or "regressor".
+    generation
+        One of :data:`GENERATIONS`; None takes the one in :data:`DEFAULT`.
 
     Raises
     ------
+    InputError
+        For a generation that does not exist.
     BackboneError
         When the weights are missing or differ from the sha256 beside them, or when the installed tabicl lays out its
         module differently.
     """
-    return _load(task)
+    if generation is None:
+        generation = DEFAULT[task]
+    if generation not in GENERATIONS:
+        raise InputError(
+            sentence(
+                f"generation {generation!r} of the embedded models",
+                expected=" or ".join(map(str, GENERATIONS)),
+                remedy="Leave it out to take the default, or install a newer testtime",
+            )
+        )
+    return _load(task, generation)
 
 
-@lru_cache(maxsize=2)
-def _load(task: str) -> EmbeddedBackbone:
+def _file(task: str, generation: int, ending: str) -> str:
+    return "/".join(filter(None, (GENERATIONS[generation], f"{task}.{ending}")))
+
+
+def _card(task: str, generation: int) -> dict[str, Any]:
+    """What is written beside the weights: arguments of the module, sha256."""
     try:
-        card: dict[str, Any] = json.loads(_read(f"{task}.json"))
-        payload = _read(f"{task}.safetensors")
+        return json.loads(_read(_file(task, generation, "json")))
     except OSError as error:
-        raise BackboneError(
-            sentence(f"the embedded weights cannot be read ({error})", remedy="Reinstall testtime")
-        ) from error
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: OSError) -> BackboneError:
+    return BackboneError(
+        sentence(f"the embedded weights cannot be read ({error})", remedy="Reinstall testtime")
+    )
+
+
+@lru_cache(maxsize=2 * len(GENERATIONS))
+def _load(task: str, generation: int) -> EmbeddedBackbone:
+    card = _card(task, generation)
+    try:
+        payload = _read(_file(task, generation, "safetensors"))
+    except OSError as error:
+        raise _unreadable(error) from error
     fingerprint = hashlib.sha256(payload).hexdigest()
     if fingerprint != card["sha256"]:
         raise BackboneError(
@@ -126,4 +176,4 @@ def _load(task: str) -> EmbeddedBackbone:
                     remedy="pip install 'tabicl>=2.2,<3'",
                 )
             ) from error
-    return EmbeddedBackbone(module.train(), fingerprint, int(card["config"]["max_classes"]))
+    return EmbeddedBackbone(module.train(), fingerprint, int(card["config"]["max_classes"]), generation)

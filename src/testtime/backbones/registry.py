@@ -7,10 +7,11 @@ from typing import Any
 from testtime.backbones.base import Backbone
 from testtime.errors import InputError, nearest, sentence
 
-__all__ = ["NAMES", "load_backbone"]
+__all__ = ["NAMES", "load_backbone", "load_saved_backbone"]
 
 NAMES = ("embedded", "tabicl", "tabpfn")
-"""Names; ``"tabicl:FILE"`` and ``"tabpfn:FILE"`` take the weights of a file, ``"tabpfn:v2"`` those of a version."""
+"""Names; ``"embedded:2"`` takes the embedded weights of a generation, ``"tabicl:FILE"`` and ``"tabpfn:FILE"`` those
+of a file, ``"tabpfn:v2"`` those of a version."""
 
 
 def load_backbone(name: Any, task: str) -> Backbone:
@@ -39,10 +40,10 @@ def load_backbone(name: Any, task: str) -> Backbone:
         if hasattr(name, "load") and not isinstance(name, type):
             return name.load(task)
     family, _, where = name.partition(":") if isinstance(name, str) else ("", "", "")
-    if family == "embedded" and not where:
+    if family == "embedded" and (not where or where.isdecimal()):
         from testtime.backbones.embedded import load_embedded
 
-        return load_embedded(task)
+        return load_embedded(task, int(where)) if where else load_embedded(task)
     if family == "tabicl":
         from testtime.backbones.tabicl import TabICLBackbone
 
@@ -51,5 +52,37 @@ def load_backbone(name: Any, task: str) -> Backbone:
         from testtime.backbones.tabpfn import TabPFNBackbone
 
         return TabPFNBackbone.named(where).load(task)
-    expected = "one of " + ", ".join(map(repr, NAMES)) + ", 'tabicl:FILE', 'tabpfn:FILE', or a backbone"
+    expected = (
+        "one of "
+        + ", ".join(map(repr, NAMES))
+        + ", 'embedded:2', 'tabicl:FILE', 'tabpfn:FILE', or a backbone"
+    )
     raise InputError(sentence(f"backbone={name!r}", expected=expected, remedy=nearest(str(name), NAMES)))
+
+
+def load_saved_backbone(name: Any, task: str, fingerprint: str) -> Backbone:
+    """Return the backbone that something saved was made with.
+
+    Of the embedded models that is the generation with the same weights, whichever is the default by now.
+
+    Parameters
+    ----------
+    name
+        As it was saved.
+    task
+        "classifier" or "regressor".
+    fingerprint
+        SHA-256 of its weights.
+
+    Raises
+    ------
+    InputError, BackboneError, MissingExtra
+        As :func:`load_backbone`.
+    """
+    if isinstance(name, str) and name.partition(":")[0] == "embedded":
+        from testtime.backbones.embedded import generation_of, load_embedded
+
+        generation = generation_of(fingerprint, task)
+        if generation is not None:
+            return load_embedded(task, generation)
+    return load_backbone(name, task)

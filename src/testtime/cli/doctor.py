@@ -45,9 +45,13 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
 
 def _weights() -> dict[str, Any]:
     """Load the embedded models; loading compares their bytes with the recorded hash."""
-    from testtime.backbones.embedded import load_embedded
+    from testtime.backbones.embedded import GENERATIONS, load_embedded
 
+    for generation in GENERATIONS:
+        for task in ("classifier", "regressor"):
+            load_embedded(task, generation)
     return {
+        "generations": sorted(GENERATIONS),
         "weights_sha256": load_embedded("classifier").fingerprint,
         "regressor_sha256": load_embedded("regressor").fingerprint,
     }

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from testtime.backbones.base import Backbone
-from testtime.backbones.registry import load_backbone
+from testtime.backbones.registry import load_backbone, load_saved_backbone
 from testtime.errors import BackboneError, InputError, MissingExtra, StoreError, sentence
 from testtime.estimators.settings import check_settings
 from testtime.store import Record, SavedAdapter, open_adapter, save_adapter
@@ -119,7 +119,7 @@ def load(
             config = check_settings(estimator.get_params(deep=False))
         if backbone is not None:
             estimator.set_params(backbone=backbone)
-        base = _base(meta.table.backbone if backbone is None else backbone, kind._task, where)
+        base = _base(saved, meta, kind._task, backbone)
         saved.refuse_other_base(base.fingerprint)
         arrays, tensors = saved.arrays(), saved.tensors()
     context = arrays.pop("context_indices", np.empty(0, dtype=np.int64))
@@ -134,14 +134,16 @@ def load(
     return estimator
 
 
-def _base(name: Any, task: str, where: str) -> Backbone:
-    """The pretrained model a saved one needs."""
+def _base(saved: SavedAdapter, meta: EstimatorMeta, task: str, given: Any) -> Backbone:
+    """The pretrained model a saved one needs: the one that is given, or the one it names."""
     try:
-        return load_backbone(name, task)
+        if given is not None:
+            return load_backbone(given, task)
+        return load_saved_backbone(meta.table.backbone, task, saved.base_fingerprint)
     except (InputError, BackboneError, MissingExtra) as error:
         raise StoreError(
             sentence(
-                f"{where!r} cannot be loaded without the model it was fitted with",
+                f"{str(saved.directory)!r} cannot be loaded without the model it was fitted with",
                 why=str(error).rstrip("."),
                 remedy="Pass it as testtime.load(..., backbone=...) if it is elsewhere now",
             )

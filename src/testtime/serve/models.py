@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from testtime.backbones.registry import load_backbone
+from testtime.backbones.registry import load_saved_backbone
 from testtime.errors import StoreError
 from testtime.estimators.saved import load, read_meta
 from testtime.scale.adapter_store import AdapterStore
@@ -102,7 +102,7 @@ class Models:
         self._most, self._refresh, self._device, self._clock = cache_bytes, refresh, device, clock
         self._slots: OrderedDict[str, _Slot] = OrderedDict()
         self._heads: dict[str, tuple[float, int, str]] = {}
-        self._bases: dict[tuple[str, str], Any] = {}
+        self._bases: dict[tuple[str, str, str], Any] = {}
         self._lock, self._base_lock = threading.Lock(), threading.Lock()
 
     def __len__(self) -> int:
@@ -171,12 +171,12 @@ class Models:
     def _load(self, sha256: str) -> Loaded:
         with self.store.folder_of(sha256) as folder:
             with open_adapter(folder) as saved:
-                found, meta = saved.sha256, read_meta(saved, str(folder))
+                found, meta, fingerprint = saved.sha256, read_meta(saved, str(folder)), saved.base_fingerprint
                 training = saved.document("training") or {}
             if found != sha256:
                 raise StoreError("another adapter was put in its place.")
             task = "classifier" if meta.estimator == "TTTClassifier" else "regressor"
-            base = self._base(meta.table.backbone, task)
+            base = self._base(meta.table.backbone, task, fingerprint)
             estimator: Any = load(folder, device=self._device, backbone=base)
         table: AdaptedTable = estimator._table
         classes = getattr(estimator, "classes_", None)
@@ -193,9 +193,9 @@ class Models:
             table.read_context(),
         )
 
-    def _base(self, name: str, task: str) -> Any:
-        """Return a pretrained model that all adapters share."""
+    def _base(self, name: str, task: str, fingerprint: str) -> Any:
+        """Return a pretrained model that all of its adapters share."""
         with self._base_lock:
-            if (name, task) not in self._bases:
-                self._bases[name, task] = load_backbone(name, task)
-            return self._bases[name, task]
+            if (name, task, fingerprint) not in self._bases:
+                self._bases[name, task, fingerprint] = load_saved_backbone(name, task, fingerprint)
+            return self._bases[name, task, fingerprint]
