@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -31,11 +31,11 @@ from testtime.errors import BackboneError, InputError, sentence
 
 __all__ = ["DEFAULT", "GENERATIONS", "EmbeddedBackbone", "generation_of", "load_embedded"]
 
-GENERATIONS = {1: "", 2: "second"}
-"""Folder of the weights of each generation, within ``weights``."""
+GENERATIONS = {"classifier": {1: ""}, "regressor": {1: "", 2: "second"}}
+"""By task, the folder of the weights of each generation within ``weights``; a newer one comes beside the older ones."""
 
-DEFAULT = {"classifier": 1, "regressor": 1}
-"""The generation called "embedded", by task; "embedded:2" names one."""
+DEFAULT = {task: max(folders) for task, folders in GENERATIONS.items()}
+"""The generation called "embedded", by task; "embedded:1" names one."""
 
 RECIPE = Recipe(
     rates={"encoders": 1e-3, "all": 5e-4, "norms": 3e-3, "head": 1e-3, "lora": 3e-3},
@@ -88,7 +88,7 @@ def _read(name: str) -> bytes:
 
 def generation_of(fingerprint: str, task: str) -> int | None:
     """Return the generation whose weights have this SHA-256, or None."""
-    for generation in GENERATIONS:
+    for generation in GENERATIONS[task]:
         if _card(task, generation)["sha256"] == fingerprint:
             return generation
     return None
@@ -102,7 +102,7 @@ def load_embedded(task: str = "classifier", generation: int | None = None) -> Em
     task
         "classifier" or "regressor".
     generation
-        One of :data:`GENERATIONS`; None takes the one in :data:`DEFAULT`.
+        One of those in :data:`GENERATIONS`; None takes the newest.
 
     Raises
     ------
@@ -114,11 +114,11 @@ def load_embedded(task: str = "classifier", generation: int | None = None) -> Em
     """
     if generation is None:
         generation = DEFAULT[task]
-    if generation not in GENERATIONS:
+    if generation not in GENERATIONS[task]:
         raise InputError(
             sentence(
-                f"generation {generation!r} of the embedded models",
-                expected=" or ".join(map(str, GENERATIONS)),
+                f"generation {generation!r} of the embedded {task}",
+                expected=" or ".join(map(str, GENERATIONS[task])),
                 remedy="Leave it out to take the default, or install a newer testtime",
             )
         )
@@ -126,7 +126,7 @@ def load_embedded(task: str = "classifier", generation: int | None = None) -> Em
 
 
 def _file(task: str, generation: int, ending: str) -> str:
-    return "/".join(filter(None, (GENERATIONS[generation], f"{task}.{ending}")))
+    return "/".join(filter(None, (GENERATIONS[task][generation], f"{task}.{ending}")))
 
 
 def _card(task: str, generation: int) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def _unreadable(error: OSError) -> BackboneError:
     )
 
 
-@lru_cache(maxsize=2 * len(GENERATIONS))
+@cache
 def _load(task: str, generation: int) -> EmbeddedBackbone:
     card = _card(task, generation)
     try:

@@ -10,7 +10,7 @@ from testtime.errors import InputError, nearest, sentence
 __all__ = ["NAMES", "load_backbone", "load_saved_backbone"]
 
 NAMES = ("embedded", "tabicl", "tabpfn")
-"""Names; ``"embedded:2"`` takes the embedded weights of a generation, ``"tabicl:FILE"`` and ``"tabpfn:FILE"`` those
+"""Names; ``"embedded:1"`` takes the embedded weights of a generation, ``"tabicl:FILE"`` and ``"tabpfn:FILE"`` those
 of a file, ``"tabpfn:v2"`` those of a version."""
 
 
@@ -55,7 +55,7 @@ def load_backbone(name: Any, task: str) -> Backbone:
     expected = (
         "one of "
         + ", ".join(map(repr, NAMES))
-        + ", 'embedded:2', 'tabicl:FILE', 'tabpfn:FILE', or a backbone"
+        + ", 'embedded:1', 'tabicl:FILE', 'tabpfn:FILE', or a backbone"
     )
     raise InputError(sentence(f"backbone={name!r}", expected=expected, remedy=nearest(str(name), NAMES)))
 

@@ -47,11 +47,10 @@ def _weights() -> dict[str, Any]:
     """Load the embedded models; loading compares their bytes with the recorded hash."""
     from testtime.backbones.embedded import GENERATIONS, load_embedded
 
-    for generation in GENERATIONS:
-        for task in ("classifier", "regressor"):
+    for task, folders in GENERATIONS.items():
+        for generation in folders:
             load_embedded(task, generation)
     return {
-        "generations": sorted(GENERATIONS),
         "weights_sha256": load_embedded("classifier").fingerprint,
         "regressor_sha256": load_embedded("regressor").fingerprint,
     }

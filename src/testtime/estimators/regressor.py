@@ -21,7 +21,7 @@ class TTTRegressor(RegressorMixin, TTTBase):
     """Regressor that takes a few gradient steps on the labelled rows before it predicts in context.
 
     The twin of :class:`~testtime.TTTClassifier` for numeric targets: the same split of the rows, the same steps, the
-    same guard. The model answers with 99 quantiles of the target of each row; training and guard minimise and compare
+    same guard. The embedded model answers with 199 quantiles of the target of each row; training and guard minimise and compare
     the continuous ranked probability score (CRPS), twice the pinball loss averaged over the quantiles.
 
     Numeric, boolean, categorical, text and missing columns are accepted, from pandas, NumPy and polars. The unit of the
@@ -113,8 +113,9 @@ class TTTRegressor(RegressorMixin, TTTBase):
         Parameters
         ----------
         levels
-            Probabilities of a smaller value, in any order, from 0.01 to 0.99: the model predicts the 99 percentiles,
-            between which the answer is linear, and nothing beyond them.
+            Probabilities of a smaller value, in any order, from 0.005 to 0.995 for the embedded model: it predicts the
+            quantiles 0.005, 0.01, ..., 0.995, between which the answer is linear, and nothing beyond them. TabPFN answers
+            with the 99 percentiles.
 
         Raises
         ------
