@@ -81,6 +81,14 @@ def test_coverage_of_the_distribution_that_targets_come_from(width):
     assert regression_scores(right, y)["coverage"] == coverage(right, y)
 
 
+def test_models_of_different_numbers_of_quantiles_compare():
+    y, few, many = np.random.default_rng(2).normal(size=300), np.arange(1, 100) / 100, np.arange(1, 200) / 200
+    scores = [regression_scores(np.tile(norm.ppf(levels), (300, 1)), y) for levels in (few, many)]
+    assert scores[0]["crps"] == pytest.approx(scores[1]["crps"], rel=1e-12)
+    nine = regression_scores(np.tile(norm.ppf(np.arange(1, 10) / 10), (300, 1)), y)
+    assert nine["crps"] > 1.05 * scores[0]["crps"]
+
+
 def test_the_best_coverage_is_the_one_nearest_to_what_was_promised():
     records = [
         record("a", name, value, measure="coverage")

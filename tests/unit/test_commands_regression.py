@@ -134,7 +134,7 @@ def test_predict_writes_the_quantiles_and_columns_that_are_asked_for(adapted, ca
     expected = model.predict_quantiles(rows.drop(columns="price"), (0.1, 0.5, 0.9))
     assert np.allclose(written.iloc[:, 2:], expected, rtol=1e-12)
     for options, said in (
-        (("--quantiles", "0.5,2"), "--quantiles 0.5,2; expected numbers from 0.01 to 0.99"),
+        (("--quantiles", "0.5,2"), "--quantiles 0.5,2; expected numbers from 0.005 to 0.995"),
         (("--quantiles", "0.5,0.5"), "holds a number twice"),
         (("--id", "twon"), "--id twon: there is no such column. Did you mean 'town'?"),
         (("--quantiles", "0.5", "--label"), "--label leaves no room for --quantiles"),
