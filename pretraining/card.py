@@ -58,6 +58,7 @@ ORDERS = {
     "classifier": '"4 orders" averages four orders of columns and class codes.',
     "regressor": '"4 orders" averages four orders of columns.',
 }
+BEFORE = ' "The model before" are the weights that these are compared with (`--before`).'
 SCALES = {
     "classifier": "Log loss is in nats.",
     "regressor": "RMSE, MAE and CRPS are in standard deviations of the test targets (RMSE 1 is their mean). "
@@ -210,7 +211,7 @@ def _results(name: str, description: dict[str, Any], folder: Path) -> str:
     return RESULTS.format(
         n_test=about["n_test"],
         seeds=about["seeds"],
-        orders=ORDERS[name],
+        orders=ORDERS[name] + (BEFORE if of_blocks(records, "before") else ""),
         scales=SCALES[name],
         summary=summary_table(plain),
         ranks=f"Mean rank over tables (1 is best), each variant of the model among the baselines:\n\n{ranked}\n\n"
