@@ -50,12 +50,16 @@ def tiny_regressor(seed: int = 0) -> EmbeddedBackbone:
     return EmbeddedBackbone(module, sha256_of(module), 0)
 
 
-@functools.cache
-def load_tiny(task: str) -> EmbeddedBackbone:
+def load_tiny(task: str, generation: int | None = None) -> EmbeddedBackbone:
     """Stand in for ``load_embedded``; a function with a name, so that backbones can be pickled by it.
 
     It takes fewer views and draws of a context than the embedded model: they are most of the time of a tiny fit.
     """
+    return _tiny(task)
+
+
+@functools.cache
+def _tiny(task: str) -> EmbeddedBackbone:
     backbone = {"classifier": tiny_backbone, "regressor": tiny_regressor}[task]()
     backbone.recipe = replace(backbone.recipe, n_views=3, guard_views=2, context_draws=2)
     return backbone
