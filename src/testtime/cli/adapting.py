@@ -333,7 +333,8 @@ def _levels(text: str | None) -> tuple[float, ...] | None:
     if not levels or not all(0.005 <= level <= 0.995 for level in levels):
         raise InputError(
             sentence(
-                f"--quantiles {text}", expected="numbers from 0.005 to 0.995 with commas, such as 0.05,0.5,0.95"
+                f"--quantiles {text}",
+                expected="numbers from 0.005 to 0.995 with commas, such as 0.05,0.5,0.95",
             )
         )
     if len(set(levels)) < len(levels):

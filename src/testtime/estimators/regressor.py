@@ -21,8 +21,8 @@ class TTTRegressor(RegressorMixin, TTTBase):
     """Regressor that takes a few gradient steps on the labelled rows before it predicts in context.
 
     The twin of :class:`~testtime.TTTClassifier` for numeric targets: the same split of the rows, the same steps, the
-    same guard. The embedded model answers with 199 quantiles of the target of each row; training and guard minimise and compare
-    the continuous ranked probability score (CRPS), twice the pinball loss averaged over the quantiles.
+    same guard. The embedded model answers with 199 quantiles of the target of each row; training and guard minimise and
+    compare the continuous ranked probability score (CRPS), twice the pinball loss averaged over the quantiles.
 
     Numeric, boolean, categorical, text and missing columns are accepted, from pandas, NumPy and polars. The unit of the
     target does not matter: predictions of ``a * y + b`` are ``a`` times those of ``y``, plus ``b``, for ``a > 0``. Of a
@@ -114,8 +114,8 @@ class TTTRegressor(RegressorMixin, TTTBase):
         ----------
         levels
             Probabilities of a smaller value, in any order, from 0.005 to 0.995 for the embedded model: it predicts the
-            quantiles 0.005, 0.01, ..., 0.995, between which the answer is linear, and nothing beyond them. TabPFN answers
-            with the 99 percentiles.
+            quantiles 0.005, 0.01, ..., 0.995, between which the answer is linear, and nothing beyond them. TabPFN
+            answers with the 99 percentiles.
 
         Raises
         ------
