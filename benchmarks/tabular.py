@@ -5,7 +5,7 @@
 
 One JSON file per (table, seed, part) is kept under ``--out``; a rerun skips what is there. The summary is printed and
 written to ``--out``.json. ``--development`` measures the tables that choices looked at instead of the reported ones,
-``--backbone embedded:2`` other weights than the default ones.
+``--backbone embedded:1`` other weights than the default ones.
 
 Protocol: 1,000 training rows and up to 1,000 test rows per seed, drawn at random. The *rival* is the frozen embedded
 model with all training rows as context, averaged over 8 orders of columns and class codes: what a user has without this

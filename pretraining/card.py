@@ -17,7 +17,7 @@ from .tasks import TASKS
 TITLE = """# Model card: the embedded tabular models
 
 What ships with the package: {names}, trained on synthetic tables only by `pretraining/` of this repository. They are
-the default backbones of the `testtime` estimators, small enough to need no network. The architecture is tabicl's
+embedded backbones of the `testtime` estimators, small enough to need no network. The architecture is tabicl's
 `TabICL` (Qu et al., 2025, "TabICL: A Tabular Foundation Model for In-Context Learning on Large Data"). This file is
 written by `python -m pretraining card`; its numbers are those of `python -m pretraining evaluate`.
 

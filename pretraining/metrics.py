@@ -7,10 +7,14 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from testtime.adapt.losses import pinball
+from testtime.estimators.regressor import at_levels
 
 HIGHER_IS_BETTER = ("auc", "accuracy")
 CENTRAL = 0.8
 """Share of the targets that should lie inside the central interval of the predicted quantiles."""
+FEWEST_QUANTILES = 9
+"""That hold the ends of that interval."""
+PERCENTILES = np.arange(1, 100) / 100
 
 
 def classification_scores(probability: np.ndarray, y: np.ndarray) -> dict[str, float]:
@@ -69,8 +73,9 @@ def regression_scores(prediction: np.ndarray, y: np.ndarray) -> dict[str, float]
     -------
     dict
         ``rmse`` (1 is no better than the mean of the test targets), ``mae`` and, of quantiles, ``crps`` and the
-        ``coverage`` of the central 80% interval. The CRPS is that of the percentiles where these are among the levels,
-        because a mean over more levels is smaller: 199 of the same distribution would seem .5% better than 99.
+        ``coverage`` of the central 80% interval (of nine quantiles or more). The CRPS of 99 quantiles or more is that
+        of the percentiles, because a mean over more levels is smaller: 199 of the same distribution would seem .5%
+        better than 99.
 
     >>> scores = regression_scores(np.array([1.0, 1.0]), np.array([0.0, 2.0]))
     >>> scores["rmse"], scores["mae"]
@@ -86,10 +91,12 @@ def regression_scores(prediction: np.ndarray, y: np.ndarray) -> dict[str, float]
         "mae": float(np.mean(np.abs(middle - y)) / scale),
     }
     if prediction.ndim == 2:
-        every, rest = divmod(prediction.shape[1] + 1, 100)
-        percentiles = prediction if rest else prediction[:, every - 1 :: every]
-        out["crps"] = float(crps(percentiles, y).mean() / scale)
-        out["coverage"] = coverage(prediction, y)
+        fine = prediction.shape[1] >= len(PERCENTILES)
+        out["crps"] = float(
+            crps(at_levels(prediction, PERCENTILES) if fine else prediction, y).mean() / scale
+        )
+        if prediction.shape[1] >= FEWEST_QUANTILES:
+            out["coverage"] = coverage(prediction, y)
     return out
 
 
@@ -99,15 +106,14 @@ def coverage(quantiles: np.ndarray, y: np.ndarray) -> float:
     Parameters
     ----------
     quantiles : ndarray of shape (rows, K)
-        At the levels ``k / (K + 1)``; levels in between are interpolated.
+        At the levels ``k / (K + 1)``, K at least 9; levels in between are interpolated.
     y : ndarray of shape (rows,)
 
     >>> coverage(np.tile(np.arange(1.0, 10.0), (3, 1)), np.array([0.5, 5.0, 9.0]))
     0.6666666666666666
     """
-    tail, width = (1 - CENTRAL) / 2, quantiles.shape[1]
-    levels = np.arange(1, width + 1) / (width + 1)
-    low, high = (np.array([np.interp(at, levels, row) for row in quantiles]) for at in (tail, 1 - tail))
+    tail = (1 - CENTRAL) / 2
+    low, high = at_levels(quantiles, (tail, 1 - tail)).T
     return float(np.mean((low <= y) & (y <= high)))
 
 

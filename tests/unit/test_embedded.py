@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from testtime import BackboneError, StoreError, TTTRegressor, load
+from testtime import AdapterStore, BackboneError, StoreError, TTTRegressor, load
 from testtime.adapt.task import Classes, Numbers
 from testtime.backbones import embedded
 from testtime.backbones.base import Encoded
 from testtime.backbones.embedded import DEFAULT, GENERATIONS, EmbeddedBackbone, generation_of, load_embedded
 from testtime.backbones.registry import load_backbone, load_saved_backbone
 from testtime.errors import InputError
+from testtime.serve.models import Models
 
 CPU = torch.device("cpu")
 TASKS = {"classifier": Classes(3), "regressor": Numbers()}
@@ -189,3 +190,7 @@ class TestSavedWithAnotherGeneration:
             assert again._table.backbone is given._table.backbone
         with pytest.raises(StoreError, match="trained on the base model"):
             load(tmp_path / "old", backbone="embedded:2")
+        store = AdapterStore(tmp_path / "store")
+        store.add("shop", old)
+        served = Models(store, cache_bytes=2**30).get("shop")[1]
+        assert served.table.backbone is old._table.backbone

@@ -226,7 +226,7 @@ def test_the_command(frame, tiny_embedded, tmp_path, capsys):
     for arguments, words in (
         ((path,), "--target"),
         ((path, "--target", "bought", "--n", "4"), "a linear task"),
-        ((path, "--target", "bought", "--noise", "0.5"), "a table together with --noise (the theory"),
+        ((path, "--target", "bought", "--noise", "0.0"), "a table together with --noise (the theory"),
         (
             (path, "--target", "bought", "--alignment", "even", "--step", "normalized"),
             "--alignment, --step (the theory",

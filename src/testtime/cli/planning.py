@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from testtime.theory.linear import Setting
 
 _OPTIONS = {"n_context": "--n", "n_train": "--k", "noise_var": "--noise"}
+_OF_THEORY = ("n", "k", "dim", "noise", "alignment", "spread", "context", "step", "plot")
 _ALIGNMENTS = {"aligned": 1.0, "even": 0.0, "opposed": -1.0}
 
 
@@ -26,6 +27,7 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(
+    called: typer.Context,
     table: Annotated[
         Path | None,
         typer.Argument(help="Training table, for a forecast of what adapting brings; - is standard input."),
@@ -72,15 +74,7 @@ def plan(
     changes, or that no context is long enough.
     """
     if table is not None:
-        _check_table_alone(
-            {"--n": n, "--k": k, "--dim": dim, "--plot": plot, "--alignment": alignment},
-            {
-                "--noise": (noise, 0.0),
-                "--spread": (spread, 0.8),
-                "--context": (context, "fresh"),
-                "--step": (step, "fixed"),
-            },
-        )
+        _check_table_alone(called)
         if target is None:
             raise InputError(sentence("a table without --target", expected="the column to predict"))
         from testtime.cli.plan_tables import plan_file
@@ -114,9 +108,11 @@ def plan(
         typer.echo(f"  {line}")
 
 
-def _check_table_alone(optional: dict[str, Any], defaults: dict[str, tuple[Any, Any]]) -> None:
-    given = [name for name, value in optional.items() if value is not None]
-    given += [name for name, (value, default) in defaults.items() if value != default]
+def _check_table_alone(called: typer.Context) -> None:
+    sources = {name: called.get_parameter_source(name) for name in _OF_THEORY}
+    given = [
+        f"--{name}" for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"
+    ]
     if given:
         raise InputError(
             sentence(
