@@ -10,7 +10,7 @@ from pretraining.export import export
 from pretraining.model import HEAD
 from pretraining.prior import sample_batch
 from pretraining.prior.draws import Draws
-from pretraining.prior.everyday import count_and_rate, dates, remove_for_a_reason, repeat_rows
+from pretraining.prior.everyday import count_and_rate, dates, entities, remove_for_a_reason, repeat_rows
 from pretraining.prior.labels import draw_shares
 from pretraining.prior.mixture import Tables, with_panels, with_repeats
 from pretraining.prior.selection import skill
@@ -63,6 +63,12 @@ def test_repeated_rows_bring_their_target_along():
     ]
     assert len(pairs) > 30
     assert np.mean([same for same, _ in pairs]) > 0.85
+
+
+def test_an_entity_has_two_to_twelve_rows_on_the_mean_of_a_table():
+    rows_each = [600 / len(table.unique()) for table in entities(Draws(8), 200, 600)]
+    assert 2 <= min(rows_each) < 3  # some entities of a table with two rows each are drawn by none
+    assert 9 < max(rows_each) <= 12.5
 
 
 def test_rows_of_an_entity_share_columns_and_mostly_the_target():

@@ -15,6 +15,7 @@ from testtime.backbones import embedded
 from testtime.backbones.base import Encoded
 from testtime.backbones.embedded import DEFAULT, GENERATIONS, EmbeddedBackbone, generation_of, load_embedded
 from testtime.backbones.registry import load_backbone, load_saved_backbone
+from testtime.cli import doctor
 from testtime.errors import InputError
 from testtime.serve.models import Models
 
@@ -76,6 +77,17 @@ class TestLoading:
         said = {"flipped": "changed or damaged", "missing": "cannot be read", "another layout": "do not fit"}
         with pytest.raises(BackboneError, match=said[damage]):
             embedded._load.__wrapped__(task, DEFAULT[task])
+
+    def test_doctor_looks_at_every_generation(self, task: str, monkeypatch: pytest.MonkeyPatch):
+        read = embedded._read
+        monkeypatch.setattr(embedded, "_load", embedded._load.__wrapped__)  # not what was loaded before
+        for generation in GENERATIONS[task]:
+            name = embedded._file(task, generation, "safetensors")
+            monkeypatch.setattr(
+                embedded, "_read", lambda asked, bad=name: read(asked) + b" " * (asked == bad)
+            )
+            with pytest.raises(BackboneError, match="changed or damaged"):
+                doctor._weights()
 
     def test_loading_does_not_depend_on_the_state_of_torch(self, task: str):
         before = torch.get_rng_state(), torch.get_default_dtype()
@@ -190,6 +202,10 @@ class TestSavedWithAnotherGeneration:
             assert again._table.backbone is given._table.backbone
         with pytest.raises(StoreError, match="trained on the base model"):
             load(tmp_path / "old", backbone="embedded:2")
+        assert load_backbone("embedded", "regressor") is new._table.backbone
+        assert np.isfinite(new.predict_quantiles(x, (0.005, 0.995))).all()
+        with pytest.raises(InputError, match=r"the level 0\.005; expected 0\.01 to 0\.99"):
+            old.predict_quantiles(x, (0.005, 0.995))
         store = AdapterStore(tmp_path / "store")
         store.add("shop", old)
         served = Models(store, cache_bytes=2**30).get("shop")[1]
