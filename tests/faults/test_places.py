@@ -97,6 +97,7 @@ def test_a_command_that_is_told_to_end_leaves_nothing(model, tmp_path):
     )
     process.start()
     process.join(60)
+    process.kill()  # of no effect unless it hangs
     assert process.exitcode == 128 + signal.SIGTERM
     said = (tmp_path / "said").read_text().splitlines()
     assert said[-1] == "testtime: interrupted; what was not reported as written was not."

@@ -18,6 +18,10 @@ from testtime import AdapterStore, StoreError
 from testtime.store import atomic
 
 
+PROCESSES = multiprocessing.get_context("forkserver")
+"""Children of a server without threads: a fork of this process would inherit every lock that some thread holds just then."""
+
+
 def _work(where: Path, adapters: list[Path], seed: int, n: int) -> dict[str, int]:
     """Do `n` random operations; return how many changes of each name were made."""
     store, rng, done = AdapterStore(where), np.random.default_rng(seed), dict.fromkeys("abc", 0)
@@ -50,10 +54,17 @@ def _churn(where: Path, adapter: Path, n: int) -> int:
     return n
 
 
+def _no_flush(handle: int) -> None:
+    """In place of a flush: what it protects from is a power failure, and none happens here."""
+
+
+def _without_flushes() -> None:
+    os.fsync = _no_flush
+
+
 @pytest.fixture(autouse=True)
 def _without_waiting_for_the_disk(monkeypatch):
-    """What a flush protects from is a power failure, and none happens here; forked processes inherit this."""
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
+    monkeypatch.setattr(os, "fsync", _no_flush)
 
 
 @pytest.fixture
@@ -68,9 +79,9 @@ def test_three_hundred_operations_of_two_processes_lose_nothing(tmp_path, adapte
     where = tmp_path / "store"
     for name in "abc":
         AdapterStore(where).add(name, adapters[0])
-    with multiprocessing.get_context("fork").Pool(2) as pool:
+    with PROCESSES.Pool(2, _without_flushes) as pool:
         jobs = [pool.apply_async(_work, (where, adapters, seed, 150)) for seed in (1, 2)]
-        done = [job.get(timeout=600) for job in jobs]
+        done = [job.get(timeout=120) for job in jobs]
     store = AdapterStore(where)
     for name in "abc":
         numbers = [version.number for version in store.versions(name)]
@@ -82,7 +93,7 @@ def test_what_comes_and_goes_is_there_or_not_and_never_half(tmp_path, adapters):
     where = tmp_path / "store"
     store, seen = AdapterStore(where), {"there": 0, "gone": 0}
     store.add("stays", adapters[0])
-    with multiprocessing.get_context("fork").Pool(1) as pool:
+    with PROCESSES.Pool(1, _without_flushes) as pool:
         job = pool.apply_async(_churn, (where, adapters[1], 20))
         while not job.ready():
             try:
@@ -116,6 +127,7 @@ def test_a_full_disk_leaves_what_was_served(tmp_path, adapters, monkeypatch):
 
 
 def _write_on(where: Path, adapters: list[Path], said: Any) -> None:
+    _without_flushes()
     store = AdapterStore(where)
     for k in range(10**6):
         store.add("a", adapters[k % 2])
@@ -123,15 +135,17 @@ def _write_on(where: Path, adapters: list[Path], said: Any) -> None:
 
 
 def test_killed_writers_leave_a_whole_store_and_no_lock(tmp_path, adapters):
-    where, context = tmp_path / "store", multiprocessing.get_context("fork")
+    where = tmp_path / "store"
     for wait in np.linspace(0, 0.02, 6):
-        heard, said = context.Pipe(duplex=False)
-        writer = context.Process(target=_write_on, args=(where, adapters, said))
+        heard, said = PROCESSES.Pipe(duplex=False)
+        writer = PROCESSES.Process(target=_write_on, args=(where, adapters, said))
         writer.start()
-        heard.recv()
-        time.sleep(wait)
-        writer.kill()
-        writer.join()
+        try:
+            assert heard.poll(60), "the writer wrote nothing within a minute"
+            time.sleep(wait)
+        finally:
+            writer.kill()
+            writer.join()
     store = AdapterStore(where)
     last = store.versions("a")[-1].number
     assert store.verify() == ()

@@ -185,7 +185,7 @@ def edit(path, old, new):
 
 def test_a_killed_run_goes_on_where_it_ended(tmp_path):
     setting = Config(n_cells=30, bound=50.0, pause=0.05)
-    process = multiprocessing.get_context("fork").Process(target=run, args=(TOY, setting, tmp_path))
+    process = multiprocessing.get_context("forkserver").Process(target=run, args=(TOY, setting, tmp_path))
     process.start()
     try:
         deadline = time.monotonic() + 60
