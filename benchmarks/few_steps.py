@@ -2,10 +2,11 @@
 
     python -m benchmarks.few_steps [--rows 1000] [--every 3] [--seed 0] [--out benchmarks/results/few_steps]
 
-Every third reported table, 1,000 training rows at most. Each number of steps is a fit of its own with the rate falling to
-zero over these steps, as ``TTTClassifier(n_steps=...)`` does it; all fits of a table see the same rows, views and folds. One
-JSON file per table and number of steps is kept under ``--out``; a rerun skips what is there. *Kept* is the fall of the mean log
-loss below the frozen model's, as a share of the fall that 100 steps bring; single tables gain too little for such a share.
+Every third reported table, 1,000 training rows at most. Each number of steps is a fit of its own with the rate
+falling to zero over these steps, as ``TTTClassifier(n_steps=...)`` does it; all fits of a table see the same rows,
+views and folds. One JSON file per table and number of steps is kept under ``--out``; a rerun skips what is there.
+*Kept* is the fall of the mean log loss below the frozen model's, as a share of the fall that 100 steps bring; single
+tables gain too little for such a share.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def run(name: str, seed: int, n_steps: int, n_rows: int, folder: Path) -> dict[s
 
 
 def summarise(fits: list[dict[str, Any]], n_resamples: int = 2000) -> dict[str, dict[str, Any]]:
-    """Per number of steps: mean gain in log loss, share of the gain of 100 steps with an interval over tables, seconds."""
+    """Per number of steps: mean gain, its share of that of 100 steps with an interval over tables, and seconds."""
     tables = sorted({fit["table"] for fit in fits})
 
     def of(n_steps: int, value: Any) -> np.ndarray:
@@ -87,8 +88,8 @@ def main() -> None:
     for n_steps, found in summary.items():
         low, high = found["interval"]
         print(
-            f"{n_steps:>4} steps: gain {found['gain']:+.4f}, kept {found['kept']:.0%} ({low:.0%} to {high:.0%}), log loss "
-            f"{found['log_loss']:.4f}, AUC {found['auc']:.4f}, {found['cpu_seconds']:.0f} CPU s"
+            f"{n_steps:>4} steps: gain {found['gain']:+.4f}, kept {found['kept']:.0%} ({low:.0%} to {high:.0%}), "
+            f"log loss {found['log_loss']:.4f}, AUC {found['auc']:.4f}, {found['cpu_seconds']:.0f} CPU s"
         )
 
 

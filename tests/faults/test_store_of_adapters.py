@@ -17,9 +17,8 @@ from tests.support.adapters import save
 from testtime import AdapterStore, StoreError
 from testtime.store import atomic
 
-
 PROCESSES = multiprocessing.get_context("forkserver")
-"""Children of a server without threads: a fork of this process would inherit every lock that some thread holds just then."""
+"""Of a server without threads: a fork of this process would inherit every lock that some thread holds just then."""
 
 
 def _work(where: Path, adapters: list[Path], seed: int, n: int) -> dict[str, int]:

@@ -120,6 +120,27 @@ class Trained:
     out_of_time: bool = False
     step_length: float | None = None
 
+    @property
+    def last(self) -> State:
+        """The delta after the last step."""
+        return self.snapshots[max(self.snapshots)]
+
+    def then(self, later: Trained) -> Trained:
+        """Return this training with `later`, which began at its last delta, as one."""
+        done = max(
+            self.snapshots
+        )  # not `n_steps`: a step whose episode asked nothing was done, and not taken
+        moved = {done + step: state for step, state in later.snapshots.items()}
+        return replace(
+            self,
+            snapshots=self.snapshots | moved,
+            losses=self.losses + later.losses,
+            n_steps=self.n_steps + later.n_steps,
+            finite=self.finite and later.finite,
+            seconds=self.seconds + later.seconds,
+            out_of_time=self.out_of_time or later.out_of_time,
+        )
+
 
 def class_codes(rows: Rows) -> NDArray[np.int64] | None:
     """Return the class codes of classification rows, ``(N,)``; None for real-valued targets."""

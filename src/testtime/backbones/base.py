@@ -84,6 +84,9 @@ class Recipe:
         Steps at most, for a long and for a short context, and training rows that are worth one step.
     snapshots
         Shares of the steps after which the delta may be served.
+    longer, worth_longer
+        Where all rows are served and the user names no number of steps: multiples of the steps that are taken on top,
+        one after the other, while the last ones lowered the expected loss by at least this share of what is left of it.
     episode
         Context rows of an episode at most, when all rows are served.
     n_query
@@ -110,6 +113,8 @@ class Recipe:
     n_steps_short: int = 50
     rows_per_step: int = 6
     snapshots: tuple[float, ...] = (0.5, 1.0)
+    longer: tuple[float, ...] = ()
+    worth_longer: float = 0.02
     episode: int = 512
     n_query: int = 128
     served_share: float = 0.5

@@ -39,6 +39,7 @@ DEFAULT = {task: max(folders) for task, folders in GENERATIONS.items()}
 
 RECIPE = Recipe(
     rates={"encoders": 1e-3, "all": 5e-4, "norms": 3e-3, "head": 1e-3, "lora": 3e-3},
+    longer=(2.0,),
     context_draws=8,
     together_rows=4,
 )

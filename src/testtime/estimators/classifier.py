@@ -40,7 +40,8 @@ class TTTClassifier(ClassifierMixin, TTTBase):
         Rows kept as context at prediction; "auto" lets `objective` decide. A number serves that many.
     n_steps
         Gradient steps of each adapter. 0 is plain in-context learning; 1 is one step whose length is chosen on held-out
-        rows, zero allowed; "auto" depends on the number of rows, with fewer steps under `time_limit`.
+        rows, zero allowed; "auto" depends on the number of rows, with fewer steps under `time_limit` and more where the
+        first ones paid much.
     step_size
         AdamW's first rate, decayed to zero; "auto" takes the backbone's recipe. With ``n_steps=1`` a number replaces
         the line search.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -21,7 +22,7 @@ from testtime.results import Status
 from testtime.table.config import FitConfig
 from testtime.table.coverage import MOST_COVERED, best_coverage
 from testtime.table.encoding import EncodedRows
-from testtime.table.outside import Fold, FoldAnswers, run_folds
+from testtime.table.outside import Fold, FoldAnswers, in_order, run_folds
 from testtime.table.probes import Probe, choose_context, probe_contexts
 from testtime.table.repeats import find_groups
 from testtime.table.rows import FEWEST_STEPS, N_FOLDS, DealtRows, choose_steps, deal_rows, plan_context
@@ -195,24 +196,57 @@ def choose(
         chosen.notes.append(f"The time limit allows {n_fit} of {n_steps} steps.")
     if plan.n_adapters < config.n_members:
         chosen.notes.append(f"The time limit allows {plan.n_adapters} of {config.n_members} adapters.")
-    shares = sorted({max(1, round(share * n_fit)) for share in recipe.snapshots})
     chosen.n_pool = len(dealt[0].pool)
-    chosen.config = replace(train_config, n_steps=n_fit, snapshots=tuple(shares))
+    chosen.config = with_snapshots(train_config, n_fit, recipe.snapshots)
+    seeds = member_seed.spawn(plan.n_adapters)  # what they have spawned goes on from stage to stage
+
+    def further(stage: TrainConfig) -> list[FoldAnswers]:
+        """Train every adapter for so many steps more."""
+        return run_folds(
+            backbone,
+            task,
+            folds,
+            chosen.views,
+            n_guard_views,
+            stage,
+            seeds,
+            config.device,
+            budget,
+            work,
+            chosen.answers,
+        )
+
+    def decide_now() -> None:
+        decide(chosen, task, rows, folds, groups.codes, plan.n_adapters, guard=config.guard)
+
     work.say("adapting")
-    chosen.answers = run_folds(
-        backbone,
-        task,
-        folds,
-        chosen.views,
-        n_guard_views,
-        chosen.config,
-        member_seed.spawn(plan.n_adapters),
-        config.device,
-        budget,
-        work,
-    )
-    decide(chosen, task, rows, folds, groups.codes, plan.n_adapters, guard=config.guard)
+    chosen.answers = further(chosen.config)
+    decide_now()
+    worth = 0.0
+    for multiple in recipe.longer if config.n_steps is None and not short else ():
+        if chosen.mix is None:  # nothing was measured
+            break
+        before, worth = worth, chosen.mix.expected_gain
+        if worth - before < recipe.worth_longer * (chosen.mix.frozen_loss - worth):
+            break
+        stage = with_snapshots(chosen.config, round(multiple * n_fit), recipe.snapshots)
+        if timer.steps(folds, stage, plan.n_adapters, 0) < stage.n_steps:
+            chosen.notes.append("The time limit ended training while more steps still paid.")
+            break
+        work.say("adapting further")
+        answers = further(stage)
+        if not all(trained.finite for one in answers for trained in one.trained):
+            chosen.notes.append(f"More than {chosen.n_steps} steps led to losses that are no numbers.")
+            break
+        chosen.answers = answers
+        decide_now()
     return chosen
+
+
+def with_snapshots(config: TrainConfig, n_steps: int, shares: Sequence[float]) -> TrainConfig:
+    """Return the settings for so many steps, with the delta remembered after these shares of them."""
+    snapshots = sorted({max(1, round(share * n_steps)) for share in shares})
+    return replace(config, n_steps=n_steps, snapshots=tuple(snapshots))
 
 
 def fold_of(rows: EncodedRows, task: Task, dealt: DealtRows, seed: np.random.SeedSequence) -> Fold:
@@ -239,9 +273,7 @@ def decide(
     answers = chosen.answers
     measured = np.concatenate([folds[k].guard for k in range(len(answers))])
     y = rows.y[measured]
-    trained = [
-        one.trained[p] for p in range(len(answers[0].trained)) for one in answers if p < len(one.trained)
-    ]
+    trained = in_order([one.trained for one in answers])
     rivals = [one.rival for one in answers if one.rival is not None]
     if rivals:
         chosen.rival_loss = float(task.score(np.concatenate(rivals, axis=1).mean(0), y).mean())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,21 @@ class FoldAnswers:
     adapted: dict[int, NDArray[np.float64]]
     trained: tuple[Trained, ...]
 
+    def then(self, trained: Sequence[Trained], adapted: Mapping[int, NDArray[np.float64]]) -> FoldAnswers:
+        """Return these answers with those of adapters that were trained on from these."""
+        done = max(self.adapted)
+        return replace(
+            self,
+            adapted=self.adapted | {done + n: answers for n, answers in adapted.items()},
+            trained=tuple(first.then(later) for first, later in zip(self.trained, trained, strict=True)),
+        )
+
+
+def in_order(trained: Sequence[Sequence[Trained]]) -> list[Trained]:
+    """Return what was trained, given by fold, in the order of the adapters, which were dealt to the folds in turn."""
+    most = max(map(len, trained), default=0)
+    return [own[p] for p in range(most) for own in trained if p < len(own)]
+
 
 def answer_rows(
     learner: Learner,
@@ -102,6 +117,7 @@ def run_folds(
     device: torch.device,
     budget: Budget,
     work: Work = UNWATCHED,
+    before: Sequence[FoldAnswers] = (),
 ) -> list[FoldAnswers]:
     """Train the adapters, each without one fold, and predict every trained fold, side by side.
 
@@ -115,7 +131,10 @@ def run_folds(
         One for each adapter; adapter ``j`` does not see fold ``j`` modulo their number.
     work
         Told what is planned and done.
+    before
+        What an earlier call answered: its adapters are trained on, and what it answered is returned with the rest.
     """
+    trained_before = in_order([one.trained for one in before])
     of_a_step = ROWS_PER_TRAINED_ROW * (config.n_context + config.n_query)
 
     def frozen(fold: Fold, rows: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -141,6 +160,7 @@ def run_folds(
             seeds[j],
             served=fold.context if fold.apart else None,
             budget=budget,
+            start=trained_before[j].last if before else None,
             on_step=lambda step, loss: work.done(of_a_step),
         )
         delta, context = Delta(learner, config.spec), (fold.x[fold.context], fold.y[fold.context])
@@ -151,7 +171,12 @@ def run_folds(
         return trained, answers
 
     used = range(min(len(folds), len(seeds)))
-    contexts = [(folds[k], rows) for k in used for rows in (folds[k].context, folds[k].rival) if len(rows)]
+    contexts = [
+        (folds[k], rows)
+        for k in used
+        for rows in (folds[k].context, folds[k].rival)
+        if len(rows) and not before
+    ]
     of_folds = sum((len(rows) + len(fold.guard)) * n_guard_views for fold, rows in contexts)
     of_answers = sum(
         (len(fold.context) + len(fold.guard)) * len(config.snapshots)
@@ -166,11 +191,15 @@ def run_folds(
     for k in used:
         own = members[k :: len(folds)]
         common = sorted(set.intersection(*(set(by_steps) for _, by_steps in own)))
+        adapted_here = {n: np.stack([by_steps[n] for _, by_steps in own]) for n in common}
+        if before:
+            found.append(before[k].then([trained for trained, _ in own], adapted_here))
+            continue
         found.append(
             FoldAnswers(
                 frozen=next(answers),
                 rival=next(answers) if len(folds[k].rival) else None,
-                adapted={n: np.stack([by_steps[n] for _, by_steps in own]) for n in common},
+                adapted=adapted_here,
                 trained=tuple(trained for trained, _ in own),
             )
         )
