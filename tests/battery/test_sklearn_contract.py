@@ -9,7 +9,7 @@ import pytest
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from testtime import TTTClassifier, TTTRegressor
-from testtime.backbones.embedded import RECIPE, EmbeddedBackbone
+from testtime.backbones.embedded import load_embedded
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,8 @@ _ESTIMATORS = [
 def test_scikit_learn_check(request, monkeypatch, estimator, check):
     # Only the checks of training ask how well a model predicts; the others run on tiny weights. Two views are several.
     if "_train" in str(check):
-        monkeypatch.setattr(EmbeddedBackbone, "recipe", replace(RECIPE, n_views=2))
+        backbone = load_embedded(estimator._task)
+        monkeypatch.setattr(backbone, "recipe", replace(backbone.recipe, n_views=2))
     else:
         request.getfixturevalue("tiny_embedded")
     try:

@@ -148,6 +148,17 @@ def test_a_budget_shortens_the_context():
         advice(signs, memory=10.0)
 
 
+def test_further_steps_may_follow_where_all_rows_are_served():
+    signs = signs_with((0.001, 0.002, 0.003))
+    plain, further = advice(signs), advice(signs, further=2.0)
+    assert plain.most_seconds == plain.seconds == further.seconds
+    assert further.most_seconds == pytest.approx(3 * further.seconds)
+    assert "that more follow" in further.explain()
+    assert "that more follow" not in plain.explain()
+    short = advice(signs, further=2.0, memory=16 * 4000.0)
+    assert short.most_seconds == short.seconds
+
+
 def test_few_rows_are_not_measured():
     few = advice(None)
     assert (few.adapt, few.n_steps, few.gain) == (False, 0, 0.0)
@@ -168,6 +179,7 @@ def test_a_table_is_planned(frame, tiny_embedded):
     assert plan.loss_name == "log loss"
     assert plan.low <= plan.gain <= plan.high
     assert 0 <= plan.harm <= 1
+    assert plan.most_seconds == pytest.approx(3 * plan.seconds)
     assert plan.seconds > 0
     assert set(plan.signs) == set(NAMES)
     assert math.isclose(plan.signs["nominal share of columns"], 0.25)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -37,12 +38,13 @@ GENERATIONS = {"classifier": {1: ""}, "regressor": {1: "", 2: "second"}}
 DEFAULT = {task: max(folders) for task, folders in GENERATIONS.items()}
 """The generation called "embedded", by task; "embedded:1" names one."""
 
-RECIPE = Recipe(
+_RECIPE = Recipe(
     rates={"encoders": 1e-3, "all": 5e-4, "norms": 3e-3, "head": 1e-3, "lora": 3e-3},
-    longer=(2.0,),
     context_draws=8,
     together_rows=4,
 )
+RECIPES = {"classifier": replace(_RECIPE, longer=(2.0,)), "regressor": _RECIPE}
+"""By task. With numeric targets further steps changed nothing on development tables."""
 
 
 class EmbeddedBackbone:
@@ -52,13 +54,13 @@ class EmbeddedBackbone:
     """
 
     licence = "Apache-2.0"
-    recipe = RECIPE
 
     def __init__(
         self, module: nn.Module, fingerprint: str, max_classes: int, generation: int | None = None
     ) -> None:
         self._module = HeldModule(module)
         task = "classifier" if max_classes else "regressor"
+        self.recipe = RECIPES[task]
         self._arguments = (task,) if generation is None else (task, generation)
         default = generation in (None, DEFAULT[task])
         self.name = "embedded" if default else f"embedded:{generation}"

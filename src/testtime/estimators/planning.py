@@ -88,6 +88,7 @@ def plan_table(
         n_steps=recipe.n_steps,
         n_members=prepared.config.n_members,
         episode=min(recipe.episode, 2 * prepared.n_rows // 3) + recipe.n_query,
+        further=sum(recipe.longer),
         latency=latency,
         memory=memory,
     )

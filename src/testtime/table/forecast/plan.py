@@ -46,8 +46,8 @@ class TablePlan(Result):
         What to ask for: all rows, or so many where a budget does not allow all.
     n_steps, n_members
         Of the fit.
-    seconds
-        Of a fit on this machine.
+    seconds, most_seconds
+        Of a fit on this machine, and of one that takes further steps since its first ones pay much.
     curve
         The frozen model at growing context lengths.
     signs
@@ -68,6 +68,7 @@ class TablePlan(Result):
     n_steps: int
     n_members: int
     seconds: float
+    most_seconds: float
     curve: tuple[CurvePoint, ...]
     signs: Mapping[str, float]
     loss_name: str
@@ -82,9 +83,11 @@ class TablePlan(Result):
                 f"all rows and averaged views (80% of tables like it: {-self.high:+.1%} to {-self.low:+.1%}); "
                 f"probability that it rises by more than {HARM:.1%}: {self.harm:.0%}."
             )
-            lines.append(
-                f"A fit would take about {self.seconds:,.0f} s on this machine ({available_cores()} cores)."
-            )
+            more = ""
+            if self.most_seconds > self.seconds:
+                more = f", or {self.most_seconds:,.0f} s where its first steps pay so much that more follow"
+            cores = f"on this machine ({available_cores()} cores)"
+            lines.append(f"A fit would take about {self.seconds:,.0f} s {cores}{more}.")
         lines += [
             f"Frozen, {point.n_context:,} context rows: {self.loss_name} {point.loss:.3f}, "
             f"{point.seconds * 1000:.2f} ms for a row."
@@ -124,6 +127,7 @@ def advise(
     n_steps: int,
     n_members: int,
     episode: int,
+    further: float = 0.0,
     latency: float | None = None,
     memory: float | None = None,
 ) -> TablePlan:
@@ -139,6 +143,8 @@ def advise(
         Rows the model may have as context.
     n_steps, n_members, episode
         Steps, adapters and rows of a step of a default fit.
+    further
+        Steps that may follow with all rows as context, as a multiple of those.
     latency
         Seconds a predicted row may take, or None.
     memory
@@ -154,7 +160,7 @@ def advise(
     if signs is None:
         enough = f"that takes {FEWEST_ROWS} rows, and four for each class"
         reason = f"Serve the frozen model: {n_rows:,} rows are too few to train on and to guard ({enough})."
-        nothing = {"gain": 0.0, "low": 0.0, "high": 0.0, "harm": 0.0, "seconds": 0.0}
+        nothing = {"gain": 0.0, "low": 0.0, "high": 0.0, "harm": 0.0, "seconds": 0.0, "most_seconds": 0.0}
         return TablePlan(
             adapt=False,
             n_steps=0,
@@ -187,6 +193,7 @@ def advise(
         n_steps=n_steps,
         n_members=n_members,
         seconds=seconds,
+        most_seconds=seconds if short else seconds * (1.0 + further),
         curve=signs.curve,
         signs=dict(zip(NAMES, signs.values, strict=True)),
         loss_name=loss_name,
