@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from testtime.adapt.train import Trained
 from testtime.results import Status
 from testtime.table import fit
 from testtime.table.fit import Chosen
+from testtime.table.outside import FoldRuns
 
 N_STEPS = 8  # of the first stage, see tests.support.linear
 
@@ -97,16 +100,17 @@ class TestStages:
 class TestWhatMayHappen:
     def test_losses_that_are_no_numbers_leave_the_stage_before(self, monkeypatch: pytest.MonkeyPatch):
         """Every learner of the second stage is broken."""
-        run_folds, stage = fit.run_folds, []
+        run_once, stages = FoldRuns.run, []
 
-        def breaks(backbone, *arguments):
-            stage.append(None)
-            return run_folds(FaultyBackbone(backbone, "loss", 2) if len(stage) > 1 else backbone, *arguments)
+        def breaks(runs, config, before=()):
+            stages.append(config)
+            broken = replace(runs, backbone=FaultyBackbone(runs.backbone, "loss", 2))
+            return run_once(broken if before else runs, config, before)
 
         once = run(rows(), LinearBackbone(), n_members=4)
-        monkeypatch.setattr(fit, "run_folds", breaks)
+        monkeypatch.setattr(FoldRuns, "run", breaks)
         chosen = run(rows(), LinearBackbone(longer=(2.0, 4.0)), n_members=4)
-        assert len(stage) == 2
+        assert len(stages) == 2
         assert chosen.status is Status.KEPT
         assert (chosen.n_steps, chosen.mix) == (once.n_steps, once.mix)
         assert f"More than {once.n_steps} steps led to losses that are no numbers." in chosen.notes

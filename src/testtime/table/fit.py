@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,13 +16,13 @@ from testtime.adapt.mix import Mix, fit_mix
 from testtime.adapt.task import Task
 from testtime.adapt.train import TrainConfig
 from testtime.adapt.work import UNWATCHED, Work
-from testtime.backbones.base import Backbone, View
+from testtime.backbones.base import Backbone, Recipe, View
 from testtime.backbones.scaling import ColumnScaler
 from testtime.results import Status
 from testtime.table.config import FitConfig
 from testtime.table.coverage import MOST_COVERED, best_coverage
 from testtime.table.encoding import EncodedRows
-from testtime.table.outside import Fold, FoldAnswers, in_order, run_folds
+from testtime.table.outside import Fold, FoldAnswers, FoldRuns, in_order
 from testtime.table.probes import Probe, choose_context, probe_contexts
 from testtime.table.repeats import find_groups
 from testtime.table.rows import FEWEST_STEPS, N_FOLDS, DealtRows, choose_steps, deal_rows, plan_context
@@ -198,49 +198,48 @@ def choose(
         chosen.notes.append(f"The time limit allows {plan.n_adapters} of {config.n_members} adapters.")
     chosen.n_pool = len(dealt[0].pool)
     chosen.config = with_snapshots(train_config, n_fit, recipe.snapshots)
-    seeds = member_seed.spawn(plan.n_adapters)  # what they have spawned goes on from stage to stage
-
-    def further(stage: TrainConfig) -> list[FoldAnswers]:
-        """Train every adapter for so many steps more."""
-        return run_folds(
-            backbone,
-            task,
-            folds,
-            chosen.views,
-            n_guard_views,
-            stage,
-            seeds,
-            config.device,
-            budget,
-            work,
-            chosen.answers,
-        )
-
-    def decide_now() -> None:
-        decide(chosen, task, rows, folds, groups.codes, plan.n_adapters, guard=config.guard)
-
+    runs = FoldRuns(
+        backbone,
+        task,
+        folds,
+        chosen.views,
+        n_guard_views,
+        member_seed.spawn(plan.n_adapters),
+        config.device,
+        budget,
+        work,
+    )
     work.say("adapting")
-    chosen.answers = further(chosen.config)
-    decide_now()
-    worth = 0.0
-    for multiple in recipe.longer if config.n_steps is None and not short else ():
-        if chosen.mix is None:  # nothing was measured
-            break
-        before, worth = worth, chosen.mix.expected_gain
-        if worth - before < recipe.worth_longer * (chosen.mix.frozen_loss - worth):
-            break
+    chosen.answers = runs.run(chosen.config)
+    decide(chosen, task, rows, folds, groups.codes, plan.n_adapters, guard=config.guard)
+    if config.n_steps is not None or short:
+        return chosen
+    for multiple in _while_it_pays(chosen, recipe):
         stage = with_snapshots(chosen.config, round(multiple * n_fit), recipe.snapshots)
         if timer.steps(folds, stage, plan.n_adapters, 0) < stage.n_steps:
             chosen.notes.append("The time limit ended training while more steps still paid.")
             break
         work.say("adapting further")
-        answers = further(stage)
+        answers = runs.run(stage, chosen.answers)
         if not all(trained.finite for one in answers for trained in one.trained):
             chosen.notes.append(f"More than {chosen.n_steps} steps led to losses that are no numbers.")
             break
         chosen.answers = answers
-        decide_now()
+        decide(chosen, task, rows, folds, groups.codes, plan.n_adapters, guard=config.guard)
     return chosen
+
+
+def _while_it_pays(chosen: Chosen, recipe: Recipe) -> Iterator[float]:
+    """Yield multiples of the steps to take on top, until what was decided since the last one is worth little more."""
+    worth = 0.0
+    for multiple in recipe.longer:
+        mix = chosen.mix
+        if mix is None or mix.expected_gain - worth < recipe.worth_longer * (
+            mix.frozen_loss - mix.expected_gain
+        ):
+            return
+        worth = mix.expected_gain
+        yield multiple
 
 
 def with_snapshots(config: TrainConfig, n_steps: int, shares: Sequence[float]) -> TrainConfig:

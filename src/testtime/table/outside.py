@@ -19,7 +19,7 @@ from testtime.adapt.train import TrainConfig, Trained, train
 from testtime.adapt.work import ROWS_PER_TRAINED_ROW, UNWATCHED, Work
 from testtime.backbones.base import Backbone, View
 
-__all__ = ["Fold", "FoldAnswers", "answer_rows", "run_folds"]
+__all__ = ["Fold", "FoldAnswers", "FoldRuns", "answer_rows", "in_order"]
 
 
 @dataclass(frozen=True)
@@ -106,101 +106,117 @@ def answer_rows(
         return view.answer(learner.answer(output).double().cpu().numpy())
 
 
-def run_folds(
-    backbone: Backbone,
-    task: Task,
-    folds: Sequence[Fold],
-    views: Sequence[View],
-    n_guard_views: int,
-    config: TrainConfig,
-    seeds: Sequence[np.random.SeedSequence],
-    device: torch.device,
-    budget: Budget,
-    work: Work = UNWATCHED,
-    before: Sequence[FoldAnswers] = (),
-) -> list[FoldAnswers]:
-    """Train the adapters, each without one fold, and predict every trained fold, side by side.
+@dataclass(frozen=True)
+class FoldRuns:
+    """What adapters are trained and measured on, however long.
 
-    Parameters
+    Attributes
     ----------
     views
         Adapter ``j`` is trained in view ``j`` modulo their number.
     n_guard_views
         Frozen views that predict the folds, the first ones.
     seeds
-        One for each adapter; adapter ``j`` does not see fold ``j`` modulo their number.
+        One for each adapter; adapter ``j`` does not see fold ``j`` modulo their number. A seed remembers what it has
+        spawned, so that a second run draws other episodes.
     work
         Told what is planned and done.
-    before
-        What an earlier call answered: its adapters are trained on, and what it answered is returned with the rest.
     """
-    trained_before = in_order([one.trained for one in before])
-    of_a_step = ROWS_PER_TRAINED_ROW * (config.n_context + config.n_query)
 
-    def frozen(fold: Fold, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        learner = backbone.learner(task, device, torch.float32)
+    backbone: Backbone
+    task: Task
+    folds: Sequence[Fold]
+    views: Sequence[View]
+    n_guard_views: int
+    seeds: Sequence[np.random.SeedSequence]
+    device: torch.device
+    budget: Budget
+    work: Work = UNWATCHED
+
+    def run(self, config: TrainConfig, before: Sequence[FoldAnswers] = ()) -> list[FoldAnswers]:
+        """Train the adapters, each without one fold, and predict every trained fold, side by side.
+
+        Parameters
+        ----------
+        config
+            How many steps, and how.
+        before
+            What an earlier run answered: its adapters are trained on, and what it answered is returned with the rest.
+        """
+        trained_before = in_order([one.trained for one in before])
+        used = self.folds[: len(self.seeds)]
+        contexts = [
+            (fold, rows)
+            for fold in used
+            for rows in (fold.context, fold.rival)
+            if len(rows) and not before  # the frozen model answers once
+        ]
+        self._plan(config, contexts)
+        pieces: list[Callable[[], Any]] = [
+            lambda j=j: self._adapted(j, config, trained_before[j] if before else None)
+            for j in range(len(self.seeds))
+        ]
+        pieces += [lambda fold=fold, rows=rows: self._frozen(fold, rows) for fold, rows in contexts]
+        done = side_by_side(pieces, budget=self.budget)
+        members, answers = done[: len(self.seeds)], iter(done[len(self.seeds) :])
+        found = []
+        for k, fold in enumerate(used):
+            own = members[k :: len(self.folds)]
+            trained = tuple(one for one, _ in own)
+            common = sorted(set.intersection(*(set(by_steps) for _, by_steps in own)))
+            adapted = {n: np.stack([by_steps[n] for _, by_steps in own]) for n in common}
+            if before:
+                found.append(before[k].then(trained, adapted))
+                continue
+            frozen, rival = next(answers), next(answers) if len(fold.rival) else None
+            found.append(FoldAnswers(frozen, rival, adapted, trained))
+        return found
+
+    def _plan(self, config: TrainConfig, contexts: Sequence[tuple[Fold, NDArray[np.int64]]]) -> None:
+        of_folds = sum((len(rows) + len(fold.guard)) * self.n_guard_views for fold, rows in contexts)
+        of_answers = sum(
+            (len(fold.context) + len(fold.guard)) * len(config.snapshots)
+            for fold in (self.folds[j % len(self.folds)] for j in range(len(self.seeds)))
+        )
+        self.work.plan(of_folds + of_answers + _of_a_step(config) * config.n_steps * len(self.seeds))
+
+    def _frozen(self, fold: Fold, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Answers of the frozen model for the fold's guard rows, ``(V, g, A)``."""
+        learner = self.backbone.learner(self.task, self.device, torch.float32)
         context, guard = (fold.x[rows], fold.y[rows]), fold.x[fold.guard]
 
         def one(view: View) -> NDArray[np.float64]:
             answer = answer_rows(learner, FROZEN, view, context, guard)
-            work.done(len(rows) + len(guard))
+            self.work.done(len(rows) + len(guard))
             return answer
 
-        return np.stack([one(view) for view in views[:n_guard_views]])
+        return np.stack([one(view) for view in self.views[: self.n_guard_views]])
 
-    def adapted(j: int) -> tuple[Trained, dict[int, NDArray[np.float64]]]:
-        fold, view = folds[j % len(folds)], views[j % len(views)]
-        learner = backbone.learner(task, device, torch.float32)
+    def _adapted(
+        self, j: int, config: TrainConfig, before: Trained | None
+    ) -> tuple[Trained, dict[int, NDArray[np.float64]]]:
+        """Train adapter `j`, and ask it for its fold's guard rows after each snapshot."""
+        fold, view = self.folds[j % len(self.folds)], self.views[j % len(self.views)]
+        learner = self.backbone.learner(self.task, self.device, torch.float32)
         rows = view.rows(fold.x, fold.y, next(learner.module.parameters()))
         trained = train(
             learner,
             rows,
             fold.pool,
             config,
-            seeds[j],
+            self.seeds[j],
             served=fold.context if fold.apart else None,
-            budget=budget,
-            start=trained_before[j].last if before else None,
-            on_step=lambda step, loss: work.done(of_a_step),
+            budget=self.budget,
+            start=before.last if before else None,
+            on_step=lambda step, loss: self.work.done(_of_a_step(config)),
         )
         delta, context = Delta(learner, config.spec), (fold.x[fold.context], fold.y[fold.context])
         answers = {}
         for steps, state in trained.snapshots.items():
             answers[steps] = answer_rows(learner, delta.weights(state), view, context, fold.x[fold.guard])
-            work.done(len(fold.context) + len(fold.guard))
+            self.work.done(len(fold.context) + len(fold.guard))
         return trained, answers
 
-    used = range(min(len(folds), len(seeds)))
-    contexts = [
-        (folds[k], rows)
-        for k in used
-        for rows in (folds[k].context, folds[k].rival)
-        if len(rows) and not before
-    ]
-    of_folds = sum((len(rows) + len(fold.guard)) * n_guard_views for fold, rows in contexts)
-    of_answers = sum(
-        (len(fold.context) + len(fold.guard)) * len(config.snapshots)
-        for fold in (folds[j % len(folds)] for j in range(len(seeds)))
-    )
-    work.plan(of_folds + of_answers + of_a_step * config.n_steps * len(seeds))
-    pieces: list[Callable[[], Any]] = [lambda j=j: adapted(j) for j in range(len(seeds))]
-    pieces += [lambda fold=fold, rows=rows: frozen(fold, rows) for fold, rows in contexts]
-    done = side_by_side(pieces, budget=budget)
-    members, answers = done[: len(seeds)], iter(done[len(seeds) :])
-    found = []
-    for k in used:
-        own = members[k :: len(folds)]
-        common = sorted(set.intersection(*(set(by_steps) for _, by_steps in own)))
-        adapted_here = {n: np.stack([by_steps[n] for _, by_steps in own]) for n in common}
-        if before:
-            found.append(before[k].then([trained for trained, _ in own], adapted_here))
-            continue
-        found.append(
-            FoldAnswers(
-                frozen=next(answers),
-                rival=next(answers) if len(folds[k].rival) else None,
-                adapted=adapted_here,
-                trained=tuple(trained for trained, _ in own),
-            )
-        )
-    return found
+
+def _of_a_step(config: TrainConfig) -> int:
+    return ROWS_PER_TRAINED_ROW * (config.n_context + config.n_query)
