@@ -111,14 +111,32 @@ def labelled_table(table: Path, target: str, classes: Any | None) -> tuple[pd.Da
         got = f"{rows} no {target!r}"
         raise InputError(sentence(got, remedy="Leave them out"))
     if classes is not None:
-        known = {str(label): label for label in classes.tolist()}
-        return frame, labels.astype(object).map(lambda label: known.get(str(label), label))
+        return frame, _as_fitted(labels.astype(object), classes.tolist())
     read = read_as_numbers(labels, frame)
     if read is None or np.isnan(read.values).any():
         bad = labels.iloc[0] if read is None else next(iter(read.lost))
         got = f"column {target!r} of {str(table)!r} holds {str(bad)!r}"
         raise InputError(sentence(got, expected="a number", remedy="Correct the value, or drop its row"))
     return frame, pd.Series(read.values, labels.index, name=target)
+
+
+def _as_fitted(labels: pd.Series, classes: list[Any]) -> pd.Series:
+    """Return labels as those of the fit, where they are the same number, truth value or word in other spelling too."""
+
+    def canonical(label: Any) -> str:
+        word = str(label).strip().lower()
+        if isinstance(classes[0], bool):
+            word = {"true": "1", "false": "0"}.get(word, word)
+        try:
+            return repr(float(word))
+        except ValueError:
+            return word
+
+    known = {str(label): label for label in classes}
+    alike = {canonical(label): label for label in classes}
+    if len(alike) < len(classes):  # classes that differ in case only
+        alike = {}
+    return labels.map(lambda label: known.get(str(label), alike.get(canonical(label), label)))
 
 
 def _carried(there: list[str], asked: Sequence[str], found: Sequence[str], estimator: Any) -> list[str]:

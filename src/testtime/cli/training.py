@@ -62,6 +62,19 @@ class Training:
         """Return the same rows with the target as numbers."""
         return self if self.numbers is None else replace(self, labels=self.numbers)
 
+    def of_classes(self) -> tuple[Training, str]:
+        """Return the same rows with one label for each number, and a sentence if some had several spellings.
+
+        Files that were put together hold ``1`` and ``1.0``; of the spellings of a number the most frequent one is kept.
+        """
+        if self.numbers is None or self.labels.nunique() == self.numbers.nunique():
+            return self, ""
+        words = self.labels.astype(str)
+        spelled = {number: own.mode().iloc[0] for number, own in words.groupby(self.numbers.to_numpy())}
+        labels = pd.Series([spelled[n] for n in self.numbers], self.labels.index, name=self.labels.name)
+        said = f"Spellings of one number in the target {str(self.labels.name)!r} are one class."
+        return replace(self, labels=labels), said
+
     def split(self, share: float, seed: int, *, numeric: bool) -> tuple[Training, Training, str]:
         """Return the rows to fit, those to score, and a sentence that says so."""
         n_rows = len(self.X)
@@ -133,6 +146,8 @@ def read_training(
     beside = frame.drop(columns=names)
     read = None if task == "classify" else numeric_target(values, beside)
     notes = [] if read is None else _notes_on(read, target)
+    if read is not None and _too_large(read.values, values):
+        read, notes = None, []
     if read is not None:
         missing |= np.isnan(read.values)
     notes += _rows_without_target(path, target, missing)
@@ -153,6 +168,11 @@ def read_training(
         None if time is None else _moments(columns[time], frame),
     )
     return data, facts, notes
+
+
+def _too_large(numbers: NDArray[np.float64], values: pd.Series) -> bool:
+    """Tell whether whole numbers, as keys are, are so large that different ones became one float."""
+    return bool((np.abs(numbers) > 2.0**53).any()) and len(np.unique(numbers)) < values.nunique()
 
 
 def kept_ids(frame: pd.DataFrame, kinds: dict[str, str]) -> dict[str, str]:

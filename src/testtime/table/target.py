@@ -140,6 +140,17 @@ def class_target(y: Any, n_rows: int, max_classes: int) -> tuple[ClassTarget, ND
                 remedy="Merge rare classes; for a numeric target, use TTTRegressor or bin it first",
             )
         )
+    alike: dict[str, list[str]] = {}
+    for label in classes.tolist():
+        alike.setdefault(str(label).strip().casefold(), []).append(repr(label))
+    same = next((labels for labels in alike.values() if len(labels) > 1), None)
+    if same is not None:
+        warnings.warn(
+            f"The classes {', '.join(same)} differ in case or blanks only and are kept apart; write them in one way "
+            "if they are one.",
+            DataWarning,
+            stacklevel=5,
+        )
     single = [str(label) for label in classes[counts < 2]]
     if single:
         warnings.warn(
@@ -228,7 +239,15 @@ def _vector(y: Any, n_rows: int, estimator: str, one: str, kind: str) -> NDArray
                     remedy="Drop these rows",
                 )
             )
-        if isinstance(y, pd.Series) and pd.api.types.is_extension_array_dtype(y.dtype):
+        if (
+            isinstance(y, pd.DataFrame)
+            and y.shape[1] == 1
+            and pd.api.types.is_extension_array_dtype(y.dtypes.iloc[0])
+        ):
+            y = y.iloc[:, 0]
+        if isinstance(y, (pd.Series, pd.Index, pd.api.extensions.ExtensionArray)) and (
+            pd.api.types.is_extension_array_dtype(y.dtype)
+        ):
             y = y.to_numpy(dtype=object)  # NumPy would make floats of nullable integers and truth values
         vector = column_or_1d(y, warn=True)
     except InputError:

@@ -33,6 +33,10 @@ NOTHING = pa.array(
 
 _STRUCTURES = (complex, np.complexfloating, list, dict, set, frozenset, tuple, np.ndarray, bytes, bytearray)
 _NUMERIC = {"integer", "floating", "mixed-integer-float", "boolean", "decimal"}
+_EXACT, _LARGEST = (
+    2**53,
+    2**1023,
+)  # float64 holds all whole numbers up to the first, and none beyond twice the other
 _TICKS_PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 
 
@@ -149,6 +153,8 @@ def read_cells(values: pd.Series, name: str) -> Cells:
     if pd.api.types.is_complex_dtype(dtype):
         raise _structure(values.iloc[0], name)
     if pd.api.types.is_numeric_dtype(dtype):  # truth values among them
+        if pd.api.types.is_integer_dtype(dtype) and _inexact(values):
+            return _spelled(values.astype(object), name)
         return NumberCells(values.to_numpy(dtype=np.float64, na_value=np.nan))
     if isinstance(dtype, pd.StringDtype):
         return _from_text(values, name)
@@ -242,6 +248,8 @@ def _from_objects(values: pd.Series, name: str) -> Cells:
     if found == "empty":
         return NumberCells(np.full(len(values), np.nan))
     if found in _NUMERIC:
+        if found == "integer" and _inexact(values):
+            return _spelled(values, name)
         try:
             return NumberCells(values.where(values.notna(), np.nan).to_numpy().astype(np.float64))
         except OverflowError:
@@ -252,6 +260,12 @@ def _from_objects(values: pd.Series, name: str) -> Cells:
     if found == "timedelta":
         return read_cells(pd.to_timedelta(values), name)
     return _spelled(values, name)
+
+
+def _inexact(values: pd.Series) -> bool:
+    """Tell whether whole numbers, as keys are, are so large that float64 may make two of them one."""
+    present = values.dropna()
+    return len(present) > 0 and _EXACT < max(-int(present.min()), int(present.max())) < _LARGEST
 
 
 def _bounded(value: Any) -> float:
@@ -297,6 +311,8 @@ def _from_arrow(array: pa.Array, name: str) -> Cells:
             pa.float64(), safe=False
         )
         return NumberCells(ticks.to_numpy(zero_copy_only=False) / _TICKS_PER_SECOND[kind.unit])
+    if pa.types.is_integer(array.type) and _inexact(whole := array.to_pandas(types_mapper=pd.ArrowDtype)):
+        return _spelled(whole.astype(object), name)
     if pa.types.is_integer(array.type) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return NumberCells(array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
     raise _structure(array.drop_null()[0].as_py(), name)

@@ -1,17 +1,21 @@
 """Which kind a column is, found from its cells or asked for."""
 
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from testtime.errors import InputError, nearest, sentence
 from testtime.table.columns.cells import Cells, WordCells, as_words
 from testtime.table.columns.encoded import ColumnRecord
-from testtime.table.columns.identity import why_identity, why_text
+from testtime.table.columns.identity import is_index, why_identity, why_text
 from testtime.table.columns.kinds.base import Fitted, Habits, Learned, is_constant
 from testtime.table.columns.kinds.boolean import BooleanColumn, PresenceColumn
 from testtime.table.columns.kinds.date import DateColumn
@@ -82,7 +86,10 @@ def choose(
         if record.missing:
             return _chosen(PresenceColumn.fit(cells, name, words[0]), record)
         return _unused(record, "constant", f"a single value, {words[0]!r}")
-    return _found(cells, record, habits, index)
+    found = _found(cells, record, habits, index)
+    if is_index(name) and not found.record.left_out:
+        return replace(_unused(record, "id", "it is the index of a pandas frame"), spare=found)
+    return found
 
 
 def _asked(cells: Cells, record: ColumnRecord, habits: Habits, asked: str) -> Choice:
@@ -125,12 +132,24 @@ def _useful(
     if not isinstance(learned.column, NumberColumn):
         return choice
     values = learned.column.transform(cells, habits, [])[0].values
-    if is_constant(values[~np.isnan(values)]):
+    if is_constant(values[~np.isnan(values)]) and not _too_close_together(cells, values, record):
         if np.isnan(values).any() and not np.isnan(values).all():
             return _chosen(PresenceColumn.fit(cells, record.name, record.examples[0]), record)
         return _unused(record, "constant", f"a single value, {record.examples[0]!r}")
+    if _too_close_together(cells, values, record):
+        levels = _chosen(LevelColumn.fit(cells, record.name), record)
+        kind, why = why_text(as_words(cells), record.name)
+        return replace(_unused(record, kind, why), spare=levels) if why else levels
     why = why_identity(values, record.name, index)
     return replace(_unused(record, "id", why), spare=choice) if why else choice
+
+
+def _too_close_together(cells: Cells, values: NDArray[np.float64], record: ColumnRecord) -> bool:
+    """Tell whether different whole numbers, as keys are, become one float64 or nearly so."""
+    if not isinstance(cells, WordCells) or record.levels < 2 or not is_constant(values[~np.isnan(values)]):
+        return False
+    words = cells.words.filter(cells.counts > 0)
+    return bool(pc.all(pc.match_substring_regex(words, "^[+-]?[0-9]{16,}$")).as_py())
 
 
 def _chosen(learned: Learned, record: ColumnRecord) -> Choice:

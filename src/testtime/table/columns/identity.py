@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from testtime.table.columns.cells import WordCells
 
-__all__ = ["why_identity", "why_text"]
+__all__ = ["is_index", "why_identity", "why_text"]
 
 _FEWEST = 20  # in fewer rows, all values may differ by chance
 _ALMOST_ALL = 0.9
@@ -30,6 +30,7 @@ _CASED_KEY = re.compile(r"[a-z](ID|Id)$")  # "customerId", and not "humid"
 _COUNTER = re.compile(
     r"^(nr|no|num|number|n|#|obs|case|record|sample|row|idx|seq|sequence|x|s\.?no\.?)$", re.IGNORECASE
 )
+_INDEX = re.compile(r"__index_level_\d+__")
 _UUID = r"^\{?[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\}?$|^[0-9a-fA-F]{40}$|^[0-9a-fA-F]{64}$"
 
 
@@ -59,6 +60,11 @@ def why_identity(values: NDArray[np.float64], name: str, index: NDArray[np.int64
     if _is_key(name):
         return "its name is that of a key and no value occurs twice"
     return "its values only rise and its name is that of a counter" if (np.diff(values) > 0).all() else ""
+
+
+def is_index(name: str) -> bool:
+    """Tell whether a column is the index of a pandas frame, which Parquet files keep under names of their own."""
+    return _INDEX.fullmatch(name) is not None
 
 
 def why_text(cells: WordCells, name: str) -> tuple[str, str]:

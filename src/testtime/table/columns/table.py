@@ -205,12 +205,18 @@ class TableColumns:
     def _places(self, frame: pd.DataFrame, used: list[Fitted]) -> list[int]:
         """Return where in the frame each used column stands."""
         at = {str(name): place for place, name in enumerate(frame.columns)}
+        for name, place in list(at.items()):  # readers of files trim names, frames need not
+            at.setdefault(name.strip(), place)
+        for column in used:
+            if column.name.strip() in at:
+                at.setdefault(column.name, at[column.name.strip()])
         absent = [column.name for column in used if column.name not in at]
         if not absent:
             return [at[column.name] for column in used]
         mine = [column.name for column in self._columns]
         numbered = [str(place) for place in range(len(mine))]
-        if len(at) == len(mine) and (mine == numbered or list(at) == numbered):
+        names = list(map(str, frame.columns))
+        if len(names) == len(mine) and (mine == numbered or names == numbered):
             return [mine.index(column.name) for column in used]  # names on one side only: by position
         others = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
         raise InputError(

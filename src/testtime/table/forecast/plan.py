@@ -39,8 +39,8 @@ class TablePlan(Result):
     adapt
         Whether training is worth its time.
     gain, low, high
-        Forecast fall of the loss relative to the frozen model with all rows and averaged views, and its 80% interval. Of
-        the first steps: where they pay much, further ones add to it.
+        Forecast fall of the loss relative to the frozen model with all rows and averaged views, and its 80% interval;
+        of the first steps: where they pay much, further ones add to it.
     harm
         Probability that the loss rises by more than half a per cent.
     objective, n_context

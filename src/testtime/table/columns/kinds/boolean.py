@@ -80,6 +80,10 @@ class BooleanColumn(Lossy):
             values = np.full(len(cells.values), np.nan)
         elif isinstance(cells, NumberCells):
             values = cells.values
+            others = values[~np.isnan(values) & ~np.isin(values, (0.0, 1.0))]
+            if len(others) and not self.numbers:
+                got = f"column {self.name!r} holds {others[0]:g}"
+                raise InputError(sentence(got, expected="booleans, as at fit"))
         else:
             reading = read_truth(cells, frozenset(self.blanks), numbers=self.numbers)
             self.accept(reading, "numbers" if self.numbers else "booleans", told)

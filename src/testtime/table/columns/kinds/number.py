@@ -1,10 +1,15 @@
 """Columns of numbers."""
 
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+
 from __future__ import annotations
 
 from typing import ClassVar, Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from testtime.errors import InputError, sentence
@@ -24,6 +29,7 @@ from testtime.table.columns.words.truth import truth_of
 
 __all__ = ["NumberColumn"]
 
+_SHARES = ("%", "‰")  # 12 % may have been .12 at fit, as a spreadsheet stores it
 _TOO_LARGE = "{n:,} numbers of column {name!r} are beyond 1.8e308 and count as missing."
 
 
@@ -92,8 +98,9 @@ class NumberColumn(Lossy):
     def _read(self, cells: WordCells, habits: Habits, told: list[str]) -> np.ndarray:
         known = frozenset(self.blanks)
         reading = read_numbers(cells, comma=self.comma, table_comma=habits.comma, known=known)
-        if reading.stray and not np.isnan(truth := truth_of(cells.words)).all():
-            # A truth value where numbers were, as in a file that another program wrote.
+        truth = np.where(_spelled_out(cells.words), truth_of(cells.words), np.nan)
+        if reading.stray and not np.isnan(truth).all():
+            # A truth value where numbers were, as in a file that another program wrote; "T" or "no" may mean else.
             numbers = np.where(
                 np.isnan(truth),
                 read_numbers(WordCells(cells.words), comma=self.comma, table_comma=habits.comma).values,
@@ -102,17 +109,30 @@ class NumberColumn(Lossy):
             if not np.isnan(numbers).any():
                 return cells.spread(numbers, np.nan)
         self.accept(reading, "numbers", told)
-        if reading.unit and reading.unit != self.unit and self.unit:
+        if reading.unit and reading.unit != self.unit and (self.unit or reading.unit in _SHARES):
             raise InputError(
                 sentence(
                     f"column {self.name!r} holds numbers in {reading.unit!r}",
-                    expected=f"{self.unit!r}, as at fit",
+                    expected=f"{self.unit!r}, as at fit"
+                    if self.unit
+                    else "numbers without a unit, as at fit",
                     remedy="Convert them",
                 )
+            )
+        if reading.unit and not self.unit:
+            told.append(
+                f"Column {self.name!r} holds numbers in {reading.unit!r}, and had none with a unit at fit: "
+                f"{_example(reading)}."
             )
         if reading.ambiguous:
             told.extend(_ambiguous(reading, self.name))
         return reading.values
+
+
+def _spelled_out(words: pa.Array) -> np.ndarray:
+    """Which words are true and false in full."""
+    found = pc.is_in(pc.utf8_lower(words), value_set=pa.array(["true", "false"], words.type))
+    return found.to_numpy(zero_copy_only=False).astype(bool)
 
 
 def _parsed(reading: NumberReading) -> str:

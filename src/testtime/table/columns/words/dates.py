@@ -71,6 +71,11 @@ def _evidence(fields: dict[str, NDArray[Any]], rows: NDArray[np.int64]) -> int:
     return int(rows[first & ~following].sum() - rows[following & ~first].sum())
 
 
+def _both_orders(fields: dict[str, NDArray[Any]]) -> bool:
+    first, following = fields["first"] > 12, fields["next"] > 12
+    return bool((first & ~following).any() and (following & ~first).any())
+
+
 def read_dates(
     cells: WordCells,
     *,
@@ -85,7 +90,7 @@ def read_dates(
     cells
         The column.
     day_first
-        The order of the column when it was fitted; None to find it.
+        The order of the column when it was fitted, for values that do not tell; None if nothing told.
     table_day_first
         The order that other columns show, None if they show none.
     known
@@ -104,8 +109,12 @@ def read_dates(
             continue
         if number == _NUMERIC_FORM:
             evidence = _evidence(fields, cells.counts[left])
-            own = order if order is not None else (evidence > 0 if evidence else None)
-            own = table_day_first if own is None and not evidence else own
+            shown = bool(evidence > 0) if evidence else None
+            if day_first is not None and _both_orders(fields):
+                shown = None  # no order at all: that of fit
+            # What these words show comes first: a new file may be written in another way than the one of fit was.
+            own = shown if shown is not None else day_first
+            own = table_day_first if own is None else own
             either = (fields["first"] <= 12) & (fields["next"] <= 12) & (fields["first"] != fields["next"])
             either &= ~fields["pointed"] & (evidence == 0) & (day_first is None)
             if either.any():

@@ -182,10 +182,13 @@ def _units(
         del rows[""]
         if not rows:
             continue
-        if not before and set(rows) <= set(_SCALES):
+        scaled = sum(n_rows for unit, n_rows in rows.items() if unit in _SCALES)
+        others = [unit for unit in rows if unit not in _SCALES]
+        if not before and scaled and scaled >= max((rows[unit] for unit in others), default=0):
             factor = np.array([_SCALES.get(unit, 1.0) for unit in different.tolist()])[codes]
+            fits &= np.isin(different, ["", *_SCALES])[codes]
             continue
-        main = max(rows, key=lambda unit: (rows[unit], unit))
+        main = max(others if not before and others else rows, key=lambda unit: (rows[unit], unit))
         fits &= np.isin(different, ["", main])[codes]
         found = found or main
     return fits, factor, found

@@ -1,0 +1,170 @@
+"""Cells that can be read in two ways: what decides, what is said, and what is refused."""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from tests.support.columns import NAN, fitted, same
+from testtime.errors import InputError
+from testtime.table.columns import DataWarning
+from testtime.table.readers import read_table
+
+
+def told(values: object, new: object, kinds: dict[str, str] | None = None) -> tuple[list[float], list[str]]:
+    """Values of new cells of a column, and what is said about them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        columns, _ = fitted(pd.DataFrame({"c": values}), kinds)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always", DataWarning)
+        found = columns.transform(pd.DataFrame({"c": new})).x[:, 0].tolist()
+    return found, [str(one.message) for one in seen]
+
+
+THOUSANDS = [f"{i}k" for i in range(1, 61)]
+DAYS = pd.date_range("2020-01-01", periods=60, freq="5D")
+NUMBERS = np.linspace(0.0, 2.0, 60)
+
+
+class TestUnits:
+    def test_one_other_unit_leaves_the_factors_of_the_rest(self):
+        found, said = told(THOUSANDS, ["5k"] * 20 + ["5 kg"])
+        assert same(found, [5000.0] * 20 + [NAN])
+        assert "'5 kg' (1)" in said[0]
+
+    @pytest.mark.parametrize("odd", ["5 kg", "3 views"])
+    def test_also_at_fit(self, odd: str):
+        assert told([*THOUSANDS[:59], odd], ["5k", "5M"])[0] == [5000.0, 5_000_000.0]
+
+    def test_a_unit_that_most_have_is_none_of_the_factors(self):
+        assert same(told([f"{i} kg" for i in range(59)] + ["5k"], ["7 kg"])[0], [7.0])
+
+    def test_a_first_unit_is_said(self):
+        found, said = told(NUMBERS, ["12 kg", "5"])
+        assert found == [12.0, 5.0]
+        assert said == ["Column 'c' holds numbers in 'kg', and had none with a unit at fit: '12 kg' is 12."]
+
+    def test_per_cent_may_have_been_a_fraction(self):
+        with pytest.raises(
+            InputError, match="holds numbers in '%'; expected numbers without a unit, as at fit"
+        ):
+            told(NUMBERS, ["12%", "50%"])
+
+    def test_the_unit_of_fit_is_not_worth_a_word(self):
+        assert told([f"{i} kg" for i in range(60)] * 2, ["12 kg", "5"]) == ([12.0, 5.0], [])
+
+
+class TestTruth:
+    @pytest.mark.parametrize("word", ["T", "N", "yes", "off"])
+    def test_letters_are_no_numbers(self, word: str):
+        """T is a trace of rain."""
+        with pytest.raises(InputError, match=f"holds '{word}'; expected numbers, as at fit"):
+            told(NUMBERS, ["0.2", word])
+
+    def test_true_and_false_in_full_are(self):
+        assert told(NUMBERS, ["TRUE", "0.5", "false"])[0] == [1.0, 0.5, 0.0]
+
+    def test_numbers_are_no_truth_values_as_they_are_none_in_words(self):
+        for new in ([1, 2, 2], [1.0, -3.0], ["1", "2", "2"]):
+            with pytest.raises(InputError, match="expected booleans, as at fit"):
+                told(["yes", "no"] * 30, new)
+        assert told(["yes", "no"] * 30, [1, 0, None])[0][:2] == [1.0, 0.0]
+        assert told([0, 1] * 30, [1, 2])[0] == [1.0, 2.0], "a column of counts"
+
+
+class TestDates:
+    def days(self, *dates: str) -> list[float]:
+        return [float((pd.Timestamp(date) - pd.Timestamp(0)).days) for date in dates]
+
+    def test_a_new_file_shows_its_own_order(self):
+        new = ["06/05/2020", "12/31/2020", "11/30/2020", "06/25/2020"]
+        found, said = told(DAYS.strftime("%d/%m/%Y"), new)
+        assert found == self.days("2020-06-05", "2020-12-31", "2020-11-30", "2020-06-25")
+        assert said == ["Dates of column 'c' have the month first; at fit it was the day."]
+
+    def test_what_was_assumed_at_fit_gives_way(self):
+        found, said = told(DAYS[DAYS.day < 13].strftime("%d/%m/%Y"), ["05/06/2020", "31/12/2020"])
+        assert found == self.days("2020-06-05", "2020-12-31")
+        assert "have the day first" in said[0]
+
+    def test_what_does_not_tell_is_read_as_at_fit(self):
+        assert told(DAYS.strftime("%d/%m/%Y"), ["05/06/2020"]) == (self.days("2020-06-05"), [])
+
+    def test_a_file_with_both_orders_is_read_as_at_fit(self):
+        new = ["05/06/2020", "31/12/2020", "12/30/2020", "12/29/2020"]
+        found, said = told(DAYS.strftime("%d/%m/%Y"), new)
+        assert (found[:1], said) == (self.days("2020-06-05"), [])
+
+    def test_an_order_that_nothing_tells_is_said_at_prediction_too(self):
+        found, said = told(DAYS, ["05/06/2020", "07/06/2020"])
+        assert found == self.days("2020-05-06", "2020-07-06")
+        assert "the month is taken to come first" in said[0]
+
+
+KEYS = 10**18 + np.random.default_rng(0).permutation(60)
+
+
+class TestLargeWholeNumbers:
+    @pytest.mark.parametrize(
+        "keys",
+        [
+            KEYS,
+            KEYS.astype("uint64"),
+            KEYS.astype(str),
+            pd.array(KEYS, "Int64"),
+            KEYS.astype(object),
+            pd.array(KEYS, pd.ArrowDtype(pa.int64())),
+        ],
+        ids=["int64", "uint64", "text", "nullable", "objects", "arrow"],
+    )
+    def test_keys_are_no_constant(self, keys: object):
+        with pytest.warns(DataWarning, match="'user_id' is left out: no value occurs twice"):
+            columns, _ = fitted(pd.DataFrame({"user_id": keys, "a": NUMBERS}))
+        record = columns.records[0]
+        assert (record.kind, record.left_out, record.levels) == ("id", "no value occurs twice", 60)
+
+    @pytest.mark.parametrize("base", [2**53, 10**17])
+    def test_codes_are_the_same_as_text(self, base: int):
+        codes = base + np.arange(60) % 4
+        for new in (codes[:4], codes[:4].astype(str), codes[:4].astype(object)):
+            for fit in (codes, codes.astype(str)):
+                assert told(fit, new, {"c": "nominal"}) == ([0.0, 1.0, 2.0, 3.0], [])
+
+    def test_what_varies_is_a_number_as_ever(self):
+        values = 10**16 * np.random.default_rng(0).integers(1, 30, 60)
+        assert told(values, values[:3])[0] == values[:3].astype(float).tolist()
+
+
+class TestNames:
+    def frame(self) -> pd.DataFrame:
+        rng = np.random.default_rng(0)
+        return pd.DataFrame({" a": rng.normal(size=60), "g ": rng.normal(size=60)})
+
+    def test_blanks_around_names_do_not_matter(self):
+        frame = self.frame()
+        columns, encoded = fitted(frame)
+        trimmed = frame.rename(columns=str.strip)
+        assert np.array_equal(columns.transform(trimmed).x, encoded.x)
+        assert np.array_equal(fitted(trimmed)[0].transform(frame).x, encoded.x)
+
+    def test_an_exact_name_comes_first(self):
+        frame = self.frame().assign(a=0.5)
+        columns, encoded = fitted(frame[[" a", "g "]])
+        assert np.array_equal(columns.transform(frame[["a", " a", "g "]]).x, encoded.x)
+
+    def test_the_index_of_a_parquet_file_is_left_out(self, tmp_path):
+        frame = pd.DataFrame({"a": np.random.default_rng(0).normal(size=300)})
+        drawn = frame.sample(frac=1, random_state=0)[:200]
+        for name, table in {"drawn": drawn, "twice": pd.concat([drawn, drawn])}.items():
+            table.to_parquet(tmp_path / f"{name}.parquet")
+            read, _ = read_table(tmp_path / f"{name}.parquet")
+            assert "__index_level_0__" in read
+            with pytest.warns(DataWarning, match=re.escape("it is the index of a pandas frame")):
+                columns, _ = fitted(read)
+            assert columns.required == ("a",)
