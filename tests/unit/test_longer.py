@@ -146,3 +146,38 @@ class TestTrained:
         assert (both.n_steps, len(both.losses), both.seconds) == (29, 29, 3.0)
         assert both.last is later.snapshots[20]
         assert not first.then(Trained({}, (), 0, finite=False, n_trainable=3)).finite
+
+
+class TestStalls:
+    def test_nothing_follows_a_stage_that_time_ended(self, monkeypatch: pytest.MonkeyPatch):
+        """A process that was stopped for a while: one adapter has other snapshots than the rest."""
+        run_once, stages = FoldRuns.run, []
+
+        def stalls(runs, config, before=()):
+            stages.append(config)
+            first, *rest = run_once(runs, config, before)
+            early = replace(first.trained[0], out_of_time=True, snapshots={5: first.trained[0].last})
+            return [replace(first, trained=(early, *first.trained[1:]), adapted={}), *rest]
+
+        monkeypatch.setattr(FoldRuns, "run", stalls)
+        chosen = run(rows(400), LinearBackbone(longer=(2.0,)), n_members=8)
+        assert len(stages) == 1
+        assert chosen.status is Status.REVERTED_TIME
+
+    def test_answers_that_are_no_numbers_leave_the_stage_before(self, monkeypatch: pytest.MonkeyPatch):
+        """Losses can be finite where answers are not."""
+        run_once = FoldRuns.run
+
+        def breaks(runs, config, before=()):
+            found = run_once(runs, config, before)
+            return (
+                [replace(one, adapted={n: a * np.nan for n, a in one.adapted.items()}) for one in found]
+                if before
+                else found
+            )
+
+        once = run(rows(), LinearBackbone(), n_members=4)
+        monkeypatch.setattr(FoldRuns, "run", breaks)
+        chosen = run(rows(), LinearBackbone(longer=(2.0,)), n_members=4)
+        assert (chosen.status, chosen.n_steps, chosen.mix) == (Status.KEPT, once.n_steps, once.mix)
+        assert any("no numbers" in note for note in chosen.notes)

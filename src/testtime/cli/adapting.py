@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
 
 
 def adapt(
+    called: typer.Context,
     train: Annotated[
         Path, typer.Argument(help="Labelled table: CSV, gzip, Parquet, ...; - is standard input.")
     ],
@@ -131,9 +132,11 @@ def adapt(
 
     if by:
         of_one = {"--groups": groups, "--time": time, "--cost": cost, "--threshold": threshold}
-        _refuse_beside(
-            "--by", of_one | {"--id": id_columns, "--keep-ids": keep_ids, "--overwrite": overwrite}
-        )
+        of_one |= {"--id": id_columns, "--keep-ids": keep_ids, "--overwrite": overwrite}
+        written: dict[str, object] = {
+            f"--{name.replace('_', '-')}": _is_written(called, name) for name in ("max_rows", "held_out")
+        }
+        _refuse_beside("--by", of_one | written)
     else:
         of_groups = {"--engine": engine, "--jobs": jobs, "--smallest": smallest, "--start": start}
         _refuse_without("--by", {**of_groups, "--together": together or None})
@@ -247,6 +250,12 @@ def _adapt_groups(request: GroupRequest, as_json: bool) -> None:
         typer.echo(f"Serve them with: testtime serve {request.out}")
     if found.failed:
         raise typer.Exit(1)
+
+
+def _is_written(called: typer.Context, name: str) -> bool:
+    """Tell whether an option stands on the command line, rather than having its default."""
+    source = called.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _refuse_beside(option: str, others: dict[str, object]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from testtime.cli.output import check_seed, echo_json, echo_wrapped, notes_on_stderr
+from testtime.errors import InputError, sentence
 
 __all__ = ["plan_file"]
 
@@ -42,6 +43,8 @@ def plan_file(
         When the table or an option cannot be used.
     """
     check_seed(seed)
+    if max_rows < 1:
+        raise InputError(sentence(f"--max-rows {max_rows}", expected="at least 1"))
     from testtime.cli.target import REGRESS, choose_task
     from testtime.cli.training import read_training
     from testtime.estimators.planning import plan_table

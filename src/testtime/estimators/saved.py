@@ -54,7 +54,11 @@ def save(
     params["random_state"] = int(seed) if isinstance(seed, numbers.Integral) else None
     params["guard"] = bool(params["guard"])
     params["backbone"] = table.backbone.name
-    params["column_kinds"] = dict(params["column_kinds"] or {})
+    params["column_kinds"] = {str(name): kind for name, kind in (params["column_kinds"] or {}).items()}
+    params["device"] = str(params["device"])
+    for name in ("step_size", "time_limit"):
+        number = isinstance(params[name], numbers.Real) and not isinstance(params[name], int)
+        params[name] = float(params[name]) if number else params[name]
     meta = EstimatorMeta(
         estimator=kind,
         params=params,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Mapping
 from typing import Any
@@ -20,21 +21,31 @@ PLANNED = "planned"
 _PRECISIONS = {"auto": None, "float32": torch.float32, "float64": torch.float64}
 
 
-def _integer(name: str, value: Any, least: int, *, auto: bool = False) -> int | None:
+_LARGEST_STEP, _LARGEST_RANK = 1e30, 100_000
+
+
+def _integer(name: str, value: Any, least: int, *, most: float = math.inf, auto: bool = False) -> int | None:
     if auto and isinstance(value, str) and value == AUTO:
         return None
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-        choices = f"an integer of at least {least}" + (", or 'auto'" if auto else "")
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not least <= int(value) <= most:
+        choices = (
+            f"an integer of at least {least}" if most == math.inf else f"an integer from {least} to {most:,}"
+        )
+        choices += ", or 'auto'" if auto else ""
         raise InputError(sentence(f"{name}={value!r}", expected=choices))
     return int(value)
 
 
-def _positive(name: str, value: Any, none: Any) -> float | None:
+def _positive(name: str, value: Any, none: Any, most: float = math.inf) -> float | None:
     if value is none or (isinstance(value, str) and value == none):
         return None
     number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not number or not 0 < float(value) < float("inf"):
         raise InputError(sentence(f"{name}={value!r}", expected=f"a positive finite number, or {none!r}"))
+    if float(value) > most:
+        raise InputError(
+            sentence(f"{name}={value!r}", expected=f"a positive number up to {most:g}, or {none!r}")
+        )
     return float(value)
 
 
@@ -100,10 +111,10 @@ def check_settings(params: Mapping[str, Any]) -> FitConfig:
         objective=objective,
         n_context=_integer("n_context", params["n_context"], 1, auto=True),
         n_steps=n_steps,
-        step_size=_positive("step_size", params["step_size"], AUTO),
+        step_size=_positive("step_size", params["step_size"], AUTO, _LARGEST_STEP),
         adapt=None if adapt in (AUTO, PLANNED) else adapt,
         planned=adapt == PLANNED,
-        rank=_integer("rank", params["rank"], 1) or 1,
+        rank=_integer("rank", params["rank"], 1, most=_LARGEST_RANK) or 1,
         guard=bool(guard),
         n_members=n_members or (MEMBERS_OF_ONE_STEP if n_steps == 1 else MEMBERS),
         device=device,

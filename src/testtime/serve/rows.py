@@ -54,6 +54,14 @@ def _of_json(body: bytes, most_rows: int) -> pd.DataFrame:
     if nested is not None:
         got = f"column {nested[:60]!r} holds a list or an object"
         raise Refused(400, sentence(got, expected="numbers, texts, true, false and null"))
+    if b"\\u" in body:
+        try:
+            json.dumps(rows, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            got = (
+                f"the rows hold the character {error.object[error.start : error.start + 1]!r}, half of a pair"
+            )
+            raise Refused(400, sentence(got, expected="text that is valid Unicode")) from error
     return pd.DataFrame.from_records(rows)
 
 

@@ -31,7 +31,7 @@ def encode_value(value: Any) -> Any:
     ------
     StoreError
         If a value is of another type, an integer has more than 1,024 bits, something is nested more than 50 deep, or a
-        dict has keys that are not text or begin with ``$``.
+        dict has keys that are not text.
 
     >>> encode_value({"loss": float("inf"), "steps": (1, 2)})
     {'loss': {'$float': 'inf'}, 'steps': [1, 2]}
@@ -52,9 +52,9 @@ def _encoded(value: Any, depth: int) -> Any:
         return value if math.isfinite(value) else {_FLOAT: repr(float(value))}
     if isinstance(value, dict):
         for key in value:
-            if not isinstance(key, str) or key.startswith("$"):
-                raise _unstorable(f"the key {key!r}", "a text that does not begin with '$'")
-        return {key: _encoded(item, depth + 1) for key, item in value.items()}
+            if not isinstance(key, str):
+                raise _unstorable(f"the key {key!r}", "a text")
+        return {_escaped(key): _encoded(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_encoded(item, depth + 1) for item in value]
     if isinstance(value, np.generic):
@@ -64,12 +64,17 @@ def _encoded(value: Any, depth: int) -> Any:
     )
 
 
+def _escaped(key: str) -> str:
+    """Double the sign that tags begin with, as in the name of a column of prices."""
+    return f"${key}" if key.startswith("$") else key
+
+
 def check_encoded(value: Any, depth: int = 0) -> None:
     """Raise a ValueError for JSON that :func:`encode_value` does not give."""
     if depth > _DEEPEST + 1:  # the tag of a float is one more level
         raise ValueError(f"it is nested more than {_DEEPEST} deep")
     if isinstance(value, dict):
-        if any(key.startswith("$") for key in value) and (
+        if any(key.startswith("$") and not key.startswith("$$") for key in value) and (
             set(value) != {_FLOAT} or value[_FLOAT] not in _NON_FINITE
         ):
             raise ValueError("a key begins with '$' and is not the tag of a number")
@@ -91,7 +96,7 @@ def decode_value(value: Any) -> Any:
     if isinstance(value, dict):
         if set(value) == {_FLOAT}:
             return float(value[_FLOAT])
-        return {key: decode_value(item) for key, item in value.items()}
+        return {key.removeprefix("$"): decode_value(item) for key, item in value.items()}
     if isinstance(value, list):
         return [decode_value(item) for item in value]
     return value

@@ -214,6 +214,8 @@ def choose(
     decide(chosen, task, rows, folds, groups.codes, plan.n_adapters, guard=config.guard)
     if config.n_steps is not None or short:
         return chosen
+    if any(trained.out_of_time for one in chosen.answers for trained in one.trained):
+        return chosen
     for multiple in _while_it_pays(chosen, recipe):
         stage = with_snapshots(chosen.config, round(multiple * n_fit), recipe.snapshots)
         if timer.steps(folds, stage, plan.n_adapters, 0) < stage.n_steps:
@@ -221,7 +223,7 @@ def choose(
             break
         work.say("adapting further")
         answers = runs.run(stage, chosen.answers)
-        if not all(trained.finite for one in answers for trained in one.trained):
+        if not all(one.finite for one in answers):
             chosen.notes.append(f"More than {chosen.n_steps} steps led to losses that are no numbers.")
             break
         chosen.answers = answers

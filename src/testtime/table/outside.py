@@ -75,6 +75,12 @@ class FoldAnswers:
     adapted: dict[int, NDArray[np.float64]]
     trained: tuple[Trained, ...]
 
+    @property
+    def finite(self) -> bool:
+        """Whether every loss, gradient and answer is a number."""
+        finite = all(one.finite for one in self.trained)
+        return finite and all(np.isfinite(answers).all() for answers in self.adapted.values())
+
     def then(self, trained: Sequence[Trained], adapted: Mapping[int, NDArray[np.float64]]) -> FoldAnswers:
         """Return these answers with those of adapters that were trained on from these."""
         done = max(self.adapted)

@@ -104,7 +104,10 @@ class Job:
             "columns": [[str(column), str(dtype)] for column, dtype in frame.dtypes.items()],
         }
         digest = hashlib.sha256(json.dumps(said, sort_keys=True, default=repr).encode())
-        hashes = hash_pandas_object(frame, index=False)  # type: ignore[operator]  # pandas types it as object
+        try:
+            hashes = hash_pandas_object(frame, index=False)  # type: ignore[operator]  # pandas types it as object
+        except TypeError:  # cells that cannot be hashed, which the fit will refuse by name
+            hashes = hash_pandas_object(frame.map(repr), index=False)  # type: ignore[operator]
         digest.update(hashes.to_numpy(np.uint64).tobytes())
         return digest.hexdigest()[:32]
 

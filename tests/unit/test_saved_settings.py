@@ -1,0 +1,93 @@
+"""What fit takes can be saved and loaded again, or is refused before anything is trained."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tests.support.commands import run
+from testtime import InputError, TTTClassifier, adapt_groups, load
+
+pytestmark = pytest.mark.usefixtures("tiny_embedded")
+RNG = np.random.default_rng(0)
+FRAME = pd.DataFrame({"$price": RNG.normal(size=60), "b": RNG.normal(size=60)})
+Y = (FRAME["b"] > 0).astype(int)
+
+
+@pytest.mark.parametrize(
+    ("frame", "kinds"),
+    [
+        (FRAME, {"$price": "number"}),
+        (FRAME.rename(columns={"b": "$$b"}), {"$$b": "ignored", "$price": "number"}),
+        (pd.DataFrame(FRAME.to_numpy()), {0: "number"}),
+    ],
+    ids=["$", "$$", "0"],
+)
+def test_declared_kinds_are_saved_under_any_name(tmp_path, frame, kinds):
+    model = TTTClassifier(n_steps=0, column_kinds=kinds).fit(frame, Y)
+    model.save(tmp_path / "m")
+    loaded = load(tmp_path / "m")
+    assert loaded.column_kinds == {str(name): kind for name, kind in kinds.items()}
+    assert np.array_equal(loaded.predict_proba(frame), model.predict_proba(frame))
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"step_size": Fraction(1, 100)}, {"time_limit": Fraction(100)}, {"device": torch.device("cpu")}],
+)
+def test_numbers_and_devices_of_other_types_are_saved(tmp_path, params):
+    TTTClassifier(n_steps=0, **params).fit(FRAME, Y).save(tmp_path / "m")
+    loaded = load(tmp_path / "m").get_params()
+    assert all(
+        loaded[name] == (str(value) if name == "device" else float(value)) for name, value in params.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"step_size": 1e38}, r"step_size=1e\+38; expected a positive number up to 1e\+30, or 'auto'"),
+        ({"rank": 200_000}, "rank=200000; expected an integer from 1 to 100,000"),
+    ],
+)
+def test_what_could_not_be_computed_or_saved_is_refused_first(params, said):
+    with pytest.raises(InputError, match=said):
+        TTTClassifier(**params).fit(FRAME, Y)
+
+
+def test_groups_with_cells_that_are_lists_are_refused_by_name(tmp_path):
+    frame = FRAME.assign(y=Y, g=["a", "b"] * 30, l=[[1, 2]] * 60)
+    groups = adapt_groups(frame, target="y", by="g", store=tmp_path / "s", estimator=TTTClassifier(n_steps=0))
+    assert len(groups.failed) == 2
+    assert all("column 'l' holds [1, 2], a list" in (group.reason or "") for group in groups.failed)
+
+
+@pytest.mark.parametrize("option", ["--max-rows", "--held-out"])
+def test_options_of_one_model_do_not_go_with_groups(tmp_path, capsys, option):
+    FRAME.assign(y=Y, g="a").to_csv(tmp_path / "t.csv", index=False)
+    arguments = (
+        "--target",
+        "y",
+        "--by",
+        "g",
+        "--out",
+        tmp_path / "s",
+        option,
+        "0.5" if "held" in option else "50",
+    )
+    code, _, said = run(capsys, "adapt", tmp_path / "t.csv", *arguments)
+    assert code == 2
+    assert f"{option} does not go with --by" in said
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize("rows", ["0", "-3"])
+def test_a_plan_of_no_rows_is_refused(tmp_path, capsys, rows):
+    FRAME.assign(y=Y).to_csv(tmp_path / "t.csv", index=False)
+    code, _, said = run(capsys, "plan", tmp_path / "t.csv", "--target", "y", "--max-rows", rows)
+    assert code == 2
+    assert f"--max-rows {rows}; expected at least 1" in said
