@@ -189,3 +189,14 @@ def test_the_command(tmp_path, saved, capsys):
     code, _, err = run(capsys, "store", "remove", store, "a")
     assert code == 2
     assert "has no adapter 'a'" in err
+
+
+def test_a_long_job_is_refused_before_anything_is_written(tmp_path):
+    save(tmp_path / "adapter", 1)
+    store = AdapterStore(tmp_path / "store")
+    with pytest.raises(InputError, match="expected a text of at most 200 characters"):
+        store.add("a", tmp_path / "adapter", job="x" * 201)
+    assert not list((tmp_path / "store").rglob("*.json"))
+    store.add("a", tmp_path / "adapter", job="x" * 200)
+    with pytest.raises(InputError, match="at most 200"):
+        store.share("b", "a", job="x" * 201)

@@ -18,9 +18,9 @@ from testtime import AdapterStore
 from testtime.backbones import embedded
 from testtime.serve.batching import Batcher
 from testtime.serve.drift import Watch, compare
-from testtime.serve.models import Models
+from testtime.serve.models import Models, _Slot
 from testtime.serve.refusals import Refused
-from testtime.serve.rows import ARROW
+from testtime.serve.rows import ARROW, read_rows
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +137,29 @@ def test_an_adapter_is_loaded_once_however_many_ask(store):
     assert all(one is found[0] for one in found)
 
 
+def test_bytes_are_those_in_memory_whoever_loads_and_forgets(store):
+    """Several threads, and room for one adapter: a place may be given up while somebody waits at it."""
+    models = Models(store, cache_bytes=1)
+    kept = {name: models.get(name)[1] for name in ("a", "north/7")}
+    models._load = lambda sha256: next(one for one in kept.values() if one.sha256 == sha256)
+    with ThreadPoolExecutor(6) as pool:
+        for found in pool.map(lambda k: models.get(("a", "north/7")[k % 2]), range(600)):
+            assert found[1] in kept.values()
+    models.get("a")
+    assert len(models) == 1
+    assert models.n_bytes == kept["a"].n_bytes
+
+
+def test_a_place_that_was_given_up_does_not_count_twice(store):
+    models = Models(store, cache_bytes=2**30)
+    loaded = models.get("a")[1]
+    given_up, stamp = _Slot(), store.stamp(loaded.sha256)
+    models._keep(given_up, loaded, stamp)
+    models._keep(_Slot(), loaded, stamp)
+    models._drop(given_up)
+    assert models.n_bytes == loaded.n_bytes
+
+
 def test_the_current_version_is_believed_for_a_while(store, tmp_path):
     own, now = AdapterStore(tmp_path / "store"), [0.0]
     models = Models(own, cache_bytes=2**30, refresh=5.0, clock=lambda: now[0])
@@ -238,3 +261,11 @@ def test_no_token_lets_anybody_in(store):
     with client(store, token=None) as opened:
         opened.headers.pop("Authorization")
         assert opened.get("/v1/models").status_code == 200
+
+
+@pytest.mark.parametrize("body", [b'{"rows": [{"x0": 1, "c": "\\ud800"}]}', b'{"rows": [{"\\ud800": 1}]}'])
+def test_half_of_a_pair_is_no_text(body):
+    with pytest.raises(Refused, match="half of a pair; expected text that is valid Unicode") as caught:
+        read_rows(body, "application/json", 10)
+    assert caught.value.status == 400
+    assert len(read_rows(b'{"rows": [{"c": "\\ud83d\\ude00"}]}', "application/json", 10)) == 1

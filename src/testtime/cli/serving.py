@@ -69,7 +69,7 @@ def serve(
         cache_bytes=cache_bytes,
         refresh=(5.0 if "://" in store else 0.0) if refresh is None else refresh,
         device=device,
-        threads=threads or available_cores(),
+        threads=available_cores() if threads is None else threads,
     )
     n = len(opened.names())
     typer.echo(

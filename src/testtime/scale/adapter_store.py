@@ -21,6 +21,7 @@ from testtime.results import Result
 from testtime.store import open_adapter
 from testtime.store.files import files_at
 from testtime.store.history import (
+    MOST_OF_A_JOB,
     Entry,
     Version,
     as_folder_name,
@@ -124,6 +125,7 @@ class AdapterStore:
             return self._add_folder(name, model.save(Path(folder) / "adapter"), job)
 
     def _add_folder(self, name: str, folder: str | os.PathLike[str], job: str) -> Version:
+        _check_job(job)
         with open_adapter(folder) as saved:
             sha256, contents = saved.sha256, saved.contents()
         place = f"{_ADAPTERS}/{sha256}"
@@ -141,6 +143,7 @@ class AdapterStore:
         StoreError
             If there is no `other`, or the store cannot be written.
         """
+        _check_job(job)
         with self._files.writing():
             served = self.versions(other)[-1]
             return self._point(name, Entry.now(served.sha256, served.n_bytes, job=job))
@@ -341,3 +344,11 @@ class AdapterStore:
                 return "" if saved.sha256 == sha256 else "another adapter was put in its place"
         except StoreError as error:
             return str(error)
+
+
+def _check_job(job: str) -> None:
+    """Refuse what a history could not be written with."""
+    if not isinstance(job, str) or len(job) > MOST_OF_A_JOB:
+        raise InputError(
+            sentence(f"job={str(job)[:40]!r}", expected=f"a text of at most {MOST_OF_A_JOB} characters")
+        )

@@ -149,6 +149,11 @@ class Models:
     def _keep(self, slot: _Slot, loaded: Loaded, stamp: tuple[object, ...]) -> None:
         with self._lock:
             slot.loaded, slot.stamp = loaded, stamp
+            beside = self._slots.get(loaded.sha256)
+            if beside is not None and beside is not slot and beside.loaded is not None:
+                self.n_bytes -= (
+                    beside.loaded.n_bytes
+                )  # loaded twice, since this slot had been evicted meanwhile
             self._slots[loaded.sha256] = slot
             self._slots.move_to_end(loaded.sha256)
             self.n_loads += 1
@@ -165,7 +170,8 @@ class Models:
     def _drop(self, slot: _Slot) -> None:
         with self._lock:
             if slot.loaded is not None:
-                self.n_bytes -= slot.loaded.n_bytes
+                if self._slots.get(slot.loaded.sha256) is slot:
+                    self.n_bytes -= slot.loaded.n_bytes
                 slot.loaded = None
 
     def _load(self, sha256: str) -> Loaded:

@@ -22,6 +22,7 @@ from testtime.store.manifest import Hash
 from testtime.store.records import Record
 
 __all__ = [
+    "MOST_OF_A_JOB",
     "Entry",
     "Version",
     "as_folder_name",
@@ -67,6 +68,10 @@ class Version(Result):
     job: str = ""
 
 
+MOST_OF_A_JOB = 200
+"""Characters of what a user says about a version."""
+
+
 class Entry(Record):
     """A version on disk; its number and its adapter's name are in the names of the file and of its folder."""
 
@@ -75,7 +80,7 @@ class Entry(Record):
     n_bytes: Annotated[int, Field(ge=0)]
     added: Annotated[str, Field(max_length=40)]
     restores: Annotated[int, Field(ge=1)] | None = None
-    job: Annotated[str, Field(max_length=200)] = ""
+    job: Annotated[str, Field(max_length=MOST_OF_A_JOB)] = ""
 
     @classmethod
     def now(cls, sha256: str, n_bytes: int, *, restores: int | None = None, job: str = "") -> Entry:
