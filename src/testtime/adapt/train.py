@@ -127,9 +127,8 @@ class Trained:
 
     def then(self, later: Trained) -> Trained:
         """Return this training with `later`, which began at its last delta, as one."""
-        done = max(
-            self.snapshots
-        )  # not `n_steps`: a step whose episode asked nothing was done, and not taken
+        # Not `n_steps`: a step whose episode asked nothing was done, and is not among those that were taken.
+        done = max(self.snapshots)
         moved = {done + step: state for step, state in later.snapshots.items()}
         return replace(
             self,

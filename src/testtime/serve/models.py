@@ -151,9 +151,8 @@ class Models:
             slot.loaded, slot.stamp = loaded, stamp
             beside = self._slots.get(loaded.sha256)
             if beside is not None and beside is not slot and beside.loaded is not None:
-                self.n_bytes -= (
-                    beside.loaded.n_bytes
-                )  # loaded twice, since this slot had been evicted meanwhile
+                # Loaded twice, since this slot had been evicted meanwhile.
+                self.n_bytes -= beside.loaded.n_bytes
             self._slots[loaded.sha256] = slot
             self._slots.move_to_end(loaded.sha256)
             self.n_loads += 1

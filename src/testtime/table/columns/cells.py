@@ -33,10 +33,8 @@ NOTHING = pa.array(
 
 _STRUCTURES = (complex, np.complexfloating, list, dict, set, frozenset, tuple, np.ndarray, bytes, bytearray)
 _NUMERIC = {"integer", "floating", "mixed-integer-float", "boolean", "decimal"}
-_EXACT, _LARGEST = (
-    2**53,
-    2**1023,
-)  # float64 holds all whole numbers up to the first, and none beyond twice the other
+_EXACT, _LARGEST = 2**53, 2**1023
+"""float64 holds every whole number up to the first, and none beyond twice the other."""
 _TICKS_PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 
 
