@@ -38,12 +38,14 @@ GENERATIONS = {"classifier": {1: ""}, "regressor": {1: "", 2: "second"}}
 DEFAULT = {task: max(folders) for task, folders in GENERATIONS.items()}
 """The generation called "embedded", by task; "embedded:1" names one."""
 
-_RECIPE = Recipe(
+RECIPE = Recipe(
     rates={"encoders": 1e-3, "all": 5e-4, "norms": 3e-3, "head": 1e-3, "lora": 3e-3},
     context_draws=8,
     together_rows=4,
 )
-RECIPES = {"classifier": replace(_RECIPE, longer=(2.0,)), "regressor": _RECIPE}
+"""What both tasks have in common."""
+
+RECIPES = {"classifier": replace(RECIPE, longer=(2.0,)), "regressor": RECIPE}
 """By task. With numeric targets further steps changed nothing on development tables."""
 
 

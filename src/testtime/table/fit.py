@@ -228,6 +228,10 @@ def choose(
             break
         chosen.answers = answers
         decide(chosen, task, rows, folds, groups.codes, plan.n_adapters, guard=config.guard)
+        chosen.notes.append(
+            f"Training went on for {stage.n_steps} steps, since those before had paid; of all, {chosen.n_steps} are "
+            "served."
+        )
     return chosen
 
 
