@@ -114,7 +114,7 @@ class Recipe:
     rows_per_step: int = 6
     snapshots: tuple[float, ...] = (0.5, 1.0)
     longer: tuple[float, ...] = ()
-    worth_longer: float = 0.02
+    worth_longer: float = 0.05
     episode: int = 512
     n_query: int = 128
     served_share: float = 0.5
