@@ -27,8 +27,9 @@ import torch
 from benchmarks.timing import best_seconds
 from testtime.adapt.delta import Delta, DeltaSpec
 from testtime.adapt.learner import Rows, predict_rows
-from testtime.adapt.train import TrainConfig, Trained, train
+from testtime.adapt.train import TrainConfig, train
 from testtime.adapt.train_each import train_each
+from testtime.adapt.trained import Trained
 from testtime.experiments.in_context.adapting import table_of
 from testtime.experiments.in_context.learner import GPTLearner
 from testtime.experiments.in_context.measures import shipped, tasks_of

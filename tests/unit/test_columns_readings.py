@@ -153,6 +153,15 @@ class TestNames:
         assert np.array_equal(columns.transform(trimmed).x, encoded.x)
         assert np.array_equal(fitted(trimmed)[0].transform(frame).x, encoded.x)
 
+    def test_names_that_could_be_either_are_refused(self):
+        frame = self.frame()
+        columns, _ = fitted(frame.rename(columns=str.strip))
+        with pytest.raises(InputError, match="has no column 'a'"):
+            columns.transform(frame.assign(**{"a ": 0.5}))
+        both, _ = fitted(frame.assign(a=frame["g "] ** 2))
+        with pytest.raises(InputError, match="has no column ' a'"):
+            both.transform(frame.rename(columns={" a": "a"}))
+
     def test_an_exact_name_comes_first(self):
         frame = self.frame().assign(a=0.5)
         columns, encoded = fitted(frame[[" a", "g "]])

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.support.commands import run
-from testtime import TTTClassifier, load
+from testtime import AdapterStore, TTTClassifier, load
 from testtime.cli.prediction import labelled_table
 from testtime.table.columns import DataWarning
 from testtime.table.target import class_target
@@ -33,6 +33,18 @@ def test_spellings_of_one_number_are_one_class(tmp_path, capsys):
     assert load(tmp_path / "m").classes_.tolist() == ["0", "1"]
 
 
+def test_a_plan_and_groups_take_the_same_classes(tmp_path, capsys):
+    path = table(tmp_path / "t.csv", lambda positive, i: f"{int(positive)}{['', '', '.0'][i % 3]}", n=150)
+    code, said, _ = run(capsys, "plan", path, "--target", "y")
+    assert code == 0
+    assert "Spellings of one number in the target 'y' are one class." in said
+    assert "--task" not in said.splitlines()[-1], "asked for, classes would be as they are spelled"
+    pd.read_csv(path, dtype=str).assign(g="a").to_csv(tmp_path / "g.csv", index=False)
+    arguments = ("--target", "y", "--by", "g", "--out", tmp_path / "s", "--n-steps", "0")
+    assert run(capsys, "adapt", tmp_path / "g.csv", *arguments)[0] == 0
+    assert AdapterStore(tmp_path / "s").load("a").classes_.tolist() == ["0", "1"]
+
+
 def test_who_asks_for_classes_gets_them_as_they_are_spelled(tmp_path, capsys):
     path = table(tmp_path / "t.csv", lambda positive, i: ["1", "01"][int(positive)])
     arguments = ("--target", "y", "--out", tmp_path / "m", "--n-steps", "0", "--task", "classify")
@@ -47,6 +59,17 @@ def test_keys_that_are_too_large_for_floats_are_classes_of_their_own(tmp_path, c
     code, _, _ = run(capsys, "adapt", path, "--target", "y", "--out", tmp_path / "m", "--n-steps", "0")
     assert code == 0
     assert load(tmp_path / "m").classes_.tolist() == [str(2**60), str(2**60 + 1)]
+
+
+def test_many_keys_are_no_classes_and_can_be_numbers_where_asked(tmp_path, capsys):
+    """They differ by less than floats can tell, or by more."""
+    path = table(tmp_path / "t.csv", lambda positive, i: 2**60 + 10**12 * i)
+    arguments = ("--target", "y", "--out", tmp_path / "m", "--n-steps", "0")
+    assert run(capsys, "adapt", path, *arguments, "--task", "regress")[0] == 0
+    path = table(tmp_path / "t.csv", lambda positive, i: 2**60 + i)
+    code, _, said = run(capsys, "adapt", path, *arguments, "--overwrite")
+    assert code == 2
+    assert "the target is 1.15292e+18 in all 60 rows" in said
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from tests.support.models import random_rows, sha256_of, tiny_learner
 from testtime.adapt.budget import Budget
 from testtime.adapt.delta import Delta, DeltaSpec
 from testtime.adapt.learner import FROZEN, Rows, predict_rows
-from testtime.adapt.train import LENGTHS, TrainConfig, Trained, class_codes, line_search, train
+from testtime.adapt.train import LENGTHS, TrainConfig, class_codes, line_search, train
+from testtime.adapt.trained import Trained
 from testtime.errors import InputError
 
 HEAD = DeltaSpec("head")

@@ -21,14 +21,13 @@ from testtime.adapt.budget import Budget
 from testtime.adapt.delta import Delta, DeltaSpec
 from testtime.adapt.episodes import Episode, sample_episode, sample_query, stratified_order
 from testtime.adapt.learner import Learner, Rows, Weights, predict_rows
+from testtime.adapt.trained import State, Trained
 from testtime.errors import InputError, sentence
 
-__all__ = ["TrainConfig", "Trained", "class_codes", "first_delta", "line_search", "train"]
+__all__ = ["TrainConfig", "class_codes", "first_delta", "line_search", "train"]
 
 LENGTHS = tuple(2.0**k for k in range(-3, 6))
 """Multiples of the base step that the line search tries, besides zero."""
-
-State = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -85,60 +84,6 @@ class TrainConfig:
         """Return the multiple of the learning rate for the tensor `key` of a delta."""
         prefixes = [prefix for prefix in self.rates if key.startswith(prefix)]
         return self.rates[max(prefixes, key=len)] if prefixes else 1.0
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What came out of training.
-
-    Attributes
-    ----------
-    snapshots
-        The delta after so many steps, in memory of its own; empty when no step was taken.
-    losses
-        Training loss before each step.
-    n_steps
-        Steps taken; fewer than planned when time ran out or the loss became non-finite.
-    finite
-        Whether every loss and gradient was finite.
-    n_trainable
-        Number of trained values.
-    seconds
-        Wall time.
-    out_of_time
-        Whether the budget ended training early.
-    step_length
-        For one step: the chosen multiple of the base length (0: stay). None otherwise.
-    """
-
-    snapshots: dict[int, State]
-    losses: tuple[float, ...]
-    n_steps: int
-    finite: bool
-    n_trainable: int
-    seconds: float = 0.0
-    out_of_time: bool = False
-    step_length: float | None = None
-
-    @property
-    def last(self) -> State:
-        """The delta after the last step."""
-        return self.snapshots[max(self.snapshots)]
-
-    def then(self, later: Trained) -> Trained:
-        """Return this training with `later`, which began at its last delta, as one."""
-        # Not `n_steps`: a step whose episode asked nothing was done, and is not among those that were taken.
-        done = max(self.snapshots)
-        moved = {done + step: state for step, state in later.snapshots.items()}
-        return replace(
-            self,
-            snapshots=self.snapshots | moved,
-            losses=self.losses + later.losses,
-            n_steps=self.n_steps + later.n_steps,
-            finite=self.finite and later.finite,
-            seconds=self.seconds + later.seconds,
-            out_of_time=self.out_of_time or later.out_of_time,
-        )
 
 
 def class_codes(rows: Rows) -> NDArray[np.int64] | None:

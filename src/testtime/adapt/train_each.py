@@ -22,7 +22,8 @@ from testtime.adapt.budget import Budget
 from testtime.adapt.delta import Delta
 from testtime.adapt.episodes import Episode, sample_episode
 from testtime.adapt.learner import Learner, Rows
-from testtime.adapt.train import State, TrainConfig, Trained, first_delta
+from testtime.adapt.train import TrainConfig, first_delta
+from testtime.adapt.trained import State, Trained
 from testtime.errors import InputError, sentence
 
 __all__ = ["Draw", "train_each"]

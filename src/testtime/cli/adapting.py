@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from testtime.cli.output import (
+    check_max_rows,
     check_seed,
     column_lines,
     echo_json,
     echo_wrapped,
     notes_on_stderr,
     score_lines,
+    written,
 )
 from testtime.cli.words import in_options
 from testtime.errors import InputError, sentence
@@ -133,10 +135,8 @@ def adapt(
     if by:
         of_one = {"--groups": groups, "--time": time, "--cost": cost, "--threshold": threshold}
         of_one |= {"--id": id_columns, "--keep-ids": keep_ids, "--overwrite": overwrite}
-        written: dict[str, object] = {
-            f"--{name.replace('_', '-')}": _is_written(called, name) for name in ("max_rows", "held_out")
-        }
-        _refuse_beside("--by", of_one | written)
+        of_one |= dict.fromkeys(written(called, ("max_rows", "held_out")), True)
+        _refuse_beside("--by", of_one)
     else:
         of_groups = {"--engine": engine, "--jobs": jobs, "--smallest": smallest, "--start": start}
         _refuse_without("--by", {**of_groups, "--together": together or None})
@@ -144,8 +144,7 @@ def adapt(
     if not 0 <= held_out < 1:
         raise InputError(sentence(f"--held-out {held_out}", expected="a share from 0 to below 1"))
     check_seed(seed)
-    if max_rows < 1:
-        raise InputError(sentence(f"--max-rows {max_rows}", expected="at least 1"))
+    check_max_rows(max_rows)
     arguments = {
         "backbone": backbone,
         "objective": objective,
@@ -250,12 +249,6 @@ def _adapt_groups(request: GroupRequest, as_json: bool) -> None:
         typer.echo(f"Serve them with: testtime serve {request.out}")
     if found.failed:
         raise typer.Exit(1)
-
-
-def _is_written(called: typer.Context, name: str) -> bool:
-    """Tell whether an option stands on the command line, rather than having its default."""
-    source = called.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
 
 
 def _refuse_beside(option: str, others: dict[str, object]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from testtime import TTTClassifier, TTTRegressor
 from testtime.adapt.budget import Budget
-from testtime.cli.target import REGRESS, choose_task, class_costs
+from testtime.cli.target import REGRESS, class_costs
 from testtime.cli.training import Training, kept_ids, read_training
 from testtime.errors import InputError, sentence
 from testtime.estimators.beside import group_codes
@@ -81,12 +81,7 @@ def adapt_table(request: Request) -> Done:
     )
     # How long a file takes is not known before it is read, so the limit begins here; the help says so.
     budget = Budget(request.arguments["time_limit"])
-    task, chosen = choose_task(request.task, data.of_numbers().labels)
-    merged = ""
-    if task == REGRESS:
-        data = data.of_numbers()
-    elif request.task != task:  # who asks for classes gets them as they are spelled
-        data, merged = data.of_classes()
+    data, task, chosen = data.of_task(request.task)
     kinds = dict(request.kinds)
     if request.keep_ids:
         kinds = kept_ids(data.X, kinds)
@@ -106,14 +101,7 @@ def adapt_table(request: Request) -> Done:
         "costs": costs,
         "table": summarise(fitted.X.shape[1], fitted.labels, numeric=task == REGRESS).to_dict(),
     }
-    said = [
-        facts.explain(),
-        *dropped,
-        chosen,
-        *([merged] if merged else []),
-        split,
-        *([decision] if decision else []),
-    ]
+    said = [facts.explain(), *dropped, *chosen, split, *([decision] if decision else [])]
     return Done(estimator, task, facts, training, evaluation, tuple(said))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from testtime import TTTClassifier, TTTRegressor
-from testtime.cli.target import REGRESS, choose_task
+from testtime.cli.target import REGRESS, choose_task, one_spelling
 from testtime.cli.training import numeric_target
 from testtime.errors import InputError, nearest, sentence
 from testtime.scale.cells import cell_seed
@@ -60,8 +60,13 @@ def adapt_table_groups(request: GroupRequest) -> tuple[AdaptedGroups, str]:
         numbers = numeric_target(column, frame.drop(columns=[request.target]))
         if numbers is not None:
             values = pd.Series(numbers.values, frame.index, name=request.target)
-            if choose_task(request.task, values.dropna())[0] == REGRESS:
+            known = values.dropna()
+            spelled = column.loc[known.index]
+            found = choose_task(request.task, known, spelled)[0]
+            if found == REGRESS:
                 frame[request.target] = values
+            elif found != request.task:  # who asks for classes gets them as they are spelled
+                frame[request.target] = one_spelling(spelled, known)[0].reindex(frame.index)
     return _adapt(request, frame)
 
 

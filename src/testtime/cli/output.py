@@ -17,12 +17,14 @@ from testtime.plain import json_text
 
 __all__ = [
     "check_folder",
+    "check_max_rows",
     "check_seed",
     "column_lines",
     "echo_json",
     "echo_wrapped",
     "notes_on_stderr",
     "score_lines",
+    "written",
 ]
 
 _WIDTH = 100
@@ -49,6 +51,28 @@ def check_seed(seed: int) -> None:
     """
     if seed < 0:
         raise InputError(sentence(f"--seed {seed}", expected="an integer of at least 0"))
+
+
+def check_max_rows(max_rows: int) -> None:
+    """Raise unless some rows may be used.
+
+    Raises
+    ------
+    InputError
+        For less than one.
+    """
+    if max_rows < 1:
+        raise InputError(sentence(f"--max-rows {max_rows}", expected="at least 1"))
+
+
+def written(called: typer.Context, names: Sequence[str]) -> list[str]:
+    """Return those of some options that stand on the command line, rather than having their defaults.
+
+    `names` are those of the command's arguments.
+    """
+    sources = {name: called.get_parameter_source(name) for name in names}
+    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    return [f"--{name.replace('_', '-')}" for name in given]
 
 
 def echo_json(content: Mapping[str, Any]) -> None:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import typer
 
-from testtime.cli.output import check_seed, echo_json, echo_wrapped, notes_on_stderr
-from testtime.errors import InputError, sentence
+from testtime.cli.output import check_max_rows, check_seed, echo_json, echo_wrapped, notes_on_stderr
 
 __all__ = ["plan_file"]
 
@@ -43,9 +42,7 @@ def plan_file(
         When the table or an option cannot be used.
     """
     check_seed(seed)
-    if max_rows < 1:
-        raise InputError(sentence(f"--max-rows {max_rows}", expected="at least 1"))
-    from testtime.cli.target import REGRESS, choose_task
+    check_max_rows(max_rows)
     from testtime.cli.training import read_training
     from testtime.estimators.planning import plan_table
     from testtime.estimators.progress import progress
@@ -53,9 +50,7 @@ def plan_file(
     notes: list[str] = []
     with notes_on_stderr(notes), progress(sys.stderr.isatty()):
         data, facts, dropped = read_training(table, target, task=task, max_rows=max_rows, seed=seed)
-        kind, chosen = choose_task(task, data.of_numbers().labels)
-        if kind == REGRESS:
-            data = data.of_numbers()
+        data, kind, chosen = data.of_task(task)
         answer = plan_table(
             data.X,
             data.labels,
@@ -68,9 +63,10 @@ def plan_file(
     if as_json:
         echo_json({"task": kind, "file": facts.to_dict(), **answer.to_dict(), "notes": notes})
         return
-    for said in (facts.explain(), *dropped, chosen, *answer.explain().splitlines()):
+    for said in (facts.explain(), *dropped, *chosen, *answer.explain().splitlines()):
         echo_wrapped(said)
-    asked = ["testtime", "adapt", str(table), "--target", target, "--task", kind, "--out", "model"]
+    asked = ["testtime", "adapt", str(table), "--target", target, "--out", "model"]
+    asked += ["--task", kind] if task == kind else []  # else it is found again
     asked += ["--backbone", backbone] if backbone != "embedded" else []
     if answer.objective == "short":
         asked += ["--n-context", str(answer.n_context)] + (["--objective", "short"] if answer.adapt else [])

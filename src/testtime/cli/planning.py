@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from testtime.cli.output import echo_json
+from testtime.cli.output import echo_json, written
 from testtime.errors import InputError, nearest, sentence
 
 if TYPE_CHECKING:
@@ -109,10 +109,7 @@ def plan(
 
 
 def _check_table_alone(called: typer.Context) -> None:
-    sources = {name: called.get_parameter_source(name) for name in _OF_THEORY}
-    given = [
-        f"--{name}" for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"
-    ]
+    given = written(called, _OF_THEORY)
     if given:
         raise InputError(
             sentence(

@@ -10,7 +10,7 @@ from testtime.errors import InputError, nearest, sentence
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CLASSIFY", "MOST_CLASSES", "REGRESS", "choose_task", "class_costs"]
+__all__ = ["CLASSIFY", "MOST_CLASSES", "REGRESS", "choose_task", "class_costs", "one_spelling"]
 
 CLASSIFY, REGRESS = "classify", "regress"
 _TASKS = ("auto", CLASSIFY, REGRESS)
@@ -20,7 +20,7 @@ MOST_CLASSES = 10
 """Different whole numbers that are taken for codes: what the embedded classifier tells apart at once."""
 
 
-def choose_task(asked: str, target: pd.Series) -> tuple[str, str]:
+def choose_task(asked: str, target: pd.Series, spelled: pd.Series | None = None) -> tuple[str, str]:
     """Return "classify" or "regress", and a sentence that says which and why.
 
     Text, truth values and dates are classes. Numbers are predicted as numbers if one of them is not whole, or if there
@@ -32,6 +32,8 @@ def choose_task(asked: str, target: pd.Series) -> tuple[str, str]:
         "auto", "classify" or "regress".
     target
         The column, without missing values.
+    spelled
+        The same rows as the file has them, where `target` are numbers that were read from them.
 
     Raises
     ------
@@ -56,7 +58,7 @@ def choose_task(asked: str, target: pd.Series) -> tuple[str, str]:
     kind = "classes" if asked == CLASSIFY else "numbers"
     if asked != "auto":
         return asked, f"Task: {asked}, as asked; {name} is predicted as {kind}."
-    distinct = target.nunique()
+    distinct = target.nunique() if spelled is None else _n_different(target, spelled)
     if not numeric:
         return CLASSIFY, f"Task: {CLASSIFY}, because {name} holds no numbers; it has {distinct:,} classes."
     if not bool((target == target.round()).all()):
@@ -71,6 +73,26 @@ def choose_task(asked: str, target: pd.Series) -> tuple[str, str]:
             f"classes. Pass --task {REGRESS} to predict a number."
         )
     return REGRESS, f"Task: {REGRESS}, because {why}. Pass --task {CLASSIFY} to predict classes."
+
+
+def one_spelling(spelled: pd.Series, numbers: pd.Series) -> tuple[pd.Series, str]:
+    """Return labels with one spelling for each number, and a sentence if some had several.
+
+    Files that were put together hold ``1`` and ``1.0``; of the spellings of a number the most frequent one is kept.
+    """
+    import pandas as pd
+
+    if spelled.nunique() == _n_different(numbers, spelled):
+        return spelled, ""
+    words = spelled.astype(str)
+    kept = {number: own.mode().iloc[0] for number, own in words.groupby(numbers.to_numpy())}
+    labels = pd.Series([kept[number] for number in numbers], spelled.index, name=spelled.name)
+    return labels, f"Spellings of one number in the target {str(spelled.name)!r} are one class."
+
+
+def _n_different(numbers: pd.Series, spelled: pd.Series) -> int:
+    """Count different numbers; where float64 cannot tell whole numbers apart, as keys are, their spellings."""
+    return (spelled if bool((numbers.abs() > 2.0**53).any()) else numbers).nunique()
 
 
 def _no_number(values: pd.Series) -> str:

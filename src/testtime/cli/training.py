@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from testtime.cli.target import MOST_CLASSES
+from testtime.cli.target import MOST_CLASSES, REGRESS, choose_task, one_spelling
 from testtime.errors import InputError, nearest, sentence
 from testtime.evaluation.splits import hold_out
 from testtime.table.columns import TableColumns
@@ -63,17 +63,28 @@ class Training:
         return self if self.numbers is None else replace(self, labels=self.numbers)
 
     def of_classes(self) -> tuple[Training, str]:
-        """Return the same rows with one label for each number, and a sentence if some had several spellings.
-
-        Files that were put together hold ``1`` and ``1.0``; of the spellings of a number the most frequent one is kept.
-        """
-        if self.numbers is None or self.labels.nunique() == self.numbers.nunique():
+        """Return the same rows with one label for each number, and a sentence if some had several spellings."""
+        if self.numbers is None:
             return self, ""
-        words = self.labels.astype(str)
-        spelled = {number: own.mode().iloc[0] for number, own in words.groupby(self.numbers.to_numpy())}
-        labels = pd.Series([spelled[n] for n in self.numbers], self.labels.index, name=self.labels.name)
-        said = f"Spellings of one number in the target {str(self.labels.name)!r} are one class."
+        labels, said = one_spelling(self.labels, self.numbers)
         return replace(self, labels=labels), said
+
+    def of_task(self, asked: str) -> tuple[Training, str, tuple[str, ...]]:
+        """Return the rows with the target as the task has it, the task, and what is to be said of both.
+
+        Raises
+        ------
+        InputError
+            As :func:`testtime.cli.target.choose_task`.
+        """
+        spelled = None if self.numbers is None else self.labels
+        task, chosen = choose_task(asked, self.of_numbers().labels, spelled)
+        if task == REGRESS:
+            return self.of_numbers(), task, (chosen,)
+        if asked == task:  # who asks for classes gets them as they are spelled
+            return self, task, (chosen,)
+        data, merged = self.of_classes()
+        return data, task, (chosen, merged) if merged else (chosen,)
 
     def split(self, share: float, seed: int, *, numeric: bool) -> tuple[Training, Training, str]:
         """Return the rows to fit, those to score, and a sentence that says so."""
@@ -146,8 +157,6 @@ def read_training(
     beside = frame.drop(columns=names)
     read = None if task == "classify" else numeric_target(values, beside)
     notes = [] if read is None else _notes_on(read, target)
-    if read is not None and _too_large(read.values, values):
-        read, notes = None, []
     if read is not None:
         missing |= np.isnan(read.values)
     notes += _rows_without_target(path, target, missing)
@@ -168,11 +177,6 @@ def read_training(
         None if time is None else _moments(columns[time], frame),
     )
     return data, facts, notes
-
-
-def _too_large(numbers: NDArray[np.float64], values: pd.Series) -> bool:
-    """Tell whether whole numbers, as keys are, are so large that different ones became one float."""
-    return bool((np.abs(numbers) > 2.0**53).any()) and len(np.unique(numbers)) < values.nunique()
 
 
 def kept_ids(frame: pd.DataFrame, kinds: dict[str, str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from testtime.adapt.parallel import side_by_side
-from testtime.adapt.train import State, Trained
+from testtime.adapt.trained import State, Trained
 from testtime.backbones.many_class import with_classes
 from testtime.backbones.registry import load_backbone
 from testtime.backbones.tabicl_tail import Trunk, trunk_of

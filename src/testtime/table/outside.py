@@ -15,7 +15,8 @@ from testtime.adapt.delta import Delta
 from testtime.adapt.learner import FROZEN, Learner, Weights, predict_rows
 from testtime.adapt.parallel import side_by_side
 from testtime.adapt.task import Task
-from testtime.adapt.train import TrainConfig, Trained, train
+from testtime.adapt.train import TrainConfig, train
+from testtime.adapt.trained import Trained
 from testtime.adapt.work import ROWS_PER_TRAINED_ROW, UNWATCHED, Work
 from testtime.backbones.base import Backbone, View
 

@@ -21,8 +21,9 @@ from testtime.adapt.budget import Budget
 from testtime.adapt.delta import Delta, DeltaSpec
 from testtime.adapt.episodes import Episode, stratified_order
 from testtime.adapt.learner import FROZEN, Rows, Weights
-from testtime.adapt.train import TrainConfig, Trained
+from testtime.adapt.train import TrainConfig
 from testtime.adapt.train_each import train_each
+from testtime.adapt.trained import Trained
 from testtime.backbones.base import Backbone, View
 from testtime.backbones.scaling import ColumnScaler
 from testtime.backbones.tabicl_tail import Trunk

@@ -205,11 +205,12 @@ class TableColumns:
     def _places(self, frame: pd.DataFrame, used: list[Fitted]) -> list[int]:
         """Return where in the frame each used column stands."""
         at = {str(name): place for place, name in enumerate(frame.columns)}
-        for name, place in list(at.items()):  # readers of files trim names, frames need not
-            at.setdefault(name.strip(), place)
-        for column in used:
-            if column.name.strip() in at:
-                at.setdefault(column.name, at[column.name.strip()])
+        exact = {column.name for column in used if column.name in at}
+        for name in [column.name for column in used if column.name not in at]:
+            # Readers of files trim names, frames need not.
+            alike = [there for there in at if there.strip() == name.strip() and there not in exact]
+            if len(alike) == 1:
+                at[name] = at[alike[0]]
         absent = [column.name for column in used if column.name not in at]
         if not absent:
             return [at[column.name] for column in used]
