@@ -210,3 +210,8 @@ class TestSavedWithAnotherGeneration:
         store.add("shop", old)
         served = Models(store, cache_bytes=2**30).get("shop")[1]
         assert served.table.backbone is old._table.backbone
+
+
+def test_further_steps_are_for_classes():
+    assert embedded.load_embedded("classifier").recipe.longer == (2.0,)
+    assert embedded.load_embedded("regressor").recipe.longer == ()

@@ -75,6 +75,32 @@ class TestStages:
         chosen = run(rows(noise=True), LinearBackbone(longer=(2.0, 4.0)), seed=seed, n_members=4)
         assert taken(chosen) == N_STEPS
 
+    def test_a_stage_must_be_worth_more_than_what_was_there_before(self):
+        chosen = run(rows(), LinearBackbone(), n_members=4)
+        recipe = replace(LinearBackbone().recipe, longer=(2.0, 4.0, 8.0), worth_longer=0.05)
+        chosen.mix = replace(chosen.mix, frozen_loss=1.0, expected_gain=0.1)
+        multiples = fit._while_it_pays(chosen, recipe)
+        assert next(multiples) == 2.0
+        chosen.mix = replace(chosen.mix, expected_gain=0.15)
+        assert next(multiples) == 4.0
+        chosen.mix = replace(chosen.mix, expected_gain=0.19)
+        assert list(multiples) == []
+
+    def test_a_stage_begins_where_the_one_before_ended_and_asks_the_frozen_model_nothing(self):
+        asked: dict[tuple[float, ...], int] = {}
+
+        def stages(longer: tuple[float, ...]) -> Chosen:
+            def watch(what, weights, context, x):
+                asked[longer] = asked.get(longer, 0) + (what == "read" and not weights)
+
+            return run(rows(), LinearBackbone(watch, longer=longer), n_members=4)
+
+        once, on = stages(()), stages((2.0,))
+        losses = on.answers[0].trained[0].losses
+        assert losses[:N_STEPS] == once.answers[0].trained[0].losses
+        assert np.mean(losses[N_STEPS : N_STEPS + 3]) < 0.9 * losses[0]
+        assert asked[2.0,] == asked[()]
+
     def test_a_recipe_says_what_pays(self):
         chosen = run(rows(), LinearBackbone(longer=(2.0,), worth_longer=1e6), n_members=4)
         assert taken(chosen) == N_STEPS
