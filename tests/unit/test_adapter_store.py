@@ -191,6 +191,16 @@ def test_the_command(tmp_path, saved, capsys):
     assert "has no adapter 'a'" in err
 
 
+@pytest.mark.parametrize("asked", ["list", "verify"])
+def test_a_store_that_is_not_there_is_no_empty_store(asked, tmp_path, capsys):
+    code, out, err = run(capsys, "store", asked, tmp_path / "mistyped")
+    assert (code, out) == (2, "")
+    assert "there is no folder" in err
+    assert not (tmp_path / "mistyped").exists()
+    (tmp_path / "empty").mkdir()
+    assert run(capsys, "store", asked, tmp_path / "empty")[0] == 0
+
+
 def test_a_long_job_is_refused_before_anything_is_written(tmp_path):
     save(tmp_path / "adapter", 1)
     store = AdapterStore(tmp_path / "store")

@@ -244,6 +244,10 @@ def test_the_command(frame, tiny_embedded, tmp_path, capsys):
             "--alignment, --step (the theory",
         ),
         (("--n", "4"), "--k, --dim"),
+        (
+            ("--n", 4, "--k", 4, "--dim", 2, "--seed", 0, "--max-rows", 9),
+            "no table together with --max-rows, --seed",
+        ),
         ((path, "--target", "sold"), "no column 'sold'"),
         ((path, "--target", "bought", "--seed", "-1"), "--seed -1"),
     ):

@@ -253,6 +253,28 @@ def test_workbooks(tmp_path):
         read_table(tmp_path / "empty.xlsx")
 
 
+def test_a_title_above_the_header_of_a_workbook_is_left_out(tmp_path):
+    from openpyxl import Workbook
+
+    book = Workbook()
+    rows = [
+        ["region", "units", "price"],
+        *([word, i, None if i == 2 else i / 2] for i, word in enumerate("NESW")),
+    ]
+    for row in (["Quarterly report"], ["Printed on 3 May"], [], *rows):
+        book.active.append(row)
+    book.save(tmp_path / "titled.xlsx")
+    frame, facts = read_table(tmp_path / "titled.xlsx")
+    assert list(frame) == ["region", "units", "price"]
+    assert frame["units"].tolist() == ["0", "1", "2", "3"]
+    assert facts.notes == ("2 lines above the header are left out",)
+    book.active.delete_rows(1, 3)
+    book.save(tmp_path / "plain.xlsx")
+    plain, facts = read_table(tmp_path / "plain.xlsx")
+    pd.testing.assert_frame_equal(frame, plain)
+    assert facts.notes == ()
+
+
 def test_a_workbook_without_the_extra_says_what_to_install(tmp_path, monkeypatch):
     write_as("Excel", tmp_path / "table.xlsx")
     monkeypatch.setitem(sys.modules, "openpyxl", None)

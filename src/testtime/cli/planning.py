@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from testtime.theory.linear import Setting
 
 _OPTIONS = {"n_context": "--n", "n_train": "--k", "noise_var": "--noise"}
+_OF_TABLE = ("target", "task", "backbone", "latency", "memory", "max_rows", "seed")
 _OF_THEORY = ("n", "k", "dim", "noise", "alignment", "spread", "context", "step", "plot")
 _ALIGNMENTS = {"aligned": 1.0, "even": 0.0, "opposed": -1.0}
 
@@ -74,13 +75,14 @@ def plan(
     changes, or that no context is long enough.
     """
     if table is not None:
-        _check_table_alone(called)
+        _check_alone(called, _OF_THEORY, "a table", "the theory of a linear task takes these")
         if target is None:
             raise InputError(sentence("a table without --target", expected="the column to predict"))
         from testtime.cli.plan_tables import plan_file
 
         plan_file(table, target, task, backbone, latency, memory, max_rows, seed, as_json=as_json)
         return
+    _check_alone(called, _OF_TABLE, "no table", "these are about one")
     if n is None or k is None or dim is None:
         missing = [name for name, value in (("--n", n), ("--k", k), ("--dim", dim)) if value is None]
         remedy = "Pass them, or a table and --target"
@@ -108,16 +110,12 @@ def plan(
         typer.echo(f"  {line}")
 
 
-def _check_table_alone(called: typer.Context) -> None:
-    given = written(called, _OF_THEORY)
+def _check_alone(called: typer.Context, names: tuple[str, ...], what: str, why: str) -> None:
+    """Raise InputError when options of the other half of this command were written."""
+    given = written(called, names)
     if given:
-        raise InputError(
-            sentence(
-                f"a table together with {', '.join(given)}",
-                why="the theory of a linear task takes these",
-                remedy="Pass one or the other",
-            )
-        )
+        remedy = "Pass a table and its options, or those of the theory"
+        raise InputError(sentence(f"{what} together with {', '.join(given)}", why=why, remedy=remedy))
 
 
 def _in_own_options(text: str) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from testtime.cli.output import echo_json
 from testtime.errors import StoreError, sentence
+
+if TYPE_CHECKING:
+    from testtime.scale.adapter_store import AdapterStore
 
 __all__ = ["register"]
 
@@ -34,9 +37,7 @@ def list_adapters(
     as_json: _Json = False,
 ) -> None:
     """List the adapters with version, size and the moment each was added."""
-    from testtime.scale.adapter_store import AdapterStore
-
-    opened = AdapterStore(store)
+    opened = _opened(store)
     found = opened.list() if name is None else opened.versions(name)
     if as_json:
         echo_json({"store": opened.where, "adapters": [version.to_dict() for version in found]})
@@ -98,9 +99,7 @@ def rollback(
 
 def verify(store: _Store, as_json: _Json = False) -> None:
     """Read every byte of every version; exit code 2 if one is damaged."""
-    from testtime.scale.adapter_store import AdapterStore
-
-    opened = AdapterStore(store)
+    opened = _opened(store)
     damages = opened.verify()
     if as_json:
         echo_json({"store": opened.where, "damaged": [damage.to_dict() for damage in damages]})
@@ -117,3 +116,14 @@ def verify(store: _Store, as_json: _Json = False) -> None:
         )
     if not as_json:
         typer.echo(f"{len(opened.names()):,} adapters, every byte as it was written")
+
+
+def _opened(store: str) -> AdapterStore:
+    """Return a store to read. One that is not there would look like an empty one, in which nothing is damaged."""
+    from testtime.scale.adapter_store import AdapterStore
+
+    opened = AdapterStore(store)
+    if "://" not in opened.where and not Path(opened.where).is_dir():
+        remedy = "Check the name; testtime store add makes a store"
+        raise StoreError(sentence(f"there is no folder {opened.where!r}", expected="a store", remedy=remedy))
+    return opened

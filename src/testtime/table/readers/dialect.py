@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from testtime.errors import InputError, sentence
 from testtime.table.readers.source import Source, unreadable
 
-__all__ = ["SEPARATORS", "Dialect", "check_names", "find_dialect"]
+__all__ = ["SEPARATORS", "Dialect", "check_names", "find_dialect", "title_rows"]
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 _BLOCK = 2**20
@@ -104,6 +104,22 @@ def check_names(names: tuple[str, ...], source: Source) -> tuple[str, ...]:
     return names
 
 
+def title_rows(rows: list[list[str]]) -> int:
+    """Count the lines of a title: rows with one value above rows that nearly all have more.
+
+    >>> title_rows([["Sales", ""], ["item", "price"], ["nail", "1"], ["screw", "2"]])
+    1
+    """
+    width = Counter(len(row) for row in rows).most_common(1)[0][0]
+    filled = [sum(bool(cell.strip()) for cell in row) for row in rows]
+    first = next((at for at, row in enumerate(rows) if len(row) == width and filled[at] > 1), 0)
+    agree = sum(len(row) == width for row in rows[first:])
+    titles = all(number <= 1 for number in filled[:first])
+    header = all(re.search(r"[^\W\d]", cell) for cell in rows[first])  # it names its columns
+    enough = 0 < first <= _MOST_TITLE_LINES and agree >= 0.9 * (len(rows) - first) and agree >= 3
+    return first if titles and header and enough else 0
+
+
 def _encoding(source: Source) -> tuple[str, bytes | None]:
     """Read the file once: UTF-8 unless marked as UTF-16 or not valid; then what Windows writes in the West.
 
@@ -145,7 +161,7 @@ def _dialect(source: Source, sample: str, encoding: str) -> Dialect:
     else:
         separator, rows = _separator(source, sample)
         lines = 0
-    title = _title_rows([row for _, row in rows])
+    title = title_rows([row for _, row in rows])
     if title:
         rows = rows[title:]
     header, body = rows[0][1], [row for _, row in rows[1:]]
@@ -163,18 +179,6 @@ def _fitted(header: list[str], body: list[list[str]]) -> list[str]:
     if widths == {len(header) - 1} and not header[-1].strip():
         return header[:-1]
     return header
-
-
-def _title_rows(rows: list[list[str]]) -> int:
-    """Count the lines of a title: rows with one value above rows that nearly all have more."""
-    width = Counter(len(row) for row in rows).most_common(1)[0][0]
-    filled = [sum(bool(cell.strip()) for cell in row) for row in rows]
-    first = next((at for at, row in enumerate(rows) if len(row) == width and filled[at] > 1), 0)
-    agree = sum(len(row) == width for row in rows[first:])
-    titles = all(number <= 1 for number in filled[:first])
-    header = all(re.search(r"[^\W\d]", cell) for cell in rows[first])  # it names its columns
-    enough = 0 < first <= _MOST_TITLE_LINES and agree >= 0.9 * (len(rows) - first) and agree >= 3
-    return first if titles and header and enough else 0
 
 
 def _rows(source: Source, sample: str, separator: str) -> list[tuple[int, list[str]]]:
@@ -197,7 +201,7 @@ def _separator(source: Source, sample: str) -> tuple[str, list[tuple[int, list[s
     scored = []
     for separator in SEPARATORS:
         rows = _rows(source, sample, separator)
-        body = rows[_title_rows([row for _, row in rows]) :]
+        body = rows[title_rows([row for _, row in rows]) :]
         width = len(body[0][1])
         agree = sum(len(row) == width for _, row in body[1:]) / max(1, len(rows) - 1)
         scored.append(((agree if width > 1 else 0.0, width), separator, rows))

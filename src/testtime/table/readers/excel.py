@@ -13,22 +13,27 @@ import pyarrow as pa
 
 from testtime.errors import MissingExtra, sentence
 from testtime.table.columns.cells import spell
-from testtime.table.readers.dialect import check_names
+from testtime.table.readers.dialect import check_names, title_rows
 from testtime.table.readers.source import Source, unreadable
 
 __all__ = ["ExcelFile"]
 
 _BLOCK_ROWS = 10_000
+_SAMPLE_ROWS = 200  # that tell a title from the header
 
 
 @dataclass(frozen=True)
 class ExcelFile:
-    """The first sheet of a workbook that holds anything; the header is its first row that is not empty."""
+    """The first sheet of a workbook that holds anything.
+
+    The header is its first row that is not empty, or the one below a title of `skipped` rows with one value each.
+    """
 
     form: ClassVar[str] = "Excel"
     source: Source
     names: tuple[str, ...]
     sheet: str
+    skipped: int = 0
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -45,24 +50,21 @@ class ExcelFile:
         source = source.on_disk()
         with _workbook(source) as book:
             for sheet in book.worksheets:
-                header = next(_rows(sheet), None)
-                if header is None:
+                first = list(islice(_rows(sheet), _SAMPLE_ROWS))
+                if not first:
                     continue
-                others = [other.title for other in book.worksheets if other is not sheet]
-                notes = (
-                    (f"the sheet {sheet.title!r} is read, not {', '.join(map(repr, others))}",)
-                    if others
-                    else ()
-                )
-                names = tuple(name or f"Unnamed: {i}" for i, name in enumerate(header))
-                return cls(source, check_names(names, source), sheet.title, notes)
+                skipped = title_rows(_padded(first))
+                names = tuple(name or f"Unnamed: {i}" for i, name in enumerate(first[skipped]))
+                others = [repr(other.title) for other in book.worksheets if other is not sheet]
+                notes = [f"the sheet {sheet.title!r} is read, not {', '.join(others)}"] if others else []
+                notes += [f"{skipped:,} lines above the header are left out"] if skipped else []
+                return cls(source, check_names(names, source), sheet.title, skipped, tuple(notes))
         raise unreadable(source.name, "it is empty")
 
     def batches(self) -> Iterator[pa.Table]:
         """Yield the rows in pieces."""
         with _workbook(self.source) as book:
-            rows = _rows(book[self.sheet])
-            next(rows)
+            rows = islice(_rows(book[self.sheet]), self.skipped + 1, None)
             while block := list(islice(rows, _BLOCK_ROWS)):
                 widest = max(map(len, block))
                 if widest > len(self.names):
@@ -106,3 +108,9 @@ def _rows(sheet: Any) -> Iterator[list[str | None]]:
             row.pop()
         if row:
             yield row
+
+
+def _padded(rows: list[list[str | None]]) -> list[list[str]]:
+    """Give all rows the width of the widest, as they have in a text file."""
+    width = max(map(len, rows))
+    return [[cell or "" for cell in row] + [""] * (width - len(row)) for row in rows]
