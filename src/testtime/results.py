@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from enum import Enum, StrEnum
+from enum import StrEnum
 from typing import Any
+
+from testtime.plain import plain
 
 __all__ = [
     "Adaptation",
@@ -33,30 +35,13 @@ class Status(StrEnum):
     UNGUARDED = "adapted models are served without a guard, as asked"
 
 
-def _plain(value: Any) -> Any:
-    """Turn a value into what JSON can hold."""
-    if isinstance(value, Result):
-        return value.to_dict()
-    if isinstance(value, Enum):
-        return value.name
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if hasattr(value, "tolist"):  # NumPy scalars and arrays, without importing NumPy
-        return _plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):  # JSON has no word for these
-        return None if math.isnan(value) else str(value)
-    return value
-
-
 @dataclass(frozen=True)
 class Result:
     """Base of all results."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain Python values, ready for strict JSON: NaN is None, infinity "inf"."""
-        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+        return {field.name: plain(getattr(self, field.name)) for field in fields(self)}
 
 
 @dataclass(frozen=True)

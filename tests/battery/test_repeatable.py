@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 from joblib.externals.loky import ProcessPoolExecutor
+from sklearn.base import clone
 
 from tests.support.jobs import adapter_digest, digest_of, table
-from testtime import TTTClassifier
+from testtime import TTTClassifier, TTTRegressor, plan_table
 from testtime.adapt import parallel
 
 PARAMS = [
@@ -88,6 +89,36 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
 def test_whatever_the_state_of_torch(digests: list[str], state):
     with state():
         assert [adapter_digest(params) for params in PARAMS] == digests
+
+
+@pytest.mark.parametrize(
+    "state",
+    [torch.inference_mode, lambda: torch.autocast("cpu", dtype=torch.bfloat16)],
+    ids=["inference", "autocast"],
+)
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        TTTClassifier(adapt="planned", n_members=2),
+        TTTClassifier(objective="short", n_steps=1),
+        TTTRegressor(n_steps=1),
+    ],
+    ids=["planned", "short", "skewed"],
+)
+def test_what_is_measured_before_training_depends_on_no_state_either(tiny_embedded, state, estimator):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(140, 3))
+    y = np.exp(2 * X[:, 0]) if isinstance(estimator, TTTRegressor) else (X[:, 0] > 0).astype(int)
+
+    def record() -> dict:
+        found = clone(estimator).fit(X, y).adaptation_.to_dict()
+        return found | {"seconds": None}
+
+    with state():
+        inside = record()
+        planned = plan_table(X, y)
+    assert inside == record()
+    assert planned.signs == plan_table(X, y).signs
 
 
 @pytest.mark.parametrize("state", [torch.no_grad, torch.inference_mode, lambda: torch.autocast("cpu")])

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from testtime.cli import machine
+from tests.support.commands import run
+from testtime.cli import doctor, machine
 
 
 def test_extras_are_those_of_the_package_with_versions():
@@ -44,6 +45,18 @@ def test_a_folder_that_is_not_there_is_looked_at_where_it_would_be_made(tmp_path
     (snapshot / "tabicl-classifier.ckpt").touch()
     (found,) = machine.checkpoints()["tabicl"]
     assert found.endswith("tabicl-classifier.ckpt")
+
+
+def test_predictions_that_are_no_numbers_are_a_problem(capsys, monkeypatch):
+    monkeypatch.setattr(
+        doctor,
+        "_tiny_fit",
+        lambda: {"tiny_fit_seconds": 1.0, "tiny_predict_seconds": 1.0, "predictions_finite": False},
+    )
+    code, said, _ = run(capsys, "doctor")
+    assert code == 1
+    assert "PROBLEM    Predictions of the tiny fit are no numbers" in said
+    assert "everything works" not in said
 
 
 @pytest.fixture

@@ -15,9 +15,10 @@ import torch
 from tests.support.commands import run
 from tests.support.foreign import tabicl_checkpoint
 from tests.support.linear import LinearBackbone
-from testtime import InputError, TTTClassifier, plan_table
+from testtime import InputError, Status, TTTClassifier, plan_table
 from testtime.adapt.task import Classes, Numbers
-from testtime.backbones.base import Encoded
+from testtime.backbones.base import Encoded, Recipe
+from testtime.table.config import FitConfig
 from testtime.table.encoding import EncodedRows
 from testtime.table.forecast import plan
 from testtime.table.forecast.forecaster import Forecaster, bent, shipped, straight
@@ -132,8 +133,16 @@ def signs_with(seconds: tuple[float, ...]) -> Signs:
     return Signs((0.0,) * len(NAMES), curve, 1e-4)
 
 
-def advice(signs: Signs | None, **budgets: float):
-    return advise(signs, loss_name="log loss", n_rows=1000, n_steps=20, n_members=8, episode=640, **budgets)
+def advice(signs: Signs | None, n_rows: int = 1000, longer: tuple[float, ...] = (), **budgets: float):
+    return advise(
+        signs,
+        loss_name="log loss",
+        n_rows=n_rows,
+        most_context=1024,
+        recipe=Recipe({"encoders": 1e-3}, longer=longer),
+        config=FitConfig(),
+        **budgets,
+    )
 
 
 def test_a_budget_shortens_the_context():
@@ -150,13 +159,33 @@ def test_a_budget_shortens_the_context():
 
 def test_further_steps_may_follow_where_all_rows_are_served():
     signs = signs_with((0.001, 0.002, 0.003))
-    plain, further = advice(signs), advice(signs, further=2.0)
+    plain, further = advice(signs), advice(signs, longer=(2.0,))
     assert plain.most_seconds == plain.seconds == further.seconds
     assert further.most_seconds == pytest.approx(3 * further.seconds)
     assert "that more follow" in further.explain()
     assert "that more follow" not in plain.explain()
-    short = advice(signs, further=2.0, memory=16 * 4000.0)
+    short = advice(signs, longer=(2.0,), memory=16 * 4000.0)
     assert short.most_seconds == short.seconds
+
+
+def test_a_plan_has_the_steps_that_the_fit_would_take():
+    signs = signs_with((0.001, 0.002, 0.003))
+    assert advice(signs).n_steps == 20
+    assert advice(signs, n_rows=100).n_steps == 12  # one for six of the 75 rows an adapter is trained on
+    assert advice(signs, memory=16 * 4000.0).n_steps == 50
+    assert advice(signs, n_rows=4000).n_context == 1024
+
+
+@pytest.mark.parametrize("n_rows", [84, 85, 86, 87])
+def test_a_plan_trains_where_the_fit_does(n_rows, tiny_embedded):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((n_rows, 2))
+    y = (x[:, 0] > 0).astype(int)
+    fitted = TTTClassifier(random_state=0).fit(x, y)
+    plan = plan_table(x, y)
+    trains = fitted.adaptation_.status is not Status.REVERTED_TOO_FEW
+    assert trains == (n_rows >= 86)
+    assert bool(plan.signs) == trains
 
 
 def test_few_rows_are_not_measured():

@@ -14,9 +14,12 @@ import pytest
 
 from tests.support.commands import run
 from tests.support.grouped import SIZES, grouped_table, payloads, quick
-from testtime import AdapterStore, InputError, TTTRegressor, adapt_groups
+from testtime import AdapterStore, InputError, TTTClassifier, TTTRegressor, adapt_groups
 from testtime.scale.groups import Outcome
-from testtime.scale.groups.sources import batches, source_of
+from testtime.scale.groups.adapt import LIGHT, _job
+from testtime.scale.groups.cluster import _gpus
+from testtime.scale.groups.sources import batches, drawn_rows, source_of
+from testtime.scale.groups.work import Job
 
 ADAPTED = ["a", "b", "c"]
 
@@ -93,6 +96,49 @@ def test_a_rerun_does_what_is_missing_or_changed(adapted, table):
     }
     other = adapt_groups(changed, target="y", by="shop", store=store, estimator=quick(random_state=1))
     assert outcomes(other)["c"] is Outcome.ADAPTED
+
+
+def test_a_bar_makes_no_group_another_one(adapted, table):
+    _, store = adapted
+    again = adapt_groups(table, target="y", by="shop", store=store, estimator=quick(verbose=1))
+    assert {one.outcome for one in again} == {Outcome.UNCHANGED, Outcome.SHARED}
+
+
+def test_a_time_limit_does_not_change_how_groups_are_fitted(tmp_path):
+    def params(**given):
+        store = AdapterStore(tmp_path / "store")
+        return _job("y", store, TTTClassifier(**given), 64, serial=True, together=False).params
+
+    plain, limited = params(), params(time_limit=3600.0)
+    assert {name: plain[name] for name in LIGHT} == LIGHT
+    assert limited == plain | {"time_limit": 3600.0}
+    assert params(n_steps=3)["n_members"] == "auto"
+
+
+@pytest.mark.parametrize("n_groups", [3, 100, 204, 300])
+def test_the_shared_model_sees_equally_many_rows_of_each_group(n_groups):
+    names = np.repeat([f"{k:03d}" for k in range(n_groups)], 400)
+    source = source_of(pd.DataFrame({"shop": names, "same": names}), ["shop"])
+    drawn = drawn_rows(source, np.random.SeedSequence(0))
+    counts = drawn["same"].value_counts()
+    assert len(counts) == min(n_groups, 256)
+    assert counts.nunique() == 1
+    assert 1024 - n_groups < len(drawn) <= 1024
+
+
+@pytest.mark.parametrize(
+    ("device", "n_gpus", "n_actors", "share"),
+    [
+        ("cpu", 2, 4, 0.0),
+        ("cuda", 2, 4, 0.5),
+        ("auto", 1, 3, 0.3333),
+        ("cuda", 8, 2, 1.0),
+        ("auto", 0, 2, 0.0),
+    ],
+)
+def test_gpus_are_shared_by_the_actors_there_are(tmp_path, device, n_gpus, n_actors, share):
+    job = Job(str(tmp_path), "y", "TTTClassifier", {"device": device}, 0, 64, None)
+    assert _gpus(float(n_gpus), job, n_actors) == share
 
 
 def test_a_group_that_fails_stops_no_other(tiny_embedded, table, tmp_path):

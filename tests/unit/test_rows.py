@@ -190,6 +190,12 @@ class TestTime:
         _, folds = deal(100, None, time=np.arange(100.0) % n_moments)
         assert all(len(fold.held) and len(fold.pool) for fold in folds)
 
+    def test_too_little_past_is_said_without_a_word_of_groups(self):
+        time = np.r_[0.0, np.repeat(np.arange(1.0, 5.0), 20)]
+        with pytest.raises(InputError, match="the first 1 moments of time have 1 of 81 rows") as caught:
+            deal(81, None, time=time)
+        assert "group" not in str(caught.value)
+
     def test_groups_that_leave_no_past_are_said(self):
         with pytest.raises(InputError, match="groups or time, not both"):
             deal(200, None, time=np.arange(200.0), groups=np.arange(200) % 10)

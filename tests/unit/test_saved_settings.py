@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.support.commands import run
-from testtime import InputError, TTTClassifier, adapt_groups, load
+from testtime import InputError, StoreError, TTTClassifier, adapt_groups, load
 
 pytestmark = pytest.mark.usefixtures("tiny_embedded")
 RNG = np.random.default_rng(0)
@@ -45,6 +45,34 @@ def test_numbers_and_devices_of_other_types_are_saved(tmp_path, params):
     assert all(
         loaded[name] == (str(value) if name == "device" else float(value)) for name, value in params.items()
     )
+
+
+def test_a_model_of_another_device_is_loaded_on_the_one_that_is_named(tmp_path):
+    """What was fitted on a GPU is served without one."""
+    model = TTTClassifier(n_steps=0).fit(FRAME, Y)
+    expected = model.predict_proba(FRAME)
+    model.set_params(device="cuda:7").save(tmp_path / "m")
+    loaded = load(tmp_path / "m", device="cpu")
+    assert loaded.device == "cpu"
+    assert np.array_equal(loaded.predict_proba(FRAME), expected)
+    if not torch.cuda.is_available():
+        with pytest.raises(StoreError, match="finds no CUDA device"):
+            load(tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        pd.to_datetime(["2020-01-01", None] * 30),
+        [pd.Timestamp(2020, 1, 1), None] * 30,
+        np.r_[np.inf, np.arange(59)],
+    ],
+    ids=["NaT", "None", "inf"],
+)
+def test_a_moment_that_is_missing_is_not_the_first_one(time):
+    missing = 1 if isinstance(time, np.ndarray) else 30
+    with pytest.raises(InputError, match=f"time is missing or infinite in {missing} of 60 rows"):
+        TTTClassifier(n_steps=0).fit(FRAME, Y, time=time)
 
 
 @pytest.mark.parametrize(

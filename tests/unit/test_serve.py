@@ -11,16 +11,18 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import torch
 
 from tests.support.models import load_tiny
 from tests.support.served import SENT, client, expected, fitted, make_store, rows
-from testtime import AdapterStore
+from testtime import AdapterStore, BackboneError, InputError, MissingExtra
 from testtime.backbones import embedded
 from testtime.serve.batching import Batcher
 from testtime.serve.drift import Watch, compare
 from testtime.serve.models import Models, _Slot
 from testtime.serve.refusals import Refused
 from testtime.serve.rows import ARROW, read_rows
+from testtime.serve.settings import ServeSettings
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +139,48 @@ def test_an_adapter_is_loaded_once_however_many_ask(store):
     assert all(one is found[0] for one in found)
 
 
+def test_what_is_put_out_meanwhile_is_served_all_the_same(store):
+    """Another adapter may need the memory between the look at a slot and the answer."""
+    models = Models(store, cache_bytes=2**30)
+    models.get("a")
+    slot = models._slots[store.current("a")[1]]
+
+    class Watched(_Slot):
+        looks = 0
+
+        @property
+        def loaded(self):
+            self.looks += 1
+            return whole if self.looks == 1 else None
+
+        @loaded.setter
+        def loaded(self, value):
+            pass
+
+    whole = slot.loaded
+    models._slots[whole.sha256] = watched = Watched(slot.lock)
+    watched.stamp = slot.stamp
+    assert models.get("a")[1] is whole
+
+
+@pytest.mark.parametrize("error", [BackboneError("no weights here"), MissingExtra("tabicl is not installed")])
+def test_what_cannot_be_loaded_on_this_machine_is_said_in_the_answer(store, monkeypatch, error):
+    def refuse(*arguments):
+        raise error
+
+    monkeypatch.setattr(Models, "_base", refuse)
+    with client(store) as opened:
+        answer = opened.post("/v1/models/a:predict", json={"rows": rows(1)})
+        assert (answer.status_code, answer.json()["error"]) == (503, str(error))
+        assert 'status="503"' in opened.get("/metrics").text
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_refused_before_the_server_starts():
+    with pytest.raises(InputError, match="finds no CUDA device"):
+        ServeSettings(token=None, device="cuda")
+
+
 def test_bytes_are_those_in_memory_whoever_loads_and_forgets(store):
     """Several threads, and room for one adapter: a place may be given up while somebody waits at it."""
     models = Models(store, cache_bytes=1)
@@ -238,7 +282,9 @@ def test_drift_is_told_in_the_metrics_and_on_the_page(store, tmp_path):
         assert 'testtime_readapt_due{model="x"} 1.0' in opened.get("/metrics").text
 
 
-@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer wrong", "Basic !!", "Digest x", "Bearer ä"])
+@pytest.mark.parametrize(
+    "header", [None, "", "Bearer", "Bearer wrong", "Basic !!", "Basic é", "Digest x", "Bearer ä"]
+)
 def test_without_the_token_nothing_but_health_is_told(store, header):
     with client(store) as opened:
         opened.headers.pop("Authorization")

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import run
 from tests.support.served import client, make_store, rows
+from tests.support.tables import linear_table
+from testtime import AdapterStore
 
 _BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -45,6 +48,17 @@ def test_what_is_damaged_after_it_was_shown_is_said(tiny_embedded, tmp_path):
         [arrays] = (Path(store.where) / "adapters" / store.current("a")[1]).glob("arrays-*")
         arrays.write_bytes(b"x")
         assert "bytes long instead" in opened.get("/").text
+
+
+def test_the_rows_of_a_table_are_more_than_those_that_are_kept(tiny_embedded, tmp_path, capsys):
+    frame, y = linear_table(1300, 2)
+    frame.assign(y=y).to_csv(tmp_path / "table.csv", index=False)
+    command = ("adapt", tmp_path / "table.csv", "--target", "y", "--out", tmp_path / "model", "--n-steps", 0, "--held-out", 0)
+    assert run(capsys, *command)[0] == 0
+    store = AdapterStore(tmp_path / "store")
+    store.add("large", tmp_path / "model")
+    with client(store) as opened:
+        assert "<td>1,300</td>" in opened.get("/").text
 
 
 def test_an_empty_store_and_more_adapters_than_fit_a_page(tiny_embedded, tmp_path):

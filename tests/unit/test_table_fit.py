@@ -237,6 +237,40 @@ class TestContext:
         assert set(given.y[chosen.order[:3]]) == {0, 1, 2}
 
 
+class TestUntrained:
+    """Where nothing is trained, a short context is served all the same, if one was asked for."""
+
+    def test_no_steps(self):
+        chosen = run(rows(400), objective=SHORT, n_steps=0)
+        assert chosen.n_context == 64
+        assert [probe.n_context for probe in chosen.probes] == [16, 32, 64]
+        assert chosen.n_context == run(rows(400), objective=SHORT).n_context
+        assert run(rows(100), objective=SHORT, n_steps=0).n_context == 16
+        assert run(rows(40), objective=SHORT, n_steps=0).n_context == 10
+        assert run(rows(400), n_steps=0).n_context == 200
+
+    def test_no_time(self):
+        clock, backbone = TestTime().slow(1.0)
+        chosen = run(rows(400), backbone, objective=SHORT, budget=Budget(0.1, clock))
+        assert (chosen.status, chosen.n_context) == (Status.REVERTED_TIME, 50)
+
+    def test_too_few_rows(self):
+        groups = np.arange(400) // 20
+        chosen = run(rows(400, groups=groups), objective=SHORT)
+        assert (chosen.status, chosen.n_context) == (Status.REVERTED_TOO_FEW, 64)
+        assert "A context of 64 rows was chosen" in chosen.notes[-1]
+
+
+def test_rows_that_repeat_the_past_may_be_remembered():
+    """The same hundred rows at each of five moments: without groups of the user they are no reason to refuse."""
+    one = rows(100)
+    x, y = np.tile(one.x, (5, 1)), np.tile(one.y, 5)
+    encoded = replace(one.encoded, x=x)
+    chosen = run(EncodedRows(encoded, x, y, None, np.repeat(np.arange(5.0), 100)))
+    assert chosen.status is Status.KEPT
+    assert not any("copies stay" in note for note in chosen.notes)
+
+
 class TestSeeds:
     def test_the_same_seed_gives_the_same_bytes(self):
         one, two, other = (run(rows(), seed=seed, adapt="lora", rank=2) for seed in (0, 0, 1))
@@ -249,9 +283,10 @@ class TestSeeds:
 
     def test_the_first_adapters_do_not_depend_on_how_many_follow(self):
         few, many = run(rows(), n_members=4), run(rows(), n_members=8)
-        for one, two in zip(few.states, many.states, strict=False):
-            a, b = (next(iter(state.values())) for state in (one, two))
-            assert a.shape == b.shape
+        assert (len(few.states), len(many.states)) == (4, 8)
+        for one, two in zip(few.states, many.states[:4], strict=True):
+            assert one.keys() == two.keys()
+            assert all(torch.equal(one[key], two[key]) for key in one)
 
 
 class TestTime:

@@ -11,14 +11,14 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import TypeVar
 
 import torch
 
 from testtime.adapt.budget import Budget
 
-__all__ = ["at_most_cores", "available_cores", "side_by_side"]
+__all__ = ["alone", "at_most_cores", "available_cores", "side_by_side"]
 
 _Done = TypeVar("_Done")
 _allowed: ContextVar[int | None] = ContextVar("testtime_cores", default=None)
@@ -68,7 +68,7 @@ def side_by_side(
     pool = ThreadPoolExecutor(
         workers, thread_name_prefix="testtime", initializer=torch.set_num_threads, initargs=(1,)
     )
-    futures = [pool.submit(piece) for piece in pieces]
+    futures = [pool.submit(copy_context().run, piece) for piece in pieces]
     try:
         wait(futures, return_when=FIRST_EXCEPTION)
         return [future.result() for future in futures]
@@ -79,3 +79,8 @@ def side_by_side(
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         torch.set_num_threads(before)  # the setting is the process's on some builds
+
+
+def alone(piece: Callable[[], _Done], *, budget: Budget | None = None) -> _Done:
+    """Run one piece as :func:`side_by_side` runs several, for what must not depend on the caller's settings."""
+    return side_by_side([piece], workers=1, budget=budget)[0]

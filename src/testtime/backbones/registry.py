@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 from testtime.backbones.base import Backbone
@@ -38,7 +39,21 @@ def load_backbone(name: Any, task: str) -> Backbone:
         if hasattr(name, "learner") and hasattr(name, "views"):
             return name
         if hasattr(name, "load") and not isinstance(name, type):
-            return name.load(task)
+            with _trainable():
+                return name.load(task)
+    with _trainable():
+        return _named(name, task)
+
+
+def _trainable() -> AbstractContextManager[Any]:
+    """Load outside of a caller's inference mode: what is made in it is kept, and could never be trained."""
+    import torch
+
+    return torch.inference_mode(False)
+
+
+def _named(name: Any, task: str) -> Backbone:
+    """Return the backbone of a name; errors as in :func:`load_backbone`."""
     family, _, where = name.partition(":") if isinstance(name, str) else ("", "", "")
     if family == "embedded" and (not where or where.isdecimal()):
         from testtime.backbones.embedded import load_embedded
@@ -84,5 +99,6 @@ def load_saved_backbone(name: Any, task: str, fingerprint: str) -> Backbone:
 
         generation = generation_of(fingerprint, task)
         if generation is not None:
-            return load_embedded(task, generation)
+            with _trainable():
+                return load_embedded(task, generation)
     return load_backbone(name, task)

@@ -115,7 +115,8 @@ def adapt(
     ] = True,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ... or auto.")] = "cpu",
     time_limit: Annotated[
-        float | None, typer.Option(help="Seconds for the command once the table is read.")
+        float | None,
+        typer.Option(help="Seconds for the command once the table is read; with --by, for each group."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     max_rows: Annotated[

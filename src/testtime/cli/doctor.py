@@ -34,6 +34,8 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
             found |= check()
         except TestTimeError as error:
             found["problems"].append(str(error))
+    if not found.get("predictions_finite", True):
+        found["problems"].append("Predictions of the tiny fit are no numbers. Install PyTorch again.")
     if as_json:
         echo_json(found)
     else:

@@ -6,25 +6,23 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from testtime.errors import InputError, nearest, sentence
+from testtime.table.target import MOST_CODES
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CLASSIFY", "MOST_CLASSES", "REGRESS", "choose_task", "class_costs", "one_spelling"]
+__all__ = ["CLASSIFY", "REGRESS", "choose_task", "class_costs", "one_spelling"]
 
 CLASSIFY, REGRESS = "classify", "regress"
 _TASKS = ("auto", CLASSIFY, REGRESS)
 _BALANCED = "balanced"
-
-MOST_CLASSES = 10
-"""Different whole numbers that are taken for codes: what the embedded classifier tells apart at once."""
 
 
 def choose_task(asked: str, target: pd.Series, spelled: pd.Series | None = None) -> tuple[str, str]:
     """Return "classify" or "regress", and a sentence that says which and why.
 
     Text, truth values and dates are classes. Numbers are predicted as numbers if one of them is not whole, or if there
-    are more different ones than the classifier has classes; a few whole numbers are usually codes.
+    are more than ten different ones; a few whole numbers are usually codes.
 
     Parameters
     ----------
@@ -63,10 +61,8 @@ def choose_task(asked: str, target: pd.Series, spelled: pd.Series | None = None)
         return CLASSIFY, f"Task: {CLASSIFY}, because {name} holds no numbers; it has {distinct:,} classes."
     if not bool((target == target.round()).all()):
         why = f"{name} holds numbers that are not whole"
-    elif distinct > MOST_CLASSES:
-        why = (
-            f"{name} holds {distinct:,} different numbers, more than the {MOST_CLASSES} classes there can be"
-        )
+    elif distinct > MOST_CODES:
+        why = f"{name} holds {distinct:,} different numbers, more than the {MOST_CODES} that are taken for codes"
     else:
         return CLASSIFY, (
             f"Task: {CLASSIFY}, because {name} holds only {distinct} different whole numbers, which are taken as "

@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from testtime.cli.target import MOST_CLASSES, REGRESS, choose_task, one_spelling
+from testtime.cli.target import REGRESS, choose_task, one_spelling
 from testtime.errors import InputError, nearest, sentence
 from testtime.evaluation.splits import hold_out
 from testtime.table.columns import TableColumns
 from testtime.table.columns.alone import NumbersRead, read_as_numbers, without_value
 from testtime.table.columns.words.reading import ENOUGH, shown_counts
 from testtime.table.readers import FileFacts, read_table
+from testtime.table.target import MOST_CODES
 
 __all__ = ["Training", "declared_kinds", "kept_ids", "numeric_target", "read_training"]
 
@@ -222,7 +223,7 @@ def numeric_target(column: pd.Series, beside: pd.DataFrame) -> NumbersRead | Non
     if read is None:
         return None
     there = int((~np.isnan(read.values)).sum())
-    few = len(np.unique(read.values)) <= MOST_CLASSES + 1  # NaN is one
+    few = len(np.unique(read.values)) <= MOST_CODES + 1  # NaN is one
     return None if few and there < ENOUGH * (there + sum(read.lost.values())) else read
 
 

@@ -41,7 +41,7 @@ def moments(values: Any, n_rows: int) -> NDArray[np.float64] | None:
     Raises
     ------
     InputError
-        When there is not one per row, or one is missing or neither number nor date.
+        When there is not one per row, or one is missing, infinite or neither number nor date.
     """
     if values is None:
         return None
@@ -52,13 +52,17 @@ def moments(values: Any, n_rows: int) -> NDArray[np.float64] | None:
         )
     if not pd.api.types.is_numeric_dtype(given.dtype):
         try:
-            given = pd.to_datetime(given, utc=True).astype("int64")
+            dates = pd.to_datetime(given, utc=True)
         except (ValueError, TypeError) as error:
             raise InputError(
                 sentence(f"time holds {given.iloc[0]!r}", expected="numbers or dates", why=one_line(error))
             ) from error
+        given = (
+            dates.astype("int64").astype("float64").where(dates.notna())
+        )  # a missing one is an integer too
     positions = given.to_numpy(np.float64, na_value=np.nan)
-    if np.isnan(positions).any():
-        got = f"time is missing in {int(np.isnan(positions).sum()):,} of {n_rows:,} rows"
+    missing = int((~np.isfinite(positions)).sum())
+    if missing:
+        got = f"time is missing or infinite in {missing:,} of {n_rows:,} rows"
         raise InputError(sentence(got, expected="a position in time for every row", remedy="Drop these rows"))
     return positions

@@ -138,6 +138,7 @@ class TTTClassifier(ClassifierMixin, TTTBase):
         Raises
         ------
         InputError
-            When that many context rows are not there; a loaded estimator has about a thousand at most.
+            When that many context rows are not there; a loaded estimator has 1,024 of them at most
+            (as many as the backbone can have as context).
         """
         return self._predict_at(X, n_context, adapted=adapted)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from testtime.adapt.parallel import alone
 from testtime.adapt.task import Task
 from testtime.backbones.base import Backbone
 from testtime.backbones.many_class import with_classes
@@ -20,14 +21,13 @@ from testtime.estimators.regressor import TTTRegressor
 from testtime.estimators.settings import check_settings
 from testtime.table.build import drawn_rows, encode_rows
 from testtime.table.config import FitConfig
-from testtime.table.forecast.plan import FEWEST_ROWS, TablePlan, advise
+from testtime.table.forecast.plan import TablePlan, advise, enough_rows
 from testtime.table.forecast.signs import Signs, read_signs
-from testtime.table.target import with_inferred_type
+from testtime.table.target import MOST_CODES, with_inferred_type
 
 __all__ = ["Prepared", "measure", "plan_table"]
 
 _TASKS = ("classify", "regress")
-_MOST_CODES = 10  # whole numbers with more different values than this are numbers, not codes of classes
 
 
 def plan_table(
@@ -80,15 +80,13 @@ def plan_table(
         device=device,
         random_state=random_state,
     )
-    recipe = prepared.backbone.recipe
     answer = advise(
         signs,
         loss_name=prepared.task.loss_name,
-        n_rows=min(prepared.n_rows, prepared.backbone.limits.on(prepared.config.device).context),
-        n_steps=recipe.n_steps,
-        n_members=prepared.config.n_members,
-        episode=min(recipe.episode, 2 * prepared.n_rows // 3) + recipe.n_query,
-        further=sum(recipe.longer),
+        n_rows=prepared.n_rows,
+        most_context=prepared.backbone.limits.on(prepared.config.device).context,
+        recipe=prepared.backbone.recipe,
+        config=prepared.config,
         latency=latency,
         memory=memory,
     )
@@ -122,10 +120,10 @@ def measure(X: Any, y: Any, *, task: str | None = None, **arguments: Any) -> tup
     drawn, _ = drawn_rows(len(values), values if target.task.n_classes else None, draw_seed)
     frame, values = frame.iloc[drawn], values[drawn]
     signs = None
-    if len(values) >= max(FEWEST_ROWS, 4 * target.task.n_classes):
+    if enough_rows(model, len(values), target.task.n_classes):
         kinds = estimator.column_kinds
         _, _, rows = encode_rows(frame, values, target.task, model, level_seed, kinds)
-        signs = read_signs(model, target.task, rows, sign_seed, config.device)
+        signs = alone(lambda: read_signs(model, target.task, rows, sign_seed, config.device))
     return signs, Prepared(model, target.task, config, len(values))
 
 
@@ -142,4 +140,4 @@ def _task(asked: str | None, y: Any) -> str:
         return "classify"
     known = target.dropna()
     whole = bool((known == known.round()).all())
-    return "classify" if whole and known.nunique() <= _MOST_CODES else "regress"
+    return "classify" if whole and known.nunique() <= MOST_CODES else "regress"

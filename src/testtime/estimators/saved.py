@@ -90,8 +90,10 @@ def load(
 ) -> TTTClassifier | TTTRegressor:
     """Read an estimator that was saved with ``save``.
 
-    It predicts what the saved one predicted, bit for bit on the same machine. It holds about a thousand rows, so
-    ``predict_proba_at`` and ``predict_at`` cannot go beyond them. A subclass is loaded as the public class it extends.
+    It predicts what the saved one predicted, bit for bit on the same machine. It holds as many rows as its
+    backbone can have as context, 1,024 of the embedded one, so ``predict_proba_at`` and ``predict_at``
+    cannot go beyond them.
+    A subclass is loaded as the public class it extends.
 
     Parameters
     ----------
@@ -117,10 +119,9 @@ def load(
         meta = read_meta(saved, where)
         kind = {"TTTClassifier": TTTClassifier, "TTTRegressor": TTTRegressor}[meta.estimator]
         params = {**meta.params, "column_kinds": meta.params.get("column_kinds") or None}
+        # Before they are checked: the machine it was fitted on may have a device that this one has not.
+        params |= {} if device is None else {"device": device}
         estimator, config = _rebuilt(kind, params, where)
-        if device is not None:
-            estimator.set_params(device=device)
-            config = check_settings(estimator.get_params(deep=False))
         if backbone is not None:
             estimator.set_params(backbone=backbone)
         base = _base(saved, meta, kind._task, backbone)

@@ -14,7 +14,7 @@ from testtime.adapt.delta import KINDS
 from testtime.errors import InputError, nearest, sentence
 from testtime.table.config import MEMBERS, MEMBERS_OF_ONE_STEP, OBJECTIVES, FitConfig
 
-__all__ = ["AUTO", "check_settings"]
+__all__ = ["AUTO", "check_settings", "device_of"]
 
 AUTO = "auto"
 PLANNED = "planned"
@@ -58,7 +58,14 @@ def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
     return value
 
 
-def _device(name: Any) -> torch.device:
+def device_of(name: Any) -> torch.device:
+    """Return a device by its name, or the best that is there for "auto".
+
+    Raises
+    ------
+    InputError
+        For another name, or a device that this machine has not.
+    """
     if name == AUTO:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     expected = "'cpu', 'cuda', 'cuda:0', ... or 'auto'"
@@ -101,7 +108,7 @@ def check_settings(params: Mapping[str, Any]) -> FitConfig:
         raise InputError(
             sentence(f"column_kinds={kinds!r}", expected="a mapping of column names to kinds, or None")
         )
-    device = _device(params["device"])
+    device = device_of(params["device"])
     _check_random_state(params["random_state"])
     verbose = params["verbose"]
     _integer("verbose", int(verbose) if isinstance(verbose, bool) else verbose, 0)

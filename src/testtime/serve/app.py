@@ -16,7 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import ClientDisconnect
 
 from testtime import __version__
-from testtime.errors import InputError, StoreError
+from testtime.errors import BackboneError, InputError, MissingExtra, StoreError
 from testtime.evaluation.saved import report_data
 from testtime.plain import plain
 from testtime.report.html import render_report
@@ -200,10 +200,10 @@ def create_app(store: AdapterStore, settings: ServeSettings) -> FastAPI:
 
 
 async def _stored(answer: Any) -> Any:
-    """Turn what the store says into an answer: 404 for a name it has not, 503 for what is damaged."""
+    """Turn what the store says into an answer: 404 for a name it has not, 503 for what cannot be loaded here."""
     try:
         return await answer
     except UnknownName as error:
         raise Refused(404, str(error)) from error
-    except StoreError as error:
+    except (StoreError, BackboneError, MissingExtra) as error:
         raise Refused(503, str(error)) from error

@@ -1,7 +1,7 @@
 """Whether the rows that come in still look like the context an adapter was made with: a recommendation, nothing else.
 
-Each column of the last rows is compared with the context by the two-sample Kolmogorov-Smirnov test. Missing values and
-unknown levels count as the lowest value, so that more of them are noticed as well.
+Each column of the last rows is compared with the context by the two-sample Kolmogorov-Smirnov test. Missing values
+count as the lowest value and unknown levels as the highest, so that more of them are noticed as well.
 """
 
 from __future__ import annotations

@@ -126,16 +126,14 @@ class Models:
             self._slots.move_to_end(sha256)
         with slot.lock:
             stamp = self.store.stamp(sha256)
-            if (
-                slot.loaded is None or slot.stamp != stamp
-            ):  # somebody touched its files: what they hold is checked
+            loaded = slot.loaded  # once: another adapter that is loaded may put this one out at any moment
+            if loaded is None or slot.stamp != stamp:  # somebody touched its files: what they hold is checked
                 self._drop(slot)
                 loaded = self._load(sha256)
                 if self.store.stamp(sha256) != stamp:
                     raise StoreError(_LOCKED_OUT)
                 self._keep(slot, loaded, stamp)
-                return number, loaded
-            return number, slot.loaded
+            return number, loaded
 
     def _current(self, name: str) -> tuple[int, str]:
         now = self._clock()

@@ -72,7 +72,7 @@ def _read(store: AdapterStore, sha256: str) -> Facts:
         meta, arrays = read_meta(saved, str(folder)), saved.arrays()
         table = (saved.document("training") or {}).get("table") or {}
     record = Adaptation.from_dict(meta.table.record.model_dump())
-    n_rows = table.get("n_rows", max(record.n_guard, len(arrays["x"])))
+    n_rows = table.get("rows", max(record.n_guard, len(arrays["x"])))
     share = record.gain / record.loss_before if record.loss_before else float("nan")
     return Facts(
         f"{n_rows:,}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from testtime.errors import InputError, sentence
+from testtime.estimators.settings import device_of
 
 __all__ = ["ServeSettings"]
 
@@ -37,7 +38,7 @@ class ServeSettings:
     Raises
     ------
     InputError
-        For a limit that is not positive, or a token too short to be secret.
+        For a limit that is not positive, a device that is not there, or a token too short to be secret.
     """
 
     token: str | None
@@ -54,6 +55,8 @@ class ServeSettings:
         for name in ("most_rows", "most_bytes", "seconds", "most_waiting", "cache_bytes", "threads"):
             if not getattr(self, name) > 0:
                 raise InputError(sentence(f"{name}={getattr(self, name)!r}", expected="a positive number"))
+        if self.device is not None:
+            device_of(self.device)
         if self.token is not None and len(self.token) < _SHORTEST_TOKEN:
             raise InputError(
                 sentence(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from testtime.adapt.budget import Budget
 from testtime.adapt.delta import DeltaSpec, delta_bytes
 from testtime.adapt.episodes import stratified_order
+from testtime.adapt.parallel import alone
 from testtime.adapt.task import Task
 from testtime.adapt.work import UNWATCHED, Work
 from testtime.backbones.base import Backbone, Encoded
@@ -88,26 +89,21 @@ def fit_table(
     level_seed, choice_seed, forecast_seed, curve_seed = seed.spawn(4)
     columns, levels, rows = encode_rows(frame, y, task, backbone, level_seed, kinds, groups, time)
     if isinstance(target, NumericTarget):
-        target, y, note = choose_curve(target, rows, backbone, config, curve_seed, budget, work)
+        number = target
+        target, y, note = alone(
+            lambda: choose_curve(number, rows, backbone, config, curve_seed, budget, work), budget=budget
+        )
         if note:
             notes.append(note)
             levels, rows = _with_levels(rows.encoded, y, task, level_seed, groups, time)
     skipped = None
     if config.planned and config.n_steps != 0:
         work.say("forecasting")
-        skipped = reason_to_skip(backbone, task, rows, forecast_seed, config)
+        skipped = alone(lambda: reason_to_skip(backbone, task, rows, forecast_seed, config), budget=budget)
     if skipped is not None:
         notes.append(skipped)
         config = replace(config, n_steps=0)
-    chosen = choose(
-        backbone,
-        task,
-        config,
-        rows,
-        choice_seed,
-        budget,
-        work,
-    )
+    chosen = alone(lambda: choose(backbone, task, config, rows, choice_seed, budget, work), budget=budget)
     chosen.notes[:0] = notes
     if skipped is not None:
         chosen.status = Status.SKIPPED

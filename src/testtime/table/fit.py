@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from testtime.adapt.budget import Budget
 from testtime.adapt.delta import DeltaSpec
 from testtime.adapt.episodes import stratified_order
+from testtime.adapt.learner import Learner
 from testtime.adapt.mix import Mix, fit_mix
 from testtime.adapt.task import Task
 from testtime.adapt.train import TrainConfig
@@ -24,8 +25,17 @@ from testtime.table.coverage import MOST_COVERED, best_coverage
 from testtime.table.encoding import EncodedRows
 from testtime.table.outside import Fold, FoldAnswers, FoldRuns, in_order
 from testtime.table.probes import Probe, choose_context, probe_contexts
-from testtime.table.repeats import find_groups
-from testtime.table.rows import FEWEST_STEPS, N_FOLDS, DealtRows, choose_steps, deal_rows, plan_context
+from testtime.table.repeats import Groups, find_groups
+from testtime.table.rows import (
+    FEWEST_STEPS,
+    N_FOLDS,
+    DealtRows,
+    choose_steps,
+    deal_rows,
+    fewest_rows,
+    plan_context,
+    pool_rows,
+)
 from testtime.table.timing import StepTimer
 
 __all__ = ["Chosen", "choose", "decide", "fold_of"]
@@ -128,7 +138,23 @@ def choose(
         return chosen
 
     n_plain = plan_context(replace(config, n_steps=0), limits, n_rows, task.n_classes)
+    probed = config.n_context is None and not config.serves_all
+    if probed:  # where nothing can be compared: a quarter of the rows, as for the longest length that is
+        n_plain = max(n_plain // 4, task.n_classes, 1)
+
+    def probe(learner: Learner) -> None:
+        """Choose how short the context is, where the user does not say."""
+        chosen.n_context = n_plain
+        work.say("choosing the context")
+        chosen.probes = probe_contexts(learner, views[0], rows, stratified, recipe.sizes, task)
+        if chosen.probes:
+            chosen.n_context = choose_context(chosen.probes)
+            chosen.notes.append(_said(chosen.probes, chosen.n_context))
+
     if config.n_steps == 0:
+        if probed:
+            probe(backbone.learner(task, config.device, torch.float32))
+            return settle(chosen.n_context)
         settle(n_plain)
         _note_draw(chosen, config, n_rows)
         return chosen
@@ -147,19 +173,16 @@ def choose(
         rows.groups,
         np.random.default_rng(group_seed),
     )
+    if rows.time is not None and rows.groups is None:
+        groups = Groups(None)  # what repeats the past may be remembered, as it is when later rows are served
     chosen.notes += [groups.note] if groups.note else []
-    work.say("choosing the context")
-    if config.n_context is None and not config.serves_all:
-        chosen.probes = probe_contexts(timer.learner, views[0], rows, stratified, recipe.sizes, task)
-        if chosen.probes:
-            chosen.n_context = choose_context(chosen.probes)
-            chosen.notes.append(_said(chosen.probes, chosen.n_context))
-        else:  # too few rows to compare lengths: a quarter of them, as for the longest length compared
-            chosen.n_context = max(chosen.n_context // 4, task.n_classes, 1)
+    if probed:
+        probe(timer.learner)
+        n_plain = chosen.n_context
     n_units = n_rows if groups.codes is None else len(np.unique(groups.codes))
     short = not config.serves_all
-    n_pool = (n_rows - (chosen.n_context if short else 0)) * (N_FOLDS - 1) // N_FOLDS
-    fewest = max(recipe.min_rows, 4 * task.n_classes) if config.n_steps is None else 2 * N_FOLDS
+    n_pool = pool_rows(n_rows, chosen.n_context if short else 0)
+    fewest = fewest_rows(recipe, task.n_classes) if config.n_steps is None else 2 * N_FOLDS
     if min(n_pool, n_units) < fewest:
         return settle(n_plain, Status.REVERTED_TOO_FEW)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,15 @@ from testtime.backbones.base import Limits, Recipe
 from testtime.errors import InputError, sentence
 from testtime.table.config import FitConfig
 
-__all__ = ["FEWEST_STEPS", "MOST_ROWS", "RowPlan", "choose_steps", "deal_rows", "plan_context"]
+__all__ = [
+    "FEWEST_STEPS",
+    "MOST_ROWS",
+    "choose_steps",
+    "deal_rows",
+    "fewest_rows",
+    "plan_context",
+    "pool_rows",
+]
 
 MOST_ROWS = 20_000
 """Rows a fit looks at; the steps of a fit visit no more than these, so that others would only cost time."""
@@ -22,25 +30,6 @@ MOST_GUARD_ROWS = 1_024
 
 N_FOLDS = 4
 FEWEST_STEPS = 5
-
-
-@dataclass
-class RowPlan:
-    """What a fit does with the rows.
-
-    Attributes
-    ----------
-    n_context
-        Rows served as context.
-    n_steps
-        Steps of each adapter; 0 for plain in-context learning.
-    notes
-        Sentences about choices that were made.
-    """
-
-    n_context: int
-    n_steps: int
-    notes: list[str] = field(default_factory=list)
 
 
 def plan_context(config: FitConfig, limits: Limits, n_rows: int, n_classes: int) -> int:
@@ -80,6 +69,16 @@ def plan_context(config: FitConfig, limits: Limits, n_rows: int, n_classes: int)
             )
         )
     return config.n_context
+
+
+def pool_rows(n_rows: int, n_short: int = 0) -> int:
+    """Return how many rows an adapter of a fold is trained on; a short context of `n_short` rows has no part in it."""
+    return (n_rows - n_short) * (N_FOLDS - 1) // N_FOLDS
+
+
+def fewest_rows(recipe: Recipe, n_classes: int) -> int:
+    """Return the fewest training rows of an adapter from which a fit with automatic steps trains at all."""
+    return max(recipe.min_rows, 4 * n_classes)
 
 
 def choose_steps(config: FitConfig, recipe: Recipe, n_pool: int, *, short: bool) -> int:
@@ -186,17 +185,27 @@ def _deal_in_time(
     for begin, end in zip(edges, [*edges[1:], np.inf], strict=True):
         held = np.sort(order[(time[order] >= begin) & (time[order] < end)])
         outside = order[time[order] < begin]
-        if groups is not None:  # an earlier row of a guarded group would be remembered
-            outside = outside[~np.isin(groups[outside], groups[held])]
         if len(outside) < 2:
             raise InputError(
                 sentence(
-                    "every group has rows in the last part of the time",
-                    expected="groups that end before it",
-                    why="what is measured may hold no row of a group that was trained on, and none of the past",
-                    remedy="Pass groups or time, not both",
+                    f"the first {len(moments) - len(moments[moments >= begin])} moments of time have "
+                    f"{len(outside)} of {len(order):,} rows",
+                    expected="at least 2",
+                    why="blocks of later rows are predicted from them",
+                    remedy="Add earlier rows, or leave time out",
                 )
             )
+        if groups is not None:  # an earlier row of a guarded group would be remembered
+            outside = outside[~np.isin(groups[outside], groups[held])]
+            if len(outside) < 2:
+                raise InputError(
+                    sentence(
+                        "every group has rows in the last part of the time",
+                        expected="groups that end before it",
+                        why="what is measured may hold no row of a group that was trained on, and none of the past",
+                        remedy="Pass groups or time, not both",
+                    )
+                )
         everything = outside[: limits.context]
         context = outside[:n_served] if n_served else everything
         rival = everything if n_served else order[:0]

@@ -20,6 +20,7 @@ from testtime.table.columns import DataWarning
 from testtime.table.target_curve import IDENTITY, Curve
 
 __all__ = [
+    "MOST_CODES",
     "ClassTarget",
     "NumericTarget",
     "Target",
@@ -28,6 +29,9 @@ __all__ = [
     "one_line",
     "with_inferred_type",
 ]
+
+MOST_CODES = 10
+"""Different whole numbers that are taken for codes of classes; more of them are numbers, if nothing else is asked."""
 
 
 class Target(Protocol):

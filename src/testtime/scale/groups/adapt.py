@@ -48,7 +48,6 @@ _HOW_IT_IS_TRAINED = (
     "rank",
     "guard",
     "n_members",
-    "time_limit",
 )
 
 LIGHT = {"n_members": 4, "n_steps": 5}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -57,12 +58,13 @@ def on_cluster(job: Job, batches: Iterable[Batch], n_jobs: int) -> Iterator[Grou
         If no cluster is running.
     """
     ray = _connected()
-    remote = ray.remote(Worker).options(num_cpus=1, num_gpus=_gpus(ray, job, n_jobs))
+    there = ray.cluster_resources()
+    n_actors = max(1, min(n_jobs, int(there.get("CPU", 1))))
+    remote = ray.remote(Worker).options(num_cpus=1, num_gpus=_gpus(there.get("GPU", 0.0), job, n_actors))
     base = job.load_base()
     arguments = job, base.fingerprint, ray.put(base_arrays(base))
     waiting, again = iter(batches), deque[Batch]()
     tried = Counter[str]()
-    n_actors = max(1, min(n_jobs, int(ray.cluster_resources().get("CPU", 1))))
     idle = [remote.remote(*arguments) for _ in range(n_actors)]
     under_way: dict[Any, tuple[Any, Batch]] = {}
     try:
@@ -113,8 +115,8 @@ def _connected() -> Any:
     return ray
 
 
-def _gpus(ray: Any, job: Job, n_jobs: int) -> float:
-    """Share of a GPU for each actor; 0 on a CPU."""
-    if not str(job.params.get("device", "cpu")).startswith("cuda"):
+def _gpus(n_gpus: float, job: Job, n_actors: int) -> float:
+    """Share of a GPU for each actor, in the ten-thousandths that Ray counts in; 0 on a CPU."""
+    if not str(job.params.get("device", "cpu")).startswith(("cuda", "auto")):
         return 0.0
-    return min(1.0, ray.cluster_resources().get("GPU", 0.0) / n_jobs)
+    return min(1.0, math.floor(1e4 * n_gpus / n_actors) / 1e4)

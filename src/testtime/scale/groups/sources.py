@@ -88,16 +88,16 @@ def source_of(data: Any, by: Sequence[str]) -> Source:
 
 
 def drawn_rows(source: Source, seed: np.random.SeedSequence) -> pd.DataFrame:
-    """Return about a thousand rows, equally many of each group; of many groups some are drawn."""
+    """Return at most 1,024 rows, equally many of each group that has them; of many groups some are drawn."""
     rng, names = np.random.default_rng(seed), list(source.names)
     if len(names) > _DRAWN_GROUPS:
         names = [names[i] for i in np.sort(rng.choice(len(names), _DRAWN_GROUPS, replace=False))]
-    share = -(-_DRAWN_ROWS // len(names))
+    share = _DRAWN_ROWS // len(names)
     found = []
     for name in names:
         rows = source.piece(name).read()
         found.append(rows.iloc[np.sort(rng.permutation(len(rows))[:share])])
-    return pd.concat(found, ignore_index=True).iloc[:_DRAWN_ROWS]
+    return pd.concat(found, ignore_index=True)
 
 
 def _named(keys: Sequence[Any], by: Sequence[str], groups: Mapping[str, Any]) -> str:

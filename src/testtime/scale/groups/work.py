@@ -90,7 +90,9 @@ class Job:
         """Return 32 hex digits that change when anything changes that the adapter of a group follows from."""
         import testtime
 
-        settings = {key: plain(value) for key, value in self.params.items() if key != "backbone"}
+        settings = {
+            key: plain(value) for key, value in self.params.items() if key not in ("backbone", "verbose")
+        }
         said = {
             "version": testtime.__version__,
             "base": self.load_base().fingerprint,

@@ -10,24 +10,22 @@ import numpy as np
 
 from testtime.adapt.parallel import available_cores
 from testtime.adapt.task import Task
-from testtime.backbones.base import Backbone
+from testtime.backbones.base import Backbone, Recipe
 from testtime.errors import InputError, sentence
 from testtime.results import Result
 from testtime.table.config import FitConfig
 from testtime.table.encoding import EncodedRows
 from testtime.table.forecast.forecaster import HARM, shipped
 from testtime.table.forecast.signs import NAMES, CurvePoint, Signs, read_signs
+from testtime.table.rows import choose_steps, fewest_rows, pool_rows
 
-__all__ = ["FEWEST_ROWS", "TablePlan", "advise", "reason_to_skip"]
+__all__ = ["TablePlan", "advise", "enough_rows", "reason_to_skip"]
 
 _BESIDE_STEPS = 1.4
 """A fit over its gradients: the answers of folds, and the views that are read."""
 
 _SERVED = 16
 """Members that are served by default: frozen views and adapters."""
-
-FEWEST_ROWS = 64
-"""Rows below which nothing is measured: the frozen model is what there is."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +99,11 @@ class TablePlan(Result):
         return "\n".join(lines)
 
 
+def enough_rows(backbone: Backbone, n_rows: int, n_classes: int) -> bool:
+    """Whether a fit with automatic steps would train on so many rows: fewer are served by the frozen model."""
+    return pool_rows(n_rows) >= fewest_rows(backbone.recipe, n_classes)
+
+
 def reason_to_skip(
     backbone: Backbone, task: Task, rows: EncodedRows, seed: np.random.SeedSequence, config: FitConfig
 ) -> str | None:
@@ -108,7 +111,7 @@ def reason_to_skip(
 
     Few rows are left to the fit, which says itself what it does with them.
     """
-    if len(rows.y) < max(FEWEST_ROWS, 4 * task.n_classes):
+    if not enough_rows(backbone, len(rows.y), task.n_classes):
         return None
     forecaster = shipped()
     forecast = forecaster(np.array(read_signs(backbone, task, rows, seed, config.device).values))
@@ -125,10 +128,9 @@ def advise(
     *,
     loss_name: str,
     n_rows: int,
-    n_steps: int,
-    n_members: int,
-    episode: int,
-    further: float = 0.0,
+    most_context: int,
+    recipe: Recipe,
+    config: FitConfig,
     latency: float | None = None,
     memory: float | None = None,
 ) -> TablePlan:
@@ -140,12 +142,10 @@ def advise(
         What was measured; None where there are too few rows to measure.
     loss_name
         Of the task.
-    n_rows
-        Rows the model may have as context.
-    n_steps, n_members, episode
-        Steps, adapters and rows of a step of a default fit.
-    further
-        Steps that may follow with all rows as context, as a multiple of those.
+    n_rows, most_context
+        Rows of the table, and of a context the model can have.
+    recipe, config
+        How a default fit of the table would train.
     latency
         Seconds a predicted row may take, or None.
     memory
@@ -156,11 +156,10 @@ def advise(
     InputError
         When a budget is smaller than the shortest context that was measured needs.
     """
-    n_context, short = _affordable(signs, n_rows, latency, memory)
+    n_context, short = _affordable(signs, min(n_rows, most_context), latency, memory)
     asked = {"objective": "short" if short else "accuracy", "n_context": n_context}
     if signs is None:
-        enough = f"that takes {FEWEST_ROWS} rows, and four for each class"
-        reason = f"Serve the frozen model: {n_rows:,} rows are too few to train on and to guard ({enough})."
+        reason = f"Serve the frozen model: {n_rows:,} rows are too few to train on and to guard."
         nothing = {"gain": 0.0, "low": 0.0, "high": 0.0, "harm": 0.0, "seconds": 0.0, "most_seconds": 0.0}
         return TablePlan(
             adapt=False,
@@ -175,9 +174,12 @@ def advise(
         )
     forecaster = shipped()
     forecast = forecaster(np.array(signs.values))
+    n_pool = pool_rows(n_rows, n_context if short else 0)
     worth = forecaster.worth(forecast)
-    workers = min(available_cores(), n_members)
-    seconds = signs.seconds_per_gradient * episode * n_steps * math.ceil(n_members / workers) * _BESIDE_STEPS
+    n_steps = choose_steps(config, recipe, n_pool, short=short)
+    episode = min(recipe.episode, n_context if short else 2 * n_rows // 3) + recipe.n_query
+    in_turn = math.ceil(config.n_members / min(available_cores(), config.n_members))
+    seconds = signs.seconds_per_gradient * episode * n_steps * in_turn * _BESIDE_STEPS
     reason = (
         "Adapt: the forecast gain is worth the training."
         if worth
@@ -192,9 +194,9 @@ def advise(
         high=forecast.high,
         harm=forecast.harm,
         n_steps=n_steps,
-        n_members=n_members,
+        n_members=config.n_members,
         seconds=seconds,
-        most_seconds=seconds if short else seconds * (1.0 + further),
+        most_seconds=seconds if short else seconds * (1.0 + sum(recipe.longer)),
         curve=signs.curve,
         signs=dict(zip(NAMES, signs.values, strict=True)),
         loss_name=loss_name,

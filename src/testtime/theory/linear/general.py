@@ -22,7 +22,7 @@ from testtime.theory.linear.moments import tau_moment
 from testtime.theory.linear.pretraining import Start
 from testtime.theory.linear.quadratic_forms import FixedTask, RandomTask
 
-__all__ = ["Coefficients", "Step", "fresh_fixed", "same_fixed", "same_normalized", "trained_directions"]
+__all__ = ["Coefficients", "Step", "fresh_fixed", "same_fixed", "same_normalized"]
 
 Array = NDArray[np.float64]
 Word = tuple[Array, ...]
@@ -251,8 +251,3 @@ def same_normalized(step: Step) -> Coefficients:
 
 def _symmetric(matrix: Array) -> Array:
     return matrix if matrix.ndim == 1 else (matrix + matrix.T) / 2
-
-
-def trained_directions(factor: Array) -> Array:
-    """Return the preconditioner A'A of a frozen factor A, shape ``(r, d)``."""
-    return factor.T @ factor
