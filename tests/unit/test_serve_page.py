@@ -53,8 +53,8 @@ def test_what_is_damaged_after_it_was_shown_is_said(tiny_embedded, tmp_path):
 def test_the_rows_of_a_table_are_more_than_those_that_are_kept(tiny_embedded, tmp_path, capsys):
     frame, y = linear_table(1300, 2)
     frame.assign(y=y).to_csv(tmp_path / "table.csv", index=False)
-    command = ("adapt", tmp_path / "table.csv", "--target", "y", "--out", tmp_path / "model", "--n-steps", 0, "--held-out", 0)
-    assert run(capsys, *command)[0] == 0
+    command = ("adapt", tmp_path / "table.csv", "--target", "y", "--out", tmp_path / "model")
+    assert run(capsys, *command, "--n-steps", 0, "--held-out", 0)[0] == 0
     store = AdapterStore(tmp_path / "store")
     store.add("large", tmp_path / "model")
     with client(store) as opened:
