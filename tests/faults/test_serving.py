@@ -224,6 +224,19 @@ def test_sigterm_answers_what_is_under_way_and_takes_nothing_new(running):
         httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
 
 
+def test_where_it_listens_is_said_once_connections_are_taken(store, monkeypatch):
+    said = []
+
+    def listens(port):
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        said.append(port)
+
+    monkeypatch.setattr("uvicorn.Server.run", lambda server, sockets: said.append("runs"))
+    serve(store, ServeSettings(token=TOKEN), host="127.0.0.1", port=0, listens=listens)
+    assert said[0] > 0
+    assert said[1:] == ["runs"]
+
+
 def test_an_address_that_is_taken(store):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -14,6 +14,7 @@ from tests.support.adapters import save
 from tests.support.commands import run
 from tests.support.tables import linear_table
 from testtime import AdapterStore, InputError, StoreError, TTTClassifier
+from testtime.store import files
 
 
 @pytest.fixture(params=["folder", "url"])
@@ -199,6 +200,58 @@ def test_a_store_that_is_not_there_is_no_empty_store(asked, tmp_path, capsys):
     assert not (tmp_path / "mistyped").exists()
     (tmp_path / "empty").mkdir()
     assert run(capsys, "store", asked, tmp_path / "empty")[0] == 0
+
+
+def test_a_damaged_entry_hides_neither_its_history_nor_other_adapters(tmp_path, saved, capsys):
+    store = AdapterStore(tmp_path / "store")
+    versions = [store.add("a", saved(number)) for number in (1, 2)]
+    store.add("other", saved(1))
+    next((tmp_path / "store" / "names" / "a").glob("00000002-*")).write_bytes(b"{")
+    assert [(one.name, one.number) for one in store.list()] == [("a", 2), ("other", 1)]
+    assert store.list()[0].added == ""
+    assert store.current("a") == (2, versions[1].sha256)
+    assert "damaged entry" in run(capsys, "store", "list", tmp_path / "store")[1]
+    [damage] = store.verify()
+    assert (damage.name, damage.number) == ("a", 2)
+    assert "it is no entry of a store" in damage.reason
+    restored = store.rollback("a")
+    assert (restored.number, restored.restores, restored.sha256) == (3, 1, versions[0].sha256)
+    assert [one.number for one in store.versions("a")] == [1, 2, 3]
+
+
+def test_a_store_that_cannot_write_an_entry_keeps_nothing_of_it(tmp_path, saved, monkeypatch):
+    store = AdapterStore(tmp_path / "store")
+    store.add("old", saved(1))
+
+    def full(target, write):
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(files, "replace_file", full)
+    for name, number in (("new", 2), ("old", 2), ("again", 1)):
+        with pytest.raises(StoreError, match="full"):
+            store.add(name, saved(number))
+    assert store.names() == ("old",)
+    assert [path.name for path in (tmp_path / "store" / "adapters").iterdir()] == [store.current("old")[1]]
+    monkeypatch.undo()
+    assert store.verify() == ()
+    assert store.add("new", saved(2)).number == 1
+
+
+@pytest.mark.parametrize("asked", [("store", "list"), ("store", "verify"), ("serve", "--no-token")])
+def test_a_saved_model_is_no_store(asked, saved, capsys):
+    code, _, err = run(capsys, asked[0], *asked[1:], saved(1))
+    assert code == 2
+    assert "is a saved model; expected a store of models" in err
+
+
+def test_a_working_folder_that_is_gone_is_said(tmp_path, monkeypatch, capsys):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    code, _, err = run(capsys, "store", "list", "store")
+    monkeypatch.chdir(tmp_path)
+    assert code == 2
+    assert "the working folder is not there any more" in err
 
 
 def test_a_long_job_is_refused_before_anything_is_written(tmp_path):

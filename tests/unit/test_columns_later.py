@@ -25,6 +25,14 @@ def test_levels_never_seen_have_a_place_of_their_own_and_are_reported():
     assert same(encoded.x[:, 0].tolist(), [1.0, 2.0, 2.0, NAN])
 
 
+@pytest.mark.parametrize("new", [["1e400", "2"], [10**400, 2], pd.Series([10**400, 2], dtype=object)])
+def test_numbers_too_large_for_a_float_are_missing_and_said(new):
+    columns, _ = fitted(pd.DataFrame({"a": [1.0, 2.0], "b": [1, 2]}))
+    with pytest.warns(DataWarning, match=r"1 numbers of column 'a' are beyond 1\.8e308 and count as missing"):
+        encoded = columns.transform(pd.DataFrame({"a": new, "b": [1, 2]}))
+    assert same(encoded.x[:, 0].tolist(), [NAN, 2.0])
+
+
 def test_levels_that_were_seen_are_not_reported():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

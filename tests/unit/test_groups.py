@@ -174,11 +174,36 @@ def test_one_group_of_a_folder_is_read_at_a_time(tiny_embedded, table, tmp_path,
     folder, read = tmp_path / "parquet", []
     table.to_parquet(folder, partition_cols=["shop"])
     inner = sources._read
-    monkeypatch.setattr(sources, "_read", lambda root, paths: read.append(len(paths)) or inner(root, paths))
+    monkeypatch.setattr(sources, "_read", lambda *given: read.append(len(given[1])) or inner(*given))
     source = sources.source_of(folder, ["shop"])
     assert read == []  # names come from folders
     assert len(source.piece("few").read()) == SIZES["few"]
     assert read == [1]
+
+
+@pytest.mark.parametrize("keys", [["007", "7", "08"], ["007", "7", "x/y"], [7, 8, 9]])
+def test_groups_of_a_folder_are_those_of_the_table_in_a_file(tmp_path, keys):
+    frame = pd.DataFrame(
+        {"shop": np.repeat(np.array(keys, dtype=object), [4, 3, 2]), "a": 1.0, "year": [2020, 2021, 2020] * 3}
+    )
+    frame.to_parquet(tmp_path / "folder", partition_cols=["year", "shop"])
+    source = source_of(tmp_path / "folder", ["shop"])
+    assert list(source.names) == sorted(map(str, keys))
+    pieces = [source.piece(str(key)).read() for key in keys]
+    assert [len(piece) for piece in pieces] == [4, 3, 2]
+    assert set(pieces[0]["year"].astype(int)) == {2020, 2021}  # other levels stay columns
+
+
+def test_groups_do_not_go_into_the_folder_of_a_model(tiny_embedded, table, tmp_path, capsys):
+    table.to_csv(tmp_path / "table.csv", index=False)
+    quick().fit(table[["a", "b"]], table["y"]).save(tmp_path / "model")
+    before = sorted(path.name for path in (tmp_path / "model").iterdir())
+    code, _, err = run(
+        capsys, "adapt", tmp_path / "table.csv", "--target", "y", "--by", "shop", "--out", tmp_path / "model"
+    )
+    assert code == 2
+    assert "is a saved model; expected a store" in err
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == before
 
 
 def test_memory_is_that_of_one_group_however_many_there_are(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -275,11 +276,69 @@ def test_drift_is_told_in_the_metrics_and_on_the_page(store, tmp_path):
     with client(own) as opened:
         for _ in range(2):
             assert opened.post("/v1/models/x:predict", json={"rows": far}).status_code == 200
-        opened.app.state.server.readers.submit(int).result()  # what was handed to the readers before is done
-        opened.app.state.server.readers.shutdown(wait=True)
-        watch = opened.app.state.server.metrics.watches["x"][1]
+        watch, late = opened.app.state.server.metrics.watches["x"][1], time.monotonic() + 30
+        while not watch.columns and time.monotonic() < late:
+            time.sleep(0.01)  # rows are looked at after the answer
         assert watch.moved == ("c",)
         assert 'testtime_readapt_due{model="x"} 1.0' in opened.get("/metrics").text
+        assert "adapting again is due" in opened.get("/").text
+        own.add("x", fitted(6, n_rows=120))  # it was adapted again
+        assert opened.post("/v1/models/x:predict", json={"rows": far[:1]}).status_code == 200
+        assert "testtime_readapt_due{" not in opened.get("/metrics").text
+        own.remove("x")
+        assert "testtime_drift{" not in opened.get("/metrics").text
+        assert not opened.app.state.server.metrics.watches
+
+
+def test_rows_with_columns_of_their_own_are_refused_before_a_table_is_made(served):
+    sent = [{**row, **{f"own {i} {k}": 1 for k in range(30)}} for i, row in enumerate(rows(1000))]
+    answer = served.post("/v1/models/a:predict", json={"rows": sent})
+    assert answer.status_code == 413
+    assert "1,000 rows with 30,0" in answer.json()["error"]
+    some = [{**row, **({"more": 1} if i % 2 else {})} for i, row in enumerate(rows(50))]
+    assert served.post("/v1/models/a:predict", json={"rows": some}).status_code == 200
+
+
+@pytest.mark.parametrize("codec", ["zstd", "lz4"])
+def test_what_is_long_once_it_is_unpacked_is_refused(codec):
+    table, sink = pa.table({"a": ["x" * 20_000] * 50}), io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=codec)) as stream:
+        stream.write_table(table)
+    body = sink.getvalue()
+    assert len(body) < 50_000
+    with pytest.raises(Refused, match="longer than 900,000 bytes once it is unpacked") as caught:
+        read_rows(body, ARROW, 100, 900_000)
+    assert caught.value.status == 413
+    assert len(read_rows(body, ARROW, 100, 1_100_000)) == 50
+
+
+@pytest.mark.parametrize("said", [None, b"{}", b'{"index_columns": ["city"], "columns": []}'])
+def test_what_pandas_calls_an_index_is_a_column(said):
+    table, sink = (
+        pa.Table.from_pandas(pd.DataFrame({"city": ["x"], "a": [1.0]}).set_index("city")),
+        io.BytesIO(),
+    )
+    if said is not None:
+        table = table.replace_schema_metadata({"pandas": said})
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    assert set(read_rows(sink.getvalue(), ARROW, 10)) == {"a", "city"}
+
+
+@pytest.mark.parametrize("path", ["/v1/models//report", f"/v1/models/{'x' * 300}/report"])
+def test_a_report_of_a_name_that_cannot_be_one(served, path):
+    answer = served.get(path)
+    assert answer.status_code == 400
+    assert "adapter name" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"seconds": float("inf")}, {"token": "caf\udce9_0123456789abcdef"}, {"token": "a" * 20 + "\n"}],
+)
+def test_settings_that_could_not_be_kept_are_refused(settings):
+    with pytest.raises(InputError):
+        ServeSettings(**{"token": None, **settings})
 
 
 @pytest.mark.parametrize(

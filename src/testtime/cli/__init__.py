@@ -5,6 +5,7 @@ Exit codes: 0 done, 2 bad input (one clear line on stderr, no traceback), 143 en
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -57,6 +58,11 @@ for group in (demo, adapting, reporting, planning, figures, pretraining, stores,
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line and exit; bad input becomes one line on stderr and exit code 2."""
+    try:
+        os.getcwd()
+    except OSError:
+        sys.stderr.write("testtime: the working folder is not there any more. Change to another one.\n")
+        sys.exit(2)
     try:
         with _ended_as_by_ctrl_c():
             app(args=argv, prog_name="testtime")

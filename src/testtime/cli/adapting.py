@@ -132,12 +132,18 @@ def adapt(
     first; the saved model is the one fitted on the other rows. Draw the scores with `testtime report DIR`.
     """
     from testtime.store import refuse_existing
+    from testtime.store.manifest import MANIFEST
 
     if by:
         of_one = {"--groups": groups, "--time": time, "--cost": cost, "--threshold": threshold}
         of_one |= {"--id": id_columns, "--keep-ids": keep_ids, "--overwrite": overwrite}
         of_one |= dict.fromkeys(written(called, ("max_rows", "held_out")), True)
         _refuse_beside("--by", of_one)
+        if (out / MANIFEST).exists():
+            got = f"--out {out} is a saved model"
+            raise InputError(
+                sentence(got, expected="a store, or a new folder", why="--by makes a store of models")
+            )
     else:
         of_groups = {"--engine": engine, "--jobs": jobs, "--smallest": smallest, "--start": start}
         _refuse_without("--by", {**of_groups, "--together": together or None})

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from testtime.cli.stores import existing_store
 from testtime.errors import InputError, sentence
 
 __all__ = ["register"]
@@ -55,11 +56,10 @@ def serve(
     token = _token(token_file, no_token)
 
     from testtime.adapt.parallel import available_cores
-    from testtime.scale.adapter_store import AdapterStore
     from testtime.serve.run import serve as run
     from testtime.serve.settings import ServeSettings
 
-    opened = AdapterStore(store)
+    opened = existing_store(store)
     settings = ServeSettings(
         token=token,
         most_rows=most_rows,
@@ -72,10 +72,12 @@ def serve(
         threads=available_cores() if threads is None else threads,
     )
     n = len(opened.names())
-    typer.echo(
-        f"Serving {n:,} {'adapter' if n == 1 else 'adapters'} of {opened.where} on http://{host}:{port}/"
-    )
-    run(opened, settings, host=host, port=port)
+
+    def say(taken: int) -> None:
+        what = f"{n:,} {'adapter' if n == 1 else 'adapters'}"
+        typer.echo(f"Serving {what} of {opened.where} on http://{host}:{taken}/")
+
+    run(opened, settings, host=host, port=port, listens=say)
 
 
 def _token(file: Path | None, none: bool) -> str | None:
@@ -89,7 +91,7 @@ def _token(file: Path | None, none: bool) -> str | None:
             return file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(sentence(f"--token-file {file} cannot be read", why=str(error))) from error
-    found = os.environ.get(_VARIABLE)
+    found = os.environ.get(_VARIABLE, "").strip()  # a secret that is mounted often ends a line
     if not found:
         raise InputError(
             sentence(

@@ -13,7 +13,7 @@ from testtime.errors import StoreError, sentence
 if TYPE_CHECKING:
     from testtime.scale.adapter_store import AdapterStore
 
-__all__ = ["register"]
+__all__ = ["existing_store", "register"]
 
 _Store = Annotated[
     str, typer.Argument(metavar="STORE", help="Folder, or a URL such as s3://bucket/adapters.")
@@ -37,7 +37,7 @@ def list_adapters(
     as_json: _Json = False,
 ) -> None:
     """List the adapters with version, size and the moment each was added."""
-    opened = _opened(store)
+    opened = existing_store(store)
     found = opened.list() if name is None else opened.versions(name)
     if as_json:
         echo_json({"store": opened.where, "adapters": [version.to_dict() for version in found]})
@@ -46,10 +46,9 @@ def list_adapters(
     typer.echo(f"{'adapter':<{wide}}  version        bytes  added                     hash")
     for version in found:
         back = f"  restores {version.restores}" if version.restores else ""
-        typer.echo(
-            f"{version.name:<{wide}}  {version.number:>7}  {version.n_bytes:>11,}  {version.added[:23]:<24}  "
-            f"{version.sha256[:12]}{back}"
-        )
+        added = version.added[:23] or "damaged entry"
+        line = f"{version.name:<{wide}}  {version.number:>7}  {version.n_bytes:>11,}  {added:<24}"
+        typer.echo(f"{line}  {version.sha256[:12]}{back}")
     total = sum({version.sha256: version.n_bytes for version in found}.values())
     typer.echo(f"{len(found):,} {'version' if name else 'adapter'}{'s'[: len(found) != 1]}, {total:,} bytes")
 
@@ -99,7 +98,7 @@ def rollback(
 
 def verify(store: _Store, as_json: _Json = False) -> None:
     """Read every byte of every version; exit code 2 if one is damaged."""
-    opened = _opened(store)
+    opened = existing_store(store)
     damages = opened.verify()
     if as_json:
         echo_json({"store": opened.where, "damaged": [damage.to_dict() for damage in damages]})
@@ -115,15 +114,29 @@ def verify(store: _Store, as_json: _Json = False) -> None:
             )
         )
     if not as_json:
-        typer.echo(f"{len(opened.names()):,} adapters, every byte as it was written")
+        typer.echo(f"{len(opened.list()):,} adapters, every byte as it was written")
 
 
-def _opened(store: str) -> AdapterStore:
-    """Return a store to read. One that is not there would look like an empty one, in which nothing is damaged."""
+def existing_store(store: str) -> AdapterStore:
+    """Return a store to read; another folder, or none, would look like a store without adapters.
+
+    Raises
+    ------
+    StoreError
+        If there is no folder of this name, or it is that of a saved model.
+    """
     from testtime.scale.adapter_store import AdapterStore
+    from testtime.store.manifest import MANIFEST
 
     opened = AdapterStore(store)
-    if "://" not in opened.where and not Path(opened.where).is_dir():
+    if "://" in opened.where:
+        return opened
+    if not Path(opened.where).is_dir():
         remedy = "Check the name; testtime store add makes a store"
         raise StoreError(sentence(f"there is no folder {opened.where!r}", expected="a store", remedy=remedy))
+    if (Path(opened.where) / MANIFEST).exists():
+        remedy = "Put it into one with: testtime store add"
+        raise StoreError(
+            sentence(f"{opened.where!r} is a saved model", expected="a store of models", remedy=remedy)
+        )
     return opened

@@ -31,7 +31,7 @@ from testtime.store.history import (
     restored_by,
 )
 from testtime.store.manifest import MANIFEST
-from testtime.store.records import checked
+from testtime.store.records import damaged
 
 if TYPE_CHECKING:
     from testtime.estimators.classifier import TTTClassifier
@@ -130,10 +130,16 @@ class AdapterStore:
             sha256, contents = saved.sha256, saved.contents()
         place = f"{_ADAPTERS}/{sha256}"
         with self._files.writing():
-            if self._damage(sha256):
+            new = bool(self._damage(sha256))
+            if new:
                 self._files.remove(place)
                 self._files.write_folder(place, contents, last=MANIFEST)
-            return self._point(name, Entry.now(sha256, sum(map(len, contents.values())), job=job))
+            try:
+                return self._point(name, Entry.now(sha256, sum(map(len, contents.values())), job=job))
+            except StoreError:
+                if new and sha256 not in self._named():
+                    self._files.remove(place)  # no name stands for it, so nobody could remove it later
+                raise
 
     def share(self, name: str, other: str, *, job: str = "") -> Version:
         """Let a name stand for what another one stands for; no bytes are copied.
@@ -195,11 +201,11 @@ class AdapterStore:
                     found.append(self._version(as_name(folder), last))
                 except StoreError:
                     if last in self._files.names(f"{_NAMES}/{folder}"):  # else it was removed meanwhile
-                        raise
+                        found.append(_as_its_name_says(as_name(folder), last))
         return tuple(found)
 
     def versions(self, name: str) -> tuple[Version, ...]:
-        """Return all versions of an adapter, oldest first.
+        """Return all versions of an adapter, oldest first; of a damaged entry, what its name says.
 
         Raises
         ------
@@ -209,7 +215,7 @@ class AdapterStore:
         files = [file for file in self._files.names(f"{_NAMES}/{as_folder_name(name)}") if pointed(file)]
         if not files:
             raise self._unknown(name)
-        return tuple(self._version(name, file) for file in files)
+        return tuple(self._version_or_name(name, file) for file in files)
 
     def current(self, name: str) -> tuple[int, str]:
         """Return the number and the hash of the version that is served; one listing, no file is read.
@@ -230,6 +236,13 @@ class AdapterStore:
         remedy = nearest(name, there) if there else "Add one with: testtime store add"
         return UnknownName(sentence(f"{self.where!r} has no adapter {name!r}", remedy=remedy))
 
+    def _version_or_name(self, name: str, file: str) -> Version:
+        """Read an entry; the name of a damaged one still says what is served, so that others can be gone back to."""
+        try:
+            return self._version(name, file)
+        except StoreError:
+            return _as_its_name_says(name, file)
+
     def _version(self, name: str, file: str) -> Version:
         """Read an entry and compare it with its own name."""
         where = f"{_NAMES}/{as_folder_name(name)}/{file}"
@@ -237,7 +250,7 @@ class AdapterStore:
         try:
             entry = Entry.model_validate_json(self._files.read(where))
         except ValueError as error:
-            entry = checked(Entry, {"sha256": str(error)[:40]}, repr(f"{self.where}/{where}"))
+            raise damaged(repr(f"{self.where}/{where}"), "it is no entry of a store") from error
         if entry.sha256 != sha256:
             raise StoreError(
                 sentence(f"{self.where}/{where!r} is damaged", why="it names another adapter than its name")
@@ -307,9 +320,13 @@ class AdapterStore:
             if not own:
                 raise self._unknown(name)
             self._files.remove(f"{_NAMES}/{folder}")
-            entries = (pointed(file) for files in self._files.tree(_NAMES).values() for file in files)
-            for sha256 in own - {entry[1] for entry in entries if entry}:
+            for sha256 in own - self._named():
                 self._files.remove(f"{_ADAPTERS}/{sha256}")
+
+    def _named(self) -> set[str]:
+        """Return the hashes that some version of some name stands for."""
+        entries = (pointed(file) for files in self._files.tree(_NAMES).values() for file in files)
+        return {entry[1] for entry in entries if entry}
 
     def verify(self) -> tuple[Damage, ...]:
         """Read every byte of every version and return those that are damaged."""
@@ -344,6 +361,12 @@ class AdapterStore:
                 return "" if saved.sha256 == sha256 else "another adapter was put in its place"
         except StoreError as error:
             return str(error)
+
+
+def _as_its_name_says(name: str, file: str) -> Version:
+    """Return what the file name of an entry says, for one that cannot be read."""
+    number, sha256 = pointed(file) or (0, "")
+    return Version(name, number, sha256, 0, "")
 
 
 def _check_job(job: str) -> None:

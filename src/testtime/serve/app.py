@@ -98,7 +98,7 @@ class _Server:
 
     def _prepare(self, name: str, body: bytes, kind: str) -> tuple[int, Loaded, Any]:
         number, loaded = self.models.get(name)
-        frame = read_rows(body, kind, self.settings.most_rows)
+        frame = read_rows(body, kind, self.settings.most_rows, self.settings.most_bytes)
         return number, loaded, loaded.encode(frame)
 
 
@@ -150,7 +150,8 @@ def create_app(store: AdapterStore, settings: ServeSettings) -> FastAPI:
 
     @app.get("/metrics", dependencies=[Depends(allowed)], summary="Counters for Prometheus")
     async def metrics() -> Response:
-        server.metrics.publish_drift()
+        names = await _stored(server.reading(store.names))
+        server.metrics.publish_drift(names)
         return Response(generate_latest(server.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/v1/models", dependencies=[Depends(allowed)], summary="The adapters and their versions")
@@ -200,10 +201,14 @@ def create_app(store: AdapterStore, settings: ServeSettings) -> FastAPI:
 
 
 async def _stored(answer: Any) -> Any:
-    """Turn what the store says into an answer: 404 for a name it has not, 503 for what cannot be loaded here."""
+    """Turn what the store says into an answer: 404 for a name it has not, 503 for what cannot be
+    loaded here, 400 for a name that cannot be one.
+    """
     try:
         return await answer
     except UnknownName as error:
         raise Refused(404, str(error)) from error
+    except InputError as error:
+        raise Refused(400, str(error)) from error
     except (StoreError, BackboneError, MissingExtra) as error:
         raise Refused(503, str(error)) from error

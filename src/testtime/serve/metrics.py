@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +40,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.traffic: dict[str, Traffic] = {}
         self.watches: dict[str, tuple[str, Watch]] = {}
+        self._drifting: set[str] = set()
         self._lock = threading.Lock()
         own: dict[str, Any] = {"registry": self.registry}
         self.requests = Counter("testtime_requests", "Requests answered.", ["model", "status"], **own)
@@ -74,10 +76,19 @@ class Metrics:
                 self.watches[name] = seen
             return seen[1]
 
-    def publish_drift(self) -> None:
-        """Bring the gauges of drift up to date."""
+    def publish_drift(self, names: Collection[str]) -> None:
+        """Bring the gauges of drift up to date; what is said of an older version, or of a name that is gone, goes.
+
+        `names` are those the store has.
+        """
         with self._lock:
-            watched = [(name, watch) for name, (_, watch) in self.watches.items() if watch.columns]
-        for name, watch in watched:
+            for gone in self.watches.keys() - set(names):
+                del self.watches[gone]
+            watched = {name: watch for name, (_, watch) in self.watches.items() if watch.columns}
+            for name in self._drifting - watched.keys():
+                self._drift.remove(name)
+                self._due.remove(name)
+            self._drifting = set(watched)
+        for name, watch in watched.items():
             self._drift.labels(name).set(watch.distance)
             self._due.labels(name).set(bool(watch.moved))

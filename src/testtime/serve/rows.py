@@ -22,22 +22,24 @@ JSON = "application/json"
 ARROW = "application/vnd.apache.arrow.stream"
 
 _LEVELS = (0.1, 0.5, 0.9)
+_FEW_CELLS, _SPARSE = 1_000_000, 4
+_FRAMES = (b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18")  # how buffers compressed by zstd and by lz4 begin
 _SHAPE = '{"rows": [{"column": value, ...}, ...]}'
 
 
-def read_rows(body: bytes, content_type: str, most_rows: int) -> pd.DataFrame:
-    """Return the rows of a request.
+def read_rows(body: bytes, content_type: str, most_rows: int, most_bytes: int = 2**31) -> pd.DataFrame:
+    """Return the rows of a request, none of them longer than `most_bytes` once they are unpacked.
 
     Raises
     ------
     Refused
-        With status 400 for what cannot be read, 413 for too many rows, 415 for another type.
+        With status 400 for what cannot be read, 413 for too many rows or bytes, 415 for another type.
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind == JSON:
         return _of_json(body, most_rows)
     if kind == ARROW:
-        return _of_arrow(body, most_rows)
+        return _of_arrow(body, most_rows, most_bytes)
     raise Refused(415, sentence(f"content type {kind[:60]!r}", expected=f"{JSON} or {ARROW}"))
 
 
@@ -62,14 +64,29 @@ def _of_json(body: bytes, most_rows: int) -> pd.DataFrame:
                 f"the rows hold the character {error.object[error.start : error.start + 1]!r}, half of a pair"
             )
             raise Refused(400, sentence(got, expected="text that is valid Unicode")) from error
+    _check_columns(rows)
     return pd.DataFrame.from_records(rows)
+
+
+def _check_columns(rows: list[dict[str, Any]]) -> None:
+    """Refuse rows of which each has columns of its own: the table of all of them would be far larger than the body."""
+    n_columns = len(set().union(*rows))
+    if len(rows) * n_columns > max(_FEW_CELLS, _SPARSE * sum(map(len, rows))):
+        got = f"{len(rows):,} rows with {n_columns:,} different columns, few of them in each row"
+        raise Refused(
+            413,
+            sentence(got, expected="the same columns in all rows", remedy="Write null for what is missing"),
+        )
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no value of JSON; write null for what is missing")
 
 
-def _of_arrow(body: bytes, most_rows: int) -> pd.DataFrame:
+def _of_arrow(body: bytes, most_rows: int, most_bytes: int) -> pd.DataFrame:
+    if _unpacked_bytes(body) > most_bytes:
+        got = f"the body is longer than {most_bytes:,} bytes once it is unpacked"
+        raise Refused(413, sentence(got, remedy="Send the rows in pieces"))
     try:
         with pa.ipc.open_stream(body) as stream:
             batches, n_rows = [], 0
@@ -79,12 +96,27 @@ def _of_arrow(body: bytes, most_rows: int) -> pd.DataFrame:
                 batches.append(batch)
             table = pa.Table.from_batches(batches, stream.schema)
             table.validate(full=True)
-            frame = table.to_pandas()
+            frame = table.to_pandas(ignore_metadata=True)  # what is an index there is a column here
     except (pa.ArrowException, ValueError, TypeError, OSError) as error:
         raise Refused(400, sentence("the body is not an Arrow stream", why=_short(error))) from error
     if not n_rows:
         raise Refused(400, sentence("the body holds no rows", expected="at least one"))
     return frame
+
+
+def _unpacked_bytes(body: bytes) -> int:
+    """Return the sum of the lengths that compressed buffers of an Arrow stream state, which is what they unpack to.
+
+    Each begins at a multiple of 8 bytes with its length as a 64-bit integer, then the frame of the compression.
+    """
+    total = 0
+    for frame in _FRAMES:
+        at = body.find(frame)
+        while at >= 0:
+            if at % 8 == 0 and at >= 8:
+                total += max(0, int.from_bytes(body[at - 8 : at], "little", signed=True))
+            at = body.find(frame, at + 1)
+    return total
 
 
 def _check_number(n_rows: int, most_rows: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from typing import Any
 
 from testtime.errors import InputError, MissingExtra, sentence
@@ -15,8 +16,24 @@ _GRACE = 5.0
 """Seconds beyond the time limit of a request that are left to requests under way."""
 
 
-def serve(store: AdapterStore, settings: ServeSettings, *, host: str, port: int) -> None:
+def serve(
+    store: AdapterStore,
+    settings: ServeSettings,
+    *,
+    host: str,
+    port: int,
+    listens: Callable[[int], object] = str,
+) -> None:
     """Serve until SIGTERM or SIGINT, then take no more requests and answer those that are under way.
+
+    Parameters
+    ----------
+    store, settings
+        What is served, and how.
+    host, port
+        Address to listen on; port 0 takes a free one.
+    listens
+        Called with the port as soon as connections are taken.
 
     Raises
     ------
@@ -43,6 +60,7 @@ def serve(store: AdapterStore, settings: ServeSettings, *, host: str, port: int)
         h11_max_incomplete_event_size=64 * 1024,
     )
     listening = _listen(config, host, port)
+    listens(listening.getsockname()[1])
     before: dict[int, Any] = {}
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn handles these while it runs, and sends itself what it got when it is done; that is then no error.
@@ -64,6 +82,7 @@ def _listen(config: Any, host: str, port: int) -> Any:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(config.backlog)
     except (OSError, OverflowError) as error:
         listening.close()
         why = getattr(error, "strerror", None) or str(error)

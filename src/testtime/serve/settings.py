@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from testtime.errors import InputError, sentence
@@ -38,7 +39,7 @@ class ServeSettings:
     Raises
     ------
     InputError
-        For a limit that is not positive, a device that is not there, or a token too short to be secret.
+        For a limit that is not positive, a device that is not there, or a token that is too short or cannot be sent.
     """
 
     token: str | None
@@ -53,10 +54,14 @@ class ServeSettings:
 
     def __post_init__(self) -> None:
         for name in ("most_rows", "most_bytes", "seconds", "most_waiting", "cache_bytes", "threads"):
-            if not getattr(self, name) > 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise InputError(sentence(f"{name}={getattr(self, name)!r}", expected="a positive number"))
         if self.device is not None:
             device_of(self.device)
+        if self.token is not None and not self.token.isprintable():
+            raise InputError(
+                sentence("the token holds characters that no header can", expected="letters and digits")
+            )
         if self.token is not None and len(self.token) < _SHORTEST_TOKEN:
             raise InputError(
                 sentence(

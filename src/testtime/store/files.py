@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -127,9 +127,16 @@ class LocalFiles:
     def write(self, name: str, data: bytes) -> None:
         """Make a file by a rename."""
         target = self.root / name
+        is_new = not target.parent.exists()
         with storing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(target, lambda staged: staged.write_bytes(data))
+        try:
+            replace_file(target, lambda staged: staged.write_bytes(data))
+        except StoreError:
+            if is_new:
+                with suppress(OSError):  # somebody else may have put something there
+                    target.parent.rmdir()
+            raise
 
     def write_folder(self, folder: str, contents: Mapping[str, bytes], *, last: str) -> None:
         """Make a folder by a rename, which makes all of its files count at once."""

@@ -52,7 +52,7 @@ class Version(Result):
     n_bytes
         Bytes of its files.
     added
-        Moment of the change, UTC.
+        Moment of the change, UTC; empty if the entry is damaged, of which only name, number and hash are known.
     restores
         For a roll back, the number of the version that is served again; else None.
     job

@@ -48,7 +48,7 @@ class Piece:
         InputError
             If a file cannot be read.
         """
-        rows = self.rows if self.rows is not None else _read(self.root, self.paths)
+        rows = self.rows if self.rows is not None else _read(self.root, self.paths, self.columns)
         return rows.drop(columns=[name for name in self.columns if name in rows])
 
 
@@ -144,7 +144,7 @@ class _ParquetGroups:
         import pyarrow.dataset as ds
 
         self._root, self._by = root, by
-        dataset = _opened(root, None)
+        dataset = _opened(root, None, by)
         self._paths: dict[str, list[str]] = {}
         keys_seen: dict[tuple[Any, ...], str] = {}
         self.n_without_group = 0
@@ -184,8 +184,11 @@ def _refuse_none(names: Sequence[str], by: Sequence[str]) -> None:
         )
 
 
-def _opened(root: str, paths: Sequence[str] | None) -> Any:
-    """Open a folder, or some files of it, of which partition columns are read from their place in it."""
+def _opened(root: str, paths: Sequence[str] | None, by: Sequence[str]) -> Any:
+    """Open a folder, or some files of it, of which partition columns are read from their place in it.
+
+    Those in `by` are texts, as they are in a file: "007" and "7" are two groups.
+    """
     import fsspec
     import pyarrow as pa
     import pyarrow.dataset as ds
@@ -194,7 +197,15 @@ def _opened(root: str, paths: Sequence[str] | None) -> Any:
         system, base = fsspec.core.url_to_fs(root)
         what = base if paths is None else list(paths)
         base_dir = {} if paths is None else {"partition_base_dir": base}
-        return ds.dataset(what, filesystem=system, format="parquet", partitioning="hive", **base_dir)
+        opened = {"filesystem": system, "format": "parquet", **base_dir}
+        found = ds.dataset(what, partitioning="hive", **opened)
+        levels = {part.partition("=")[0] for file in found.files for part in file.split("/") if "=" in part}
+        types = [
+            pa.field(one.name, pa.string() if one.name in by else one.type)
+            for one in found.partitioning.schema
+            if one.name in levels
+        ]
+        return ds.dataset(what, partitioning=ds.partitioning(pa.schema(types), flavor="hive"), **opened)
     except (OSError, ValueError, ImportError, pa.ArrowException) as error:
         why = str(error).splitlines()[0]
         raise InputError(
@@ -202,11 +213,11 @@ def _opened(root: str, paths: Sequence[str] | None) -> Any:
         ) from error
 
 
-def _read(root: str, paths: Sequence[str]) -> pd.DataFrame:
+def _read(root: str, paths: Sequence[str], by: Sequence[str]) -> pd.DataFrame:
     import pyarrow as pa
 
     try:
-        return _opened(root, paths).to_table(use_threads=False).to_pandas()
+        return _opened(root, paths, by).to_table(use_threads=False).to_pandas()
     except (OSError, pa.ArrowException) as error:
         why = str(error).splitlines()[0]
         raise InputError(sentence(f"a file below {root!r} cannot be read", why=why)) from error

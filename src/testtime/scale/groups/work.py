@@ -212,7 +212,9 @@ def adapt_shared(job: Job, rows: pd.DataFrame) -> Job:
         store = AdapterStore(job.store)
         served = _served(store, SHARED)
         if served is None or served.job != made_from:
-            fitted = job.estimator(SHARED, n_steps=0, n_context="auto").fit(frame, labels)
+            fitted = job.estimator(SHARED, n_steps=0, n_context="auto", objective="accuracy").fit(
+                frame, labels
+            )
             served = store.add(SHARED, fitted, job=made_from)
     except InputError as error:  # the groups may do without
         return replace(job, shared=f"there is no shared model: {error}")

@@ -91,8 +91,11 @@ class NumberColumn(Lossy):
             )
         if isinstance(cells, WordCells):
             values = self._read(cells, habits, told)
+        elif isinstance(cells, TimeCells):
+            values = np.full(len(cells.values), np.nan)
         else:
-            values = np.full(len(cells.values), np.nan) if isinstance(cells, TimeCells) else cells.values
+            values = cells.values
+            told += [_TOO_LARGE.format(n=cells.too_large, name=self.name)] if cells.too_large else []
         return [Output(never_infinite(values, self.name), self.name), *self.with_indicator(values)]
 
     def _read(self, cells: WordCells, habits: Habits, told: list[str]) -> np.ndarray:
@@ -126,6 +129,8 @@ class NumberColumn(Lossy):
             )
         if reading.ambiguous:
             told.extend(_ambiguous(reading, self.name))
+        if reading.too_large:
+            told.append(_TOO_LARGE.format(n=reading.too_large, name=self.name))
         return reading.values
 
 
