@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import datetime as dt
 import gzip
 import json
 import sys
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -122,6 +124,16 @@ def test_cells_stay_text(tmp_path):
         ("a,b\n1,2\n,\n3,4\n,\n,\n", ["a", "b"], 2, "3 empty rows are left out"),
         ("a\n1\n2\n", ["a"], 2, None),
         ("a\n1,\n2,\n3,\n", ["a", "Unnamed: 1"], 3, None),
+        (
+            "Länge (m, netto);Breite (m, netto);y\n23,4;24,4;a\n3,5;4,5;b\n",
+            ["Länge (m, netto)", "Breite (m, netto)", "y"],
+            2,
+            None,
+        ),
+        ("a\tb\nr1\t1\t2\nr2\t3\t4\n", ["Unnamed: 0", "a", "b"], 2, None),
+        ("<TICKER>,<DATE>\nX,20200102\nY,20200103\n", ["<TICKER>", "<DATE>"], 2, None),
+        ("[Order ID],[Price]\n1,2\n3,4\n", ["[Order ID]", "[Price]"], 2, None),
+        ("BZhx,b\n1,2\n3,4\n", ["BZhx", "b"], 2, None),
     ],
 )
 def test_odd_files_that_people_mail(tmp_path, text, names, rows, note):
@@ -246,11 +258,74 @@ def test_workbooks(tmp_path):
     assert facts.notes == ("the sheet 'Sheet' is read, not 'notes', 'data'",)
     sheet.append([1, 2, 3, 4, 5])
     book.save(tmp_path / "table.xlsx")
-    with pytest.raises(InputError, match="a row has 5 values and the header 4"):
+    with pytest.raises(InputError, match="a row of the sheet 'Sheet' has 5 values and its header 4"):
         read_table(tmp_path / "table.xlsx")
     Workbook().save(tmp_path / "empty.xlsx")
     with pytest.raises(InputError, match="it is empty"):
         read_table(tmp_path / "empty.xlsx")
+
+
+def test_a_hidden_sheet_is_no_table(tmp_path):
+    from openpyxl import Workbook
+
+    book = Workbook()
+    book.active.append(["k", "v"])
+    book.active.sheet_state = "hidden"
+    data = book.create_sheet("Data")
+    for row in (["a", "y"], [1, 2], [3, 4]):
+        data.append(row)
+    book.save(tmp_path / "table.xlsx")
+    frame, facts = read_table(tmp_path / "table.xlsx")
+    assert list(frame) == ["a", "y"]
+    assert facts.notes == ("the sheet 'Data' is read, not 'Sheet'",)
+
+
+@pytest.mark.parametrize("harm", ["cut", "flipped", "cell"])
+def test_a_workbook_whose_sheet_is_damaged_is_a_sentence(tmp_path, harm):
+    write_as("Excel", tmp_path / "whole.xlsx")
+    with zipfile.ZipFile(tmp_path / "whole.xlsx") as whole:
+        parts = {name: whole.read(name) for name in whole.namelist()}
+    sheet = next(name for name in parts if name.endswith("sheet1.xml"))
+    if harm == "cut":
+        parts[sheet] = parts[sheet][: len(parts[sheet]) // 2]
+    if harm == "cell":
+        parts[sheet] = parts[sheet].replace(b'r="A2"', b'r="2A"')
+    with zipfile.ZipFile(tmp_path / "bad.xlsx", "w", zipfile.ZIP_DEFLATED) as bad:
+        for name, part in parts.items():
+            bad.writestr(name, part)
+        at = bad.getinfo(sheet).header_offset + 30 + len(sheet) + 10
+    if harm == "flipped":
+        data = bytearray((tmp_path / "bad.xlsx").read_bytes())
+        data[at : at + 20] = bytes(255 - one for one in data[at : at + 20])
+        (tmp_path / "bad.xlsx").write_bytes(data)
+    with pytest.raises(InputError, match="it is no valid workbook"):
+        read_table(tmp_path / "bad.xlsx")
+
+
+def test_damaged_bz2_is_a_sentence(tmp_path):
+    data = bytearray(bz2.compress(b"a,b\n" + b"1,2\n" * 5000))
+    data[len(data) // 2] ^= 255
+    (tmp_path / "bad.csv.bz2").write_bytes(data)
+    with pytest.raises(InputError, match="its bz2 data is incomplete or damaged"):
+        read_table(tmp_path / "bad.csv.bz2")
+
+
+def test_a_folder_is_said_once(tmp_path):
+    with pytest.raises(InputError) as caught:
+        read_table(tmp_path)
+    assert str(caught.value).count("cannot be read as a table") == 1
+    assert "Pass a file in it" in str(caught.value)
+
+
+@pytest.mark.parametrize("word", ["Summe", "Gesamtsumme", "Total (all)", "Subtotal:", "Total général"])
+def test_a_row_of_sums_is_left_out_and_is_no_draw(tmp_path, word):
+    rows = "".join(f"item {i},{i}\n" for i in range(20))
+    (tmp_path / "sums.csv").write_text(f"item,price\n{rows}{word},190\n", encoding="utf-8")
+    frame, facts = read_table(tmp_path / "sums.csv")
+    assert len(frame) == 20
+    assert "holds sums" in facts.explain()
+    assert "drawn at random" not in facts.explain()
+    assert "7 rows were drawn at random" in read_table(tmp_path / "sums.csv", max_rows=7)[1].explain()
 
 
 def test_a_title_above_the_header_of_a_workbook_is_left_out(tmp_path):

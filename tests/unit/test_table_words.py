@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from testtime.errors import InputError
 from testtime.table.columns import DataWarning, TableColumns
+from testtime.table.columns.alone import read_as_numbers
 
 pytestmark = pytest.mark.filterwarnings("ignore::testtime.table.columns.DataWarning")
 NAN = float("nan")
@@ -181,6 +184,80 @@ def test_the_decimal_sign_of_fit_decides_later_unless_the_new_table_tells():
     assert read(fitted(c=[1.5, 2.75], d=[1, 2])[0], ["1,234", "7,5"]) == [1.234, 7.5]
 
 
+def test_points_that_may_separate_thousands_are_said():
+    with pytest.warns(
+        DataWarning, match=r"'c' holds '2\.402': the '\.' is taken as a decimal sign, though it may"
+    ):
+        _, x = fitted(c=["2.402", "2.745", "947"])
+    assert x[:, 0].tolist() == [2.402, 2.745, 947.0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        fitted(c=["2.402", "2.75", "947"])
+        fitted(c=["2.402", "2.745", "1947"])
+        fitted(c=["2.402", "2.745", "0.947"])
+        fitted(c=["2.402", "2.745", "947"], d=["1.5", "2.5", "3.5"])
+    assert fitted(c=["2.402", "2.745", "947"], d=["1,5", "2,5", "3,5"])[1][:, 0].tolist() == [
+        2402.0,
+        2745.0,
+        947.0,
+    ]
+    target = pd.Series(["2.402", "2.745", "947"], name="price")
+    assert "'price' holds '2.402'" in read_as_numbers(target, pd.DataFrame()).doubt
+    assert read_as_numbers(target, pd.DataFrame({"d": ["1,5", "2,5", "3,5"]})).values.tolist() == [
+        2402.0,
+        2745.0,
+        947.0,
+    ]
+
+
+@pytest.mark.parametrize("beside", ["choice", "price"])
+def test_what_a_column_showed_at_fit_comes_before_columns_that_were_as_they_are_now(beside):
+    """Lists such as 1,2 or prices with commas stood beside points at fit; a short new file shows the commas alone."""
+    other = {"choice": ["1,2", "3", "1,3", "2"], "price": ["12,50", "3,10", "7,00", "8,25"]}[beside]
+    columns, _ = fitted(x=["0.950", "1.234", "7.125", "8.5"], other=other)
+    new = pd.DataFrame({"x": ["1.234", "1.500", "8.250"], "other": other[:3]})
+    assert columns.transform(new).x[:, 0].tolist() == [1.234, 1.5, 8.25]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["200,-", "120,50", "1.250,-", "-3,-"], [200.0, 120.5, 1250.0, -3.0]),
+        (["CHF 7.-", "CHF 12.50", "CHF 9.--"], [7.0, 12.5, 9.0]),
+        (["5,- €", "6,50 €", "5,\u2013 €"], [5.0, 6.5, 5.0]),
+        (["200-", "120", "3.5-"], [-200.0, 120.0, -3.5]),
+    ],
+)
+def test_a_dash_for_no_cents_is_no_sign(words, expected):
+    _, x = fitted(c=words)
+    assert x[:, 0].tolist() == expected
+
+
+def test_shares_where_per_cent_were_are_refused():
+    columns, _ = fitted(c=["64 %", "29 %", "0 %"])
+    for new in (["0.64", "0.3"], [0.64, 0.3], [0.64, None]):
+        with pytest.raises(InputError, match=r"holds 0\.64 without a unit; expected '%', as at fit"):
+            columns.transform(pd.DataFrame({"c": new}))
+    for new in (["64", "30"], [64.0, 0.3], ["0 %", "0.5 %"], [0, 0], [None, None]):
+        columns.transform(pd.DataFrame({"c": new}))
+
+
+def test_what_keeps_a_column_from_being_numbers_is_said():
+    values = [f"{i / 7:.2f}" for i in range(17)] + ["<1.5"] * 3
+    with pytest.warns(
+        DataWarning, match=r"'c' is taken as categories: 85% of its values are numbers, but not '<1.5' \(3\)"
+    ):
+        table, _ = fitted(c=values)
+    assert table.records[0].kind == "nominal"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted(c=["a", "b", "1"])
+    with pytest.warns(DataWarning, match="counted as missing"):
+        german, x = fitted(c=[*values[:17], "k.A.", "keine Angabe", "#WERT!"])
+    assert german.records[0].kind == "number"
+    assert np.isnan(x[-3:, 0]).all()
+
+
 def test_another_unit_later_is_refused():
     table, _ = fitted(c=["3 kg", "4 kg"])
     assert table.transform(pd.DataFrame({"c": ["5", "6 KG"]})).x[:, 0].tolist() == [5.0, 6.0]
@@ -207,7 +284,13 @@ def day(text: str) -> float:
         (["12/31/2020", "1/2/2021"], ["2020-12-31", "2021-01-02"]),
         (["31/12/2020", "01/02/2021"], ["2020-12-31", "2021-02-01"]),
         (["31-12-2020", "01-02-21"], ["2020-12-31", "2021-02-01"]),
-        (["12/31/99", "01/02/68"], ["1999-12-31", "2068-01-02"]),
+        (["08-Okt-23", "20-Mrz-23", "6. Mai 2023"], ["2023-10-08", "2023-03-20", "2023-05-06"]),
+        (["2 février 2023", "14 juil. 2023", "1 août 2023"], ["2023-02-02", "2023-07-14", "2023-08-01"]),
+        (["Q1 2021", "Q4-2020"], ["2021-01-01", "2020-10-01"]),
+        (["Jan-23", "Dez-99"], ["2023-01-01", "1999-12-01"]),
+        (["05/2023", "12/2020"], ["2023-05-01", "2020-12-01"]),
+        (["01.03.2024 10:30 Uhr", "02.03.2024 00:00 Uhr"], ["2024-03-01 10:30", "2024-03-02"]),
+        (["12/31/99", "01/02/30", "03/04/29"], ["1999-12-31", "1930-01-02", "2029-03-04"]),
         (["2020/12/31", "2020-1-2"], ["2020-12-31", "2020-01-02"]),
         (["2020-12-31T10:30:00Z", "2020-12-31 10:30:00+02:00"], ["2020-12-31T10:30", "2020-12-31T08:30"]),
         (

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from testtime.errors import InputError, nearest, sentence
+from testtime.table.columns.words.reading import shown_counts
 from testtime.table.target import MOST_CODES
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def choose_task(asked: str, target: pd.Series, spelled: pd.Series | None = None)
         return asked, f"Task: {asked}, as asked; {name} is predicted as {kind}."
     distinct = target.nunique() if spelled is None else _n_different(target, spelled)
     if not numeric:
-        return CLASSIFY, f"Task: {CLASSIFY}, because {name} holds no numbers; it has {distinct:,} classes."
+        why = f"{name} holds {_other_words(target) or 'no numbers'}"
+        return CLASSIFY, f"Task: {CLASSIFY}, because {why}; it has {distinct:,} classes."
     if not bool((target == target.round()).all()):
         why = f"{name} holds numbers that are not whole"
     elif distinct > MOST_CODES:
@@ -95,6 +97,15 @@ def _no_number(values: pd.Series) -> str:
     """The first value that no program reads as a number, else the first."""
     words = [str(value) for value in values.head(10_000)]
     return next((word for word in words if not _is_number(word)), words[0])
+
+
+def _other_words(values: pd.Series) -> str:
+    """Name the words between values that are numbers for the most part; "" where they are not."""
+    counts = values.astype(str).value_counts()
+    words = {str(word): int(count) for word, count in counts.items() if not _is_number(str(word))}
+    if len(values) == 0 or sum(words.values()) > 0.5 * len(values):
+        return ""
+    return f"words between its numbers: {shown_counts(words)}"
 
 
 def _is_number(word: str) -> bool:

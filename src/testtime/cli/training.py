@@ -234,7 +234,7 @@ def _notes_on(read: NumbersRead, target: str) -> list[str]:
         notes.append(
             f"The target {target!r} holds numbers; these count as missing: {shown_counts(read.lost)}."
         )
-    return notes
+    return [*notes, read.doubt] if read.doubt else notes
 
 
 def _rows_without_target(path: Path, target: str, without: NDArray[np.bool_]) -> list[str]:

@@ -27,11 +27,14 @@ class NumbersRead:
         Words that count as missing, the most frequent first, with their number of rows.
     example
         A word that no programming language reads as a number, and its value; ("", 0.0) if there is none.
+    doubt
+        A sentence about a value that could be read in two ways; "" if there is none.
     """
 
     values: NDArray[np.float64]
     lost: dict[str, int]
     example: tuple[str, float] = ("", 0.0)
+    doubt: str = ""
 
 
 def without_value(column: pd.Series) -> NDArray[np.bool_]:
@@ -69,7 +72,8 @@ def read_as_numbers(column: pd.Series, beside: pd.DataFrame) -> NumbersRead | No
         return None
     if reading.ambiguous:
         reading = _read(cells, Habits(_texts(beside)).comma)
-    return NumbersRead(reading.values, reading.lost, reading.example)
+    doubt = reading.doubt(f"Column {str(column.name)!r}") if reading.ambiguous else ""
+    return NumbersRead(reading.values, reading.lost, reading.example, doubt)
 
 
 def _read(cells: WordCells, table_comma: bool | None) -> NumberReading:

@@ -109,14 +109,18 @@ def _asked(cells: Cells, record: ColumnRecord, habits: Habits, asked: str) -> Ch
 
 
 def _found(cells: Cells, record: ColumnRecord, habits: Habits, index: NDArray[np.int64] | None) -> Choice:
-    name = record.name
+    name, nearly = record.name, ""
     for fit in _FITS.values():
         try:
             learned = fit(cells, name, habits)
-        except RejectColumn:
+        except RejectColumn as why:
+            nearly = nearly or why.nearly
             continue
         return _useful(learned, cells, record, habits, index)
     choice = _chosen(LevelColumn.fit(cells, name), record)
+    if nearly:
+        note = f"Column {name!r} is taken as categories: {nearly}. Declare it as number to count those as missing."
+        choice = replace(choice, notes=(*choice.notes, note))
     if isinstance(cells, WordCells) and not cells.order:
         kind, why = why_text(cells, name)
         if why:

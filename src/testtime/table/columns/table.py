@@ -17,6 +17,7 @@ from testtime.table.columns.encoded import ColumnRecord, Encoded
 from testtime.table.columns.frame import DataWarning
 from testtime.table.columns.kinds.base import Fitted, Habits, Lossy, Output
 from testtime.table.columns.kinds.level import LevelColumn
+from testtime.table.columns.kinds.number import NumberColumn
 from testtime.table.columns.kinds.unused import UnusedColumn
 from testtime.table.columns.state import State
 
@@ -136,7 +137,8 @@ class TableColumns:
         cells = [
             read_cells(frame.iloc[:, place], column.name) for column, place in zip(used, places, strict=True)
         ]
-        habits = Habits(cells)
+        pairs = zip(used, cells, strict=True)
+        habits = Habits(cells, [(own, one.comma) for one, own in pairs if isinstance(one, NumberColumn)])
         outputs: list[Output] = []
         told: list[str] = []
         unseen: list[str] = []

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from testtime.errors import InputError, sentence
 from testtime.table.readers.source import Source, unreadable
 
-__all__ = ["SEPARATORS", "Dialect", "check_names", "find_dialect", "title_rows"]
+__all__ = ["BRACKETED", "SEPARATORS", "Dialect", "check_names", "find_dialect", "title_rows"]
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 _BLOCK = 2**20
 _SAMPLE = 2**18  # characters that the separator is judged by
 _NOT_CP1252 = bytes([0x81, 0x8D, 0x8F, 0x90, 0x9D])
 _MOST_TITLE_LINES = 20
+BRACKETED = re.compile(r"[<\[](?=[^<>\[\]{}\"]*[^\W\d])[^<>\[\]{}\",;\t|]*[>\]][ ]*[,;\t|]")
+"""A header such as ``<DATE>,<TIME>`` or ``[Order ID];[Price]``, which is neither HTML nor JSON."""
+_NUMBER = re.compile(r"[+-]?[0-9][0-9.,]*")
 _SAID = re.compile(r"^sep=(.)\r?\n?$", re.IGNORECASE)  # how Excel is told
 _FORMATS = {
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
@@ -74,7 +77,7 @@ def find_dialect(source: Source) -> Dialect:
         sample = codecs.getreader(encoding)(stream).read(_SAMPLE)
     if not sample.strip():
         raise unreadable(source.name, "it is empty")
-    if sample.lstrip()[0] in "{[<":
+    if sample.lstrip()[0] in "{[<" and not BRACKETED.match(sample.lstrip()):
         raise unreadable(source.name, f"it begins with {sample.lstrip()[0]!r}, like JSON or HTML")
     dialect = _dialect(source, sample, encoding)
     if open_after is not None and open_after in (dialect.separator.encode(), b"\n", b"\r", b""):
@@ -178,6 +181,8 @@ def _fitted(header: list[str], body: list[list[str]]) -> list[str]:
         return [*header, ""]
     if widths == {len(header) - 1} and not header[-1].strip():
         return header[:-1]
+    if widths == {len(header) + 1}:  # R writes names of rows and none for their column
+        return ["", *header]
     return header
 
 
@@ -204,6 +209,8 @@ def _separator(source: Source, sample: str) -> tuple[str, list[tuple[int, list[s
         body = rows[title_rows([row for _, row in rows]) :]
         width = len(body[0][1])
         agree = sum(len(row) == width for _, row in body[1:]) / max(1, len(rows) - 1)
-        scored.append(((agree if width > 1 else 0.0, width), separator, rows))
+        cells = [cell.strip() for _, row in body[1:] for cell in row]
+        numbers = sum(bool(_NUMBER.fullmatch(cell)) for cell in cells) / max(1, len(cells))
+        scored.append(((agree, width, numbers) if width > 1 else (0.0, 1, 0.0), separator, rows))
     _, separator, rows = max(scored, key=lambda score: score[0])
     return separator, rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from zipfile import BadZipFile
 
 import pyarrow as pa
 
-from testtime.errors import MissingExtra, sentence
+from testtime.errors import InputError, MissingExtra, sentence
 from testtime.table.columns.cells import spell
 from testtime.table.readers.dialect import check_names, title_rows
 from testtime.table.readers.source import Source, unreadable
@@ -19,6 +20,18 @@ from testtime.table.readers.source import Source, unreadable
 __all__ = ["ExcelFile"]
 
 _BLOCK_ROWS = 10_000
+_DAMAGE = (
+    BadZipFile,
+    zlib.error,
+    SyntaxError,
+    OSError,
+    EOFError,
+    LookupError,
+    ValueError,
+    AttributeError,
+    TypeError,
+)
+"""What openpyxl raises for a file that it cannot read; SyntaxError is broken XML."""
 _SAMPLE_ROWS = 200  # that tell a title from the header
 
 
@@ -49,8 +62,8 @@ class ExcelFile:
         """
         source = source.on_disk()
         with _workbook(source) as book:
-            for sheet in book.worksheets:
-                first = list(islice(_rows(sheet), _SAMPLE_ROWS))
+            for sheet in _in_order(book):
+                first = list(islice(_rows(sheet, source), _SAMPLE_ROWS))
                 if not first:
                     continue
                 skipped = title_rows(_padded(first))
@@ -64,12 +77,13 @@ class ExcelFile:
     def batches(self) -> Iterator[pa.Table]:
         """Yield the rows in pieces."""
         with _workbook(self.source) as book:
-            rows = islice(_rows(book[self.sheet]), self.skipped + 1, None)
+            rows = islice(_rows(book[self.sheet], self.source), self.skipped + 1, None)
             while block := list(islice(rows, _BLOCK_ROWS)):
                 widest = max(map(len, block))
                 if widest > len(self.names):
-                    why = f"a row has {widest:,} values and the header {len(self.names):,}"
-                    raise unreadable(self.source.name, why, "Name every column in the first row")
+                    why = f"a row of the sheet {self.sheet!r} has {widest:,} values and its header {len(self.names):,}"
+                    remedy = "Name every column in the first row, and put the table on the first sheet"
+                    raise unreadable(self.source.name, why, remedy)
                 columns = zip(*(row + [None] * (len(self.names) - len(row)) for row in block), strict=True)
                 yield pa.table(
                     [pa.array(column, pa.large_string()) for column in columns], names=list(self.names)
@@ -90,24 +104,41 @@ def _workbook(source: Source) -> Iterator[Any]:
     with open(source.path, "rb") as stream:
         try:
             book = load_workbook(stream, read_only=True, data_only=True, keep_links=False)
-        except (BadZipFile, KeyError, ValueError, OSError, SyntaxError) as error:  # SyntaxError: broken XML
-            why = f"it is no valid workbook: {error}"
-            raise unreadable(source.name, why, "Save it as xlsx or CSV again") from error
+        except _DAMAGE as error:
+            raise _damaged(source, error) from error
         try:
             yield book
         finally:
             book.close()
 
 
-def _rows(sheet: Any) -> Iterator[list[str | None]]:
+def _in_order(book: Any) -> list[Any]:
+    """Return the sheets with cells, those that are hidden last."""
+    sheets = [sheet for sheet in book.worksheets if hasattr(sheet, "iter_rows")]
+    return sorted(sheets, key=lambda sheet: sheet.sheet_state != "visible")
+
+
+def _rows(sheet: Any, source: Source) -> Iterator[list[str | None]]:
     """Yield the rows that are not empty, without the empty cells at their end."""
     sheet.reset_dimensions()  # what a workbook says of its size can be wrong
-    for cells in sheet.iter_rows(values_only=True):
+    cells_of_rows = sheet.iter_rows(values_only=True)
+    while True:
+        try:
+            cells = next(cells_of_rows, None)
+        except _DAMAGE as error:  # rows are unpacked as they are asked for
+            raise _damaged(source, error) from error
+        if cells is None:
+            return
         row = [None if cell is None else spell(cell, "") or None for cell in cells]
         while row and row[-1] is None:
             row.pop()
         if row:
             yield row
+
+
+def _damaged(source: Source, error: Exception) -> InputError:
+    """Return the error for a workbook that cannot be unpacked."""
+    return unreadable(source.name, f"it is no valid workbook: {error}", "Save it as xlsx or CSV again")
 
 
 def _padded(rows: list[list[str | None]]) -> list[list[str]]:

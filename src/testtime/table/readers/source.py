@@ -6,6 +6,7 @@ import bz2
 import gzip
 import lzma
 import os
+import re
 import shutil
 import stat
 import sys
@@ -23,7 +24,8 @@ from testtime.errors import InputError, nearest, sentence
 __all__ = ["Source", "open_source", "unreadable"]
 
 STANDARD_INPUT = "-"
-_PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz", b"PK\x03\x04": "zip"}
+_PACKED = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\x00": "xz", b"PK\x03\x04": "zip"}
+_BZ2 = re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)")  # and not any text that begins with BZh
 _DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile)
 
 
@@ -63,6 +65,11 @@ class Source:
                 yield stream
         except _DAMAGE as error:
             why = f"its {self.packing} data is incomplete or damaged: {error}"
+            raise unreadable(self.name, why, "Copy the file again") from error
+        except OSError as error:  # what bz2 raises
+            if self.packing != "bz2":
+                raise
+            why = f"its bz2 data is incomplete or damaged: {error}"
             raise unreadable(self.name, why, "Copy the file again") from error
         except RuntimeError as error:  # what zipfile raises for a password
             if self.packing != "zip":
@@ -119,6 +126,8 @@ def open_source(path: str | Path) -> Source:
         raise InputError(sentence(f"there is no file {name!r}", remedy=remedy)) from error
     except OSError as error:
         raise unreadable(name, error.strerror or str(error), "Check the permissions") from error
+    except InputError:
+        raise
     except ValueError as error:  # a zero byte in the name
         raise unreadable(name, str(error), "Check the path") from error
 
@@ -137,8 +146,9 @@ def _copied(stream: IO[bytes], name: str) -> Source:
 
 def _unpacked(source: Source) -> Source:
     with open(source.path, "rb") as stream:
-        start = stream.read(6)
+        start = stream.read(10)
     packing = next((name for magic, name in _PACKED.items() if start.startswith(magic)), "")
+    packing = "bz2" if _BZ2.match(start) else packing
     if packing != "zip":
         return Source(source.name, source.path, packing, _copy=source._copy)
     return _of_archive(source)
@@ -156,7 +166,8 @@ def _of_archive(source: Source) -> Source:
         return source
     if "mimetype" in names and "content.xml" in names:
         raise unreadable(source.name, "it is an OpenDocument spreadsheet", "Save it as xlsx or CSV")
-    files = [name for name in names if not name.endswith("/") and not name.startswith(("__MACOSX/", "."))]
+    hidden = [name for name in names if name.startswith("__MACOSX/") or Path(name).name.startswith(".")]
+    files = [name for name in names if not name.endswith("/") and name not in hidden]
     if len(files) != 1:
         shown = ", ".join(map(repr, files[:5])) + (", ..." if len(files) > 5 else "")
         why = f"it is an archive of {len(files):,} files: {shown}" if files else "it is an empty archive"

@@ -15,7 +15,7 @@ from testtime.errors import InputError, nearest, sentence
 from testtime.results import Result
 from testtime.table.columns.frame import DataWarning
 from testtime.table.readers.delimited import DelimitedFile
-from testtime.table.readers.dialect import SEPARATORS
+from testtime.table.readers.dialect import BRACKETED, SEPARATORS
 from testtime.table.readers.draw import draw
 from testtime.table.readers.excel import ExcelFile
 from testtime.table.readers.formats import ArrowFile, Format, ParquetFile
@@ -60,6 +60,8 @@ class FileFacts(Result):
         Rows in the file, and rows that were returned: all, or a uniform draw.
     notes
         What was left out.
+    drawn
+        Whether the rows are a draw.
     """
 
     path: str
@@ -71,6 +73,7 @@ class FileFacts(Result):
     rows: int
     rows_used: int
     notes: tuple[str, ...]
+    drawn: bool = False
 
     def explain(self) -> str:
         """Say it in a sentence or two."""
@@ -83,7 +86,7 @@ class FileFacts(Result):
         text += f"; {self.rows:,} rows, {len(self.columns):,} columns."
         for note in self.notes:
             text += f" {note[0].upper()}{note[1:]}."
-        if self.rows_used < self.rows:
+        if self.drawn:
             text += f" {self.rows_used:,} rows were drawn at random and used."
         return text
 
@@ -138,6 +141,7 @@ def read_table(
         rows=drawn.rows,
         rows_used=len(frame),
         notes=tuple(notes),
+        drawn=drawn.table.num_rows < drawn.rows,
     )
     return frame, facts
 
@@ -212,7 +216,8 @@ def open_table(path: str | Path) -> Format:
         return ArrowFile.open(source)
     if start.startswith(b"PK\x03\x04"):
         return ExcelFile.open(source)
-    if start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text[:1] in (b"{", b"[") and not BRACKETED.match(text.decode("latin-1")):
         return JsonFile.open(source)
     return DelimitedFile.open(source)
 

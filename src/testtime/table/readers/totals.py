@@ -10,7 +10,10 @@ import pyarrow.compute as pc
 
 __all__ = ["total_row"]
 
-_TOTAL = r"(?i)^(grand |sub)?(total|totals|sum|sums|summe|gesamt|insgesamt|totale|somme|totaal|suma)\s*:?$"
+_TOTAL = (
+    r"(?i)^(grand |sub-?|gesamt|end)?(total|totals|totale|totaal|sum|sums|summe|somme|suma|gesamt|insgesamt)"
+    r"( \(?(all|overall|gesamt|general|général|generale)\)?)?\s*:?$"
+)
 _FEWEST = 10  # rows; in fewer, a word that occurs once says little
 
 

@@ -106,15 +106,26 @@ class Learned:
 
 @dataclass
 class Habits:
-    """How a table is written, from all of its columns, for a column that does not tell by itself."""
+    """How a table is written, from all of its columns, for a column that does not tell by itself.
+
+    `numbers` are the columns that were numbers at fit, each with whether it had decimal commas then; None if nothing
+    told.
+    """
 
     columns: Sequence[Cells] = field(default=(), repr=False)
+    numbers: Sequence[tuple[Cells, bool | None]] = field(default=(), repr=False)
 
     @cached_property
     def comma(self) -> bool | None:
         """Whether numbers of other columns have decimal commas; None if none tells."""
         told = {decimal_comma(cells) for cells in self._words()} - {None}
         return None if not told else True in told
+
+    @cached_property
+    def turned(self) -> bool:
+        """Whether numbers are written in another way than at fit: by another program, so that fit tells nothing."""
+        shown = [(decimal_comma(cells), then) for cells, then in self.numbers if isinstance(cells, WordCells)]
+        return any(now is not None and now != then for now, then in shown)
 
     @cached_property
     def day_first(self) -> bool | None:

@@ -24,7 +24,7 @@ from testtime.table.columns.kinds.base import (
     told_lost,
 )
 from testtime.table.columns.words.numbers import NumberReading, read_numbers
-from testtime.table.columns.words.reading import SAMPLE, RejectColumn, blank_words, likely
+from testtime.table.columns.words.reading import SAMPLE, RejectColumn, blank_words, likely, shown_counts
 from testtime.table.columns.words.truth import truth_of
 
 __all__ = ["NumberColumn"]
@@ -63,7 +63,7 @@ class NumberColumn(Lossy):
             raise RejectColumn("it holds words that are no numbers")
         reading = read_numbers(cells, comma=None, table_comma=habits.comma)
         if not (reading.enough or (asked and reading.n_read)):
-            raise RejectColumn("it holds words that are no numbers")
+            raise RejectColumn("it holds words that are no numbers", _nearly(reading))
         values = never_infinite(reading.values, name)
         column = cls(
             name=name,
@@ -95,18 +95,22 @@ class NumberColumn(Lossy):
             values = np.full(len(cells.values), np.nan)
         else:
             values = cells.values
+            self._check_shares(values)
             told += [_TOO_LARGE.format(n=cells.too_large, name=self.name)] if cells.too_large else []
         return [Output(never_infinite(values, self.name), self.name), *self.with_indicator(values)]
 
     def _read(self, cells: WordCells, habits: Habits, told: list[str]) -> np.ndarray:
+        # What the column showed at fit comes before what other columns show, unless those have changed since.
+        comma = None if habits.turned else self.comma
+        table_comma = habits.comma if comma is None else None
         known = frozenset(self.blanks)
-        reading = read_numbers(cells, comma=self.comma, table_comma=habits.comma, known=known)
+        reading = read_numbers(cells, comma=comma, table_comma=table_comma, known=known)
         truth = np.where(_spelled_out(cells.words), truth_of(cells.words), np.nan)
         if reading.stray and not np.isnan(truth).all():
             # A truth value where numbers were, as in a file that another program wrote; "T" or "no" may mean else.
             numbers = np.where(
                 np.isnan(truth),
-                read_numbers(WordCells(cells.words), comma=self.comma, table_comma=habits.comma).values,
+                read_numbers(WordCells(cells.words), comma=comma, table_comma=table_comma).values,
                 truth,
             )
             if not np.isnan(numbers).any():
@@ -122,16 +126,37 @@ class NumberColumn(Lossy):
                     remedy="Convert them",
                 )
             )
+        if not reading.unit:
+            self._check_shares(reading.values)
         if reading.unit and not self.unit:
             told.append(
                 f"Column {self.name!r} holds numbers in {reading.unit!r}, and had none with a unit at fit: "
                 f"{_example(reading)}."
             )
         if reading.ambiguous:
-            told.extend(_ambiguous(reading, self.name))
+            told.extend([reading.doubt(f"Column {self.name!r}")])
         if reading.too_large:
             told.append(_TOO_LARGE.format(n=reading.too_large, name=self.name))
         return reading.values
+
+    def _check_shares(self, values: np.ndarray) -> None:
+        """Refuse numbers that may be shares where per cent were: a spreadsheet stores 29 % as 0.29.
+
+        Raises
+        ------
+        InputError
+            If none of the values, which have no unit, is beyond 1.
+        """
+        largest = np.nanmax(np.abs(values), initial=0.0)
+        if self.unit in _SHARES and 0 < largest <= 1:
+            raise InputError(
+                sentence(
+                    f"column {self.name!r} holds {values[np.nanargmax(np.abs(values))]:g} without a unit",
+                    expected=f"{self.unit!r}, as at fit",
+                    why=f"it may be a share or a number of {self.unit}",
+                    remedy=f"Write it with its unit, such as 29 {self.unit}",
+                )
+            )
 
 
 def _spelled_out(words: pa.Array) -> np.ndarray:
@@ -156,10 +181,15 @@ def _notes(reading: NumberReading, name: str) -> list[str]:
     if reading.lost:
         notes.append(told_lost(name, reading, "numbers"))
     if reading.ambiguous:
-        notes.extend(_ambiguous(reading, name))
+        notes.extend([reading.doubt(f"Column {name!r}")])
     if reading.too_large:
         notes.append(_TOO_LARGE.format(n=reading.too_large, name=name))
     return notes
+
+
+def _nearly(reading: NumberReading) -> str:
+    share = reading.n_read / max(1, reading.n_read + reading.n_lost[1])
+    return f"{share:.0%} of its values are numbers, but not {shown_counts(reading.stray)}"
 
 
 def _dressed(reading: NumberReading) -> str:
@@ -168,15 +198,3 @@ def _dressed(reading: NumberReading) -> str:
 
 def _example(reading: NumberReading) -> str:
     return f"{reading.example[0]!r} is {reading.example[1]:g}"
-
-
-def _ambiguous(reading: NumberReading, name: str) -> list[str]:
-    why = (
-        "as a decimal sign, as in other columns"
-        if reading.comma
-        else "as a separator of thousands, since nothing in the table says otherwise"
-    )
-    sign = "," if "," in reading.ambiguous else "."
-    if sign == "." and reading.comma:
-        why = "as a separator of thousands, since other columns have decimal commas"
-    return [f"Column {name!r} holds {reading.ambiguous!r}: the {sign!r} is taken {why}."]

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
@@ -25,22 +24,39 @@ __all__ = ["DateReading", "day_first_evidence", "read_dates"]
 
 _CLOCK = (
     r"(?:(?:[T ]| at |, )\s*(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}(?:[.,][0-9]+)?))?"
-    r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<zone>Z|z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
+    r"(?: Uhr)?\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<zone>Z|z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
-_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-_NAMED = r"(?P<named>[A-Za-z]{3,9})\.?"
+_MONTHS = (  # English, German, French, Spanish, Italian and Dutch, short and in full
+    "jan january januar jänner janvier janv ene enero gen gennaio januari",
+    "feb february februar février févr fév fevrier febrero febbraio februari",
+    "mar march mär mrz märz mars marzo mrt maart",
+    "apr april avr avril abr abril aprile",
+    "may mai mayo mag maggio mei",
+    "jun june juni juin junio giu giugno",
+    "jul july juli juillet juil julio lug luglio",
+    "aug august août aout ago agosto augustus",
+    "sep sept september septembre septiembre set settembre",
+    "oct october okt oktober octobre octubre ott ottobre",
+    "nov november novembre noviembre",
+    "dec december dez dezember déc décembre decembre dic diciembre dicembre",
+)
+_MONTH_OF = {word: number for number, words in enumerate(_MONTHS, start=1) for word in words.split()}
+_NAMED = r"(?P<named>\pL{3,10})\.?"
 _WEEKDAY = r"(?:(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?,? )?"
 _FORMS = (
     rf"^(?P<year>[0-9]{{4}})[-/.](?P<month>[0-9]{{1,2}})(?:[-/.](?P<day>[0-9]{{1,2}}))?{_CLOCK}(?:/[0-9-]{{10}})?$",
     rf"^(?P<first>[0-9]{{1,2}})(?P<mark>[-/. ])(?P<next>[0-9]{{1,2}})[-/. ](?P<year>[0-9]{{4}}|[0-9]{{2}}){_CLOCK}$",
     rf"^{_WEEKDAY}(?P<day>[0-9]{{1,2}})(?:st|nd|rd|th)?[-/. ]+{_NAMED}[-/., ]+(?P<year>[0-9]{{4}}|[0-9]{{2}}){_CLOCK}$",
     rf"^{_WEEKDAY}{_NAMED} (?P<day>[0-9]{{1,2}})(?:st|nd|rd|th)?,? (?P<year>[0-9]{{4}}){_CLOCK}$",
-    rf"^{_NAMED}[-/., ]+(?P<year>[0-9]{{4}})$",
+    rf"^{_NAMED}(?:[-/., ]+(?P<year>[0-9]{{4}})|-(?P<short>[0-9]{{2}}))$",
+    r"^(?P<month>0?[1-9]|1[0-2])/(?P<year>[0-9]{4})$",
     r"^(?P<year>[0-9]{4})-?[Qq](?P<quarter>[1-4])$",
+    r"^[Qq](?P<quarter>[1-4])[-/ ]?(?P<year>[0-9]{4})$",
     r"^(?P<year>(?:19|20)[0-9]{2})(?P<month>0[1-9]|1[0-2])(?P<day>[0-3][0-9])"
     r"(?:T(?P<hour>[0-9]{2})(?P<minute>[0-9]{2})(?P<second>[0-9]{2})?(?P<zone>Z)?)?$",
 )
 _NUMERIC_FORM = 1  # the one with two readings
+_FIRST_SHORT = 30  # 29 is 2029 and 30 is 1930: years of birth reach further back than plans reach ahead
 _NOT_A_TIME = np.datetime64("NaT", "us")
 
 
@@ -163,10 +179,17 @@ def _fields(words: pa.Array, form: str) -> dict[str, NDArray[Any]]:
                 pc.equal(text, ""), pa.scalar(None, text.type), pc.replace_substring(text, ",", ".")
             )
             found[field.name] = pc.cast(text, pa.float64()).to_numpy(zero_copy_only=False)
-            if field.name == "year":  # of two digits: as POSIX has it
+            if field.name == "year":
                 short = pc.fill_null(pc.equal(pc.utf8_length(text), 2), False).to_numpy(zero_copy_only=False)
-                found["year"] = found["year"] + np.where(short, np.where(found["year"] < 69, 2000, 1900), 0)
+                found["year"] = np.where(short, _with_century(found["year"]), found["year"])
+    if "short" in found:
+        found["year"] = np.where(np.isnan(found["year"]), _with_century(found["short"]), found["year"])
     return found
+
+
+def _with_century(year: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Years of two digits in full, as spreadsheets have it."""
+    return year + np.where(year < _FIRST_SHORT, 2000, 1900)
 
 
 def _codes(text: pa.Array, words: list[str]) -> NDArray[np.float64]:
@@ -176,10 +199,9 @@ def _codes(text: pa.Array, words: list[str]) -> NDArray[np.float64]:
 
 def _month_numbers(text: pa.Array) -> NDArray[np.float64]:
     lower = pc.utf8_lower(text)
-    number = _codes(pc.utf8_slice_codeunits(lower, 0, 3), _MONTHS) + 1
-    whole = [str(name).lower() for name in pd.date_range("2000-01-01", periods=12, freq="MS").month_name()]
-    known = pc.is_in(lower, value_set=pa.array([*_MONTHS, *whole, "sept"], lower.type))
-    return np.where(known.to_numpy(zero_copy_only=False), number, np.nan)
+    numbers = np.array([*_MONTH_OF.values(), np.nan])
+    at = pc.fill_null(pc.index_in(lower, value_set=pa.array(list(_MONTH_OF), lower.type)), len(_MONTH_OF))
+    return numbers[at.to_numpy(zero_copy_only=False)]
 
 
 def _zone_minutes(text: pa.Array) -> NDArray[np.float64]:

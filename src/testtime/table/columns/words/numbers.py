@@ -36,6 +36,7 @@ _BODY = "|".join(
 )
 _COMMA_OR_GROUPS = r"^[1-9][0-9]{0,2},[0-9]{3}$"
 _POINT_OR_GROUPS = r"^[1-9][0-9]{0,2}\.[0-9]{3}$"
+_NO_CENTS = r"([0-9][.,])-{1,2}(\s*[^0-9-]*)$"  # "5,-" are five euros and no cents
 _PLAIN = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 
 
@@ -62,6 +63,18 @@ class NumberReading(Reading):
     unit: str = ""
     example: tuple[str, float] = ("", 0.0)
     too_large: int = 0
+
+    def doubt(self, what: str) -> str:
+        """Say how an ambiguous value was read; `what` begins the sentence."""
+        sign = "," if "," in self.ambiguous else "."
+        why = "as a separator of thousands, since nothing in the table says otherwise"
+        if sign == "," and self.comma:
+            why = "as a decimal sign, as in other columns"
+        elif sign == "." and self.comma:
+            why = "as a separator of thousands, since other columns have decimal commas"
+        elif sign == ".":
+            why = "as a decimal sign, though it may separate thousands: three digits follow it wherever it stands"
+        return f"{what} holds {self.ambiguous!r}: the {sign!r} is taken {why}."
 
 
 def decimal_comma(cells: WordCells) -> bool | None:
@@ -90,14 +103,17 @@ def read_numbers(
         Words that counted as missing at fit, in lower case.
     """
     if not comma and not table_comma:
-        plain = _read_plain(cells)
+        plain = _read_plain(cells, doubted=comma is None and table_comma is None)
         if plain is not None:
             return plain
     return _read_dressed(cells, comma, table_comma, known)
 
 
-def _read_plain(cells: WordCells) -> NumberReading | None:
-    """Read a column as a programming language would; None unless every value is a finite number."""
+def _read_plain(cells: WordCells, *, doubted: bool) -> NumberReading | None:
+    """Read a column as a programming language would; None unless every value is a finite number.
+
+    Where it is `doubted`, points that may separate thousands are told of.
+    """
     if pa.types.is_dictionary(cells.text.type):
         return None
     try:
@@ -108,7 +124,21 @@ def _read_plain(cells: WordCells) -> NumberReading | None:
     if np.isinf(values).any():
         return None
     point = bool(pc.any(pc.match_substring(cells.text, ".")).as_py())
-    return NumberReading(values, len(values) - numbers.null_count, {}, {}, comma=False if point else None)
+    ambiguous = _like_thousands(cells.text) if point and doubted else ""
+    comma = False if point and not ambiguous else None
+    return NumberReading(values, len(values) - numbers.null_count, {}, {}, comma=comma, ambiguous=ambiguous)
+
+
+def _like_thousands(text: pa.Array) -> str:
+    """Return the first number whose point may separate thousands, "" if there is none.
+
+    It may where three digits follow each point, and nothing without a point is as large as 1,000.
+    """
+    text = pc.drop_null(text)
+    grouped = _match(text, _POINT_OR_GROUPS)
+    small = _match(text, "^[0-9]{1,3}$")
+    found = grouped.any() and small.any() and bool((grouped | small).all())
+    return text[int(np.flatnonzero(grouped)[0])].as_py() if found else ""
 
 
 def _read_dressed(
@@ -117,6 +147,7 @@ def _read_dressed(
     words, counts = cells.words, cells.counts
     text = pc.replace_substring_regex(words, r"[\x{00A0}\x{2007}\x{2009}\x{202F}]", " ")
     text = pc.replace_substring_regex(text, r"[\x{2212}\x{2013}]", "-")
+    text = pc.replace_substring_regex(text, _NO_CENTS, r"\100\2")
     dress = undressed(text, counts)
     body = dress.body
     read = dress.dressed & _match(body, f"^(?:{_BODY})$")
@@ -132,8 +163,8 @@ def _read_dressed(
     )
     # What these words show comes first: a new file may be written in another way than the one of fit was.
     own = _evidence(counts[sure_comma].sum(), counts[sure_point].sum())
-    decimal = own if own is not None else bool(comma) or bool(table_comma)
-    grouping = own if own is not None else bool(comma) if table_comma is None else table_comma
+    decimal = own if own is not None else bool(table_comma) if comma is None else comma
+    grouping = decimal
     swapped = sure_comma | (either_comma & decimal) | (either_point & grouping)
     values = _cast(body, dress.exponent, swapped, read) * dress.factor
     values = np.where(dress.negative, -values, values)

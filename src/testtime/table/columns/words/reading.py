@@ -28,12 +28,22 @@ _BLANKS = frozenset((
     "blank", "tbd", "tba", "#n/a", "#na", "#null!", "#value!", "#ref!", "#div/0!", "#name?", "#num!",
     "<na>", "(null)", r"\n", "(blank)", "(none)", "(empty)", "inapplicable", "not available",
     "not applicable", "no data", "no answer", "not known", "not reported", "not recorded",
+    "k.a.", "k. a.", "keine angabe", "unbekannt", "fehlt", "#wert!", "#nv", "#bezug!", "#zahl!",
+    "inconnu", "non renseigné", "n.c.", "#valeur!", "#nombre!", "s/d", "desconocido", "sin dato", "#¡valor!",
+    "0000-00-00", "0000-00-00 00:00:00", "00.00.0000", "00/00/0000",
 ))
 # fmt: on
 
 
 class RejectColumn(Exception):
-    """A column is not of the kind that was tried; the message says why."""
+    """A column is not of the kind that was tried; the message says why.
+
+    `nearly` says what kept it from being of that kind, where most of it is; else it is empty.
+    """
+
+    def __init__(self, why: str, nearly: str = "") -> None:
+        super().__init__(why)
+        self.nearly = nearly
 
 
 @dataclass(frozen=True)
