@@ -190,6 +190,18 @@ class TestTime:
         _, folds = deal(100, None, time=np.arange(100.0) % n_moments)
         assert all(len(fold.held) and len(fold.pool) for fold in folds)
 
+    def test_a_class_that_the_context_does_not_show_is_not_measured(self):
+        """Six classes of a single row: each is in one fold, whose context cannot show it."""
+        labels = np.r_[np.arange(2, 8), np.tile([0, 1], 57)]
+        order = np.random.default_rng(0).permutation(120)
+        for time in (None, np.arange(120.0)):
+            folds = deal_rows(order, labels, None, None, N_FOLDS, LIMITS, np.random.default_rng(0), time)
+            for fold in folds:
+                assert set(labels[fold.guard]) <= set(labels[fold.context])
+            assert sum(len(fold.guard) for fold in folds) == (114 if time is None else 48)
+        numbers = deal_rows(order, None, None, None, N_FOLDS, LIMITS, np.random.default_rng(0))
+        assert sum(len(fold.guard) for fold in numbers) == 120
+
     def test_too_little_past_is_said_without_a_word_of_groups(self):
         time = np.r_[0.0, np.repeat(np.arange(1.0, 5.0), 20)]
         with pytest.raises(InputError, match="the first 1 moments of time have 1 of 81 rows") as caught:

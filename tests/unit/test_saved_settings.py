@@ -47,6 +47,14 @@ def test_numbers_and_devices_of_other_types_are_saved(tmp_path, params):
     )
 
 
+@pytest.mark.parametrize("names", [[2, 0, 1], ["c", "a", "b"], [10, 11, 12]])
+def test_an_array_has_the_columns_of_fit_in_their_order(names):
+    frame = pd.DataFrame(RNG.normal(size=(80, 3)), columns=names)
+    labels = (frame.iloc[:, 0] > 0).astype(int)
+    model = TTTClassifier(n_steps=0).fit(frame, labels)
+    assert np.array_equal(model.predict_proba(frame.to_numpy()), model.predict_proba(frame))
+
+
 def test_a_model_of_another_device_is_loaded_on_the_one_that_is_named(tmp_path):
     """What was fitted on a GPU is served without one."""
     model = TTTClassifier(n_steps=0).fit(FRAME, Y)

@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import OneHotEncoder
 
+from tests.support.linear import LinearBackbone
+from testtime.adapt.task import Classes
 from testtime.backbones.base import Encoded
+from testtime.table.build import encode_rows
+from testtime.table.encoding import EncodedRows
 from testtime.table.levels import LevelStatistics
 
 
@@ -84,3 +89,61 @@ def test_they_survive_as_arrays(n_classes: int):
     new = encoded(rng.integers(0, 31, 50), 30)
     assert np.array_equal(again.transform(new), statistics.transform(new))
     assert statistics.transform(new).shape[1] == 1 + {0: 1, 2: 1, 5: 3}[n_classes] + 1
+
+
+def level_rows(n: int = 300) -> tuple[Encoded, np.ndarray]:
+    """A column of 30 levels that say nothing, beside a column of noise."""
+    rng = np.random.default_rng(0)
+    x = np.column_stack([rng.integers(0, 30, n).astype(float), rng.normal(size=n)])
+    return Encoded(x, ("town", "a"), ("nominal", "number"), (30, 0)), rng.integers(0, 2, n)
+
+
+def test_rows_that_belong_together_tell_each_other_nothing():
+    """Each group has one label and one level: what its rows learn of the level must come from other groups."""
+    encoded, y = level_rows()
+    groups = np.repeat(np.arange(60), 5)
+    town, label = np.random.default_rng(1).integers(0, 30, 60), np.random.default_rng(2).integers(0, 2, 60)
+    encoded = replace(encoded, x=np.column_stack([town[groups].astype(float), encoded.x[:, 1]]))
+    y = label[groups]
+    levels = LevelStatistics.fit(encoded, y, 2)
+
+    def told(apart):
+        return levels.cross_fitted(encoded, y, 0, apart)[:, 2]
+
+    assert np.corrcoef(told(None), y)[0, 1] > 0.5  # the other rows of the group give it away
+    assert np.corrcoef(told(groups), y)[0, 1] < 0.3
+    for group in (0, 17):
+        flipped = np.where(groups == group, 1 - y, y)
+        own = LevelStatistics.fit(encoded, flipped, 2).cross_fitted(encoded, flipped, 0, groups)[:, 2]
+        assert np.array_equal(own[groups == group], told(groups)[groups == group])
+
+
+def test_a_block_of_time_is_encoded_by_what_came_before_it():
+    encoded, y = level_rows()
+    time = np.arange(300.0)
+    held = np.arange(200, 240)
+    crossed = LevelStatistics.fit(encoded, y, 2).cross_fitted(encoded, y, 0)
+    rows = EncodedRows(encoded, crossed, y, None, time)
+    future = np.where(time >= 240, 1 - y, y)
+    changed = replace(rows, y=future)
+    seed = np.random.SeedSequence(0)
+    before, after = (one.without(held, Classes(2), seed, later=True) for one in (rows, changed))
+    assert np.array_equal(before, after)
+    assert not np.array_equal(*(one.without(held, Classes(2), seed) for one in (rows, changed)))
+
+
+def test_groups_and_copies_are_kept_apart_in_a_fit():
+    rng = np.random.default_rng(0)
+    towns = [f"town {k}" for k in rng.integers(0, 20, 80)]
+    frame = pd.DataFrame({"town": towns, "a": rng.normal(size=80)})
+    y = rng.integers(0, 2, 80)
+    backbone, seed = LinearBackbone(), np.random.SeedSequence(0)
+    assert encode_rows(frame, y, Classes(2), backbone, seed)[2].together is None
+    groups = np.arange(80) // 4
+    assert np.array_equal(
+        encode_rows(frame, y, Classes(2), backbone, seed, groups=groups)[2].together, groups
+    )
+    twice = pd.concat([frame, frame], ignore_index=True)
+    together = encode_rows(twice, np.tile(y, 2), Classes(2), backbone, seed)[2].together
+    assert np.array_equal(together[:80], together[80:])
+    assert len(np.unique(together)) == 80

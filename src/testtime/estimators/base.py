@@ -180,16 +180,17 @@ class TTTBase(BaseEstimator):
             if isinstance(X, (list, tuple)):  # NumPy would turn numbers beside text into text
                 X = np.asarray(X, dtype=object) if _has_text(X) else X
             array = np.asarray(validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False))
-            return as_frame(array) if reset or not hasattr(self, "feature_names_in_") else self._named(array)
+            return as_frame(array) if reset else self._named(array)
         except InputError:
             raise
         except (TypeError, ValueError) as error:
             raise InputError(one_line(error)) from error
 
     def _named(self, array: NDArray) -> pd.DataFrame:
-        """An array at prediction, where fit had named columns: they are taken in the order of fit."""
-        frame = as_frame(array)
-        return frame.set_axis(list(self.feature_names_in_), axis=1)
+        """An array at prediction: its columns are those of fit, in the order they had there."""
+        return as_frame(array).set_axis(
+            [record.name for record in self._table.encoding.columns.records], axis=1
+        )
 
     def _seed(self) -> np.random.SeedSequence:
         """Return the root seed: reproducible for an integer or a RandomState, fresh for None."""

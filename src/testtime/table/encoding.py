@@ -48,19 +48,31 @@ def with_statistics(encoded: Encoded, x: NDArray[np.float64]) -> Encoded:
 
 
 def encode_fold(
-    encoded: Encoded, y: NDArray, n_classes: int, fold: NDArray[np.int64], seed: np.random.SeedSequence
+    encoded: Encoded,
+    y: NDArray,
+    n_classes: int,
+    fold: NDArray[np.int64],
+    seed: np.random.SeedSequence,
+    together: NDArray[np.int64] | None = None,
+    time: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Encode all rows so that nothing of the fold's targets is in any of them, ``(N, D + S)``.
 
-    Rows outside the fold get statistics of other rows outside it, rows of the fold those of all rows outside it.
+    Rows outside the fold get statistics of other rows outside it, but not of those that belong `together` with them;
+    rows of the fold get those of all rows outside it. With `time` only what came before the fold is outside it, and
+    what came after is encoded like its rows.
     """
     outside = np.setdiff1d(np.arange(len(y)), fold)
+    if time is not None:
+        outside = outside[time[outside] < time[fold].min()]
     own = replace(encoded, x=encoded.x[outside])
     levels = LevelStatistics.fit(own, y[outside], n_classes)
-    crossed = levels.cross_fitted(own, y[outside], int(seed.generate_state(1)[0]))
+    apart = None if together is None else together[outside]
+    crossed = levels.cross_fitted(own, y[outside], int(seed.generate_state(1)[0]), apart)
     x = np.empty((len(y), crossed.shape[1]))
     x[outside] = crossed
-    x[fold] = levels.transform(replace(encoded, x=encoded.x[fold]))
+    others = np.setdiff1d(np.arange(len(y)), outside)
+    x[others] = levels.transform(replace(encoded, x=encoded.x[others]))
     return x
 
 
@@ -80,6 +92,9 @@ class EncodedRows:
         Group codes of the user, or None.
     time
         Position of each row in time, or None. With it, later rows guard what was trained on earlier ones.
+    together
+        Codes of rows whose targets must not be in each other's statistics: the user's groups and rows that repeat;
+        None where every row stands alone.
     """
 
     encoded: Encoded
@@ -87,6 +102,7 @@ class EncodedRows:
     y: NDArray
     groups: NDArray[np.int64] | None = None
     time: NDArray[np.float64] | None = None
+    together: NDArray[np.int64] | None = None
 
     def views(
         self, reference: NDArray[np.int64], backbone: Backbone, task: Task, n: int, seed: int
@@ -96,9 +112,14 @@ class EncodedRows:
         return tuple(backbone.views(described, self.y[reference], task, n, np.random.SeedSequence(seed)))
 
     def without(
-        self, held: NDArray[np.int64], task: Task, seed: np.random.SeedSequence
+        self, held: NDArray[np.int64], task: Task, seed: np.random.SeedSequence, *, later: bool = False
     ) -> NDArray[np.float64]:
-        """Return all rows, encoded so that nothing of the held rows' targets is in any of them, ``(N, D + S)``."""
+        """Return all rows, encoded so that nothing of the held rows' targets is in any of them, ``(N, D + S)``.
+
+        With `later`, the held rows are a block in time, and nothing of what came after them is in them either.
+        """
         if self.x.shape[1] == len(self.encoded.names):
             return self.x
-        return encode_fold(self.encoded, self.y, task.n_classes, held, seed)
+        return encode_fold(
+            self.encoded, self.y, task.n_classes, held, seed, self.together, self.time if later else None
+        )

@@ -279,7 +279,7 @@ def with_snapshots(config: TrainConfig, n_steps: int, shares: Sequence[float]) -
 
 def fold_of(rows: EncodedRows, task: Task, dealt: DealtRows, seed: np.random.SeedSequence) -> Fold:
     """Encode the rows for one fold: nothing of the targets it holds is in any of them."""
-    x = rows.without(dealt.held, task, seed)
+    x = rows.without(dealt.held, task, seed, later=rows.time is not None)
     return Fold(x, rows.y, dealt.pool, dealt.context, dealt.guard, dealt.rival)
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.preprocessing import TargetEncoder
 
+from testtime.adapt.episodes import deal_folds
 from testtime.backbones.base import Encoded
 
 __all__ = ["LevelStatistics"]
@@ -102,7 +103,9 @@ class LevelStatistics:
             columns.append(_Column(position, means, shares))
         return cls(tuple(columns), targets)
 
-    def cross_fitted(self, encoded: Encoded, y: NDArray, seed: int) -> NDArray[np.float64]:
+    def cross_fitted(
+        self, encoded: Encoded, y: NDArray, seed: int, groups: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float64]:
         """Encode the very rows this was fitted on, ``(N, D + S)``: each row's means come from rows of other folds.
 
         Parameters
@@ -111,17 +114,17 @@ class LevelStatistics:
             As at :meth:`fit`.
         seed
             Of the inner folds.
+        groups
+            Codes of rows that belong together, which tell each other nothing, ``(N,)``; or None.
         """
         if not self.columns:
             return encoded.x
         is_numeric = self.targets == (0,) and np.issubdtype(y.dtype, np.floating)
-        n_folds = min(_INNER_FOLDS, len(y))
+        n_folds = min(_INNER_FOLDS, len(y) if groups is None else len(np.unique(groups)))
         if n_folds < 2:
             return self.transform(encoded)
-        smallest = len(y) if is_numeric else int(np.bincount(y)[np.unique(y)].min())
-        kind = StratifiedKFold if not is_numeric and smallest >= n_folds else KFold
         found = [column.lookup(encoded.x[:, column.position]) for column in self.columns]
-        for outside, inside in kind(n_folds, shuffle=True, random_state=seed).split(encoded.x, y):
+        for outside, inside in _folds(y, n_folds, seed, groups, is_numeric=bool(is_numeric)):
             for column, own in zip(self.columns, found, strict=True):
                 codes, n_levels = encoded.x[:, column.position], encoded.n_levels[column.position]
                 n_classes = 0 if is_numeric else 2
@@ -155,6 +158,19 @@ class LevelStatistics:
             for i, position in enumerate(arrays["positions"])
         )
         return cls(columns, tuple(int(t) for t in arrays["targets"]))
+
+
+def _folds(
+    y: NDArray, n_folds: int, seed: int, groups: NDArray[np.int64] | None, *, is_numeric: bool
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Deal rows into folds, classes evenly and groups whole; each with the rows outside it."""
+    if groups is not None:
+        rows = np.arange(len(y))
+        dealt = deal_folds(rows, None if is_numeric else y, groups, n_folds, np.random.default_rng(seed))
+        return [(np.setdiff1d(rows, inside), inside) for inside in dealt]
+    smallest = len(y) if is_numeric else int(np.bincount(y)[np.unique(y)].min())
+    kind = StratifiedKFold if not is_numeric and smallest >= n_folds else KFold
+    return list(kind(n_folds, shuffle=True, random_state=seed).split(y, y))
 
 
 def _told_classes(y: NDArray, n_classes: int) -> tuple[int, ...]:

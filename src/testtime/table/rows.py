@@ -134,7 +134,7 @@ def deal_rows(
         may see are the rows before it.
     """
     if time is not None:
-        return _deal_in_time(order, groups, n_served, n_folds, limits, time)
+        return _deal_in_time(order, labels, groups, n_served, n_folds, limits, time)
     served = order[: n_served or 0]
     rest = order[n_served or 0 :]
     beside = np.empty(0, dtype=np.int64)
@@ -153,6 +153,7 @@ def deal_rows(
         if len(held) > MOST_GUARD_ROWS:
             guard = np.sort(held[np.argsort(place[held])][:MOST_GUARD_ROWS])
         context, rival = (served, everything) if n_served else (everything, everything[:0])
+        guard = _shown(guard, labels, context)
         dealt.append(DealtRows(outside, context, guard, rival, held))
     return dealt
 
@@ -162,6 +163,7 @@ _GUARDED_IN_TIME = 0.4  # share of the moments, the last ones, that folds guard
 
 def _deal_in_time(
     order: NDArray[np.int64],
+    labels: NDArray | None,
     groups: NDArray[np.int64] | None,
     n_served: int | None,
     n_folds: int,
@@ -209,5 +211,17 @@ def _deal_in_time(
         everything = outside[: limits.context]
         context = outside[:n_served] if n_served else everything
         rival = everything if n_served else order[:0]
-        dealt.append(DealtRows(outside, context, held[:MOST_GUARD_ROWS], rival, held))
+        guard = _shown(held[:MOST_GUARD_ROWS], labels, context)
+        dealt.append(DealtRows(outside, context, guard, rival, held))
     return dealt
+
+
+def _shown(guard: NDArray[np.int64], labels: NDArray | None, context: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the guard rows whose class the context shows: the others measure how rare their class is, and no model.
+
+    Classes of a single row are all of that kind; where nothing else is left, they stay.
+    """
+    if labels is None:
+        return guard
+    found = guard[np.isin(labels[guard], labels[context])]
+    return found if len(found) else guard
