@@ -64,6 +64,13 @@ def make_parser() -> argparse.ArgumentParser:
         command.add_argument("--pool-tables", type=int, help="use the first tables only")
     export = commands.add_parser("export", help="write the files the package ships")
     export.add_argument("checkpoint", type=Path)
+    export.add_argument(
+        "--beside",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="runs with other seeds, of which the mean is written",
+    )
     export.add_argument("--half", action="store_true", help="store float16")
     evaluate = commands.add_parser(
         "evaluate", help="measure weights on real tables beside forest and boosting"

@@ -59,7 +59,8 @@ def _ablation(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from .export import export
 
-    print(export(options.checkpoint, options.out, average=not options.last, half=options.half)["sha256"])
+    how = {"beside": options.beside, "average": not options.last, "half": options.half}
+    print(export(options.checkpoint, options.out, **how)["sha256"])
 
 
 def _evaluate(options: argparse.Namespace) -> None:

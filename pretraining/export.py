@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,9 @@ LICENCE_NOTE = (
 )
 
 
-def export(checkpoint: Path, folder: Path, *, average: bool = True, half: bool = False) -> dict[str, Any]:
+def export(
+    checkpoint: Path, folder: Path, *, beside: Sequence[Path] = (), average: bool = True, half: bool = False
+) -> dict[str, Any]:
     """Write the weights and their description.
 
     Parameters
@@ -47,6 +50,9 @@ def export(checkpoint: Path, folder: Path, *, average: bool = True, half: bool =
         A checkpoint or snapshot of the loop; its folder's ``log.jsonl`` is thinned and taken along.
     folder : Path
         Where to write; existing files are replaced.
+    beside : sequence of Path
+        Checkpoints of runs that began with the same weights and went on with another seed: the mean of all of their
+        weights is written (Wortsman et al., ICML 2022, "model soups").
     average : bool
         Ship the running average of the weights rather than the last ones.
     half : bool
@@ -60,12 +66,18 @@ def export(checkpoint: Path, folder: Path, *, average: bool = True, half: bool =
     Raises
     ------
     InputError
-        If the weights the run started from have been replaced since.
+        If the weights the run started from have been replaced since, or another run began with others.
     """
     tensors, counters, settings = read_checkpoint(checkpoint)
-    weights = part(tensors, "model.")
-    if average:
-        weights |= part(tensors, "ema.")
+    weights = _weights(tensors, average=average)
+    others = [read_checkpoint(path) for path in beside]
+    for path, (_, _, its) in zip(beside, others, strict=True):
+        if its["model"] != settings["model"] or its["train"]["start_from"] != settings["train"]["start_from"]:
+            got = f"{str(path)!r} is of a run that began with other weights"
+            raise InputError(sentence(got, expected="the same", why="the mean of unlike weights is no model"))
+    for name, value in weights.items():
+        own = [_weights(its, average=average)[name] for its, _, _ in others]
+        weights[name] = torch.stack([value, *own]).mean(0) if own else value
     dtype = torch.float16 if half else torch.float32
     task = "classifier" if settings["model"]["max_classes"] else "regressor"
     payload = save({name: value.to(dtype).contiguous() for name, value in sorted(weights.items())})
@@ -99,6 +111,11 @@ def export(checkpoint: Path, folder: Path, *, average: bool = True, half: bool =
             "changes": changes(entries),
             "settings": {name: settings[name] for name in ("train", "prior", "meta")},
             "started_from": started_from,
+            **(
+                {"mean_with": [{"seed": its["train"]["seed"], **count} for _, count, its in others]}
+                if others
+                else {}
+            ),
         },
         "dtype": str(dtype).removeprefix("torch."),
         "sha256": hashlib.sha256(payload).hexdigest(),
@@ -111,6 +128,11 @@ def export(checkpoint: Path, folder: Path, *, average: bool = True, half: bool =
     _write(folder / f"{task}_log.jsonl", earlier_log + log_lines)
     _write(folder / "LICENSE", LICENCE_NOTE)
     return description
+
+
+def _weights(tensors: dict[str, torch.Tensor], *, average: bool) -> dict[str, torch.Tensor]:
+    """Return the weights of a checkpoint, or their running average."""
+    return part(tensors, "model.") | (part(tensors, "ema.") if average else {})
 
 
 def _started_from(train: dict[str, Any], sha256: str | None) -> dict[str, Any] | None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 import pretraining
 from pretraining.checkpoint import read_checkpoint
@@ -147,6 +148,28 @@ def test_half_precision_export_stays_close(run_folder, tmp_path):
 
 
 # --- continuing from exported weights, and the clock
+
+
+def test_the_mean_of_runs_with_other_seeds_is_written(run_folder, tmp_path):
+    last = run_folder / "last.safetensors"
+    tensors, _, _ = read_checkpoint(last)
+    with safe_open(last, "pt") as file:
+        metadata = file.metadata()
+    moved = {name: value + 2 if name.startswith("ema.") else value for name, value in tensors.items()}
+    save_file(moved, tmp_path / "other.safetensors", metadata=metadata)
+    alone = export(last, tmp_path / "alone")
+    mean = export(last, tmp_path / "mean", beside=[tmp_path / "other.safetensors"])
+    one, two = (load_file(tmp_path / name / "classifier.safetensors") for name in ("alone", "mean"))
+    assert all(torch.allclose(two[name], one[name] + 1, atol=1e-6) for name in one)
+    assert "mean_with" not in alone["training"]
+    assert [run["seed"] for run in mean["training"]["mean_with"]] == [
+        alone["training"]["settings"]["train"]["seed"]
+    ]
+    config = json.loads(metadata["config"])
+    config["train"]["start_from"] = "elsewhere.safetensors"
+    save_file(moved, tmp_path / "stranger.safetensors", metadata=metadata | {"config": json.dumps(config)})
+    with pytest.raises(InputError, match="began with other weights"):
+        export(last, tmp_path / "none", beside=[tmp_path / "stranger.safetensors"])
 
 
 def test_fitting_tensors_are_taken_and_the_others_stay_at_their_seed(run_folder, tmp_path):

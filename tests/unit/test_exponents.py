@@ -12,6 +12,7 @@ from testtime.errors import InputError
 from testtime.theory.exponents.exponent import decide
 from testtime.theory.hermite import (
     generative_exponent,
+    generative_profile,
     hermite_coefficients,
     information_exponent,
     power_profile,
@@ -292,3 +293,87 @@ def test_bad_orders_get_a_sentence(call, words):
 def test_complex_links_are_refused():
     with pytest.raises(InputError, match="complex"):
         information_exponent(lambda z: np.exp(1j * z))
+
+
+SCALES = [1e-300, 1e-170, 1e-20, 1e153, 1e160, 1e300]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.filterwarnings("error")
+def test_exponents_do_not_depend_on_the_scale_of_a_link(scale):
+    for link, information, generative in ((lambda z: z, 1, 1), (np.abs, 2, 2), (he3, 3, 1)):
+        for function in (lambda z, link=link: scale * link(z), lambda z, link=link: scale * link(float(z))):
+            found = information_exponent(function)
+            assert found == information
+            assert found.decided
+            assert generative_exponent(function) == generative
+    expected = scale * hermite_coefficients(np.abs, 3)
+    assert hermite_coefficients(lambda z: scale * np.abs(z), 3) == pytest.approx(
+        expected, rel=1e-12, abs=scale * 1e-14
+    )
+    assert power_profile(lambda z: scale * z, 2, 2) == pytest.approx(
+        power_profile(lambda z: z, 2, 2), abs=1e-3
+    )
+
+
+def test_the_unit_of_a_link_changes_no_digit():
+    for power in (-300, 0, 40):
+        scaled = information_exponent(lambda z, power=power: np.ldexp(np.tanh(z), power))
+        assert scaled.profile == information_exponent(np.tanh).profile
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.filterwarnings("error")
+def test_exponents_of_samples_do_not_depend_on_the_scale_of_labels(scale):
+    z = np.random.default_rng(0).standard_normal(20_000)
+    for exponent in (sample_information_exponent, sample_generative_exponent):
+        assert exponent(z, scale * z**2) == exponent(z, z**2)
+
+
+def test_a_link_that_is_too_wide_for_the_quadrature_is_told_so():
+    with pytest.raises(InputError, match=r"within \|z\| <= 38.*infinite or not resolved"):
+        information_exponent(lambda z: np.exp(0.24 * z**2))  # E s^2 = 5
+
+
+@pytest.mark.parametrize("exponent", [sample_generative_exponent, sample_information_exponent])
+def test_arguments_of_samples_that_get_a_sentence(exponent):
+    z = np.random.default_rng(0).standard_normal(100)
+    for bad in (z + 0j, z.astype(str)):
+        with pytest.raises(InputError, match="real number"):
+            exponent(z, bad)
+        with pytest.raises(InputError, match="real number"):
+            exponent(bad, z)
+    for degree in (0, -1, 2.5, 200, "3", [2]):
+        with pytest.raises(InputError, match="max_degree"):
+            exponent(z, z, max_degree=degree)
+    assert len(exponent(z, z, max_degree=2.0).profile) == 2
+    assert len(exponent(z, 0 * z, max_degree=2.0).profile) == 2
+
+
+def test_whole_numbers_are_degrees_whatever_their_type():
+    assert len(generative_profile(np.tanh, 2.0).values) == 2
+    assert generative_profile(lambda z: 0.0, 2.0).values.tolist() == [0.0, 0.0]
+    assert power_profile(np.tanh, 2.0, 1.0).shape == (2, 1)
+    assert len(information_exponent(lambda z: 0.0, max_degree=3.0).profile) == 3
+    for call in (
+        lambda: generative_profile(np.tanh, "3"),
+        lambda: hermite_coefficients(np.tanh, [3]),
+        lambda: information_exponent(np.tanh, max_degree="3"),
+        lambda: power_profile(np.tanh, 2.5),
+    ):
+        with pytest.raises(InputError, match="degree"):
+            call()
+
+
+def test_an_exponent_takes_every_operator_of_a_number():
+    exponent, endless = generative_exponent(np.abs), generative_exponent(lambda z: 1.0)
+    assert (1 / exponent, exponent // 2, 16 // exponent, exponent % 2, 7 % exponent) == (0.5, 1, 8, 0, 1)
+    assert (divmod(exponent, 2), divmod(7, exponent)) == ((1, 0), (3, 1))
+    assert (-exponent, +exponent, abs(exponent), round(exponent), round(exponent, 1)) == (-2, 2, 2, 2, 2)
+    assert (math.floor(exponent), math.ceil(exponent), math.trunc(exponent)) == (2, 2, 2)
+    assert (exponent // exponent, exponent / exponent) == (1, 1.0)
+    assert (1 / endless, -endless, abs(endless)) == (0.0, -math.inf, math.inf)
+    assert (f"{endless:d}", f"{endless:5d}", f"{endless:.1f}") == ("inf", "  inf", "inf")
+    assert f"{endless}".startswith("infinite;")
+    with pytest.raises(InputError, match="infinite"):
+        round(endless)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 
 import pytest
 import torch
@@ -197,3 +198,44 @@ def test_prompts_that_do_not_fit():
             model.answer(x, y, shape)
     with pytest.raises(InputError, match=r"expected \(B, N, 3\)"):
         model(x[0], y[0])
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "said"),
+    [
+        (7e4, torch.float16, "70000, too large for torch.float16"),
+        (math.nan, torch.float32, "1 entries of 'readout.weight' are NaN or infinite"),
+        (-math.inf, torch.float16, "1 entries of 'readout.weight' are NaN or infinite"),
+    ],
+)
+def test_weights_that_would_not_come_back_are_not_written(value: float, dtype, said: str, tmp_path):
+    model = make()
+    with torch.no_grad():
+        model.readout.weight[0, 0] = value
+    with pytest.raises(InputError, match=said):
+        model.save_pretrained(tmp_path / "there", dtype=dtype)
+    assert not (tmp_path / "there").exists()
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.bool, torch.complex64])
+def test_weights_of_another_type_are_refused(dtype, tmp_path):
+    make().save_pretrained(tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    tensors["readout.weight"] = tensors["readout.weight"].to(dtype)
+    payload = save(tensors)
+    (tmp_path / "model.safetensors").write_bytes(payload)
+    described = json.loads((tmp_path / "config.json").read_text())
+    described["sha256"] = hashlib.sha256(payload).hexdigest()
+    (tmp_path / "config.json").write_text(json.dumps(described))
+    with pytest.raises(StoreError, match=f"tensor 'readout.weight' is of type {dtype}"):
+        InContextGPT.from_pretrained(tmp_path)
+
+
+def test_a_loaded_model_is_float32_whatever_torch_makes_by_default(tmp_path):
+    make().save_pretrained(tmp_path)
+    torch.set_default_dtype(torch.float64)
+    try:
+        loaded = InContextGPT.from_pretrained(tmp_path)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert {value.dtype for value in loaded.parameters()} == {torch.float32}

@@ -11,8 +11,10 @@ import torch
 from testtime.adapt.delta import Delta, DeltaSpec
 from testtime.adapt.learner import FROZEN, Learner, Rows
 from testtime.adapt.train import TrainConfig
+from testtime.errors import InputError
 from testtime.experiments.in_context.adapting import Contexts, Guarded, adapt_each, guard_each, table_of
 from testtime.experiments.in_context.learner import GPTLearner
+from testtime.experiments.in_context.recipes import Recipe, Steps, TaskLaw, shipped_recipes
 from testtime.experiments.in_context.variants import chunk_pass, leave_one_out
 from testtime.models.gpt import GPTConfig, InContextGPT
 
@@ -135,3 +137,43 @@ def test_a_pass_along_the_sequence_never_trains_on_a_chunk_before_its_turn():
     episodes = [draw(np.arange(16), step, np.random.default_rng(0)) for step in range(9)]
     assert [int(one.query[0]) for one in episodes] == [4, 4, 4, 8, 8, 8, 12, 12, 12]
     assert all((one.context == one.query - 4).all() for one in episodes)
+
+
+@pytest.mark.parametrize(
+    ("width", "n_head"), [(96, 3), (50, 5), (42, 6), (61, 61), (256, 8), (8, 2), (64, 4)]
+)
+def test_every_recipe_has_a_quick_one(width: int, n_head: int):
+    recipe = Recipe(
+        "gpt2-links", GPTConfig(dim=16, width=width, n_head=n_head), TaskLaw(rank=16), Steps(rows=64)
+    )
+    quick = recipe.quick()
+    assert quick.model.width == min(width, 64)
+    assert quick.model.width % quick.model.n_head == 0
+    assert quick.model.n_head <= 4
+    assert quick.task.rank == quick.model.dim == 8
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_shipped_recipes_have_quick_ones(name: str):
+    recipe = Recipe.load(name)
+    assert recipe.quick().task.rank == min(recipe.task.rank, recipe.quick().model.dim)
+
+
+@pytest.mark.parametrize(
+    ("law", "said"),
+    [
+        ({"link_centre": (0.0, 1.0)}, "link_centre has 2 entries and link_spread 5"),
+        (
+            {"link_centre": (), "link_spread": ()},
+            "link_centre = \\(\\); expected finite numbers, at least one",
+        ),
+        ({"link_spread": ()}, "link_spread"),
+        ({"link_spread": (0.0, 0.0, 0.0, 0.0, -0.5)}, "not negative"),
+        ({"link_centre": (10**400, 0.0, 0.0, 0.0, 0.0)}, "link_centre = .*expected finite numbers"),
+        ({"noise": 10**400}, "noise = .*expected a finite number"),
+    ],
+)
+def test_links_that_cannot_be_drawn_are_refused(law: dict, said: str):
+    with pytest.raises(InputError, match=said) as caught:
+        Recipe("gpt2-links", GPTConfig(dim=6), TaskLaw(**law))
+    assert len(str(caught.value)) < 300

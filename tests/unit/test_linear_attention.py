@@ -217,3 +217,36 @@ def test_the_rank_one_update_on_arrays_is_the_step_of_the_module(rows, weight):
         weight.numpy(), 0.01, X_train.numpy(), y_train.numpy(), (X.T @ y).numpy()
     )
     np.testing.assert_allclose(trained, on_arrays, rtol=0, atol=1e-12 * np.abs(on_arrays).max())
+
+
+@pytest.mark.parametrize("empty", [[0, 1, 2, 3, 4], [2]])
+def test_a_normalised_step_along_nothing_is_no_step(rows, weight, empty):
+    X, y, X_train, y_train = training_part(rows)
+    silent = y.clone()
+    silent[empty] = 0.0
+    model = LinearAttention(DIM, weight)
+    adapted = model.adapt(X, silent, X_train, y_train, 0.1, "normalized")
+    change, along = rank_one_update(weight, X, silent, X_train, y_train, 0.1, "normalized")
+    torch.testing.assert_close(weight + change[:, :, None] * along[:, None], adapted, rtol=1e-12, atol=1e-14)
+    for task in range(N_TASKS):
+        alone = model.adapt(X[task], silent[task], X_train[task], y_train[task], 0.1, "normalized")
+        torch.testing.assert_close(alone, adapted[task], rtol=1e-12, atol=1e-14)
+        assert torch.equal(alone, weight) == (task in empty)
+    adapted.sum().backward()
+    assert model.weight.grad.isfinite().all()
+
+
+def test_a_normalised_step_without_context_rows_is_no_step(rows, weight):
+    _, _, X_train, y_train = training_part(rows)
+    X, y = torch.empty(0, DIM, dtype=torch.float64), torch.empty(0, dtype=torch.float64)
+    adapted = LinearAttention(DIM, weight).adapt(X, y, X_train[0], y_train[0], 0.1, "normalized")
+    assert torch.equal(adapted, weight)
+
+
+@pytest.mark.parametrize("shape", [(1,), (N_TRAIN, 1), (N_TRAIN - 1,), ()])
+def test_every_training_row_has_one_label(rows, weight, shape):
+    X, y, X_train, _ = (part[0] for part in training_part(rows))
+    labels = torch.ones(shape, dtype=torch.float64)
+    for call in (training_loss, lambda *parts: rank_one_update(*parts, 0.1)):
+        with pytest.raises(InputError, match=rf"expected labels of shape \({N_TRAIN},\)"):
+            call(weight, X, y, X_train, labels)

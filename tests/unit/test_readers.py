@@ -6,8 +6,6 @@ import bz2
 import datetime as dt
 import gzip
 import json
-import sys
-import zipfile
 
 import numpy as np
 import pandas as pd
@@ -17,7 +15,7 @@ import pyarrow.parquet
 import pytest
 
 from tests.support.readers import FORMS, packed, typed_table, write_as
-from testtime.errors import InputError, MissingExtra
+from testtime.errors import InputError
 from testtime.table.columns import DataWarning, TableColumns
 from testtime.table.readers import FileFacts, delimited, dialect, iterate_table, read_table
 
@@ -233,75 +231,6 @@ def test_json_rows_may_lack_keys_and_mix_types(tmp_path, monkeypatch):
         assert sum(map(len, pieces)) == 4
 
 
-def test_workbooks(tmp_path):
-    from openpyxl import Workbook
-
-    book = Workbook()
-    book.create_sheet("notes").append(["see", "data"])
-    book.create_sheet("data")
-    sheet = book.worksheets[0]
-    for row in (
-        [],
-        ["a", "b", None, "t"],
-        [1, "x", None, dt.time(12, 30)],
-        [2.5, True],
-        [],
-        [None, dt.datetime(2020, 1, 2)],
-    ):
-        sheet.append(row)
-    book.save(tmp_path / "table.xlsx")
-    frame, facts = read_table(tmp_path / "table.xlsx")
-    assert list(frame) == ["a", "b", "Unnamed: 2", "t"]
-    assert frame["a"].tolist()[:2] == ["1", "2.5"]
-    assert frame["b"].tolist() == ["x", "True", "2020-01-02"]
-    assert frame["t"].tolist()[0] == "12:30:00"
-    assert facts.notes == ("the sheet 'Sheet' is read, not 'notes', 'data'",)
-    sheet.append([1, 2, 3, 4, 5])
-    book.save(tmp_path / "table.xlsx")
-    with pytest.raises(InputError, match="a row of the sheet 'Sheet' has 5 values and its header 4"):
-        read_table(tmp_path / "table.xlsx")
-    Workbook().save(tmp_path / "empty.xlsx")
-    with pytest.raises(InputError, match="it is empty"):
-        read_table(tmp_path / "empty.xlsx")
-
-
-def test_a_hidden_sheet_is_no_table(tmp_path):
-    from openpyxl import Workbook
-
-    book = Workbook()
-    book.active.append(["k", "v"])
-    book.active.sheet_state = "hidden"
-    data = book.create_sheet("Data")
-    for row in (["a", "y"], [1, 2], [3, 4]):
-        data.append(row)
-    book.save(tmp_path / "table.xlsx")
-    frame, facts = read_table(tmp_path / "table.xlsx")
-    assert list(frame) == ["a", "y"]
-    assert facts.notes == ("the sheet 'Data' is read, not 'Sheet'",)
-
-
-@pytest.mark.parametrize("harm", ["cut", "flipped", "cell"])
-def test_a_workbook_whose_sheet_is_damaged_is_a_sentence(tmp_path, harm):
-    write_as("Excel", tmp_path / "whole.xlsx")
-    with zipfile.ZipFile(tmp_path / "whole.xlsx") as whole:
-        parts = {name: whole.read(name) for name in whole.namelist()}
-    sheet = next(name for name in parts if name.endswith("sheet1.xml"))
-    if harm == "cut":
-        parts[sheet] = parts[sheet][: len(parts[sheet]) // 2]
-    if harm == "cell":
-        parts[sheet] = parts[sheet].replace(b'r="A2"', b'r="2A"')
-    with zipfile.ZipFile(tmp_path / "bad.xlsx", "w", zipfile.ZIP_DEFLATED) as bad:
-        for name, part in parts.items():
-            bad.writestr(name, part)
-        at = bad.getinfo(sheet).header_offset + 30 + len(sheet) + 10
-    if harm == "flipped":
-        data = bytearray((tmp_path / "bad.xlsx").read_bytes())
-        data[at : at + 20] = bytes(255 - one for one in data[at : at + 20])
-        (tmp_path / "bad.xlsx").write_bytes(data)
-    with pytest.raises(InputError, match="it is no valid workbook"):
-        read_table(tmp_path / "bad.xlsx")
-
-
 def test_damaged_bz2_is_a_sentence(tmp_path):
     data = bytearray(bz2.compress(b"a,b\n" + b"1,2\n" * 5000))
     data[len(data) // 2] ^= 255
@@ -326,37 +255,6 @@ def test_a_row_of_sums_is_left_out_and_is_no_draw(tmp_path, word):
     assert "holds sums" in facts.explain()
     assert "drawn at random" not in facts.explain()
     assert "7 rows were drawn at random" in read_table(tmp_path / "sums.csv", max_rows=7)[1].explain()
-
-
-def test_a_title_above_the_header_of_a_workbook_is_left_out(tmp_path):
-    from openpyxl import Workbook
-
-    book = Workbook()
-    rows = [
-        ["region", "units", "price"],
-        *([word, i, None if i == 2 else i / 2] for i, word in enumerate("NESW")),
-    ]
-    for row in (["Quarterly report"], ["Printed on 3 May"], [], *rows):
-        book.active.append(row)
-    book.save(tmp_path / "titled.xlsx")
-    frame, facts = read_table(tmp_path / "titled.xlsx")
-    assert list(frame) == ["region", "units", "price"]
-    assert frame["units"].tolist() == ["0", "1", "2", "3"]
-    assert facts.notes == ("2 lines above the header are left out",)
-    book.active.delete_rows(1, 3)
-    book.save(tmp_path / "plain.xlsx")
-    plain, facts = read_table(tmp_path / "plain.xlsx")
-    pd.testing.assert_frame_equal(frame, plain)
-    assert facts.notes == ()
-
-
-def test_a_workbook_without_the_extra_says_what_to_install(tmp_path, monkeypatch):
-    write_as("Excel", tmp_path / "table.xlsx")
-    monkeypatch.setitem(sys.modules, "openpyxl", None)
-    with pytest.raises(
-        MissingExtra, match=r"is an Excel workbook and openpyxl is not installed. Install testtime\[excel\]"
-    ):
-        read_table(tmp_path / "table.xlsx")
 
 
 def test_pieces_hold_the_columns_that_are_asked_for(tmp_path):

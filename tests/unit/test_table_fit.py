@@ -8,42 +8,18 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support.chosen import rows, run
 from tests.support.faults import FaultyBackbone
-from tests.support.line import Clock
 from tests.support.linear import LinearBackbone
-from tests.support.tables import fitted, linear_table, noise_table
-from testtime.adapt.budget import Budget
-from testtime.adapt.task import Classes, Numbers
+from tests.support.tables import fitted, linear_table
 from testtime.backbones.base import Encoded
 from testtime.errors import InputError
 from testtime.results import Status
 from testtime.table import encoding as encoding_module
-from testtime.table.config import SHORT, FitConfig
+from testtime.table.config import SHORT
 from testtime.table.encoding import EncodedRows
-from testtime.table.fit import Chosen, choose
+from testtime.table.fit import Chosen
 from testtime.table.levels import LevelStatistics
-
-
-def rows(n: int = 160, n_classes: int = 2, noise: bool = False, **more) -> EncodedRows:
-    frame, y = (noise_table if noise else linear_table)(n, n_classes)
-    x = frame.to_numpy()
-    if not n_classes:
-        y = (y - y.mean()) / y.std()
-    return EncodedRows(Encoded(x, tuple(frame), ("number",) * 4, (0,) * 4), x, y, **more)
-
-
-def run(
-    given: EncodedRows, backbone=None, n_classes: int = 2, seed: int = 0, budget=None, **params
-) -> Chosen:
-    task = Classes(n_classes) if n_classes else Numbers()
-    return choose(
-        backbone or LinearBackbone(),
-        task,
-        FitConfig(**params),
-        given,
-        np.random.SeedSequence(seed),
-        budget or Budget(),
-    )
 
 
 class Told:
@@ -237,30 +213,6 @@ class TestContext:
         assert set(given.y[chosen.order[:3]]) == {0, 1, 2}
 
 
-class TestUntrained:
-    """Where nothing is trained, a short context is served all the same, if one was asked for."""
-
-    def test_no_steps(self):
-        chosen = run(rows(400), objective=SHORT, n_steps=0)
-        assert chosen.n_context == 64
-        assert [probe.n_context for probe in chosen.probes] == [16, 32, 64]
-        assert chosen.n_context == run(rows(400), objective=SHORT).n_context
-        assert run(rows(100), objective=SHORT, n_steps=0).n_context == 16
-        assert run(rows(40), objective=SHORT, n_steps=0).n_context == 10
-        assert run(rows(400), n_steps=0).n_context == 200
-
-    def test_no_time(self):
-        clock, backbone = TestTime().slow(1.0)
-        chosen = run(rows(400), backbone, objective=SHORT, budget=Budget(0.1, clock))
-        assert (chosen.status, chosen.n_context) == (Status.REVERTED_TIME, 50)
-
-    def test_too_few_rows(self):
-        groups = np.arange(400) // 20
-        chosen = run(rows(400, groups=groups), objective=SHORT)
-        assert (chosen.status, chosen.n_context) == (Status.REVERTED_TOO_FEW, 64)
-        assert "A context of 64 rows was chosen" in chosen.notes[-1]
-
-
 def test_rows_that_repeat_the_past_may_be_remembered():
     """The same hundred rows at each of five moments: without groups of the user they are no reason to refuse."""
     one = rows(100)
@@ -287,38 +239,6 @@ class TestSeeds:
         for one, two in zip(few.states, many.states[:4], strict=True):
             assert one.keys() == two.keys()
             assert all(torch.equal(one[key], two[key]) for key in one)
-
-
-class TestTime:
-    def slow(self, seconds_per_row: float):
-        clock = Clock()
-        backbone = LinearBackbone(
-            lambda what, weights, context, x: clock.spend(seconds_per_row * len(context if x is None else x))
-        )
-        return clock, backbone
-
-    @pytest.mark.parametrize("limit", [2.0, 5.0, 20.0])
-    @pytest.mark.parametrize(
-        "params", [{}, {"objective": SHORT}, {"n_steps": 300}, {"n_steps": 1}, {"guard": False}]
-    )
-    def test_a_fit_ends_in_time(self, limit: float, params: dict):
-        """The clock runs while any thread works, as if there were one core: at most as fast as the plan hopes."""
-        clock, backbone = self.slow(0.0005)
-        before = clock.now
-        run(rows(400), backbone, budget=Budget(limit, clock), n_members=4, **params)
-        assert clock.now - before <= 2.2 * limit
-
-    def test_time_lowers_the_steps_and_says_so(self):
-        clock, backbone = self.slow(0.0005)
-        chosen = run(rows(400), backbone, budget=Budget(30.0, clock), n_steps=500, n_members=4)
-        assert 5 < chosen.config.n_steps < 500
-        assert f"The time limit allows {chosen.config.n_steps} of 500 steps." in chosen.notes
-
-    def test_without_time_the_frozen_model_is_served(self):
-        clock, backbone = self.slow(1.0)
-        chosen = run(rows(400), backbone, budget=Budget(1.0, clock))
-        assert chosen.status is Status.REVERTED_TIME
-        assert chosen.n_context == 200
 
 
 class TestLevels:

@@ -1,5 +1,7 @@
 """The answer of one step carries its own optimum; invariances; arrays; edge cases."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,6 +22,9 @@ from testtime.theory.linear import (
     residual_covariance,
     separate_contexts,
 )
+from testtime.theory.linear.pretraining import resolve_start
+from testtime.theory.linear.step import scalar_parts
+from testtime.theory.plan import plan, unit_setting
 
 TURN = np.linalg.qr(np.random.default_rng(4).standard_normal((5, 5)))[0]
 SPECTRUM = np.array([0.3, 0.6, 1.0, 1.4, 2.0])
@@ -300,3 +305,79 @@ def test_a_single_training_row_is_enough_to_step_on():
     assert step.best_step != 0
     assert step.slope + step.curvature * step.best_step == pytest.approx(0.0, abs=1e-12 * abs(step.slope))
     assert step.best_risk < step.risk_before
+
+
+@pytest.mark.parametrize("n", [1e6, 1e9, 1e12])
+@pytest.mark.parametrize("d", [5, 1000])
+def test_normalized_integrals_keep_their_digits_when_the_context_is_long(n, d):
+    setting = Setting(n, 50, dim=d, task=1.0)
+    closed = one_step(setting, 0.3 / n, step="normalized")
+    parts = scalar_parts(
+        setting.replace(noise_var=1e-300), resolve_start(setting, 0.3 / n), "fresh", "normalized", None
+    )[1]  # any noise takes the integral
+    assert float(parts.linear) * 200 == pytest.approx(-closed.slope, rel=1e-10)
+    vector = one_step(
+        setting.replace(task=np.full(d, d**-0.5), input_cov=np.ones(d)), 0.3 / n, step="normalized"
+    )
+    for name in ("slope", "curvature", "gain", "half_train"):
+        assert getattr(vector, name) == pytest.approx(getattr(closed, name), rel=1e-10)
+
+
+SCALES = [-150, -100, -60, -47, -30, 0, 30, 44, 80, 150]
+
+
+@pytest.mark.parametrize("kind", ["scalar", "clean", "matrix"])
+@pytest.mark.parametrize(("context", "step"), [("fresh", "fixed"), ("same", "normalized")])
+def test_other_units_give_the_same_answer_or_a_sentence(kind, context, step):
+    """Inputs of variance a and labels of variance b: rescaled, or refused, but never wrong."""
+
+    def answer(a, b):
+        noise = 0.0 if kind == "clean" else 0.1 * b
+        if kind != "matrix":
+            setting = Setting(10, 8, dim=5, input_cov=a, task=b / a, task_cov=b / a / 5, noise_var=noise)
+        else:
+            task, cov = np.sqrt(b / a) * np.array([1.0, 0.3, 0.2, -0.4, 0.5]), a * np.array([1, 0.5, 2, 1, 1])
+            setting = Setting(10, 8, input_cov=cov, task=task, task_cov=b / a / 5, noise_var=noise)
+        return one_step(setting, context=context, step=step), plan(setting, context, step)
+
+    one, advice = answer(1.0, 1.0)
+    given = 0
+    for left, right in itertools.product(SCALES, SCALES):
+        a, b = 2.0 ** round(left * np.log2(10)), 2.0 ** round(right * np.log2(10))
+        try:
+            found, told = answer(a, b)
+        except InputError as error:
+            assert "variance" in str(error)
+            continue
+        given += 1
+        rate = a if step == "normalized" else a * a * b
+        assert found.gain / b == pytest.approx(one.gain, rel=1e-9)
+        assert found.best_step * rate == pytest.approx(one.best_step, rel=1e-9)
+        assert found.half_train == pytest.approx(one.half_train, rel=1e-9)
+        assert told.scaled_risk / b == pytest.approx(advice.scaled_risk, rel=1e-7)
+        assert told.context_without == advice.context_without
+        assert told.transition.crossings == pytest.approx(advice.transition.crossings, rel=1e-7)
+    assert given >= 6
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda: plan(unit_setting(5, 3, 3, 1e150)), r"labels with a variance near 1e\+150"),
+        (lambda: plan(Setting(5, 3, dim=3, input_cov=1e44)), r"inputs with a variance near 1e\+44"),
+        (lambda: one_step(Setting(10, 10, dim=5, input_cov=1e-47, task=1.0)), "Divide the inputs"),
+        (lambda: one_step(Setting(10, 10, dim=5, input_cov=1e-39, task=1e-20)), "leave the range"),
+        (lambda: one_step(Setting(10, 10, dim=5, input_cov=1e39, task=1e20)), "leave the range"),
+        (lambda: one_step(Setting(10, 10, dim=5, task=1.0), left=1e-200), "leave the range"),
+        (lambda: one_step_limit(Setting(10, 10, dim=5, input_cov=1e-47, task=1.0)), "Divide the inputs"),
+        (lambda: one_step(Setting([10, 20], 10, dim=5, task=[1.0, 1e-99])), "near 1e-99"),
+    ],
+)
+def test_scales_beyond_floating_point_are_refused(call, match):
+    with pytest.raises(InputError, match=match):
+        call()
+
+
+def test_a_preconditioner_of_zero_learns_nothing_at_any_scale():
+    assert one_step(Setting(10, 10, dim=5, task=1.0), left=0.0).gain == 0.0
+    assert one_step(Setting(10, 10, dim=5, task=1.0), eval_context=0).gain == 0.0

@@ -19,6 +19,8 @@ from testtime.theory.linear import (
     gain_limit,
     icl_risk,
     icl_risk_curve,
+    line_search_bias_limit,
+    line_search_means,
     lora_step,
     one_pass_limit,
     one_step,
@@ -26,9 +28,11 @@ from testtime.theory.linear import (
     pretrained_weight,
     random_lora_step,
     rank_one_update,
+    separate_contexts_gain_limit,
     smallest_context,
     smallest_context_limit,
     start_transition,
+    start_transition_limit,
     transition_limit,
 )
 from testtime.theory.plan import plan, unit_setting
@@ -151,6 +155,22 @@ BAD_CALLS = [
     (lambda: unit_setting(5, 5, 3, alignment=0.5, spread=1.0), "spread=1"),
     (lambda: rank_one_update(1.0, 0.1, np.ones((2, 3)), np.ones(3), np.ones(3)), "inputs"),
     (lambda: alignment(MANY, np.eye(3)), "a single setting"),
+    (lambda: start_transition_limit(MANY), "a single setting"),
+    (lambda: plan(MANY), "a single setting"),
+    (lambda: one_step(WHITE, eval_context=[1, 2, 3]), r"eval_context has shape \(3,\)"),
+    (lambda: one_step(MANY, eval_context=[1, 2, 3]), r"eval_context has shape \(3,\)"),
+    (lambda: one_step(MANY, np.ones(4)), r"start has shape \(4,\) with settings of shape \(5,\)"),
+    (lambda: one_step(Setting([1], 4, dim=3, task=1.0), np.ones(4)), r"start has shape \(4,\)"),
+    (lambda: icl_risk(MANY, np.ones(4)), r"start has shape \(4,\)"),
+    (lambda: transition_limit([1.0, 2.0], [0.1, 0.2]), r"context_ratio has shape \(2,\)"),
+    (lambda: transition_limit(1.0, [0.1, 0.2]), r"noise_ratio has shape \(2,\)"),
+    (lambda: smallest_context_limit([0.5, 0.3], 0.5), r"target_ratio has shape \(2,\)"),
+    (lambda: smallest_context_limit(0.5, [0.5, 0.3]), r"train_ratio has shape \(2,\)"),
+    (lambda: separate_contexts_gain_limit(-1.0, 1.0), "context_ratio has a negative"),
+    (lambda: separate_contexts_gain_limit(1.0, float("nan")), "train_ratio=nan"),
+    (lambda: line_search_bias_limit(-0.5), "train_ratio has a negative"),
+    (lambda: line_search_means([1, 1], 3, -1.0), "input_cov is not positive semi-definite"),
+    (lambda: line_search_means([1, 1], 3, 10**400), "input_cov is int"),
 ]
 
 
@@ -227,3 +247,11 @@ def test_plan_of_other_settings():
     assert matrix.risk_after < matrix.risk_now
     big = plan(Setting(10, 10**6, dim=10, task=1.0), "same", "normalized")
     assert big.context_without > 10**5
+
+
+def test_arrays_that_broadcast_are_taken():
+    together = one_step(MANY, np.linspace(0.1, 0.2, 5), eval_context=np.arange(5) + 2)
+    alone = one_step(MANY.replace(n_context=3), 0.175, eval_context=5)
+    assert together.best_risk[3] == pytest.approx(alone.best_risk, rel=1e-14)
+    assert separate_contexts_gain_limit([1.0, 2.0], 1.0)[0] == separate_contexts_gain_limit(1.0, 1.0)
+    assert line_search_bias_limit([1.0, 0.0]).tolist() == [0.8, 1.0]

@@ -5,6 +5,7 @@ import pytest
 
 from tests.support.settings import white
 from testtime.theory.linear import (
+    Setting,
     best_filter,
     best_filter_limit,
     best_first_length,
@@ -243,3 +244,25 @@ def test_fresh_limits_are_approached_as_one_over_d():
         misses.append(several_steps_fresh_limit(setting, lengths).risks[-1] / exact - 1)
     assert misses[0] / misses[1] == pytest.approx(2, rel=0.2)
     assert misses[1] / misses[2] == pytest.approx(2, rel=0.2)
+
+
+@pytest.mark.parametrize("context", ["same", "fresh"])
+@pytest.mark.parametrize("n_train", [30, 60, 300])
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_without_a_context_no_number_of_steps_changes_the_risk(context, n_train, noise):
+    setting = Setting(0, n_train, dim=60, task=1.0, noise_var=noise)
+    risk = icl_risk(setting)
+    assert risk == 1.0 + noise
+    assert converged_risk(setting, context=context) == risk
+    assert converged_risk(setting, 0.3, context=context) == risk
+    assert ridge_risk_limit(setting) == risk
+    assert several_steps_limit(setting, [0.01, 0.02]).risks == pytest.approx([risk] * 3, rel=1e-15)
+    assert several_steps_fresh_limit(setting, [0.01, 0.02]).risks == pytest.approx([risk] * 3, rel=1e-15)
+    assert mini_batch_risk(setting, [5, 5], context=context).risks == pytest.approx([risk] * 3, rel=1e-15)
+    if not noise:
+        assert best_filter_limit(setting, 3, context=context) == risk
+
+
+def test_without_a_context_the_inputs_need_not_be_white():
+    setting = Setting(0, 9, input_cov=[1.0, 2.0, 0.5], task=[1.0, 0.0, 1.0], noise_var=0.2)
+    assert converged_risk(setting) == icl_risk(setting) == pytest.approx(1.7)

@@ -19,6 +19,7 @@ from testtime.theory.linear import (
     transition_limit,
 )
 from testtime.theory.linear.crossing import cross
+from testtime.theory.plan import plan
 
 
 def lead(setting, k, context="fresh", step="fixed"):
@@ -254,3 +255,42 @@ def test_ties_keep_the_pretrained_weights():
     """Without a context every scale predicts zero; the answer is then not to rescale."""
     found = best_scaled_start(Setting(0, 9, dim=4, task=1.0, noise_var=0.2))
     assert (found.scale, found.risk, found.step) == (1.0, 1.2, 0.0)
+
+
+def test_the_longest_context_holds_where_an_equation_is_solved_too():
+    setting = Setting(0, 0, dim=1000, task=1.0)
+    assert smallest_context(setting, 1e-3, "warm") == 999_999
+    assert smallest_context(setting, 1e-3, "warm", largest=999_999) == 999_999
+    with pytest.raises(InputError, match="not reached with 10 context rows"):
+        smallest_context(setting, 1e-3, "warm", largest=10)
+    with pytest.raises(InputError, match="not reached with 10 context rows"):
+        context_reduction(setting.replace(n_train=5), 1e-3, largest=10)
+    assert smallest_context(setting.replace(noise_var=0.1), 0.1, "warm", largest=10) == float("inf")
+
+
+def test_a_plan_tells_long_contexts():
+    answer = plan(Setting(20_000_000, 40_000_000, dim=40_000_000, task=1.0))
+    assert answer.context_without == pytest.approx(1 / answer.risk_after * 4e7 - 4e7, rel=1e-6)
+
+
+def test_the_scale_of_a_start_stays_in_its_range():
+    setting = Setting(100, 0, dim=100, task=1.0)
+    assert best_scaled_start(setting, largest=0.5).scale == 0.5
+    assert best_scaled_start(setting, largest=0.0).scale == 0.0
+    for largest in (-1.0, float("nan"), [1.0, 2.0]):
+        with pytest.raises(InputError, match="largest"):
+            best_scaled_start(setting, largest=largest)
+
+
+def test_starts_cross_on_the_same_context_unless_inputs_are_white_and_the_step_normalised():
+    uneven = Setting(10, 0, input_cov=[1.0, 0.1], task_cov=[1.0, 10.0], task=[1.0, 0.3])
+    loud = Setting(14, 0, dim=5, task_cov=21.4, task=2.5, noise_var=10.0)
+    assert start_transition(uneven, "same", "normalized").n_train == pytest.approx(36.1, abs=0.05)
+    assert start_transition(loud, "same", "fixed").n_train == pytest.approx(242.2, abs=0.05)
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        prior, task, noise = (float(10 ** rng.uniform(-2, 2)) for _ in range(3))
+        setting = Setting(int(rng.integers(1, 40)), 0, dim=4, task_cov=prior, task=task, noise_var=noise)
+        found = start_transition(setting, "same", "normalized")
+        assert not found.crossings
+        assert found.below == ("warm" if icl_risk(setting) < icl_risk(setting, "cold") else "cold")

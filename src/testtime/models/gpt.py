@@ -222,13 +222,20 @@ class InContextGPT(nn.Module):
             Made if it is not there; files of these names are replaced.
         dtype
             What the weights are stored in, a floating type; ``torch.float16`` halves the file.
+
+        Raises
+        ------
+        InputError
+            When a weight is NaN or infinite, or too large for `dtype`.
+        StoreError
+            When the folder cannot be written.
         """
         if not dtype.is_floating_point:
             raise InputError(sentence(f"dtype={dtype}", expected="a floating type such as torch.float16"))
         target, settings = Path(folder), dataclasses.asdict(self.config)
         # The settings are among the bytes that are hashed: heads, for one, leave no trace in the shapes of the tensors.
         payload = save_tensors(
-            {name: value.to(dtype).contiguous() for name, value in self._stored().items()},
+            {name: _finite_as(dtype, name, value) for name, value in self._stored().items()},
             metadata={"config": json.dumps(settings)},
         )
         described = settings | {"sha256": hashlib.sha256(payload).hexdigest()}
@@ -251,7 +258,8 @@ class InContextGPT(nn.Module):
         Raises
         ------
         StoreError
-            When a file is missing, damaged or changed, or its tensors do not have the shapes that its config says.
+            When a file is missing, damaged or changed, or its tensors do not have the shapes that its config says, or
+            are not of a floating type.
         """
         source = Path(folder)
         try:
@@ -292,8 +300,15 @@ class InContextGPT(nn.Module):
         except (TypeError, InputError, SafetensorError) as error:
             raise StoreError(sentence(f"{source} holds no model of this library: {error}")) from error
         with torch.random.fork_rng(devices=[]):  # random weights are drawn and then replaced
-            model = cls(config)
+            model = cls(config).float()  # torch's default type may be another
         own = model._stored()
+        for name, value in tensors.items():
+            if not value.dtype.is_floating_point:
+                raise StoreError(
+                    sentence(
+                        f"{source}: tensor {name!r} is of type {value.dtype}", expected="a floating type"
+                    )
+                )
         found = {name: tuple(value.shape) for name, value in tensors.items()}
         wanted = {name: tuple(value.shape) for name, value in own.items()}
         for name in sorted(set(found) | set(wanted)):
@@ -312,6 +327,20 @@ class InContextGPT(nn.Module):
         """Return the tensors that are not fixed at zero."""
         zero = ("gpt.wte.", "gpt.wpe.") if self._free else ("gpt.wte.",)
         return {name: value.detach() for name, value in self.named_parameters() if not name.startswith(zero)}
+
+
+def _finite_as(dtype: torch.dtype, name: str, value: Tensor) -> Tensor:
+    """Return a weight in the type that it is stored in, refusing what does not survive."""
+    stored = value.to(dtype).contiguous()
+    if stored.double().isfinite().all():
+        return stored
+    broken = int((~value.double().isfinite()).sum())
+    if broken:
+        got, remedy = f"{broken} entries of {name!r} are NaN or infinite", "Pretrain again with a lower rate"
+    else:
+        got = f"{name!r} holds {value.double().abs().max():.6g}, too large for {dtype}"
+        remedy = "Pass dtype=torch.float32"
+    raise InputError(sentence(got, expected="weights that can be loaded again", remedy=remedy))
 
 
 def _written_settings(payload: bytes) -> dict[str, object] | None:

@@ -118,7 +118,7 @@ class LinearAttention(nn.Module):
             The rate of the gradient of the *sum* of squares; one number or one per task, shape ``(B,)``.
         step
             ``"fixed"``: the rate itself; ``"normalized"``: the rate over the squared norm of ``X' y`` of
-            the context.
+            the context, and no step where that is zero: nothing is written along it.
 
         Returns
         -------
@@ -158,9 +158,31 @@ def predict(weight: Tensor, X_context: Tensor, y_context: Tensor, X_query: Tenso
 def training_loss(
     weight: Tensor, X_context: Tensor, y_context: Tensor, X_train: Tensor, y_train: Tensor
 ) -> Tensor:
-    """Return the sum over the training rows of the squared error, shape ``(B,)``."""
-    residual_BK = y_train - predict(weight, X_context, y_context, X_train)
+    """Return the sum over the training rows of the squared error, shape ``(B,)``.
+
+    Raises
+    ------
+    InputError
+        If there is not one label for each training row, or the other shapes do not match.
+    """
+    residual_BK = _residual(weight, X_context, y_context, X_train, y_train)
     return residual_BK.square().sum(dim=-1)  # (B,)
+
+
+def _residual(
+    weight: Tensor, X_context: Tensor, y_context: Tensor, X_train: Tensor, y_train: Tensor
+) -> Tensor:
+    """Return what the predictions leave of the training labels, ``(B, K)``; a subtraction alone would broadcast."""
+    predicted_BK = predict(weight, X_context, y_context, X_train)
+    if y_train.shape != predicted_BK.shape:
+        raise InputError(
+            sentence(
+                f"training labels {tuple(y_train.shape)} for training rows {tuple(X_train.shape)}",
+                expected=f"labels of shape {tuple(predicted_BK.shape)}",
+                why="every training row has one label",
+            )
+        )
+    return y_train - predicted_BK
 
 
 def ttt_step(
@@ -229,9 +251,14 @@ def rank_one_update(
     -------
     tuple of Tensor
         ``2 eta G`` and ``u``, each ``(B, D)`` or ``(D,)``.
+
+    Raises
+    ------
+    InputError
+        As in :func:`training_loss`.
     """
     summary_BD = torch.einsum("...nd,...n->...d", X_context, y_context)
-    residual_BK = y_train - predict(weight, X_context, y_context, X_train)
+    residual_BK = _residual(weight, X_context, y_context, X_train, y_train)
     direction_BD = torch.einsum("...kd,...k->...d", X_train, residual_BK)
     rate_B1 = _rate(X_context, y_context, step_size, step).unsqueeze(-1)
     return 2.0 * rate_B1 * direction_BD, summary_BD
@@ -245,4 +272,7 @@ def _rate(X_context: Tensor, y_context: Tensor, step_size: float | Tensor, step:
     if step != "normalized":
         raise InputError(sentence(f"step={step!r}", expected="'fixed' or 'normalized'"))
     summary_BD = torch.einsum("...nd,...n->...d", X_context, y_context)
-    return rate / summary_BD.square().sum(dim=-1)  # (B,)
+    size_B = summary_BD.square().sum(dim=-1)
+    empty_B = size_B == 0
+    # the divisor is replaced first: a NaN that is only masked afterwards comes back in the gradient
+    return torch.where(empty_B, 0.0, rate / torch.where(empty_B, 1.0, size_B))  # (B,)

@@ -9,11 +9,22 @@ from numpy.typing import NDArray
 
 from testtime.errors import InputError, nearest, sentence
 
-__all__ = ["as_count", "as_covariance", "as_finite", "as_matrix", "as_number", "as_variance", "check_word"]
+__all__ = [
+    "as_count",
+    "as_covariance",
+    "as_degree",
+    "as_finite",
+    "as_matrix",
+    "as_number",
+    "as_ratio",
+    "as_variance",
+    "check_word",
+]
 
 Array = NDArray[np.float64]
 
 _SYMMETRY = 1e-10  # largest relative asymmetry taken for rounding
+_MAX_DEGREE = 100
 
 
 def as_finite(value: Any, name: str) -> Array:
@@ -26,7 +37,7 @@ def as_finite(value: Any, name: str) -> Array:
         if np.asarray(value).dtype.kind in "SUc":  # NumPy would read digits and drop imaginary parts
             raise TypeError
         array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(
             sentence(
                 f"{name} is {type(value).__name__} {value!r:.60}",
@@ -34,12 +45,14 @@ def as_finite(value: Any, name: str) -> Array:
                 remedy=f"Pass {name} as a float, a list of floats or a NumPy array",
             )
         ) from None
-    bad = int(np.count_nonzero(~np.isfinite(array)))
-    if bad:
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        first = tuple(bad[0].tolist())
         got = (
             f"{name}={value!r:.60}"
             if array.ndim == 0
-            else f"{name} has {bad} entries that are NaN or infinite"
+            else f"{name} has {len(bad)} entries that are NaN or infinite, the first "
+            f"{name}[{', '.join(map(str, first))}] = {array[first]}"
         )
         raise InputError(sentence(got, expected="finite numbers", remedy=f"Drop or replace them in {name}"))
     return array
@@ -88,6 +101,40 @@ def as_number(value: Any, name: str) -> float:
             )
         )
     return float(array)
+
+
+def as_ratio(value: Any, name: str) -> Any:
+    """Return a ratio of counts as a float, or an array of ratios, refusing negative ones.
+
+    >>> as_ratio(2, "train_ratio")
+    2.0
+    """
+    array = as_finite(value, name)
+    if np.any(array < 0):
+        raise InputError(
+            sentence(
+                f"{name} has a negative entry", expected="numbers >= 0", remedy=f"{name} is a ratio of counts"
+            )
+        )
+    return array if array.ndim else float(array)
+
+
+def as_degree(value: Any, name: str, minimum: int = 1) -> int:
+    """Return a degree of Hermite polynomials as an integer from `minimum` to 100.
+
+    >>> as_degree(8.0, "max_degree")
+    8
+    """
+    degree = as_number(value, name)
+    if not minimum <= degree <= _MAX_DEGREE or degree != int(degree):
+        raise InputError(
+            sentence(
+                f"{name}={value}",
+                expected=f"an integer from {minimum} to {_MAX_DEGREE}",
+                why="normalised Hermite polynomials of higher degree lose their precision",
+            )
+        )
+    return int(degree)
 
 
 def check_word(value: Any, name: str, words: tuple[str, ...]) -> None:

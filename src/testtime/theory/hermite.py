@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from testtime.errors import InputError, sentence
+from testtime.theory.checks import as_count, as_degree, as_number
 from testtime.theory.exponents.exponent import Exponent, decide, infinite
 from testtime.theory.exponents.level_sets import LevelSetProfile, level_set_profile
 from testtime.theory.exponents.link import PointwiseLink
@@ -46,7 +46,6 @@ __all__ = [
 Array = NDArray[np.float64]
 Link = Callable[[Any], Any]
 
-_MAX_DEGREE = 100
 _CONSTANT = 1e-12  # a standard deviation below this share of the link's size is rounding
 _ROUNDING_C, _ROUNDING_U = 1e-13, 1e-15
 
@@ -76,12 +75,14 @@ def hermite_coefficients(link: Link, degree: int, kinks: Iterable[float] | None 
     Raises
     ------
     InputError
-        If the link is not callable, not finite, not deterministic, or not square integrable.
+        If the link is not callable, not finite, not deterministic, not square integrable, or so wide that its
+        square is not negligible under the Gaussian at :math:`|z|=38`, where the integral ends.
 
     >>> hermite_coefficients(lambda z: np.maximum(z, 0.0), 2).round(6)
     array([0.398942, 0.5     , 0.282095])
     """
-    return link_quadrature(PointwiseLink(link), _checked(degree, 0), kinks).coefficients
+    pointwise = PointwiseLink(link)
+    return link_quadrature(pointwise, as_degree(degree, "degree", 0), kinks).coefficients * pointwise.unit
 
 
 def information_exponent(
@@ -113,7 +114,8 @@ def information_exponent(
     >>> information_exponent(np.tanh) == 1
     True
     """
-    quadrature = link_quadrature(PointwiseLink(link), _checked(max_degree, 1), kinks)
+    max_degree = as_degree(max_degree, "max_degree")
+    quadrature = link_quadrature(PointwiseLink(link), max_degree, kinks)
     deviation = sqrt(quadrature.variance)
     if _is_constant(quadrature):
         return infinite("information", "c", max_degree, tolerance)
@@ -161,8 +163,8 @@ def generative_exponent(
     >>> print(generative_exponent(lambda z: 1.0))
     infinite; the label is constant and says nothing about z
     """
-    pointwise = PointwiseLink(link)
-    quadrature = link_quadrature(pointwise, _checked(max_degree, 1), kinks)
+    pointwise, max_degree = PointwiseLink(link), as_degree(max_degree, "max_degree")
+    quadrature = link_quadrature(pointwise, max_degree, kinks)
     if _is_constant(quadrature):
         return infinite("generative", "U", max_degree, tolerance)
     profile = level_set_profile(pointwise, quadrature, max_degree)
@@ -195,8 +197,8 @@ def generative_profile(link: Link, degree: int = 8, kinks: Iterable[float] | Non
     >>> profile.values.round(6), bool((profile.errors < 1e-14).all())
     (array([0.63662 , 0.      , 0.106103]), True)
     """
-    pointwise = PointwiseLink(link)
-    quadrature = link_quadrature(pointwise, _checked(degree, 1), kinks)
+    pointwise, degree = PointwiseLink(link), as_degree(degree, "degree")
+    quadrature = link_quadrature(pointwise, degree, kinks)
     if _is_constant(quadrature):
         return LevelSetProfile(np.zeros(degree), np.zeros(degree), 1)
     return level_set_profile(pointwise, quadrature, degree)
@@ -229,13 +231,15 @@ def power_profile(
     array([[0.   , 0.   , 0.095],
            [0.   , 0.44 , 0.   ]])
     """
-    if max_power < 1:
-        raise InputError(sentence(f"max_power={max_power}", expected="at least 1"))
+    degree, n_powers = (
+        as_degree(degree, "degree"),
+        int(as_number(as_count(max_power, "max_power", 1), "max_power")),
+    )
     pointwise, places = PointwiseLink(link), None if kinks is None else list(kinks)
     columns = []
-    for power in range(1, max_power + 1):
+    for power in range(1, n_powers + 1):
         powered = PointwiseLink(lambda z, power=power: pointwise(np.atleast_1d(z)) ** power)
-        quadrature = link_quadrature(powered, _checked(degree, 1), places)
+        quadrature = link_quadrature(powered, degree, places)
         norm = sqrt(quadrature.second_moment)
         columns.append(np.abs(quadrature.coefficients[1:]) / norm if norm > 0 else np.zeros(degree))
     return np.stack(columns, axis=1)
@@ -243,15 +247,3 @@ def power_profile(
 
 def _is_constant(quadrature: LinkQuadrature) -> bool:
     return quadrature.variance <= _CONSTANT**2 * quadrature.second_moment
-
-
-def _checked(degree: int, least: int) -> int:
-    if not least <= degree <= _MAX_DEGREE or degree != int(degree):
-        raise InputError(
-            sentence(
-                f"degree={degree}",
-                expected=f"an integer from {least} to {_MAX_DEGREE}",
-                why="normalised Hermite polynomials of higher degree lose their precision",
-            )
-        )
-    return int(degree)

@@ -12,13 +12,14 @@ from testtime.theory.checks import as_count, as_finite, as_number
 from testtime.theory.linear.eigenbasis import Eigenbasis
 from testtime.theory.linear.limits import start_transition_limit
 from testtime.theory.linear.sample_complexity import smallest_context
-from testtime.theory.linear.setting import Setting
+from testtime.theory.linear.setting import Setting, require_single
 from testtime.theory.linear.step import one_step
 from testtime.theory.linear.transition import best_scaled_start, start_transition
 
 __all__ = ["plan", "unit_setting"]
 
-_MOST_ROWS = 10_000_000  # longest context that is tried, over the dimension when it takes O(d) to try one
+_MOST_ROWS = 10_000_000  # longest context that is tried, over the dimension: it takes O(d) to try one
+_FAR = 10**15  # longest context that is told where an equation is solved for it
 
 
 def unit_setting(
@@ -106,12 +107,18 @@ def plan(setting: Setting, context: str = "fresh", step: str = "fixed") -> Plan:
     Plan
         Numbers, the assumptions with whether they hold, and ``explain()``.
 
+    Raises
+    ------
+    InputError
+        For an array of settings, and what :func:`~testtime.theory.linear.one_step` refuses.
+
     >>> answer = plan(unit_setting(40, 128, 60, 0.1))
     >>> answer.start, round(answer.risk_now, 3), round(answer.risk_after, 3)
     ('cold', 0.726, 0.53)
     >>> answer.explain()[2]
     'The better start changes from warm to cold at 84.2 training rows.'
     """
+    require_single(setting, why="advice is given for one setting at a time")
     warm, cold = (one_step(setting, start, context, step) for start in ("warm", "cold"))
     start = "cold" if cold.best_risk < warm.best_risk else "warm"
     chosen = cold if start == "cold" else warm
@@ -135,7 +142,7 @@ def plan(setting: Setting, context: str = "fresh", step: str = "fixed") -> Plan:
 
 def _context_without(setting: Setting, risk: float) -> float:
     """Context rows with which plain in-context learning reaches a risk; inf when none up to the limit do."""
-    largest = _MOST_ROWS if setting.isotropic else max(_MOST_ROWS // setting.dim, 1)
+    largest = _FAR if setting.isotropic else max(_MOST_ROWS // setting.dim, 1)
     try:
         return smallest_context(setting.replace(n_train=0), risk, "warm", largest=largest)
     except InputError:  # reachable, but only far beyond any context

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from testtime.errors import InputError, sentence
+from testtime.theory.checks import as_count, as_degree, as_finite, as_number
 from testtime.theory.exponents.exponent import Exponent, decide, infinite
 from testtime.theory.exponents.quadrature import hermite_functions
 
@@ -53,7 +54,8 @@ def sample_information_exponent(
     Raises
     ------
     InputError
-        If there are fewer than 50 rows, lengths differ, a value is not finite, or z is not standardised.
+        If there are fewer than 50 rows, lengths differ, a value is not a finite real number, or z is not
+        standardised.
 
     >>> rng = np.random.default_rng(0)
     >>> z = rng.standard_normal(100_000)
@@ -61,6 +63,7 @@ def sample_information_exponent(
     True
     """
     projections, labels = _checked(z, y)
+    max_degree = as_degree(max_degree, "max_degree")
     deviation = labels.std()
     if deviation <= 1e-12 * np.abs(labels).max():
         return infinite("information", "c", max_degree, tolerance)
@@ -108,11 +111,12 @@ def sample_generative_exponent(
     undecided between 1 and 2; U_1 = ... +- ...
     """
     projections, labels = _checked(z, y)
-    n = len(labels)
+    n, max_degree = len(labels), as_degree(max_degree, "max_degree")
     if labels.std() <= 1e-12 * np.abs(labels).max():
         return infinite("generative", "U", max_degree, tolerance)
     if n_cells is None:
         n_cells = min(_MAX_CELLS, max(8, n // _ROWS_PER_CELL))
+    n_cells = int(as_number(as_count(n_cells, "n_cells"), "n_cells"))
     if not 2 <= n_cells <= n // 2:
         raise InputError(
             sentence(
@@ -150,7 +154,8 @@ def _label_cells(labels: Array, n_cells: int) -> NDArray[np.int64]:
 
 
 def _checked(z: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
-    projections, labels = np.asarray(z, dtype=float), np.asarray(y, dtype=float)
+    """Return projections, and labels divided by a power of two near their size: exponents have no unit."""
+    projections, labels = as_finite(z, "z"), as_finite(y, "y")
     if projections.ndim != 1 or projections.shape != labels.shape:
         raise InputError(
             sentence(
@@ -166,10 +171,6 @@ def _checked(z: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
                 f"{n} rows", expected=f"at least {_LEAST_ROWS}", why="the exponents are read from averages"
             )
         )
-    for name, column in (("z", projections), ("y", labels)):
-        bad = np.flatnonzero(~np.isfinite(column))
-        if len(bad):
-            raise InputError(sentence(f"{name}[{bad[0]}] = {column[bad[0]]}", expected="finite values"))
     mean, variance = projections.mean(), projections.var()
     if abs(mean) > 6 / sqrt(n) or abs(variance - 1) > 6 * sqrt(2 / n):
         raise InputError(
@@ -180,4 +181,4 @@ def _checked(z: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
                 remedy="Standardise the inputs, or map z to normal scores.",
             )
         )
-    return projections, labels
+    return projections, np.ldexp(labels, -np.frexp(np.abs(labels).max())[1])

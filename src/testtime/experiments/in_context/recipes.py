@@ -22,10 +22,17 @@ PROBLEMS = ("gpt2-links", "gpt2-linear")
 _Section = TypeVar("_Section")
 
 _COUNT = "an integer of at least 1", lambda value: value >= 1
-_POSITIVE = "a positive finite number", lambda value: 0 < value < math.inf
-_NOT_NEGATIVE = "a finite number that is not negative", lambda value: 0 <= value < math.inf
+_POSITIVE = "a positive finite number", lambda value: _is_finite(value) and value > 0
+_NOT_NEGATIVE = "a finite number that is not negative", lambda value: _is_finite(value) and value >= 0
 _SEED = "an integer from 0 to 2**63 - 1", lambda value: 0 <= value < 2**63
-_COEFFICIENTS = "finite numbers", lambda values: all(_is_finite(value) for value in values)
+_COEFFICIENTS = (
+    "finite numbers, at least one",
+    lambda values: len(values) > 0 and all(map(_is_finite, values)),
+)
+_SPREADS = (
+    "finite numbers that are not negative, at least one",
+    lambda values: len(values) > 0 and all(_is_finite(value) and value >= 0 for value in values),
+)
 _ALLOWED: dict[str, dict[str, tuple[str, Callable[[Any], bool]]]] = {
     "steps": {
         **dict.fromkeys(("steps", "batch", "rows", "log_every", "save_every"), _COUNT),
@@ -40,7 +47,7 @@ _ALLOWED: dict[str, dict[str, tuple[str, Callable[[Any], bool]]]] = {
         "noise": _NOT_NEGATIVE,
         "subspace_seed": _SEED,
         "link_centre": _COEFFICIENTS,
-        "link_spread": _COEFFICIENTS,
+        "link_spread": _SPREADS,
         "variances": (
             "two positive numbers, the smaller first",
             lambda values: len(values) == 2 and all(map(_is_finite, values)) and 0 < values[0] <= values[1],
@@ -150,10 +157,14 @@ class Recipe:
             for name, (expected, allowed) in settings.items():
                 value = getattr(getattr(self, section), name)
                 if not allowed(value):
-                    raise InputError(sentence(f"[{section}] {name} = {value}", expected=expected))
+                    raise InputError(sentence(f"[{section}] {name} = {value!s:.80}", expected=expected))
         if self.problem == "gpt2-links" and not 1 <= self.task.rank <= self.model.dim:
             got = f"[task] rank = {self.task.rank} with [model] dim = {self.model.dim}"
             raise InputError(sentence(got, expected="1 <= rank <= dim"))
+        n_centres, n_spreads = len(self.task.link_centre), len(self.task.link_spread)
+        if self.problem == "gpt2-links" and n_centres != n_spreads:
+            got = f"[task] link_centre has {n_centres} entries and link_spread {n_spreads}"
+            raise InputError(sentence(got, expected="one spread for each centre"))
         longest = self.model.max_rows
         if longest is not None and self.steps.rows > longest:
             raise InputError(
@@ -167,15 +178,14 @@ class Recipe:
     def quick(self) -> Recipe:
         """Return a run of a minute on a CPU: it shows that everything works, not what the model can learn."""
         model, steps = self.model, self.steps
+        dim, width = min(model.dim, 8), min(model.width, 64)
+        n_head = next(heads for heads in range(min(model.n_head, 4), 0, -1) if width % heads == 0)
         return dataclasses.replace(
             self,
             model=dataclasses.replace(
-                model,
-                dim=min(model.dim, 8),
-                width=min(model.width, 64),
-                n_layer=min(model.n_layer, 2),
-                n_head=min(model.n_head, 4),
+                model, dim=dim, width=width, n_layer=min(model.n_layer, 2), n_head=n_head
             ),
+            task=dataclasses.replace(self.task, rank=min(self.task.rank, dim)),
             steps=dataclasses.replace(
                 steps,
                 steps=min(steps.steps, 200),
@@ -249,7 +259,10 @@ class Recipe:
 
 
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+    try:
+        return isinstance(value, (int, float)) and math.isfinite(value)
+    except OverflowError:  # an integer beyond every float
+        return False
 
 
 def shipped_recipes() -> tuple[str, ...]:

@@ -81,6 +81,8 @@ class Exponent(Result):
         return f"{self.symbol}_{k} = {shown} +- {error:.0e}"
 
     def __format__(self, code: str) -> str:
+        if math.isinf(self.value) and code.endswith("d"):  # which knows integers only
+            code = code[:-1] + "g"
         return format(self.value, code) if code else str(self)
 
     def __int__(self) -> int:
@@ -94,7 +96,10 @@ class Exponent(Result):
             )
         return int(self.value)
 
-    __index__ = __int__
+    __index__ = __trunc__ = __floor__ = __ceil__ = __int__
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return int(self) if digits is None else round(self.value, digits)
 
     def __float__(self) -> float:
         return float(self.value)
@@ -135,6 +140,36 @@ class Exponent(Result):
 
     def __truediv__(self, other: Any) -> Any:
         return self.value / _plain(other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return _plain(other) / self.value
+
+    def __floordiv__(self, other: Any) -> Any:
+        return self.value // _plain(other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return _plain(other) // self.value
+
+    def __mod__(self, other: Any) -> Any:
+        return self.value % _plain(other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return _plain(other) % self.value
+
+    def __divmod__(self, other: Any) -> Any:
+        return divmod(self.value, _plain(other))
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return divmod(_plain(other), self.value)
+
+    def __neg__(self) -> Any:
+        return -self.value
+
+    def __pos__(self) -> Any:
+        return self.value
+
+    def __abs__(self) -> Any:
+        return abs(self.value)
 
     def __pow__(self, other: Any) -> Any:
         return self.value ** _plain(other)

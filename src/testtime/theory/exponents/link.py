@@ -14,12 +14,17 @@ __all__ = ["PointwiseLink"]
 
 Array = NDArray[np.float64]
 
+_POINTS = np.linspace(-12.0, 12.0, 97)
+_DAMPING = np.exp(-(_POINTS**2) / 4)  # root of the Gaussian density: squares are what is integrated
+
 
 class PointwiseLink:
     """A checked link: takes one array of points, returns finite float64 values of the same shape.
 
     Callables that only take one number at a time are looped over. ``eps`` is the relative precision of the
-    values, larger than float64's when the callable returns single precision.
+    values, larger than float64's when the callable returns single precision. Values are divided by ``unit``, a
+    power of two (exact) near the size of the link under the Gaussian, so that their squares neither overflow nor
+    vanish.
     """
 
     def __init__(self, link: Callable[[Any], Any]):
@@ -51,6 +56,11 @@ class PointwiseLink:
                     why="an expectation over z is taken point by point",
                 )
             )
+
+        self.unit = 1.0
+        size = float(np.max(np.nan_to_num(np.abs(self.unchecked(_POINTS)), posinf=0.0) * _DAMPING))
+        if size > 0:
+            self.unit = float(np.ldexp(1.0, np.frexp(size)[1] - 1))
 
     def _try_vectorised(self, probe: Array) -> Array | None:
         try:
@@ -106,6 +116,6 @@ class PointwiseLink:
         if not z.size:  # numpy.vectorize refuses no points
             return np.empty(0)
         if not self.vectorised:
-            return self._one_by_one(z)
+            return self._one_by_one(z) / self.unit
         with np.errstate(all="ignore"):
-            return self._as_floats(self._link(z.copy()), len(z))
+            return self._as_floats(self._link(z.copy()), len(z)) / self.unit

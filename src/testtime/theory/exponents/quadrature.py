@@ -54,7 +54,8 @@ class LinkQuadrature:
     nodes, weights, values
         Sorted points, weights that contain the Gaussian density, and values of the link; shape ``(n,)``.
     coefficients, errors
-        Hermite coefficients :math:`E[s h_k]` and their error estimates, shape ``(degree + 1,)``.
+        Hermite coefficients :math:`E[s h_k]` and their error estimates, shape ``(degree + 1,)``. Like the values and
+        the second moment they are in the ``unit`` of the :class:`PointwiseLink`.
     second_moment
         :math:`E[s^2]`.
     half_width
@@ -212,11 +213,17 @@ def _widen(link: PointwiseLink, done: _Panels, degree: int, half_width: float) -
             break
         done.append(_Panels.integrate(link, start, start + _PANEL_WIDTH, degree))
         half_width += 1.0
+    place, why = "", "its Hermite coefficients are defined by square integrability under the Gaussian"
+    if half_width + 1.0 > _LAST_POINT:  # a wide link that is square integrable ends here as well
+        place = f" within |z| <= {half_width:g}"
+        why = (
+            "the Gaussian density underflows beyond, so that the integral is either infinite or not resolved"
+        )
     raise InputError(
         sentence(
-            f"E[link(z)^2] does not converge, |z| > {half_width - 1.0:g} still adds to it",
+            f"E[link(z)^2] does not converge{place}, |z| > {half_width - 1.0:g} still adds to it",
             expected="a square integrable link",
-            why="its Hermite coefficients are defined by square integrability under the Gaussian",
+            why=why,
             remedy="Transform the labels by a bounded strictly monotone function, for example "
             "lambda z: numpy.tanh(link(z)); the generative exponent does not change.",
         )

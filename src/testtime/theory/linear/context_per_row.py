@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from testtime.results import OneStep
+from testtime.theory.checks import as_ratio
 from testtime.theory.linear.eigenbasis import Eigenbasis
 from testtime.theory.linear.general import Coefficients, Step, fresh_fixed
 from testtime.theory.linear.matrices import multiply, product_trace, transpose
@@ -87,5 +88,7 @@ def separate_contexts_gain_limit(context_ratio: float, train_ratio: float, noise
     >>> separate_contexts_gain_limit(1.0, 1.0)
     0.08333333333333333
     """
-    share = (1.0 + noise_ratio) / (context_ratio + 1.0 + noise_ratio)
-    return train_ratio * share**4 / (train_ratio * share**2 + noise_ratio + share)
+    alpha, gamma = as_ratio(context_ratio, "context_ratio"), as_ratio(train_ratio, "train_ratio")
+    v = as_ratio(noise_ratio, "noise_ratio")
+    share = (1.0 + v) / (alpha + 1.0 + v)
+    return gamma * share**4 / (gamma * share**2 + v + share)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from testtime.errors import InputError, sentence
-from testtime.theory.checks import as_count, as_finite, check_word
+from testtime.theory.checks import as_count, as_finite, as_ratio, check_word
 from testtime.theory.linear.bias_variance import alignment
 from testtime.theory.linear.filters import (
     Reading,
@@ -53,6 +53,8 @@ def several_steps_limit(setting: Setting, lengths: Sequence[float], start: Any =
     excess = icl_risk(setting, start) - noise
     # lengths in units of 1/d: the factor d of the noise term is used up by them
     seen = Reading(noise + excess, excess, excess, noise, dim)
+    if not setting.n_context:  # nothing to write along
+        seen = Reading(noise + excess, 0, 0, 0, dim)
     risks = tuple(float(seen.risk(filter_coefficients(scaled[:t]), moments)) for t in range(len(scaled) + 1))
     best = int(np.argmin(risks))
     return SeveralSteps(risks, best, risks[best])
@@ -126,6 +128,8 @@ def best_filter_limit(setting: Setting, n_steps: int, start: Any = "warm", conte
     powers = sum(gamma**t for t in range(1, count_steps(n_steps) + 1))
     fit = alignment(setting, start)
     risk = fit.A + fit.B
+    if not setting.n_context:  # nothing to write along
+        return risk
     return risk / (1 + powers) if context == "same" else risk - fit.A**2 / risk * powers / (1 + powers)
 
 
@@ -138,8 +142,8 @@ def converged_risk(setting: Setting, start: Any = "warm", context: str = "same")
 
     with :math:`B,F,N` as in :func:`several_steps`; on the same context this is
     :math:`\sigma^2+\varepsilon(1-k/d)+\sigma^2k/(d-k-1)` and :math:`\sigma^2+\sigma^2d/(k-d-1)`. Between, with noise,
-    it is infinite. ``input_cov`` must be a number, but for k > d + 1 on the same context. Derivation in
-    docs/theory/linear.
+    it is infinite. Without a context no step changes a prediction, and the risk stays :math:`L_0`. ``input_cov``
+    must be a number, but without a context, or for k > d + 1 on the same one. Derivation in docs/theory/linear.
 
     Reference: this project; derivation in docs/theory/linear.
 
@@ -151,13 +155,15 @@ def converged_risk(setting: Setting, start: Any = "warm", context: str = "same")
     """
     noise, k, d = setting.noise_var, setting.n_train, setting.dim
     check_word(context, "context", ("fresh", "same"))
+    if not setting.shape and not setting.n_context:
+        return icl_risk(setting, start)
     if context == "same" and not setting.shape and k > d + 1:
         return noise + noise * d / (k - d - 1)
     white(setting)
     seen = reading(setting, start, context)
     reached = min(1.0, k / d)
     left = float(seen.before - 2 * seen.linear * Fraction(reached) + seen.square * Fraction(reached))
-    if not noise or not k:
+    if not seen.noise or not k:
         return left
     if d - 1 <= k <= d + 1:
         return float("inf")
@@ -169,7 +175,8 @@ def ridge_risk_limit(setting: Setting, start: Any = "warm") -> float:
     :math:`\lambda=\sigma^2d/\varepsilon`; a limit.
 
     The risk is :math:`\sigma^2(1+x)` with :math:`lx^2+(l+\gamma-1)x-1=0`, :math:`l=\sigma^2/\varepsilon`,
-    :math:`\gamma=k/d`. It is below every number of steps of any length.
+    :math:`\gamma=k/d`. It is below every number of steps of any length. Without a context it is the risk before
+    any step.
 
     Reference: this project; derivation in docs/theory/linear.
 
@@ -178,7 +185,10 @@ def ridge_risk_limit(setting: Setting, start: Any = "warm") -> float:
     """
     white(setting)
     noise, gamma = setting.noise_var, setting.n_train / setting.dim
-    excess = icl_risk(setting, start) - noise
+    before = icl_risk(setting, start)
+    if not setting.n_context:  # nothing to write along
+        return before
+    excess = before - noise
     # with z = noise x: z^2/excess + (noise/excess + gamma - 1) z - noise = 0, which also holds without noise
     middle = noise + (gamma - 1) * excess
     root = np.sqrt(middle**2 + 4 * excess * noise)
@@ -260,14 +270,5 @@ def one_pass_limit(train_ratio: Any) -> Any:
     >>> round(one_pass_limit(1.0), 4)
     0.3679
     """
-    ratio = as_finite(train_ratio, "train_ratio")
-    if np.any(ratio < 0):
-        raise InputError(
-            sentence(
-                "train_ratio has a negative entry",
-                expected="numbers >= 0",
-                remedy="train_ratio is a ratio of counts",
-            )
-        )
-    value = np.exp(-ratio)
-    return value if value.ndim else float(value)
+    value = np.exp(-as_ratio(train_ratio, "train_ratio"))
+    return value if np.ndim(value) else float(value)

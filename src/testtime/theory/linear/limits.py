@@ -14,12 +14,12 @@ import numpy as np
 
 from testtime.errors import InputError, nearest, sentence
 from testtime.results import OneStep, Transition
-from testtime.theory.checks import as_finite, check_word
+from testtime.theory.checks import as_number, as_ratio, check_word
 from testtime.theory.linear.bias_variance import alignment
 from testtime.theory.linear.crossing import cross
 from testtime.theory.linear.eigenbasis import Eigenbasis
 from testtime.theory.linear.general import Coefficients
-from testtime.theory.linear.setting import Setting
+from testtime.theory.linear.setting import Setting, check_scale, require_single
 from testtime.theory.linear.step import assemble
 
 __all__ = [
@@ -31,17 +31,6 @@ __all__ = [
     "step_ratio_limit",
     "transition_limit",
 ]
-
-
-def _ratio(value: Any, name: str) -> Any:
-    array = as_finite(value, name)
-    if np.any(array < 0):
-        raise InputError(
-            sentence(
-                f"{name} has a negative entry", expected="numbers >= 0", remedy=f"{name} is a ratio of counts"
-            )
-        )
-    return array if array.ndim else float(array)
 
 
 def icl_risk_limit(context_ratio: Any, noise_ratio: Any = 0.0) -> Any:
@@ -56,7 +45,7 @@ def icl_risk_limit(context_ratio: Any, noise_ratio: Any = 0.0) -> Any:
     >>> icl_risk_limit(1.0)
     0.5
     """
-    alpha, v = _ratio(context_ratio, "context_ratio"), _ratio(noise_ratio, "noise_ratio")
+    alpha, v = as_ratio(context_ratio, "context_ratio"), as_ratio(noise_ratio, "noise_ratio")
     return v + (1 + v) / (alpha + 1 + v)
 
 
@@ -77,7 +66,7 @@ def gain_limit(
     0.0625
     """
     alpha, gamma, v = (
-        _ratio(value, name)
+        as_ratio(value, name)
         for value, name in (
             (context_ratio, "context_ratio"),
             (train_ratio, "train_ratio"),
@@ -110,7 +99,10 @@ def transition_limit(context_ratio: float, noise_ratio: float = 0.0) -> float:
     >>> round(transition_limit(1.0), 4), round(transition_limit(1.0, 0.5), 3)
     (1.3333, 1.479)
     """
-    alpha, v = _ratio(context_ratio, "context_ratio"), _ratio(noise_ratio, "noise_ratio")
+    alpha, v = (
+        as_number(as_ratio(value, name), name)
+        for value, name in ((context_ratio, "context_ratio"), (noise_ratio, "noise_ratio"))
+    )
     if v == 0:
         return (1 + alpha) ** 2 / (2 + alpha)
     q = alpha + 1 + v
@@ -133,7 +125,7 @@ def step_ratio_limit(context_ratio: Any, noise_ratio: Any = 0.0) -> Any:
     >>> step_ratio_limit(2.0)
     2.0
     """
-    alpha, v = _ratio(context_ratio, "context_ratio"), _ratio(noise_ratio, "noise_ratio")
+    alpha, v = as_ratio(context_ratio, "context_ratio"), as_ratio(noise_ratio, "noise_ratio")
     return alpha / (1 + v)
 
 
@@ -151,7 +143,10 @@ def smallest_context_limit(target_ratio: float, train_ratio: float, context: str
     >>> round(smallest_context_limit(0.5, 0.5), 4), round(smallest_context_limit(0.5, 0.5, "same"), 4)
     (0.7925, 0.3333)
     """
-    t, gamma = _ratio(target_ratio, "target_ratio"), _ratio(train_ratio, "train_ratio")
+    t, gamma = (
+        as_number(as_ratio(value, name), name)
+        for value, name in ((target_ratio, "target_ratio"), (train_ratio, "train_ratio"))
+    )
     if not t > 0:
         raise InputError(
             sentence(
@@ -188,6 +183,7 @@ def one_step_limit(setting: Setting, start: Any = "warm", context: str = "fresh"
     0.0626
     """
     check_word(context, "context", ("fresh", "same"))
+    check_scale(setting)
     fit = alignment(setting, start)
     n, noise = np.asarray(setting.n_context, dtype=float), np.asarray(setting.noise_var, dtype=float)
     strong, wide = _summary_size(setting, n, noise)
@@ -217,12 +213,13 @@ def _summary_size(setting: Setting, n: Any, noise: Any) -> tuple[Any, Any]:
 def start_transition_limit(setting: Setting, context: str = "fresh") -> Transition:
     r"""The answer of :func:`start_transition` in the proportional limit, in rows.
 
-    For :math:`\Sigma=I` without noise :math:`k^*/d=(A+B)(|\beta|^2-A-B)/[B(2A+B)]`.
+    For :math:`\Sigma=I` without noise :math:`k^*/d=(A+B)(|\beta|^2-A-B)/[B(2A+B)]`. A single setting.
 
     Reference: Gozeten et al. (2025), Fig. 1b; derivation in docs/theory/linear.
 
     >>> round(start_transition_limit(Setting(n_context=100, n_train=0, dim=100, task=1.0)).n_train)
     134
     """
+    require_single(setting, why="the number of crossings differs between settings")
     probe = setting.replace(n_train=1)
     return cross(one_step_limit(probe, "warm", context), one_step_limit(probe, "cold", context))

@@ -76,7 +76,7 @@ def fresh_normalized_scalar(step: ScalarStep) -> Coefficients:
     n, m, d, w, v, s, b = step.rows, step.eval_rows, step.dim, step.weight, step.noise, step.label, step.norm
     theta = np.exp(_grid()) / (step.trace(1) + (n + 2.0) * b)
     along, across = 1.0 / (1.0 + 2.0 * theta * v), 1.0 / (1.0 + 2.0 * theta * s)  # the eigenvalues of F
-    log_weight = 0.5 * np.log(along) + 0.5 * (d - 1.0) * np.log(across)
+    log_weight = -0.5 * np.log1p(2.0 * theta * v) - 0.5 * (d - 1.0) * np.log1p(2.0 * theta * s)
     tilt = _Tilt(n, theta, b * along * theta, log_weight)
     mean, first, rest = b * along, v * along, s * across  # beta'F a, and the eigenvalues of V F
     cross1, cross2 = m * (step.eval_shrinkage * b - s * w), -m * s * w  # N' along the task and across it
@@ -111,7 +111,8 @@ class _Tilt:
 
     def __init__(self, rows: Any, theta: Array, growth: Array, log_weight: Array) -> None:
         self.rows, self.theta, self.base = rows, theta, 1.0 + 2.0 * growth
-        self.log_weight = log_weight - 0.5 * rows * np.log(self.base)
+        # log1p: the growth is O(1/n), and the n in front would magnify the rounding of 1 + growth
+        self.log_weight = log_weight - 0.5 * rows * np.log1p(2.0 * growth)
 
     def ratio(self, order: int, terms: Callable[[Callable[[int], Any]], Any]) -> Any:
         """E[h / q^order], where `terms` writes E[h | tau] with p(j) in place of tau^j."""
@@ -197,7 +198,7 @@ def _nodes(values: Array, here: Array, n: float) -> tuple[_Tilt, Array]:
     """Return the tilt and the eigenvalues of F at the nodes that carry weight."""
     theta = np.exp(_grid()) / (values.sum() + (n + 2.0) * float(here @ here))
     shapes = 1.0 / (1.0 + 2.0 * theta[:, None] * values)
-    log_weight = 0.5 * np.log(shapes).sum(axis=1)
+    log_weight = -0.5 * np.log1p(2.0 * theta[:, None] * values).sum(axis=1)
     tilt = _Tilt(n, theta, theta * (shapes @ here**2), log_weight)
     # the integrands that decay most slowly: 1/q towards theta = 0, |u|^2/q^2 towards infinity
     size = tilt.base * (shapes @ values) + shapes**2 @ here**2

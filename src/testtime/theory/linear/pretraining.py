@@ -13,7 +13,7 @@ from testtime.theory.checks import as_count, as_finite, as_matrix
 from testtime.theory.linear.eigenbasis import Eigenbasis, check_direction
 from testtime.theory.linear.matrices import multiply, plus_identity, product_trace, transpose
 from testtime.theory.linear.quadratic_forms import FixedTask
-from testtime.theory.linear.setting import Setting
+from testtime.theory.linear.setting import Setting, check_broadcast
 
 __all__ = ["Start", "icl_risk", "icl_risk_curve", "pretrained_weight", "resolve_start"]
 
@@ -117,6 +117,7 @@ def resolve_start(setting: Setting, start: Any, eigenbasis: Eigenbasis | None = 
         return Start(np.zeros(setting.dim), np.ones(setting.dim), setting.n_context)
     if eigenbasis is None:
         weight = as_finite(start, "start")
+        check_broadcast(setting, weight, "start")
         rows = np.asarray(setting.n_context, dtype=float)
         return Start(weight, 1.0 - (rows + 1.0) * weight * setting.input_cov, rows)
     weight = eigenbasis.inward(as_matrix(start, "start", setting.dim))

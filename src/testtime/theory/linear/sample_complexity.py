@@ -83,7 +83,10 @@ def smallest_context(
     target *= 1 + _ROUNDING
     risk = _risk_of_length(setting, start, context, step)
     if start == "warm" and setting.n_train == 0 and setting.isotropic:
-        return _plain_length(setting, target, risk)
+        length = _plain_length(setting, target, risk)
+        if largest < length < np.inf:
+            raise _too_far(target_risk, largest)
+        return length
     first = _first_length(setting, context, step)
     reachable = bool(risk(np.array([_FAR]))[0] <= target)
     if start == "cold" and not reachable:
@@ -100,7 +103,11 @@ def smallest_context(
         block = min(2 * block, most) if fast else 1
     if not reachable:
         return float("inf")
-    raise InputError(
+    raise _too_far(target_risk, largest)
+
+
+def _too_far(target_risk: float, largest: int) -> InputError:
+    return InputError(
         sentence(
             f"target_risk={target_risk:g} is not reached with {largest:,} context rows",
             expected="a target that is",
@@ -110,11 +117,14 @@ def smallest_context(
     )
 
 
-def _plain_length(setting: Setting, target: float, risk: Callable[[Array], Array]) -> float:
+def _plain_length(setting: Setting, target_risk: float, risk: Callable[[Array], Array]) -> float:
     """Solve the isotropic case without a step: risk <= target is a quadratic inequality in n."""
     power, noise, prior = setting.input_cov, setting.noise_var, setting.input_cov * setting.task_cov
     norm = setting.task_norm if setting.task is not None else setting.dim * setting.test_task_covariance
-    label, signal = setting.dim * prior + noise, power * norm
+    # in units of the label variances, so that no product of them overflows; a power of two changes no digit
+    unit = np.ldexp(1.0, np.frexp(max(setting.dim * prior + noise, power * norm))[1])
+    prior, noise, target, signal = prior / unit, noise / unit, target_risk / unit, power * norm / unit
+    label = setting.dim * prior + noise
     base = prior + label  # W* = prior / (n prior + base) in units of the input variance
     square = (target - noise) * prior**2
     middle = 2.0 * (target - noise) * prior * base - prior**2 * (signal + setting.dim * (signal + noise))
@@ -125,8 +135,10 @@ def _plain_length(setting: Setting, target: float, risk: Callable[[Array], Array
         return float("inf")
     root = np.sqrt(middle**2 - 4.0 * square * constant)
     length = (root - middle) / (2.0 * square) if middle < 0 else -2.0 * constant / (root + middle)
+    if not length < 2**53:  # beyond, floats skip whole numbers
+        return float(length)
     near = np.maximum(np.ceil(length) + np.arange(-1.0, 3.0), 0.0)  # rounding of the root
-    return int(near[np.argmax(risk(near) <= target)])
+    return int(near[np.argmax(risk(near) <= target_risk)])
 
 
 def _first_length(setting: Setting, context: str, step: str) -> int:

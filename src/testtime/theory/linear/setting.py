@@ -11,9 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from testtime.errors import InputError, sentence
 from testtime.theory.checks import as_count, as_covariance, as_finite, as_variance
 
-__all__ = ["Setting", "require_single"]
+__all__ = ["Setting", "check_broadcast", "check_scale", "require_single"]
 
 Array = NDArray[np.float64]
+
+_INPUTS, _LABELS = (1e-40, 1e40), (1e-60, 1e60)  # variances with which no part of a coefficient underflows
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,6 +248,43 @@ def require_single(setting: Setting, why: str = "") -> None:
                 remedy="Loop over the settings",
             )
         )
+
+
+def check_broadcast(setting: Setting, array: Array, name: str) -> None:
+    """Refuse an array of another argument that does not broadcast to the shape of the settings."""
+    try:
+        fits = np.broadcast_shapes(array.shape, setting.shape) == setting.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise InputError(
+            sentence(
+                f"{name} has shape {array.shape} with settings of shape {setting.shape}",
+                expected="one number, or one for each setting",
+                remedy=f"Change the shape of {name}, or make the setting an array",
+            )
+        )
+
+
+def check_scale(setting: Setting) -> None:
+    """Refuse inputs or labels so large or so small that the coefficients of a step cannot be computed."""
+    inputs = np.max(setting.input_cov)
+    tasks = setting.task_norm
+    if tasks is None:
+        tasks = np.max(setting.test_task_covariance) * setting.dim
+    labels = inputs * np.asarray(tasks, dtype=float) + setting.noise_var
+    for name, values, (low, high) in (("inputs", inputs, _INPUTS), ("labels", labels, _LABELS)):
+        if not (low <= np.min(values) and np.max(values) <= high):
+            worst = np.min(values) if np.min(values) < low else np.max(values)
+            raise InputError(
+                sentence(
+                    f"{name} with a variance near {worst:.3g}",
+                    expected=f"a variance from {low:g} to {high:g}",
+                    why="the risk after a step holds the third power of the labels' variance and the fourth of "
+                    "the inputs'",
+                    remedy=f"Divide the {name} by their standard deviation",
+                )
+            )
 
 
 def _number(array: Array, whole: bool = False) -> Any:

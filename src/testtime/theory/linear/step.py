@@ -18,11 +18,13 @@ from testtime.theory.linear.isotropic import ScalarStep
 from testtime.theory.linear.moments import norm_nodes
 from testtime.theory.linear.pretraining import Start, is_scalar_start, matrix_risk, resolve_start, scalar_risk
 from testtime.theory.linear.quadratic_forms import FixedTask
-from testtime.theory.linear.setting import Setting
+from testtime.theory.linear.setting import Setting, check_broadcast, check_scale
 
 __all__ = ["assemble", "one_step", "scalar_parts", "step_parts"]
 
 Array = NDArray[np.float64]
+
+_SMALLEST = 1e-290  # a coefficient below has lost digits, or its parts have, to underflow
 
 
 def one_step(
@@ -77,7 +79,8 @@ def one_step(
     Raises
     ------
     InputError
-        For unknown words, shapes that do not match, or a normalised fresh step whose mean square is infinite.
+        For unknown words, shapes that do not match, a normalised fresh step whose mean square is infinite, or
+        inputs and labels of a scale that takes the coefficients out of the range of floating-point numbers.
 
     >>> answer = one_step(Setting(n_context=100, n_train=100, dim=100, task=1.0))
     >>> round(answer.risk_before, 4), round(answer.best_risk, 4), round(answer.best_length, 4)
@@ -97,8 +100,31 @@ def one_step(
                 remedy="Leave eval_context out",
             )
         )
-    before, coefficients = step_parts(setting, start, context, step, rows, left, right, observed)
+    check_scale(setting)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # looked at below
+        before, coefficients = step_parts(setting, start, context, step, rows, left, right, observed)
+    if observed is None and all(side is None or np.any(side) for side in (left, right)):
+        _check_not_lost(setting, rows, coefficients)
     return assemble(before, coefficients, setting.n_train)
+
+
+def _check_not_lost(setting: Setting, rows: Array | None, parts: Coefficients) -> None:
+    """Refuse a noise coefficient that underflowed; with a context to read and one to write along, it is > 0."""
+    read = setting.n_context if rows is None else rows
+    steps = (np.asarray(setting.n_context) > 0) & (np.asarray(read) > 0) & (np.asarray(setting.n_train) > 0)
+    if np.any(steps & (np.abs(parts.noise) < _SMALLEST)):
+        raise _out_of_range()
+
+
+def _out_of_range() -> InputError:
+    return InputError(
+        sentence(
+            "the coefficients of the step leave the range of floating-point numbers",
+            expected="inputs and labels with variances not too far from 1",
+            why="they grow like the third power of the labels' variance and the fourth of the inputs'",
+            remedy="Divide the inputs and the labels by their standard deviations; the relative gain is the same",
+        )
+    )
 
 
 def step_parts(
@@ -119,6 +145,8 @@ def step_parts(
         and setting.isotropic
         and is_scalar_start(setting, start)
     ):
+        if rows is not None:
+            check_broadcast(setting, rows, "eval_context")
         return scalar_parts(setting, resolve_start(setting, start), context, step, rows)
     eigenbasis = Eigenbasis.of(setting)
     eval_rows = float(setting.n_context) if rows is None else as_number(rows, "eval_context")
@@ -219,13 +247,23 @@ def scalar_parts(
 
 
 def assemble(before: Any, parts: Coefficients, n_train: Any) -> OneStep:
-    """Turn B1, c1, c2 into the answer, without dividing by zero when nothing can be learnt."""
+    """Turn B1, c1, c2 into the answer, without dividing by zero when nothing can be learnt.
+
+    Raises
+    ------
+    InputError
+        When they, or the risk, overflowed.
+    """
     k = np.asarray(n_train, dtype=float)
     values = (before, parts.linear, parts.square, parts.noise, parts.length, k)
     before, linear, square, noise, length, k = np.broadcast_arrays(
         *(np.asarray(v, dtype=float) for v in values)
     )
-    whole = (k + 1.0) * square + noise
+    with np.errstate(over="ignore", invalid="ignore"):
+        whole = (k + 1.0) * square + noise
+        curvature = 8.0 * k * whole
+    if not np.all(np.isfinite(before) & (np.isfinite(linear + curvature) | (k == 0))):
+        raise _out_of_range()
     with np.errstate(divide="ignore", invalid="ignore"):
         useful = (whole > 0) & (k > 0)
         best = np.where(useful, linear / (2.0 * whole), 0.0)
@@ -235,6 +273,6 @@ def assemble(before: Any, parts: Coefficients, n_train: Any) -> OneStep:
         # (L0 - I) + I kappa/(k + kappa) keeps its digits where the step removes nearly all of the risk
         kept = np.where(useful & (square > 0), (before - limit) + limit * (half / (k + half)), before - gain)
     fields = (
-        before, -4.0 * k * linear, 8.0 * k * whole, best, kept, gain, 2.0 * best * length, limit, half
+        before, -4.0 * k * linear, curvature, best, kept, gain, 2.0 * best * length, limit, half
     )  # fmt: skip
     return OneStep(*((float(value) if np.ndim(value) == 0 else value) for value in fields))

@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 
 from testtime.errors import InputError, sentence
-from testtime.theory.checks import as_count, as_finite, as_matrix, as_number, as_variance
+from testtime.theory.checks import (
+    as_count,
+    as_covariance,
+    as_finite,
+    as_matrix,
+    as_number,
+    as_ratio,
+    as_variance,
+)
 from testtime.theory.linear.bias_variance import alignment
 from testtime.theory.linear.matrices import apply
 from testtime.theory.linear.results import LineSearch
@@ -141,7 +149,7 @@ def line_search_means(
         )
     k = as_number(as_count(n_train, "n_train"), "n_train")
     noise = as_number(as_variance(noise_var, "noise_var"), "noise_var")
-    cov = as_matrix(input_cov, "input_cov", len(r))
+    cov = as_matrix(as_covariance(input_cov, "input_cov", singular=True), "input_cov", len(r))
     once = apply(cov, r)
     twice = apply(cov, once)
     one, two, three = float(r @ once), float(once @ once), float(once @ twice)
@@ -167,9 +175,8 @@ def line_search_bias_limit(train_ratio: Any) -> Any:
     >>> line_search_bias_limit(1.0)
     0.8
     """
-    gamma = as_finite(train_ratio, "train_ratio")
-    value = (1 + gamma) ** 2 / (1 + 3 * gamma + gamma**2)
-    return value if value.ndim else float(value)
+    gamma = as_ratio(train_ratio, "train_ratio")
+    return (1 + gamma) ** 2 / (1 + 3 * gamma + gamma**2)
 
 
 def fresh_length_factor(setting: Setting, start: Any = "warm") -> Any:

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 
+from testtime.errors import InputError, sentence
 from testtime.results import OneStep, Transition
+from testtime.theory.checks import as_number
 from testtime.theory.linear.crossing import cross
 from testtime.theory.linear.pretraining import pretrained_weight
 from testtime.theory.linear.results import ScaledStart
@@ -80,12 +82,22 @@ def best_scaled_start(
 
     Reference: this project; derivation in docs/theory/linear.
 
+    Raises
+    ------
+    InputError
+        For a negative `largest`, an array of settings, and what :func:`one_step` refuses.
+
     >>> found = best_scaled_start(Setting(n_context=100, n_train=100, dim=100, task=1.0))
     >>> round(found.scale, 3), round(found.risk, 3), round(found.warm_risk, 4), round(found.cold_risk, 4)
     (0.558, 0.386, 0.4448, 0.5263)
     """
     weight: Any = pretrained_weight(setting)
     require_single(setting)
+    largest = as_number(largest, "largest")
+    if largest < 0:
+        raise InputError(
+            sentence(f"largest={largest:g}", expected="a number >= 0", remedy="Leave it out for 2.0, say")
+        )
 
     def at(scale: float) -> OneStep:
         start = {0.0: "cold", 1.0: "warm"}.get(scale, scale * weight)
@@ -101,10 +113,11 @@ def best_scaled_start(
     change = before.deriv()
     if known[0].curvature:  # the derivative of before - slope^2 / (2 curvature), times curvature^2
         pull = slope * (2 * slope.deriv() * curvature - slope * curvature.deriv())
-        change = change * curvature**2 - pull * (size_slope**2 / size_curvature / 2)
+        change = change * curvature**2 - pull * (size_slope / size_curvature * size_slope / 2)
     zeros = change.roots()
     inside = [float(z.real) for z in zeros if abs(z.imag) < 1e-6 and 0 < z.real < largest]
-    candidates = [(known[2], 1.0), (known[0], 0.0)]  # first, so that they win ties
+    candidates = [(known[2], 1.0)] if largest >= 1 else []
+    candidates += [(known[0], 0.0)]  # warm and cold first, so that they win ties
     candidates += [(at(scale), scale) for scale in (*inside, largest)]
     winner, scale = min(candidates, key=lambda candidate: candidate[0].best_risk)
     return ScaledStart(scale, winner.best_risk, winner.best_step, known[2].best_risk, known[0].best_risk)
