@@ -132,18 +132,18 @@ def test_a_block_of_time_is_encoded_by_what_came_before_it():
     assert not np.array_equal(*(one.without(held, Classes(2), seed) for one in (rows, changed)))
 
 
-def test_groups_and_copies_are_kept_apart_in_a_fit():
+def test_groups_are_kept_apart_in_a_fit():
     rng = np.random.default_rng(0)
-    towns = [f"town {k}" for k in rng.integers(0, 20, 80)]
-    frame = pd.DataFrame({"town": towns, "a": rng.normal(size=80)})
-    y = rng.integers(0, 2, 80)
+    frame = pd.DataFrame({"town": [f"town {k}" for k in rng.integers(0, 20, 80)], "a": rng.normal(size=80)})
+    y, groups = rng.integers(0, 2, 80), np.arange(80) // 4
     backbone, seed = LinearBackbone(), np.random.SeedSequence(0)
-    assert encode_rows(frame, y, Classes(2), backbone, seed)[2].together is None
-    groups = np.arange(80) // 4
-    assert np.array_equal(
-        encode_rows(frame, y, Classes(2), backbone, seed, groups=groups)[2].together, groups
-    )
-    twice = pd.concat([frame, frame], ignore_index=True)
-    together = encode_rows(twice, np.tile(y, 2), Classes(2), backbone, seed)[2].together
-    assert np.array_equal(together[:80], together[80:])
-    assert len(np.unique(together)) == 80
+    flipped = np.where(groups == 3, 1 - y, y)
+    held = np.flatnonzero(groups == 7)
+
+    def told(labels, given):
+        rows = encode_rows(frame, labels, Classes(2), backbone, seed, groups=given)[2]
+        fold = rows.without(held, Classes(2), seed)
+        return np.column_stack([rows.x[groups == 3], fold[groups == 3]])
+
+    assert np.array_equal(told(y, groups), told(flipped, groups))
+    assert not np.array_equal(told(y, None), told(flipped, None))

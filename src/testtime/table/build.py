@@ -17,7 +17,6 @@ from testtime.adapt.task import Task
 from testtime.adapt.work import UNWATCHED, Work
 from testtime.backbones.base import Backbone, Encoded
 from testtime.backbones.many_class import with_classes
-from testtime.backbones.scaling import ColumnScaler
 from testtime.errors import InputError, sentence
 from testtime.results import Adaptation, Part, Status
 from testtime.table.adapted import AdaptedTable, Member
@@ -28,7 +27,6 @@ from testtime.table.encoding import EncodedRows, TableEncoding, with_statistics
 from testtime.table.fit import Chosen, choose
 from testtime.table.forecast.plan import reason_to_skip
 from testtime.table.levels import LevelStatistics
-from testtime.table.repeats import find_groups
 from testtime.table.rows import MOST_ROWS
 from testtime.table.target import NumericTarget, Target
 
@@ -190,12 +188,8 @@ def _with_levels(
 ) -> tuple[LevelStatistics, EncodedRows]:
     """Put beside encoded columns what their levels say about the target."""
     levels = LevelStatistics.fit(encoded, y, task.n_classes)
-    together = groups
-    if levels.columns:
-        shown = ColumnScaler.fit(encoded.x).transform(encoded.x)
-        together = find_groups(shown, y, task, groups, np.random.default_rng(seed)).codes
-    x = levels.cross_fitted(encoded, y, int(seed.generate_state(1)[0]), together)
-    return levels, EncodedRows(encoded, x, y, groups, time, together)
+    x = levels.cross_fitted(encoded, y, int(seed.generate_state(1)[0]), groups)
+    return levels, EncodedRows(encoded, x, y, groups, time)
 
 
 def _too_many(n_columns: int, backbone: Backbone) -> InputError:

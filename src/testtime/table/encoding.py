@@ -53,12 +53,12 @@ def encode_fold(
     n_classes: int,
     fold: NDArray[np.int64],
     seed: np.random.SeedSequence,
-    together: NDArray[np.int64] | None = None,
+    groups: NDArray[np.int64] | None = None,
     time: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Encode all rows so that nothing of the fold's targets is in any of them, ``(N, D + S)``.
 
-    Rows outside the fold get statistics of other rows outside it, but not of those that belong `together` with them;
+    Rows outside the fold get statistics of other rows outside it, but not of those of their group;
     rows of the fold get those of all rows outside it. With `time` only what came before the fold is outside it, and
     what came after is encoded like its rows.
     """
@@ -67,7 +67,7 @@ def encode_fold(
         outside = outside[time[outside] < time[fold].min()]
     own = replace(encoded, x=encoded.x[outside])
     levels = LevelStatistics.fit(own, y[outside], n_classes)
-    apart = None if together is None else together[outside]
+    apart = None if groups is None else groups[outside]
     crossed = levels.cross_fitted(own, y[outside], int(seed.generate_state(1)[0]), apart)
     x = np.empty((len(y), crossed.shape[1]))
     x[outside] = crossed
@@ -92,9 +92,6 @@ class EncodedRows:
         Group codes of the user, or None.
     time
         Position of each row in time, or None. With it, later rows guard what was trained on earlier ones.
-    together
-        Codes of rows whose targets must not be in each other's statistics: the user's groups and rows that repeat;
-        None where every row stands alone.
     """
 
     encoded: Encoded
@@ -102,7 +99,6 @@ class EncodedRows:
     y: NDArray
     groups: NDArray[np.int64] | None = None
     time: NDArray[np.float64] | None = None
-    together: NDArray[np.int64] | None = None
 
     def views(
         self, reference: NDArray[np.int64], backbone: Backbone, task: Task, n: int, seed: int
@@ -120,6 +116,5 @@ class EncodedRows:
         """
         if self.x.shape[1] == len(self.encoded.names):
             return self.x
-        return encode_fold(
-            self.encoded, self.y, task.n_classes, held, seed, self.together, self.time if later else None
-        )
+        time = self.time if later else None
+        return encode_fold(self.encoded, self.y, task.n_classes, held, seed, self.groups, time)
