@@ -11,6 +11,7 @@ import torch
 
 from tests.support.commands import run
 from testtime import InputError, StoreError, TTTClassifier, adapt_groups, load
+from testtime.estimators.beside import moments
 
 pytestmark = pytest.mark.usefixtures("tiny_embedded")
 RNG = np.random.default_rng(0)
@@ -45,6 +46,12 @@ def test_numbers_and_devices_of_other_types_are_saved(tmp_path, params):
     assert all(
         loaded[name] == (str(value) if name == "device" else float(value)) for name, value in params.items()
     )
+
+
+def test_moments_may_be_objects():
+    moments_of = np.linspace(0, 10, 60)
+    assert np.array_equal(moments(moments_of.astype(object), 60), moments_of)
+    assert np.array_equal(moments(np.arange(60).astype(object), 60), np.arange(60.0))
 
 
 @pytest.mark.parametrize("names", [[2, 0, 1], ["c", "a", "b"], [10, 11, 12]])

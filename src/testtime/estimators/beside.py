@@ -45,7 +45,7 @@ def moments(values: Any, n_rows: int) -> NDArray[np.float64] | None:
     """
     if values is None:
         return None
-    given = pd.Series(np.asarray(values).ravel())
+    given = pd.Series(np.asarray(values).ravel()).infer_objects()  # a column of a mixed table holds objects
     if len(given) != n_rows:
         raise InputError(
             sentence(f"X has {n_rows:,} rows and time has {len(given):,}", expected="one per row")

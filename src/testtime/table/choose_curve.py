@@ -100,7 +100,8 @@ def choose_curve(
     note = (
         f"The target is skewed and was modelled {curves[best].name}: on other rows, the frozen model's CRPS was then "
         f"{losses[best].mean():.4f} instead of {losses[0].mean():.4f} standard deviations (the difference has a "
-        f"standard error of {standard_error(gains[best]):.4f}). Losses of the fit are in this scale."
+        f"standard error of {standard_error(gains[best]):.4f}). Losses of the fit are in standard deviations of the "
+        "target as it was modelled, not of the target as it is."
     )
     return bent, y, note
 
