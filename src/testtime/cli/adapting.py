@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from testtime.cli.output import (
-    check_max_rows,
-    check_seed,
+    check_least,
     column_lines,
     echo_json,
     echo_wrapped,
@@ -150,8 +149,8 @@ def adapt(
         refuse_existing(out, overwrite=overwrite)
     if not 0 <= held_out < 1:
         raise InputError(sentence(f"--held-out {held_out}", expected="a share from 0 to below 1"))
-    check_seed(seed)
-    check_max_rows(max_rows)
+    check_least("--seed", seed, 0)
+    check_least("--max-rows", max_rows, 1)
     arguments = {
         "backbone": backbone,
         "objective": objective,

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from testtime.cli.output import check_seed, echo_json, echo_wrapped, notes_on_stderr, score_lines
+from testtime.cli.output import check_least, echo_json, echo_wrapped, notes_on_stderr, score_lines
 
 __all__ = ["register"]
 
@@ -36,7 +36,7 @@ def demo(
     before is replaced.
     """
     _refuse_models_of_the_user(out)
-    check_seed(seed)
+    check_least("--seed", seed, 0)
     started = time.perf_counter()
 
     from testtime import TTTClassifier

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from testtime.cli.output import check_folder, check_seed, echo_json
+from testtime.cli.output import check_folder, check_least, echo_json
 from testtime.errors import InputError, sentence
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def figure(
         raise InputError(sentence("--out is missing", expected="a folder", remedy="Add --out figures"))
     check_folder(out)
     if seed is not None:
-        check_seed(seed)
+        check_least("--seed", seed, 0)
 
     from testtime.experiments.figure import run
 

@@ -17,8 +17,7 @@ from testtime.plain import json_text
 
 __all__ = [
     "check_folder",
-    "check_max_rows",
-    "check_seed",
+    "check_least",
     "column_lines",
     "echo_json",
     "echo_wrapped",
@@ -41,28 +40,16 @@ def check_folder(out: Path) -> None:
         raise InputError(sentence(got, expected="a folder", remedy="Name another one"))
 
 
-def check_seed(seed: int) -> None:
-    """Raise unless `seed` can seed a generator.
+def check_least(option: str, value: int, least: int) -> None:
+    """Raise unless the value of an option is large enough.
 
     Raises
     ------
     InputError
-        For a negative number.
+        For less than `least`.
     """
-    if seed < 0:
-        raise InputError(sentence(f"--seed {seed}", expected="an integer of at least 0"))
-
-
-def check_max_rows(max_rows: int) -> None:
-    """Raise unless some rows may be used.
-
-    Raises
-    ------
-    InputError
-        For less than one.
-    """
-    if max_rows < 1:
-        raise InputError(sentence(f"--max-rows {max_rows}", expected="at least 1"))
+    if value < least:
+        raise InputError(sentence(f"{option} {value}", expected=f"at least {least}"))
 
 
 def written(called: typer.Context, names: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from testtime.cli.output import check_max_rows, check_seed, echo_json, echo_wrapped, notes_on_stderr
+from testtime.cli.output import check_least, echo_json, echo_wrapped, notes_on_stderr
 
 __all__ = ["plan_file"]
 
@@ -41,8 +41,8 @@ def plan_file(
     InputError
         When the table or an option cannot be used.
     """
-    check_seed(seed)
-    check_max_rows(max_rows)
+    check_least("--seed", seed, 0)
+    check_least("--max-rows", max_rows, 1)
     from testtime.cli.training import read_training
     from testtime.estimators.planning import plan_table
     from testtime.estimators.progress import progress

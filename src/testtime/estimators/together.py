@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from testtime.adapt.parallel import side_by_side
+from testtime.adapt.parallel import alone
 from testtime.adapt.trained import State, Trained
 from testtime.backbones.many_class import with_classes
 from testtime.backbones.registry import load_backbone
@@ -94,8 +94,7 @@ def fit_together(
     """
     errors: list[Exception | None] = [None] * len(estimators)
     # On one thread of its own, as every piece of a fit, so that the bytes do not depend on the caller's settings.
-    [alone] = side_by_side([lambda: _fit_alike(estimators, tables, recipe, starts, scales, errors)])
-    for i in alone:
+    for i in alone(lambda: _fit_alike(estimators, tables, recipe, starts, scales, errors)):
         try:
             estimators[i].fit(*tables[i])
         except Exception as error:  # whatever one table provokes is said of it, and stops no other
@@ -112,7 +111,7 @@ def _fit_alike(
     errors: list[Exception | None],
 ) -> list[int]:
     """Fit what has a tail, and write down what went wrong; return the places of the others."""
-    alone: list[int] = []
+    others: list[int] = []
     trunks: dict[int, Trunk | None] = {}
     alike: dict[tuple[object, ...], dict[int, Prepared]] = defaultdict(dict)
     for i, (estimator, (X, y)) in enumerate(zip(estimators, tables, strict=True)):
@@ -122,7 +121,7 @@ def _fit_alike(
             errors[i] = error
             continue
         if one is None:
-            alone.append(i)
+            others.append(i)
         else:
             alike[one.target.task.n_classes, one.training and one.training.episodes.shape][i] = one
     for members in alike.values():
@@ -130,7 +129,7 @@ def _fit_alike(
         for i, one in members.items():
             estimators[i]._table, estimators[i].context_indices_ = one.finished(trained.get(i, {}))
             estimators[i]._set_target(one.target)
-    return alone
+    return others
 
 
 def fit_start(
@@ -153,7 +152,7 @@ def fit_start(
                 prepared[name] = one
         return shared_start(prepared, recipe, seed)
 
-    return side_by_side([fit])[0]
+    return alone(fit)
 
 
 def _trained(

@@ -35,7 +35,7 @@ from testtime.table.encoding import EncodedRows, TableEncoding
 from testtime.table.fit import Chosen, decide, fold_of
 from testtime.table.outside import Fold, FoldAnswers
 from testtime.table.repeats import find_groups
-from testtime.table.rows import N_FOLDS, deal_rows
+from testtime.table.rows import N_FOLDS, deal_rows, fewest_rows, pool_rows
 from testtime.table.tail_episodes import Episodes, TailRecipe, inner_episodes
 from testtime.table.target import Target
 
@@ -177,8 +177,7 @@ def prepare(
     found = find_groups(shown, rows.y, task, None, np.random.default_rng(group_seed))
     chosen.notes += [found.note] if found.note else []
     n_units = len(order) if found.codes is None else len(np.unique(found.codes))
-    n_pool = len(order) * (N_FOLDS - 1) // N_FOLDS
-    if min(n_pool, n_units) < max(backbone.recipe.min_rows, 4 * task.n_classes):
+    if min(pool_rows(len(order)), n_units) < fewest_rows(backbone.recipe, task.n_classes):
         return prepared
     dealt = deal_rows(order, labels, found.codes, None, N_FOLDS, limits, np.random.default_rng(deal_seed))[0]
     fold = fold_of(rows, task, dealt, fold_seed)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from testtime.adapt.budget import Budget
 from testtime.adapt.learner import FROZEN
-from testtime.adapt.parallel import available_cores, side_by_side
+from testtime.adapt.parallel import alone, available_cores
 from testtime.adapt.task import Task
 from testtime.adapt.train import TrainConfig
 from testtime.adapt.work import ROWS_PER_TRAINED_ROW
@@ -77,7 +77,7 @@ class StepTimer:
                 took.append(self.budget.clock() - began)
             return min(took) / (len(asked) + n)
 
-        self._per_row = _SAFETY * float(np.min(side_by_side([once], workers=1)))
+        self._per_row = _SAFETY * alone(once)
 
     def reaches(self, n_steps: int, n_rows: int) -> bool:
         """Whether there is time for one adapter of so many steps on so many rows, if for nothing else."""

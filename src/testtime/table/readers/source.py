@@ -63,13 +63,10 @@ class Source:
         try:
             with self._opened() as stream:
                 yield stream
-        except _DAMAGE as error:
-            why = f"its {self.packing} data is incomplete or damaged: {error}"
-            raise unreadable(self.name, why, "Copy the file again") from error
-        except OSError as error:  # what bz2 raises
-            if self.packing != "bz2":
+        except (*_DAMAGE, OSError) as error:
+            if not isinstance(error, _DAMAGE) and self.packing != "bz2":  # which raises what a disk does
                 raise
-            why = f"its bz2 data is incomplete or damaged: {error}"
+            why = f"its {self.packing} data is incomplete or damaged: {error}"
             raise unreadable(self.name, why, "Copy the file again") from error
         except RuntimeError as error:  # what zipfile raises for a password
             if self.packing != "zip":

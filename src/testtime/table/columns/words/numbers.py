@@ -164,8 +164,7 @@ def _read_dressed(
     # What these words show comes first: a new file may be written in another way than the one of fit was.
     own = _evidence(counts[sure_comma].sum(), counts[sure_point].sum())
     decimal = own if own is not None else bool(table_comma) if comma is None else comma
-    grouping = decimal
-    swapped = sure_comma | (either_comma & decimal) | (either_point & grouping)
+    swapped = sure_comma | ((either_comma | either_point) & decimal)
     values = _cast(body, dress.exponent, swapped, read) * dress.factor
     values = np.where(dress.negative, -values, values)
     clock = read_clock(text)
@@ -178,7 +177,7 @@ def _read_dressed(
 
     # A column that told at fit, and other columns with points, are enough of an answer.
     said = own is None and comma is None and table_comma is not False
-    unsure = (either_comma | (either_point & grouping)) & read
+    unsure = (either_comma | (either_point & decimal)) & read
     reading = judge(cells, values, read | endless, np.nan, known)
     odd = np.flatnonzero(read & (counts > 0) & ~_match(words, _PLAIN))
     return NumberReading(
