@@ -93,7 +93,11 @@ class TestFolds:
                 assert set(groups[list(seen)]).isdisjoint(groups[fold.held])
         if groups is None:
             expected = set(order) - set(order[: n_served or 0])
-            assert set(guarded) == expected, "every row that may be guarded is, once"
+            assert set(guarded) <= expected
+            fold_of = {row: fold for fold in folds for row in fold.held}
+            for row in expected - set(guarded):  # every row that may be guarded is, once
+                assert labels is not None
+                assert labels[row] not in labels[fold_of[row].context], "its class is not shown"
 
     def test_all_rows_outside_a_fold_are_its_context(self):
         order, folds = deal(200, None, labels=np.arange(200) % 2)

@@ -197,11 +197,10 @@ class AdapterStore:
         for folder, files in sorted(self._files.tree(_NAMES).items()):
             last = max((file for file in files if pointed(file)), default=None)
             if last is not None:
-                try:
-                    found.append(self._version(as_name(folder), last))
-                except StoreError:
-                    if last in self._files.names(f"{_NAMES}/{folder}"):  # else it was removed meanwhile
-                        found.append(_as_its_name_says(as_name(folder), last))
+                version = self._version_or_name(as_name(folder), last)
+                # Else it cannot be read: it is damaged, or was removed meanwhile.
+                if version.added or last in self._files.names(f"{_NAMES}/{folder}"):
+                    found.append(version)
         return tuple(found)
 
     def versions(self, name: str) -> tuple[Version, ...]:

@@ -164,17 +164,12 @@ def choose(
     fewest_steps = FEWEST_STEPS if config.n_steps is None else min(config.n_steps, FEWEST_STEPS)
     if not timer.reaches(fewest_steps, min(n_context, recipe.episode)):
         return settle(n_plain, Status.REVERTED_TIME)
-    # Without statistics of levels: copies have different ones, since each row's come from other rows.
-    columns = rows.encoded.x
-    groups = find_groups(
-        ColumnScaler.fit(columns).transform(columns),
-        rows.y,
-        task,
-        rows.groups,
-        np.random.default_rng(group_seed),
-    )
     if rows.time is not None and rows.groups is None:
         groups = Groups(None)  # what repeats the past may be remembered, as it is when later rows are served
+    else:
+        # Without statistics of levels: copies have different ones, since each row's come from other rows.
+        shown = ColumnScaler.fit(rows.encoded.x).transform(rows.encoded.x)
+        groups = find_groups(shown, rows.y, task, rows.groups, np.random.default_rng(group_seed))
     chosen.notes += [groups.note] if groups.note else []
     if probed:
         probe(timer.learner)

@@ -190,7 +190,7 @@ def _deal_in_time(
         if len(outside) < 2:
             raise InputError(
                 sentence(
-                    f"the first {len(moments) - len(moments[moments >= begin])} moments of time have "
+                    f"the first {np.searchsorted(moments, begin)} moments of time have "
                     f"{len(outside)} of {len(order):,} rows",
                     expected="at least 2",
                     why="blocks of later rows are predicted from them",
