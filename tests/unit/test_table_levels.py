@@ -147,3 +147,21 @@ def test_groups_are_kept_apart_in_a_fit():
 
     assert np.array_equal(told(y, groups), told(flipped, groups))
     assert not np.array_equal(told(y, None), told(flipped, None))
+
+
+def test_copies_tell_each_other_nothing_in_a_fit():
+    """Rows drawn three times over, as when a rare class is oversampled: their level must not give them away."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"town": [f"town {k}" for k in rng.integers(0, 20, 80)], "a": rng.normal(size=80)})
+    y, copies = rng.integers(0, 2, 80), np.repeat(np.arange(80), 3)
+    flipped = np.where(np.arange(80) == 3, 1 - y, y)
+    seed, held = np.random.SeedSequence(0), np.flatnonzero(copies == 7)
+
+    def told(labels):
+        repeated = frame.iloc[copies].reset_index(drop=True)
+        rows = encode_rows(repeated, labels[copies], Classes(2), LinearBackbone(), seed)[2]
+        fold = rows.without(held, Classes(2), seed)
+        return np.column_stack([rows.x[copies == 3], fold[copies == 3]])
+
+    assert told(y).shape == (3, 6)
+    assert np.array_equal(told(y), told(flipped))

@@ -27,6 +27,7 @@ from testtime.table.encoding import EncodedRows, TableEncoding, with_statistics
 from testtime.table.fit import Chosen, choose
 from testtime.table.forecast.plan import reason_to_skip
 from testtime.table.levels import LevelStatistics
+from testtime.table.repeats import rows_together
 from testtime.table.rows import MOST_ROWS
 from testtime.table.target import NumericTarget, Target
 
@@ -186,10 +187,13 @@ def _with_levels(
     groups: NDArray[np.int64] | None,
     time: NDArray[np.float64] | None,
 ) -> tuple[LevelStatistics, EncodedRows]:
-    """Put beside encoded columns what their levels say about the target."""
-    levels = LevelStatistics.fit(encoded, y, task.n_classes)
-    x = levels.cross_fitted(encoded, y, int(seed.generate_state(1)[0]), groups)
-    return levels, EncodedRows(encoded, x, y, groups, time)
+    """Put beside encoded columns what their levels say about the target; a copy of a row says nothing to it."""
+    levels, number = LevelStatistics.fit(encoded, y, task.n_classes), int(seed.generate_state(1)[0])
+    if not levels.columns:
+        return levels, EncodedRows(encoded, encoded.x, y, groups, time)
+    found = rows_together(encoded, y, task, groups, time, np.random.default_rng(number))
+    rows = EncodedRows(encoded, encoded.x, y, groups, time, found)
+    return levels, replace(rows, x=levels.cross_fitted(encoded, y, number, rows.apart))
 
 
 def _too_many(n_columns: int, backbone: Backbone) -> InputError:

@@ -12,6 +12,7 @@ from testtime.adapt.task import Task
 from testtime.backbones.base import Backbone, Encoded, View
 from testtime.table.columns import TableColumns
 from testtime.table.levels import LevelStatistics
+from testtime.table.repeats import Groups, rows_together
 
 __all__ = ["EncodedRows", "TableEncoding", "encode_fold", "with_statistics"]
 
@@ -92,6 +93,8 @@ class EncodedRows:
         Group codes of the user, or None.
     time
         Position of each row in time, or None. With it, later rows guard what was trained on earlier ones.
+    found
+        The user's groups joined with rows that repeat each other, where these were looked for.
     """
 
     encoded: Encoded
@@ -99,6 +102,18 @@ class EncodedRows:
     y: NDArray
     groups: NDArray[np.int64] | None = None
     time: NDArray[np.float64] | None = None
+    found: Groups | None = None
+
+    @property
+    def apart(self) -> NDArray[np.int64] | None:
+        """Codes of rows that tell each other's statistics nothing: the user's groups, and copies if they are many."""
+        return self.found.codes if self.found is not None and self.found.repeat else self.groups
+
+    def together(self, task: Task, rng: np.random.Generator) -> Groups:
+        """Return which rows belong together; they are looked for where they were not."""
+        if self.found is not None:
+            return self.found
+        return rows_together(self.encoded, self.y, task, self.groups, self.time, rng)
 
     def views(
         self, reference: NDArray[np.int64], backbone: Backbone, task: Task, n: int, seed: int
@@ -117,4 +132,4 @@ class EncodedRows:
         if self.x.shape[1] == len(self.encoded.names):
             return self.x
         time = self.time if later else None
-        return encode_fold(self.encoded, self.y, task.n_classes, held, seed, self.groups, time)
+        return encode_fold(self.encoded, self.y, task.n_classes, held, seed, self.apart, time)

@@ -18,14 +18,12 @@ from testtime.adapt.task import Task
 from testtime.adapt.train import TrainConfig
 from testtime.adapt.work import UNWATCHED, Work
 from testtime.backbones.base import Backbone, Recipe, View
-from testtime.backbones.scaling import ColumnScaler
 from testtime.results import Status
 from testtime.table.config import FitConfig
 from testtime.table.coverage import MOST_COVERED, best_coverage
 from testtime.table.encoding import EncodedRows
 from testtime.table.outside import Fold, FoldAnswers, FoldRuns, in_order
 from testtime.table.probes import Probe, choose_context, probe_contexts
-from testtime.table.repeats import Groups, find_groups
 from testtime.table.rows import (
     FEWEST_STEPS,
     N_FOLDS,
@@ -164,12 +162,7 @@ def choose(
     fewest_steps = FEWEST_STEPS if config.n_steps is None else min(config.n_steps, FEWEST_STEPS)
     if not timer.reaches(fewest_steps, min(n_context, recipe.episode)):
         return settle(n_plain, Status.REVERTED_TIME)
-    if rows.time is not None and rows.groups is None:
-        groups = Groups(None)  # what repeats the past may be remembered, as it is when later rows are served
-    else:
-        # Without statistics of levels: copies have different ones, since each row's come from other rows.
-        shown = ColumnScaler.fit(rows.encoded.x).transform(rows.encoded.x)
-        groups = find_groups(shown, rows.y, task, rows.groups, np.random.default_rng(group_seed))
+    groups = rows.together(task, np.random.default_rng(group_seed))
     chosen.notes += [groups.note] if groups.note else []
     if probed:
         probe(timer.learner)

@@ -15,8 +15,10 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 from testtime.adapt.task import Task
+from testtime.backbones.base import Encoded
+from testtime.backbones.scaling import ColumnScaler
 
-__all__ = ["Groups", "find_groups"]
+__all__ = ["Groups", "find_groups", "rows_together"]
 
 _NEAR = 0.1  # of the distance at which unrelated rows would be neighbours
 _MANY = 0.05  # share of rows in groups from which the user is told
@@ -39,6 +41,26 @@ class Groups:
 
     codes: NDArray[np.int64] | None
     note: str = ""
+
+    @property
+    def repeat(self) -> bool:
+        """Whether many rows repeat another one."""
+        return bool(self.note)
+
+
+def rows_together(
+    encoded: Encoded,
+    y: NDArray,
+    task: Task,
+    given: NDArray[np.int64] | None,
+    time: NDArray[np.float64] | None,
+    rng: np.random.Generator,
+) -> Groups:
+    """Find which of the rows of a fit belong together; arguments as of :func:`find_groups`, and their time or None."""
+    if time is not None and given is None:
+        return Groups(None)  # what repeats the past may be remembered, as it is when later rows are served
+    # Without statistics of levels: copies have different ones, since each row's come from other rows.
+    return find_groups(ColumnScaler.fit(encoded.x).transform(encoded.x), y, task, given, rng)
 
 
 def find_groups(

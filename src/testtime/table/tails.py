@@ -25,7 +25,6 @@ from testtime.adapt.train import TrainConfig
 from testtime.adapt.train_each import train_each
 from testtime.adapt.trained import Trained
 from testtime.backbones.base import Backbone, View
-from testtime.backbones.scaling import ColumnScaler
 from testtime.backbones.tabicl_tail import Trunk
 from testtime.results import Status
 from testtime.table.adapted import AdaptedTable
@@ -34,7 +33,6 @@ from testtime.table.config import FitConfig
 from testtime.table.encoding import EncodedRows, TableEncoding
 from testtime.table.fit import Chosen, decide, fold_of
 from testtime.table.outside import Fold, FoldAnswers
-from testtime.table.repeats import find_groups
 from testtime.table.rows import N_FOLDS, deal_rows, fewest_rows, pool_rows
 from testtime.table.tail_episodes import Episodes, TailRecipe, inner_episodes
 from testtime.table.target import Target
@@ -173,8 +171,7 @@ def prepare(
     prepared = Prepared(
         trunk, target, config, backbone, encoding, rows, chosen, budget, drawn, own, recipe.doubt
     )
-    shown = ColumnScaler.fit(rows.encoded.x).transform(rows.encoded.x)
-    found = find_groups(shown, rows.y, task, None, np.random.default_rng(group_seed))
+    found = rows.together(task, np.random.default_rng(group_seed))
     chosen.notes += [found.note] if found.note else []
     n_units = len(order) if found.codes is None else len(np.unique(found.codes))
     if min(pool_rows(len(order)), n_units) < fewest_rows(backbone.recipe, task.n_classes):
