@@ -61,6 +61,9 @@ AT_FIT: dict[str, Bad] = {
     ),
     "missing label NaT": Bad(("missing in 1 of 40", "row 3"), y=label(pd.NaT)),
     "missing text label": Bad(("missing in 1 of 40",), y=pd.Series(label(None)).map({0: "a", 1: "b"})),
+    "damaged label": Bad(
+        ("'b\\udc80'", "UTF-8", "surrogate"), y=np.where(Y == 1, "a", "b\udc80").astype(object)
+    ),
     "infinite label": Bad(("inf",), y=np.where(np.arange(N) == 3, np.inf, Y)),
     "labels of two types": Bad(("'x'",), y=label("x")),
     "no target": Bad(("y",), y=[]),

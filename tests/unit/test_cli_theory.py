@@ -112,6 +112,7 @@ def test_nothing_to_gain_is_an_answer_too(arguments, capsys):
         (["--alignment", "nan"], "alignment"),
         (["--alignment", "even", "--spread", "1.5"], "spread=1.5"),
         (["--alignment", "even", "--spread", "nan"], "spread"),
+        (["--spread", "0.5"], "--spread without --alignment (without an alignment"),
         (["--context", "frsh"], "Did you mean 'fresh'?"),
         (["--step", "fix"], "Did you mean 'fixed'?"),
         (["--n", "1", "--step", "normalized"], "--n 1, "),

@@ -177,3 +177,44 @@ class TestNames:
             with pytest.warns(DataWarning, match=re.escape("it is the index of a pandas frame")):
                 columns, _ = fitted(read)
             assert columns.required == ("a",)
+
+
+class TestClocks:
+    RACES = [f"{m}:{s:02d}" for m in range(15, 60) for s in (5, 40)] + ["1:05:10", "1:12:00"]
+
+    def test_two_numbers_beside_three_are_minutes_and_seconds(self):
+        """24:37 beside 1:05:10 is no time of day, and a race of 24 hours is not beside one of one hour."""
+        found, said = told(self.RACES, ["24:37", "1:00:00", "9:59"])
+        assert found == [1477.0, 3600.0, 599.0]
+        assert said == []
+
+    @pytest.mark.parametrize(
+        ("values", "first"),
+        [
+            ([f"{h}:30" for h in range(24)] + ["14:30:05"], 52_200.0),  # a clock
+            ([f"{h}:30" for h in range(40)], 52_200.0),  # hours, as far as anybody can tell
+            ([f"{h}:30" for h in range(14, 90)] + ["1:00:05"], 52_200.0),  # 75:30 would be written 1:15:30
+        ],
+    )
+    def test_otherwise_they_are_hours_and_minutes(self, values: list[str], first: float):
+        assert told(values, ["14:30"])[0] == [first]
+
+
+class TestWeeks:
+    def test_weeks_of_iso_8601_are_dates(self):
+        weeks = [f"{year}-W{week:02d}" for year in (2020, 2021) for week in range(1, 53)]
+        found, _ = told(weeks, ["2020-W53", "2021W01", "2021-W01-3", "1969-W01"])
+        days = ["2020-12-28", "2021-01-04", "2021-01-06", "1968-12-30"]
+        assert found == [float(np.datetime64(day).astype(int)) for day in days]
+
+    def test_a_week_that_its_year_does_not_have_is_none(self):
+        weeks = [f"2020-W{week:02d}" for week in range(1, 54)]
+        found, said = told(weeks * 2, [*weeks, "2021-W53", "2021-W00"])
+        assert np.isnan(found[-2:]).all()
+        assert "'2021-W00' (1), '2021-W53' (1)" in said[0]
+
+
+def test_codes_with_zeros_in_front_are_shown_as_they_were_read():
+    zips = [f"{code:05d}" for code in range(1000, 99_000, 900)]
+    columns, _ = fitted(pd.DataFrame({"zip": zips * 2, "plain": [str(k) for k in range(218)]}))
+    assert [record.parsed for record in columns.records] == ["'01000' is 1000", ""]

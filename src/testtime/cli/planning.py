@@ -87,6 +87,14 @@ def plan(
         missing = [name for name, value in (("--n", n), ("--k", k), ("--dim", dim)) if value is None]
         remedy = "Pass them, or a table and --target"
         raise InputError(sentence(f"no table, and no {', '.join(missing)}", remedy=remedy))
+    if alignment is None and written(called, ("spread",)):
+        raise InputError(
+            sentence(
+                "--spread without --alignment",
+                why="without an alignment all tasks are isotropic",
+                remedy="Pass --alignment aligned, even, opposed or a number",
+            )
+        )
     if plot is not None and plot.suffix.lower() not in (".png", ".svg"):
         raise InputError(sentence(f"--plot {plot}", expected="a name that ends in .png or .svg"))
 

@@ -266,8 +266,24 @@ def _vector(y: Any, n_rows: int, estimator: str, one: str, kind: str) -> NDArray
 
 
 def with_inferred_type(values: NDArray[Any]) -> pd.Series:
-    """Return numbers, times and truth values among objects as such; what is of no one type stays objects."""
-    column = pd.Series(values)
+    """Return numbers, times and truth values among objects as such; what is of no one type stays objects.
+
+    Raises
+    ------
+    InputError
+        For text with half of a surrogate pair, which cannot be written as UTF-8.
+    """
+    try:
+        column = pd.Series(values)
+    except UnicodeEncodeError as error:
+        raise InputError(
+            sentence(
+                f"the target holds the text {error.object[:60]!a}",
+                expected="text that can be written as UTF-8",
+                why="it holds half of a surrogate pair, as damaged text does",
+                remedy="Read the file in the encoding it was written in",
+            )
+        ) from None
     try:
         return column.infer_objects()
     except OverflowError:  # pandas before 3 fails at whole numbers beyond floats

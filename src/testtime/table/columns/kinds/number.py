@@ -40,6 +40,7 @@ class NumberColumn(Lossy):
     form: Literal["number"] = "number"
     comma: bool | None = None
     unit: str = Field(default="", max_length=40)
+    short_minutes: bool = False
 
     @classmethod
     def fit(cls, cells: Cells, name: str, habits: Habits, *, asked: bool = False) -> Learned:
@@ -69,6 +70,7 @@ class NumberColumn(Lossy):
             name=name,
             comma=reading.comma,
             unit=reading.unit,
+            short_minutes=reading.short_minutes,
             blanks=blank_words(reading),
             indicator=missing_matters(values),
         )
@@ -103,16 +105,12 @@ class NumberColumn(Lossy):
         # What the column showed at fit comes before what other columns show, unless those have changed since.
         comma = None if habits.turned else self.comma
         table_comma = habits.comma if comma is None else None
-        known = frozenset(self.blanks)
-        reading = read_numbers(cells, comma=comma, table_comma=table_comma, known=known)
+        given = {"comma": comma, "table_comma": table_comma, "short_minutes": self.short_minutes}
+        reading = read_numbers(cells, known=frozenset(self.blanks), **given)
         truth = np.where(_spelled_out(cells.words), truth_of(cells.words), np.nan)
         if reading.stray and not np.isnan(truth).all():
             # A truth value where numbers were, as in a file that another program wrote; "T" or "no" may mean else.
-            numbers = np.where(
-                np.isnan(truth),
-                read_numbers(WordCells(cells.words), comma=comma, table_comma=table_comma).values,
-                truth,
-            )
+            numbers = np.where(np.isnan(truth), read_numbers(WordCells(cells.words), **given).values, truth)
             if not np.isnan(numbers).any():
                 return cells.spread(numbers, np.nan)
         self.accept(reading, "numbers", told)

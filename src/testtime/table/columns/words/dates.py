@@ -1,4 +1,4 @@
-"""Dates as people write them: ISO with zones, 31.12.2020, 12/31/2020, 31-Dec-20, years with months or quarters.
+"""Dates as people write them: ISO with zones, 31.12.2020, 12/31/2020, 31-Dec-20, years with months, quarters, weeks.
 
 Times are points in UTC: a zone is converted, none is taken as UTC. ``05/06/2020`` has two readings; what decides is
 the rest of the column, then the other columns of the table, then the point (day first) or the slash (month first).
@@ -50,6 +50,7 @@ _FORMS = (
     rf"^{_WEEKDAY}{_NAMED} (?P<day>[0-9]{{1,2}})(?:st|nd|rd|th)?,? (?P<year>[0-9]{{4}}){_CLOCK}$",
     rf"^{_NAMED}(?:[-/., ]+(?P<year>[0-9]{{4}})|-(?P<short>[0-9]{{2}}))$",
     r"^(?P<month>0?[1-9]|1[0-2])/(?P<year>[0-9]{4})$",
+    r"^(?P<year>[0-9]{4})-?W(?P<week>[0-5][0-9])(?:-?(?P<weekday>[1-7]))?$",
     r"^(?P<year>[0-9]{4})-?[Qq](?P<quarter>[1-4])$",
     r"^[Qq](?P<quarter>[1-4])[-/ ]?(?P<year>[0-9]{4})$",
     r"^(?P<year>(?:19|20)[0-9]{2})(?P<month>0[1-9]|1[0-2])(?P<day>[0-3][0-9])"
@@ -182,9 +183,29 @@ def _fields(words: pa.Array, form: str) -> dict[str, NDArray[Any]]:
             if field.name == "year":
                 short = pc.fill_null(pc.equal(pc.utf8_length(text), 2), False).to_numpy(zero_copy_only=False)
                 found["year"] = np.where(short, _with_century(found["year"]), found["year"])
+    if "week" in found:
+        _of_week(found)
     if "short" in found:
         found["year"] = np.where(np.isnan(found["year"]), _with_century(found["short"]), found["year"])
     return found
+
+
+def _of_week(fields: dict[str, NDArray[Any]]) -> None:
+    """Say which day a week of ISO 8601 is, its Monday if no day is told; a week that its year does not have is none."""
+    year = np.nan_to_num(fields["year"], nan=1970.0).astype(np.int64)
+    fourth = (year - 1970).astype("datetime64[Y]").astype(
+        "datetime64[D]"
+    ) + 3  # of January, always in the first week
+    monday = fourth - (fourth.astype(np.int64) + 3) % 7
+    monday += 7 * (np.nan_to_num(fields["week"], nan=1.0).astype(np.int64) - 1)
+    there = (monday + 3).astype("datetime64[Y]").astype(
+        np.int64
+    ) + 1970 == year  # a week is where its Thursday is
+    day = monday + np.nan_to_num(fields["weekday"], nan=1.0).astype(np.int64) - 1
+    month = day.astype("datetime64[M]")
+    fields["year"] = day.astype("datetime64[Y]").astype(np.int64) + 1970.0
+    fields["month"] = np.where(there, month.astype(np.int64) % 12 + 1.0, np.nan)
+    fields["day"] = (day - month.astype("datetime64[D]")).astype(np.int64) + 1.0
 
 
 def _with_century(year: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from testtime.table.columns.cells import WordCells
-from testtime.table.columns.words.clock import read_clock
+from testtime.table.columns.words.clock import minutes_lead, read_clock
 from testtime.table.columns.words.dress import undressed
 from testtime.table.columns.words.reading import SAMPLE, Reading, judge
 
@@ -37,6 +37,7 @@ _BODY = "|".join(
 _COMMA_OR_GROUPS = r"^[1-9][0-9]{0,2},[0-9]{3}$"
 _POINT_OR_GROUPS = r"^[1-9][0-9]{0,2}\.[0-9]{3}$"
 _NO_CENTS = r"([0-9][.,])-{1,2}(\s*[^0-9-]*)$"  # "5,-" are five euros and no cents
+_ZEROS_FIRST = r"^0[0-9]{2,}$"
 _PLAIN = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 
 
@@ -53,9 +54,12 @@ class NumberReading(Reading):
     unit
         What stood beside the numbers: "kg", "$", "%"; empty if nothing.
     example
-        A word that no programming language would read, and its value; ("", 0.0) if there is none.
+        A word that no programming language would read, or a code with zeros in front, and its value; ("", 0.0) if
+        there is none.
     too_large
         Rows whose number no float64 can hold; they are missing.
+    short_minutes
+        Whether ``24:37`` is minutes and seconds.
     """
 
     comma: bool | None = None
@@ -63,6 +67,7 @@ class NumberReading(Reading):
     unit: str = ""
     example: tuple[str, float] = ("", 0.0)
     too_large: int = 0
+    short_minutes: bool = False
 
     def doubt(self, what: str) -> str:
         """Say how an ambiguous value was read; `what` begins the sentence."""
@@ -87,7 +92,12 @@ def decimal_comma(cells: WordCells) -> bool | None:
 
 
 def read_numbers(
-    cells: WordCells, *, comma: bool | None, table_comma: bool | None, known: frozenset[str] = frozenset()
+    cells: WordCells,
+    *,
+    comma: bool | None,
+    table_comma: bool | None,
+    known: frozenset[str] = frozenset(),
+    short_minutes: bool | None = None,
 ) -> NumberReading:
     """Read words as numbers.
 
@@ -101,12 +111,14 @@ def read_numbers(
         Whether other columns have decimal commas, for values that could be read in two ways; None if none tells.
     known
         Words that counted as missing at fit, in lower case.
+    short_minutes
+        Whether ``24:37`` was minutes and seconds at fit; None lets the column tell.
     """
     if not comma and not table_comma:
         plain = _read_plain(cells, doubted=comma is None and table_comma is None)
         if plain is not None:
             return plain
-    return _read_dressed(cells, comma, table_comma, known)
+    return _read_dressed(cells, comma, table_comma, known, short_minutes)
 
 
 def _read_plain(cells: WordCells, *, doubted: bool) -> NumberReading | None:
@@ -126,7 +138,10 @@ def _read_plain(cells: WordCells, *, doubted: bool) -> NumberReading | None:
     point = bool(pc.any(pc.match_substring(cells.text, ".")).as_py())
     ambiguous = _like_thousands(cells.text) if point and doubted else ""
     comma = False if point and not ambiguous else None
-    return NumberReading(values, len(values) - numbers.null_count, {}, {}, comma=comma, ambiguous=ambiguous)
+    n_read = len(values) - numbers.null_count
+    coded = np.flatnonzero(_match(cells.text, _ZEROS_FIRST))
+    example = (cells.text[int(coded[0])].as_py(), float(values[coded[0]])) if len(coded) else ("", 0.0)
+    return NumberReading(values, n_read, {}, {}, comma=comma, ambiguous=ambiguous, example=example)
 
 
 def _like_thousands(text: pa.Array) -> str:
@@ -142,7 +157,11 @@ def _like_thousands(text: pa.Array) -> str:
 
 
 def _read_dressed(
-    cells: WordCells, comma: bool | None, table_comma: bool | None, known: frozenset[str]
+    cells: WordCells,
+    comma: bool | None,
+    table_comma: bool | None,
+    known: frozenset[str],
+    short_minutes: bool | None,
 ) -> NumberReading:
     words, counts = cells.words, cells.counts
     text = pc.replace_substring_regex(words, r"[\x{00A0}\x{2007}\x{2009}\x{202F}]", " ")
@@ -167,7 +186,9 @@ def _read_dressed(
     swapped = sure_comma | ((either_comma | either_point) & decimal)
     values = _cast(body, dress.exponent, swapped, read) * dress.factor
     values = np.where(dress.negative, -values, values)
-    clock = read_clock(text)
+    if short_minutes is None:
+        short_minutes = minutes_lead(text)
+    clock = read_clock(text, short_minutes=short_minutes)
     values = np.where(read, values, clock)
     read |= ~np.isnan(clock)
     endless = _match(pc.utf8_lower(text), r"^[+-]?(?:inf|infinity|∞)$")
@@ -191,6 +212,7 @@ def _read_dressed(
         unit=dress.unit,
         example=(words[int(odd[0])].as_py(), float(values[odd[0]])) if len(odd) else ("", 0.0),
         too_large=int(counts[too_large].sum()),
+        short_minutes=short_minutes,
     )
 
 
