@@ -128,7 +128,13 @@ def test_cells_stay_text(tmp_path):
             2,
             None,
         ),
-        ("a\tb\nr1\t1\t2\nr2\t3\t4\n", ["Unnamed: 0", "a", "b"], 2, None),
+        (
+            "a\tb\nr1\t1\t2\nr2\t3\t4\n",
+            ["Unnamed: 0", "a", "b"],
+            2,
+            "the header has a name less than the rows have values; the first column is taken for names of rows, "
+            "and 'a' for the name of the second",
+        ),
         ("<TICKER>,<DATE>\nX,20200102\nY,20200103\n", ["<TICKER>", "<DATE>"], 2, None),
         ("[Order ID],[Price]\n1,2\n3,4\n", ["[Order ID]", "[Price]"], 2, None),
         ("BZhx,b\n1,2\n3,4\n", ["BZhx", "b"], 2, None),

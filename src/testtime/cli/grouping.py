@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from testtime import TTTClassifier, TTTRegressor
+from testtime.cli.output import warn_of_file
 from testtime.cli.target import REGRESS, choose_task, one_spelling
 from testtime.cli.training import numeric_target
 from testtime.errors import InputError, nearest, sentence
@@ -54,7 +55,8 @@ def adapt_table_groups(request: GroupRequest) -> tuple[AdaptedGroups, str]:
     """
     if request.train.is_dir():
         return _adapt(request, str(request.train))
-    frame, _ = read_table(request.train)
+    frame, facts = read_table(request.train)
+    warn_of_file(facts.path, facts.notes)
     if request.target in frame:
         column: Any = frame[request.target]
         numbers = numeric_target(column, frame.drop(columns=[request.target]))

@@ -23,6 +23,7 @@ __all__ = [
     "echo_wrapped",
     "notes_on_stderr",
     "score_lines",
+    "warn_of_file",
     "written",
 ]
 
@@ -89,6 +90,14 @@ def notes_on_stderr(notes: list[str]) -> Iterator[None]:
     notes.extend(found)
     for text in found:
         sys.stderr.write(f"note: {text}\n")
+
+
+def warn_of_file(name: str, notes: Sequence[str]) -> None:
+    """Warn of what a reader noted about a file, for commands that do not describe it otherwise."""
+    from testtime.table.columns import DataWarning
+
+    for note in notes:
+        warnings.warn(f"{Path(name).name}: {note}.", DataWarning, stacklevel=2)
 
 
 def column_lines(columns: Sequence[Mapping[str, Any]]) -> str:

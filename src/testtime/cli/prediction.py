@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from testtime.adapt.work import UNWATCHED, Work
+from testtime.cli.output import warn_of_file
 from testtime.errors import InputError, nearest, sentence
 from testtime.estimators.regressor import at_levels
 from testtime.estimators.saved import load
@@ -56,6 +57,7 @@ def write_predictions(
     costs = training.get("costs")
     weights = None if costs is None else [costs[str(label)] for label in estimator.classes_.tolist()]
     opened = open_table(table)
+    warn_of_file(opened.source.name, opened.notes)
     names = _carried(list(opened.names), carried, training.get("carried", ()), estimator)
     pieces = _pieces(opened, estimator, names, training)
     first = next(pieces, None)
@@ -100,7 +102,8 @@ def labelled_table(table: Path, target: str, classes: Any | None) -> tuple[pd.Da
     InputError
         If the target is no column, or misses a value.
     """
-    frame, _ = read_table(table)
+    frame, facts = read_table(table)
+    warn_of_file(facts.path, facts.notes)
     if target not in frame:
         remedy = nearest(target, frame.columns)
         raise InputError(sentence(f"{str(table)!r} has no column {target!r}", remedy=remedy))

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from testtime.errors import InputError, sentence
+from testtime.table.readers.header import fit_header
 from testtime.table.readers.source import Source, unreadable
 
 __all__ = ["BRACKETED", "SEPARATORS", "Dialect", "check_names", "find_dialect", "title_rows"]
@@ -170,20 +171,10 @@ def _dialect(source: Source, sample: str, encoding: str) -> Dialect:
     header, body = rows[0][1], [row for _, row in rows[1:]]
     before = rows[0][0]
     notes = (f"{title:,} lines above the header are left out",) if title else ()
-    names = tuple(name.strip() or f"Unnamed: {i}" for i, name in enumerate(_fitted(header, body)))
+    header, fitted = fit_header(header, body, source)
+    notes += (fitted,) if fitted else ()
+    names = tuple(name.strip() or f"Unnamed: {i}" for i, name in enumerate(header))
     return Dialect(encoding, separator, check_names(names, source), lines + before, notes)
-
-
-def _fitted(header: list[str], body: list[list[str]]) -> list[str]:
-    """Give the header the width of the rows where they differ by the separator that ends a line."""
-    widths = {len(row) for row in body}
-    if widths == {len(header) + 1} and not any(row[-1].strip() for row in body):
-        return [*header, ""]
-    if widths == {len(header) - 1} and not header[-1].strip():
-        return header[:-1]
-    if widths == {len(header) + 1}:  # R writes names of rows and none for their column
-        return ["", *header]
-    return header
 
 
 def _rows(source: Source, sample: str, separator: str) -> list[tuple[int, list[str]]]:
