@@ -70,7 +70,7 @@ def read_as_numbers(column: pd.Series, beside: pd.DataFrame) -> NumbersRead | No
     reading = _read(cells, None)
     if not reading.enough:
         return None
-    if reading.ambiguous:
+    if reading.either:
         reading = _read(cells, Habits(_texts(beside)).comma)
     doubt = reading.doubt(f"Column {str(column.name)!r}") if reading.ambiguous else ""
     return NumbersRead(reading.values, reading.lost, reading.example, doubt)

@@ -34,13 +34,17 @@ _TOO_LARGE = "{n:,} numbers of column {name!r} are beyond 1.8e308 and count as m
 
 
 class NumberColumn(Lossy):
-    """Numbers: as they are, or read from words the way the column was written at fit."""
+    """Numbers: as they are, or read from words the way the column was written at fit.
+
+    `grouped` is a number of fit whose point was taken as a decimal sign, in doubt, where it may separate thousands.
+    """
 
     kind: ClassVar[str] = "number"
     form: Literal["number"] = "number"
     comma: bool | None = None
     unit: str = Field(default="", max_length=40)
     short_minutes: bool = False
+    grouped: str = Field(default="", max_length=100)
 
     @classmethod
     def fit(cls, cells: Cells, name: str, habits: Habits, *, asked: bool = False) -> Learned:
@@ -71,6 +75,7 @@ class NumberColumn(Lossy):
             comma=reading.comma,
             unit=reading.unit,
             short_minutes=reading.short_minutes,
+            grouped=reading.ambiguous[:100] if "." in reading.ambiguous and not reading.comma else "",
             blanks=blank_words(reading),
             indicator=missing_matters(values),
         )
@@ -98,6 +103,7 @@ class NumberColumn(Lossy):
         else:
             values = cells.values
             self._check_shares(values)
+            self._tell_thousands(values, told)
             told += [_TOO_LARGE.format(n=cells.too_large, name=self.name)] if cells.too_large else []
         return [Output(never_infinite(values, self.name), self.name), *self.with_indicator(values)]
 
@@ -133,9 +139,21 @@ class NumberColumn(Lossy):
             )
         if reading.ambiguous:
             told.extend([reading.doubt(f"Column {self.name!r}")])
+        else:
+            self._tell_thousands(reading.values, told)
         if reading.too_large:
             told.append(_TOO_LARGE.format(n=reading.too_large, name=self.name))
         return reading.values
+
+    def _tell_thousands(self, values: np.ndarray, told: list[str]) -> None:
+        """Say that whole numbers from 1,000 on may be what was written with points at fit."""
+        large = values[np.abs(values) >= 1000]
+        if self.grouped and len(large) and (large == np.round(large)).all():
+            told.append(
+                f"Column {self.name!r} holds {large[0]:.15g}; at fit it held nothing from 1,000 on, and the '.' of "
+                f"numbers such as {self.grouped!r} was taken as a decimal sign. If it separates thousands there, fit "
+                "again with all numbers written in one way."
+            )
 
     def _check_shares(self, values: np.ndarray) -> None:
         """Refuse numbers that may be shares where per cent were: a spreadsheet stores 29 % as 0.29.

@@ -34,8 +34,8 @@ _BODY = "|".join(
         r"[.,][0-9]+",
     ]
 )
-_COMMA_OR_GROUPS = r"^[1-9][0-9]{0,2},[0-9]{3}$"
-_POINT_OR_GROUPS = r"^[1-9][0-9]{0,2}\.[0-9]{3}$"
+_COMMA_OR_GROUPS = r"^[+-]?[1-9][0-9]{0,2},[0-9]{3}$"
+_POINT_OR_GROUPS = r"^[+-]?[1-9][0-9]{0,2}\.[0-9]{3}$"
 _NO_CENTS = r"([0-9][.,])-{1,2}(\s*[^0-9-]*)$"  # "5,-" are five euros and no cents
 _ZEROS_FIRST = r"^0[0-9]{2,}$"
 _PLAIN = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
@@ -50,7 +50,10 @@ class NumberReading(Reading):
     comma
         Whether the decimal sign is a comma; None if no value tells.
     ambiguous
-        A value that could be read in two ways, with nothing in its column to decide; empty if there is none.
+        A value that may well be meant in the other way, with nothing in its column to decide; empty if there is none.
+    either
+        A value that can be read in two ways, likely or not, with nothing in its column to decide; empty if there is
+        none.
     unit
         What stood beside the numbers: "kg", "$", "%"; empty if nothing.
     example
@@ -64,6 +67,7 @@ class NumberReading(Reading):
 
     comma: bool | None = None
     ambiguous: str = ""
+    either: str = ""
     unit: str = ""
     example: tuple[str, float] = ("", 0.0)
     too_large: int = 0
@@ -136,24 +140,37 @@ def _read_plain(cells: WordCells, *, doubted: bool) -> NumberReading | None:
     if np.isinf(values).any():
         return None
     point = bool(pc.any(pc.match_substring(cells.text, ".")).as_py())
-    ambiguous = _like_thousands(cells.text) if point and doubted else ""
+    either, ambiguous = _points_of_thousands(cells.text) if point and doubted else ("", "")
     comma = False if point and not ambiguous else None
     n_read = len(values) - numbers.null_count
     coded = np.flatnonzero(_match(cells.text, _ZEROS_FIRST))
     example = (cells.text[int(coded[0])].as_py(), float(values[coded[0]])) if len(coded) else ("", 0.0)
-    return NumberReading(values, n_read, {}, {}, comma=comma, ambiguous=ambiguous, example=example)
+    return NumberReading(
+        values, n_read, {}, {}, comma=comma, ambiguous=ambiguous, either=either, example=example
+    )
 
 
-def _like_thousands(text: pa.Array) -> str:
-    """Return the first number whose point may separate thousands, "" if there is none.
-
-    It may where three digits follow each point, and nothing without a point is as large as 1,000.
-    """
+def _points_of_thousands(text: pa.Array) -> tuple[str, str]:
+    """Return a number whose point can separate thousands, and again if that is likely; else nothing."""
     text = pc.drop_null(text)
     grouped = _match(text, _POINT_OR_GROUPS)
-    small = _match(text, "^[0-9]{1,3}$")
-    found = grouped.any() and small.any() and bool((grouped | small).all())
-    return text[int(np.flatnonzero(grouped)[0])].as_py() if found else ""
+    if not grouped.any() or _count(text, ".").sum() > grouped.sum():
+        return "", ""
+    first = _first(text, grouped)
+    return first, first if _like_thousands(text, grouped) else ""
+
+
+def _like_thousands(text: pa.Array, grouped: NDArray[np.bool_]) -> bool:
+    """Tell whether points are likely to separate thousands; `grouped` are the numbers where they can.
+
+    They are where three digits follow each point, nothing without a point is as large as 1,000, and either there is
+    such a small number, which has none of the digits that all measurements have, or each value ends in 0, as prices
+    do.
+    """
+    small = _match(text, "^[+-]?[0-9]{1,3}$")
+    if not grouped.any() or not (grouped | small).all():
+        return False
+    return bool(small.any() or (_match(text, "0$").all() and pc.count_distinct(text).as_py() > 1))
 
 
 def _read_dressed(
@@ -197,8 +214,13 @@ def _read_dressed(
     values[endless] = np.where(_match(text, "^-"), -np.inf, np.inf)[endless]
 
     # A column that told at fit, and other columns with points, are enough of an answer.
-    said = own is None and comma is None and table_comma is not False
-    unsure = (either_comma | (either_point & decimal)) & read
+    alone = own is None and comma is None
+    said = alone and table_comma is not False
+    unsure = either_comma | (either_point & decimal)
+    if said and not decimal:
+        there = read & (counts > 0)
+        unsure |= either_point & _like_thousands(body.filter(pa.array(there)), either_point[there])
+    either = either_comma | either_point if alone else np.zeros(len(words), bool)
     reading = judge(cells, values, read | endless, np.nan, known)
     odd = np.flatnonzero(read & (counts > 0) & ~_match(words, _PLAIN))
     return NumberReading(
@@ -208,12 +230,17 @@ def _read_dressed(
         reading.stray,
         reading.n_lost,
         comma=True if decimal and (own or unsure.any()) else own,
-        ambiguous=words[int(np.flatnonzero(unsure)[0])].as_py() if said and unsure.any() else "",
+        ambiguous=_first(words, unsure) if said else "",
+        either=_first(words, either),
         unit=dress.unit,
         example=(words[int(odd[0])].as_py(), float(values[odd[0]])) if len(odd) else ("", 0.0),
         too_large=int(counts[too_large].sum()),
         short_minutes=short_minutes,
     )
+
+
+def _first(words: pa.Array, which: NDArray[np.bool_]) -> str:
+    return words[int(np.argmax(which))].as_py() if which.any() else ""
 
 
 def _evidence(comma: int, point: int) -> bool | None:
