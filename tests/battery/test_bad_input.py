@@ -181,3 +181,13 @@ def test_columns_are_matched_by_name():
 def test_more_classes_than_the_model_knows():
     model = TTTClassifier(n_steps=0, n_members=1).fit(X, np.arange(N) % 13)
     assert model.predict_proba(X).shape == (N, 13)
+
+
+def test_what_is_under_a_mask_is_missing(tiny_embedded):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 2)), np.arange(60) % 2
+    hidden = rng.random(X.shape) < 0.3
+    masked = np.ma.masked_array(np.where(hidden, -999.0, X), hidden)
+    one = TTTClassifier(n_steps=0, random_state=0).fit(masked, y)
+    other = TTTClassifier(n_steps=0, random_state=0).fit(np.where(hidden, np.nan, X), y)
+    assert np.array_equal(one.predict_proba(masked), other.predict_proba(np.where(hidden, np.nan, X)))

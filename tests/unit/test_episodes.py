@@ -139,6 +139,15 @@ def test_large_groups_are_spread():
             assert np.bincount(labels[fold]).tolist() == [40, 40]
 
 
+def test_no_fold_is_left_without_rows():
+    """Eight groups of one class each: the first group of every class is as good in one fold as in another."""
+    groups = np.repeat(np.arange(8), 15)
+    labels = np.array([0, 0, 0, 1, 1, 1, 2, 2])[groups]
+    for seed in range(10):
+        folds = deal_folds(np.arange(120), labels, groups, 4, rng(seed))
+        assert min(len(fold) for fold in folds) >= 15
+
+
 def test_the_seed_decides_which_fold_a_row_is_in():
     labels = np.arange(80) % 2
     one, again, other = (deal_folds(np.arange(80), labels, None, 4, rng(seed)) for seed in (1, 1, 2))

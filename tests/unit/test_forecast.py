@@ -313,3 +313,21 @@ def test_a_fit_may_follow_the_forecast(frame, tiny_embedded, monkeypatch, thresh
     skipped = any("not worth the training" in note for note in record.notes)
     assert (record.status.name == "SKIPPED") == skipped == (threshold > 0)
     assert (record.n_steps == 0) == skipped
+
+
+def test_the_command_that_is_printed_allows_for_the_rows_that_are_held_out(tiny_embedded, tmp_path, capsys):
+    """A budget for nearly all rows: a fifth of them is held out, and all others are within it."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(300, 3)), columns=list("abc"))
+    table["bought"] = (table["a"] > 0).astype(int)
+    path = tmp_path / "table.csv"
+    table.to_csv(path, index=False)
+    curve = plan_table(table[list("abc")], table["bought"]).curve
+    memory = plan._SERVED * (curve[-1].n_bytes + 0.75 * (curve[-1].n_bytes - curve[-2].n_bytes))
+    code, said, _ = run(capsys, "plan", path, "--target", "bought", "--memory", memory)
+    assert code == 0
+    assert "n_context=28" in said
+    command = said.splitlines()[-1]
+    assert "--n-context" not in command
+    arguments = ["--target", "bought", "--memory", memory, "--max-rows", 250, "--seed", 3]
+    assert "--max-rows 250 --seed 3" in run(capsys, "plan", path, *arguments)[1].splitlines()[-1]

@@ -104,6 +104,13 @@ def test_an_even_target_and_one_without_time_stay_as_they_are():
         assert table.target.curve is IDENTITY
 
 
+def test_where_too_few_groups_are_left_to_compare_on_the_target_stays_as_it_is():
+    frame, skewed = skewed_table()
+    groups = np.arange(240) // 120
+    table = fitted(tiny_regressor(), frame, skewed, numeric=True, n_steps=0, n_members=1, groups=groups)
+    assert table.target.curve is IDENTITY
+
+
 def test_a_damaged_curve_is_refused():
     frame, even = linear_table(80, 0)
     backbone = tiny_regressor()

@@ -95,8 +95,9 @@ def deal_folds(
     for group in large[np.argsort(-sizes[large], kind="stable")]:
         counts = np.bincount(codes[members[group]], minlength=held.shape[1])
         unevenness = ((2 * held + counts) * counts / total).sum(1)
-        # Rounded, so that folds that are as good as each other tie whatever the processor's last digit.
-        fold[members[group]] = best = int(unevenness.round(9).argmin())
+        # Rounded, so that folds that are as good as each other tie whatever the processor's last digit. The smallest
+        # of them is taken: groups of one class each would else meet in the first, and leave another without rows.
+        fold[members[group]] = best = int(np.lexsort((held.sum(1), unevenness.round(9)))[0])
         held[best] += counts
     # Single rows fill the folds up, class by class: each goes where its class is rarest, which deals them in turn.
     single = rng.permutation(np.flatnonzero(sizes[owner] == 1))

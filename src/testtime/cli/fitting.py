@@ -86,7 +86,8 @@ def adapt_table(request: Request) -> Done:
     if request.keep_ids:
         kinds = kept_ids(data.X, kinds)
     costs, decision = _costs(request, task, data)
-    fitted, scored, split = data.split(request.held_out, seed, numeric=task == REGRESS)
+    unseen = [name for name, kind in kinds.items() if kind in ("id", "ignored", "text")]
+    fitted, scored, split = data.split(request.held_out, seed, numeric=task == REGRESS, unseen=unseen)
     estimator = _fit(request, task, kinds, fitted, len(scored.X) > 0, budget)
     evaluation = None
     if len(scored.X):

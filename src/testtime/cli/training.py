@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from testtime.cli.target import REGRESS, choose_task, one_spelling
 from testtime.errors import InputError, nearest, sentence
-from testtime.evaluation.splits import hold_out
+from testtime.evaluation.splits import copies, hold_out
 from testtime.table.columns import TableColumns
 from testtime.table.columns.alone import NumbersRead, read_as_numbers, without_value
 from testtime.table.columns.words.reading import ENOUGH, shown_counts
@@ -22,7 +22,8 @@ from testtime.table.target import MOST_CODES
 
 __all__ = ["Training", "declared_kinds", "kept_ids", "numeric_target", "read_training"]
 
-_FEWEST_TO_HOLD_OUT = 200  # rows; below, every row is worth more for the fit than for a score
+_MANY_COPIES = 0.05  # share of the rows
+FEWEST_TO_HOLD_OUT = 200  # rows; below, every row is worth more for the fit than for a score
 
 
 @dataclass(frozen=True)
@@ -87,13 +88,24 @@ class Training:
         data, merged = self.of_classes()
         return data, task, (chosen, merged) if merged else (chosen,)
 
-    def split(self, share: float, seed: int, *, numeric: bool) -> tuple[Training, Training, str]:
-        """Return the rows to fit, those to score, and a sentence that says so."""
+    def split(
+        self, share: float, seed: int, *, numeric: bool, unseen: Collection[str] = ()
+    ) -> tuple[Training, Training, str]:
+        """Return the rows to fit, those to score, and a sentence that says so.
+
+        Rows that are copies of each other, but for columns that are `unseen` by the model, are on one side.
+        """
         n_rows = len(self.X)
         classes = np.zeros(n_rows) if numeric else self.labels
-        own = share if n_rows >= _FEWEST_TO_HOLD_OUT else 0.0
-        fitted, scored = hold_out(classes, own, seed, groups=self.groups, time=self.time)
-        return self.rows(fitted), self.rows(scored), self._said(len(fitted), len(scored), share)
+        own = share if n_rows >= FEWEST_TO_HOLD_OUT else 0.0
+        same = None
+        if own and self.time is None:
+            same = copies(self.X.loc[:, [name not in unseen for name in self.X]], self.labels)
+        fitted, scored = hold_out(classes, own, seed, groups=self.groups, time=self.time, copies=same)
+        said = self._said(len(fitted), len(scored), share)
+        if same is not None and (n_copies := n_rows - len(np.unique(same))) >= _MANY_COPIES * n_rows:
+            said += f" {n_copies:,} rows are copies of other ones; copies are on one side."
+        return self.rows(fitted), self.rows(scored), said
 
     def _said(self, n_fitted: int, n_scored: int, share: float) -> str:
         n_rows = len(self.X)

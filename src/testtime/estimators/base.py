@@ -31,6 +31,14 @@ from testtime.table.target import Target, one_line
 __all__ = ["TTTBase"]
 
 
+def _unmasked(X: Any) -> Any:
+    """Return a masked array with NaN where it is masked, and anything else as it is."""
+    if not isinstance(X, np.ma.MaskedArray):
+        return X
+    numbers = X.dtype.kind in "biuf"
+    return np.where(np.ma.getmaskarray(X), np.nan, np.asarray(X, np.float64 if numbers else object))
+
+
 def _has_text(rows: Any) -> bool:
     """Whether a list of rows holds a text anywhere."""
     return any(isinstance(value, str) for row in rows if isinstance(row, (list, tuple)) for value in row)
@@ -179,6 +187,7 @@ class TTTBase(BaseEstimator):
                 return frame
             if isinstance(X, (list, tuple)):  # NumPy would turn numbers beside text into text
                 X = np.asarray(X, dtype=object) if _has_text(X) else X
+            X = _unmasked(X)
             array = np.asarray(validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False))
             return as_frame(array) if reset else self._named(array)
         except InputError:

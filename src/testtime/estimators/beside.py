@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from testtime.errors import InputError, sentence
-from testtime.table.target import one_line
+from testtime.table.columns import DataWarning
+from testtime.table.columns.cells import Cells, TimeCells, WordCells, read_cells
+from testtime.table.columns.words.dates import read_dates
+from testtime.table.columns.words.numbers import read_numbers
 
 __all__ = ["group_codes", "moments"]
 
@@ -45,24 +49,38 @@ def moments(values: Any, n_rows: int) -> NDArray[np.float64] | None:
     """
     if values is None:
         return None
-    given = pd.Series(np.asarray(values).ravel()).infer_objects()  # a column of a mixed table holds objects
+    given = values if isinstance(values, (pd.Series, pd.Index)) else np.asarray(values).ravel()
+    given = pd.Series(given).infer_objects()  # a column of a mixed table holds objects
     if len(given) != n_rows:
         raise InputError(
             sentence(f"X has {n_rows:,} rows and time has {len(given):,}", expected="one per row")
         )
-    if not pd.api.types.is_numeric_dtype(given.dtype):
-        try:
-            dates = pd.to_datetime(given, utc=True)
-        except (ValueError, TypeError) as error:
-            raise InputError(
-                sentence(f"time holds {given.iloc[0]!r}", expected="numbers or dates", why=one_line(error))
-            ) from error
-        given = (
-            dates.astype("int64").astype("float64").where(dates.notna())
-        )  # a missing one is an integer too
-    positions = given.to_numpy(np.float64, na_value=np.nan)
+    positions = _positions(read_cells(given, "time"))
     missing = int((~np.isfinite(positions)).sum())
     if missing:
         got = f"time is missing or infinite in {missing:,} of {n_rows:,} rows"
         raise InputError(sentence(got, expected="a position in time for every row", remedy="Drop these rows"))
     return positions
+
+
+def _positions(cells: Cells) -> NDArray[np.float64]:
+    """Return times as numbers; words are read as they are in columns, as numbers where all are, else as dates."""
+    if isinstance(cells, WordCells):
+        numbers = read_numbers(cells, comma=None, table_comma=None)
+        if not numbers.stray:
+            return numbers.values
+        dates = read_dates(cells, day_first=None, table_day_first=None)
+        if dates.stray:
+            word = next(iter(dates.stray))
+            raise InputError(sentence(f"time holds {word!r}", expected="numbers or dates"))
+        if dates.ambiguous:
+            first = "day" if dates.day_first else "month"
+            warnings.warn(
+                f"time holds {dates.ambiguous!r}: the {first} is taken to come first, since nothing tells.",
+                DataWarning,
+                stacklevel=4,
+            )
+        cells = TimeCells(dates.values)
+    if isinstance(cells, TimeCells):
+        return np.where(np.isnat(cells.values), np.nan, cells.values.astype(np.int64))
+    return cells.values

@@ -192,5 +192,7 @@ def _probabilities(levels: Any) -> NDArray[np.float64]:
     except (TypeError, ValueError):
         wanted = np.array(np.nan)
     if wanted.ndim != 1 or not ((wanted > 0) & (wanted < 1)).all():
-        raise InputError(sentence(f"levels={levels!r}", expected="probabilities between 0 and 1"))
+        raise InputError(
+            sentence(f"levels={levels!r}", expected="a sequence of probabilities between 0 and 1")
+        )
     return wanted

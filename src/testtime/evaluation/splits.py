@@ -1,5 +1,8 @@
 """Which rows are only scored: a share of each class, whole groups, or the latest rows."""
 
+# pyright: reportAttributeAccessIssue=false
+# (the types of pandas leave pandas.util out)
+
 from __future__ import annotations
 
 from typing import Any
@@ -9,8 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from testtime.estimators.beside import group_codes
+from testtime.table.repeats import joined
 
-__all__ = ["hold_out"]
+__all__ = ["copies", "hold_out"]
 
 
 def hold_out(
@@ -20,6 +24,7 @@ def hold_out(
     *,
     groups: Any = None,
     time: NDArray[np.float64] | None = None,
+    copies: NDArray[np.int64] | None = None,
     most: int = 5000,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Split rows into those to fit and those to score.
@@ -36,6 +41,9 @@ def hold_out(
         Group of each row, or None. Groups are held out whole, whatever their classes; a row without one stands alone.
     time
         Position of each row in time, or None. With it, the latest rows are held out, whatever their group.
+    copies
+        Code of each row, the same for rows that are copies of each other, or None. Copies are on one side, unless
+        `time` parts them: what repeats the past may be remembered.
     most
         Rows to hold out at most: more would not sharpen the scores.
 
@@ -57,11 +65,46 @@ def hold_out(
     if time is not None:
         chosen = _latest(time, share)
     elif grouped is not None:
-        chosen = _whole_groups(grouped, share, rng)
+        chosen = _whole_groups(grouped if copies is None else joined(grouped, copies), share, rng)
+    elif copies is not None:
+        _, first, of_row = np.unique(copies, return_index=True, return_inverse=True)
+        chosen = np.flatnonzero(np.isin(of_row, _stratified(codes[first], share, rng)))
     else:
         chosen = _stratified(codes, share, rng)
     fitted = np.setdiff1d(np.arange(len(codes)), chosen)
     return fitted, chosen[np.isin(codes[chosen], codes[fitted])]
+
+
+def copies(frame: pd.DataFrame, labels: Any) -> NDArray[np.int64] | None:
+    """Find rows that are equal in every column, and in their label.
+
+    Rows whose columns occur with another label as well coincide in a few coarse columns, and are no copies.
+
+    Parameters
+    ----------
+    frame
+        Features ``(N, D)``.
+    labels
+        Class or number of each row.
+
+    Returns
+    -------
+    codes
+        The same for rows that are copies of each other, ``(N,)``; None where no row is one.
+
+    >>> copies(pd.DataFrame({"a": [1, 2, 1, 3, 3]}), [0, 0, 0, 0, 1]).tolist()
+    [0, 1, 0, 2, 3]
+    """
+    if not len(frame.columns):
+        return None
+    try:
+        alike = pd.factorize(pd.util.hash_pandas_object(frame, index=False))[0].astype(np.int64)
+    except TypeError:  # lists and the like, which a fit refuses by name
+        return None
+    labels_of = pd.Series(pd.factorize(pd.Series(labels))[0]).groupby(alike).nunique().to_numpy()
+    coincide = labels_of[alike] > 1
+    found = pd.factorize(np.where(coincide, len(alike) + np.arange(len(alike)), alike))[0].astype(np.int64)
+    return found if found.max(initial=-1) < len(found) - 1 else None
 
 
 def _stratified(codes: NDArray[np.int64], share: float, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -26,8 +26,7 @@ from testtime.table.config import FitConfig
 from testtime.table.encoding import EncodedRows, TableEncoding, with_statistics
 from testtime.table.fit import Chosen, choose
 from testtime.table.forecast.plan import reason_to_skip
-from testtime.table.levels import LevelStatistics
-from testtime.table.repeats import rows_together
+from testtime.table.levels import LevelStatistics, has_statistics
 from testtime.table.rows import MOST_ROWS
 from testtime.table.target import NumericTarget, Target
 
@@ -188,11 +187,11 @@ def _with_levels(
     time: NDArray[np.float64] | None,
 ) -> tuple[LevelStatistics, EncodedRows]:
     """Put beside encoded columns what their levels say about the target; a copy of a row says nothing to it."""
-    levels, number = LevelStatistics.fit(encoded, y, task.n_classes), int(seed.generate_state(1)[0])
-    if not levels.columns:
-        return levels, EncodedRows(encoded, encoded.x, y, groups, time)
-    found = rows_together(encoded, y, task, groups, time, np.random.default_rng(number))
-    rows = EncodedRows(encoded, encoded.x, y, groups, time, found)
+    number = int(seed.generate_state(1)[0])
+    rows = EncodedRows(encoded, encoded.x, y, groups, time)
+    if has_statistics(encoded):
+        rows = replace(rows, found=rows.together(task, np.random.default_rng(number)))
+    levels = LevelStatistics.fit(encoded, y, task.n_classes, rows.apart)
     return levels, replace(rows, x=levels.cross_fitted(encoded, y, number, rows.apart))
 
 

@@ -59,7 +59,8 @@ def choose_curve(
         The target on its curve, the standardised values ``(N,)``, and a sentence; "" if nothing was changed.
     """
     unchanged = target, rows.y, ""
-    if not is_skewed(rows.y) or len(rows.y) < _FEWEST:
+    n_units = len(rows.y) if rows.groups is None else len(np.unique(rows.groups))
+    if not is_skewed(rows.y) or len(rows.y) < _FEWEST or n_units < _N_FOLDS:
         return unchanged
     given = target.inverse(rows.y)
     curves = [curve for curve in (kind.fit(given) for kind in CURVES) if curve is not None]

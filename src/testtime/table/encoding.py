@@ -67,8 +67,8 @@ def encode_fold(
     if time is not None:
         outside = outside[time[outside] < time[fold].min()]
     own = replace(encoded, x=encoded.x[outside])
-    levels = LevelStatistics.fit(own, y[outside], n_classes)
     apart = None if groups is None else groups[outside]
+    levels = LevelStatistics.fit(own, y[outside], n_classes, apart)
     crossed = levels.cross_fitted(own, y[outside], int(seed.generate_state(1)[0]), apart)
     x = np.empty((len(y), crossed.shape[1]))
     x[outside] = crossed

@@ -22,7 +22,7 @@ from sklearn.preprocessing import TargetEncoder
 from testtime.adapt.episodes import deal_folds
 from testtime.backbones.base import Encoded
 
-__all__ = ["LevelStatistics"]
+__all__ = ["LevelStatistics", "has_statistics"]
 
 FEWEST_LEVELS = 5
 """Levels from which a column gets statistics; the model reads fewer from their codes."""
@@ -76,7 +76,9 @@ class LevelStatistics:
     targets: tuple[int, ...]
 
     @classmethod
-    def fit(cls, encoded: Encoded, y: NDArray, n_classes: int) -> LevelStatistics:
+    def fit(
+        cls, encoded: Encoded, y: NDArray, n_classes: int, groups: NDArray[np.int64] | None = None
+    ) -> LevelStatistics:
         """Read the statistics off labelled rows.
 
         Parameters
@@ -87,6 +89,8 @@ class LevelStatistics:
             Class codes or numbers, ``(N,)``.
         n_classes
             Number of classes, 0 for a numeric target.
+        groups
+            Codes of rows that belong together, which count once in shares, ``(N,)``; or None.
         """
         targets = _told_classes(y, n_classes)
         columns = []
@@ -97,9 +101,7 @@ class LevelStatistics:
             )
             shares = np.empty(0)
             if n_levels >= _MANY_LEVELS:
-                known = codes[~np.isnan(codes)].astype(np.int64)
-                counts = np.bincount(known[known < n_levels], minlength=n_levels)
-                shares = np.append(counts, 0) / max(1, len(codes))
+                shares = _level_shares(codes, n_levels, groups)
             columns.append(_Column(position, means, shares))
         return cls(tuple(columns), targets)
 
@@ -121,9 +123,11 @@ class LevelStatistics:
             return encoded.x
         is_numeric = self.targets == (0,) and np.issubdtype(y.dtype, np.floating)
         n_folds = min(_INNER_FOLDS, len(y) if groups is None else len(np.unique(groups)))
-        if n_folds < 2:
-            return self.transform(encoded)
         found = [column.lookup(encoded.x[:, column.position]) for column in self.columns]
+        if n_folds < 2:  # no row is outside: what a level that was never seen is told
+            for column, own in zip(self.columns, found, strict=True):
+                own[:, : column.means.shape[1]] = column.means[-1]
+            return np.column_stack([encoded.x, *found])
         for outside, inside in _folds(y, n_folds, seed, groups, is_numeric=bool(is_numeric)):
             for column, own in zip(self.columns, found, strict=True):
                 codes, n_levels = encoded.x[:, column.position], encoded.n_levels[column.position]
@@ -190,13 +194,29 @@ def _signal(y: NDArray, target: int, n_classes: int) -> NDArray[np.float64]:
 
 def _positions(encoded: Encoded, n_targets: int) -> list[int]:
     """Nominal columns that get statistics, as many as there is room for: those with the most levels."""
-    nominal = [
-        j
-        for j, (kind, n) in enumerate(zip(encoded.kinds, encoded.n_levels, strict=True))
-        if kind == "nominal" and n >= FEWEST_LEVELS
-    ]
     room = _MOST_COLUMNS // (n_targets + 1)
-    return sorted(sorted(nominal, key=lambda j: -encoded.n_levels[j])[:room])
+    return sorted(sorted(_many_levels(encoded), key=lambda j: -encoded.n_levels[j])[:room])
+
+
+def has_statistics(encoded: Encoded) -> bool:
+    """Tell whether a column of the table gets statistics."""
+    return bool(_many_levels(encoded))
+
+
+def _many_levels(encoded: Encoded) -> list[int]:
+    columns = enumerate(zip(encoded.kinds, encoded.n_levels, strict=True))
+    return [j for j, (kind, n) in columns if kind == "nominal" and n >= FEWEST_LEVELS]
+
+
+def _level_shares(
+    codes: NDArray[np.float64], n_levels: int, groups: NDArray[np.int64] | None
+) -> NDArray[np.float64]:
+    """Share of the rows by level, ``(L + 1,)``, 0 in the last entry; rows of one group and level count once."""
+    known = ~np.isnan(codes) & (codes < n_levels)
+    units = np.arange(len(codes)) if groups is None else groups
+    pairs = np.unique(np.column_stack([units[known], codes[known]]), axis=0)
+    counts = np.bincount(pairs[:, 1].astype(np.int64), minlength=n_levels)
+    return np.append(counts, 0) / max(1, len(np.unique(units)))
 
 
 def _level_means(

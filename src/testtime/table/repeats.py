@@ -18,7 +18,7 @@ from testtime.adapt.task import Task
 from testtime.backbones.base import Encoded
 from testtime.backbones.scaling import ColumnScaler
 
-__all__ = ["Groups", "find_groups", "rows_together"]
+__all__ = ["Groups", "find_groups", "joined", "rows_together"]
 
 _NEAR = 0.1  # of the distance at which unrelated rows would be neighbours
 _MANY = 0.05  # share of rows in groups from which the user is told
@@ -96,8 +96,17 @@ def find_groups(
         )
     if given is None:
         return Groups(repeats if repeated.any() else None, note)
-    links = [np.column_stack([_first_of(codes), np.arange(n_rows)]) for codes in (given, repeats)]
-    return Groups(_components(n_rows, np.concatenate(links)), note)
+    return Groups(joined(given, repeats), note)
+
+
+def joined(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return codes of rows that either of two groupings links, directly or through others.
+
+    >>> joined(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2])).tolist()
+    [0, 0, 0, 1]
+    """
+    links = [np.column_stack([_first_of(codes), np.arange(len(one))]) for codes in (one, other)]
+    return _components(len(one), np.concatenate(links))
 
 
 def _near_pairs(x: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:

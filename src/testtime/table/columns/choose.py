@@ -65,9 +65,27 @@ def check_kind(name: str, kind: str) -> None:
 
 
 def choose(
-    cells: Cells, name: str, habits: Habits, asked: str | None, index: NDArray[np.int64] | None
+    cells: Cells,
+    name: str,
+    habits: Habits,
+    asked: str | None,
+    index: NDArray[np.int64] | None,
+    once: NDArray[np.int64] | None = None,
 ) -> Choice:
     """Find the kind of a column, or take the one that is asked for.
+
+    Parameters
+    ----------
+    cells, name
+        The column.
+    habits
+        How the other columns are written.
+    asked
+        The kind that is asked for, or None.
+    index
+        Position of each row in the table it was drawn from, if it was.
+    once
+        Rows without their copies, where many rows of the table are copies: an identifier occurs once among these.
 
     Raises
     ------
@@ -87,6 +105,11 @@ def choose(
             return _chosen(PresenceColumn.fit(cells, name, words[0]), record)
         return _unused(record, "constant", f"a single value, {words[0]!r}")
     found = _found(cells, record, habits, index)
+    if once is not None and not found.record.left_out:
+        alone = _found(cells.take(once), record, habits, None if index is None else index[once]).record
+        if alone.kind in ("id", "text"):
+            why = f"{alone.left_out}, but for copies of whole rows"
+            found = replace(_unused(record, alone.kind, why), spare=found)
     if is_index(name) and not found.record.left_out:
         return replace(_unused(record, "id", "it is the index of a pandas frame"), spare=found)
     return found

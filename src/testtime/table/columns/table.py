@@ -23,6 +23,7 @@ from testtime.table.columns.state import State
 
 __all__ = ["TableColumns"]
 
+_MANY_COPIES = 0.05
 _MOST_NOTES = 20
 
 
@@ -85,9 +86,11 @@ class TableColumns:
             for at, name in enumerate(names)
         }
         habits = Habits([column for column in cells.values() if column is not None])
-        index = _row_numbers(frame)
+        index, once = _row_numbers(frame), _once(frame.loc[:, [name not in ignored for name in names]])
         choices = [
-            _ignored(name) if column is None else choose(column, name, habits, self.kinds.get(name), index)
+            _ignored(name)
+            if column is None
+            else choose(column, name, habits, self.kinds.get(name), index, once)
             for name, column in cells.items()
         ]
         choices, kept = _something(choices)
@@ -309,6 +312,12 @@ def _row_numbers(frame: pd.DataFrame) -> np.ndarray | None:
     """Return the row numbers a frame brings from the table it was drawn from, if its index is one."""
     index = frame.index
     return index.to_numpy(np.int64) if index.dtype.kind in "iu" and index.is_unique else None
+
+
+def _once(frame: pd.DataFrame) -> np.ndarray | None:
+    """Return the rows that equal no earlier one, if many do; else None."""
+    first = ~frame.duplicated().to_numpy()
+    return np.flatnonzero(first) if first.mean() < 1 - _MANY_COPIES else None
 
 
 def _names(names: list[str]) -> str:

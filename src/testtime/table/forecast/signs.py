@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from testtime.adapt.alignment import episode_gradients, mean_cosine
-from testtime.adapt.episodes import stratified_order
+from testtime.adapt.episodes import deal_folds, stratified_order
 from testtime.adapt.learner import FROZEN, Learner, Rows
 from testtime.adapt.memory import tensor_bytes
 from testtime.adapt.task import Task
@@ -29,7 +29,8 @@ N_VIEWS = 4
 MOST_QUERIES = 512
 _SHARES = (0.25, 0.5, 0.75)
 _LONGEST = 1024
-_N_GRADIENTS = 4
+_N_PARTS = 4
+"""Parts of the rows whose gradients are compared, and of which one is asked about where rows belong together."""
 
 NAMES = (
     "numeric target",
@@ -105,11 +106,18 @@ def read_signs(
     device
         Where to compute.
     """
-    order_seed, level_seed, view_seed, episode_seed, forest_seed = seed.spawn(5)
+    order_seed, level_seed, view_seed, episode_seed, forest_seed, group_seed = seed.spawn(6)
     labels = task.strata(rows.y)
     order = stratified_order(labels, len(rows.y), np.random.default_rng(order_seed))
-    longest = min(round(_SHARES[-1] * len(order)), _LONGEST, backbone.limits.on(device).context)
-    context, asked = order[:longest], order[longest : longest + MOST_QUERIES]
+    groups = _groups(rows, task, np.random.default_rng(group_seed))
+    n_context = round(_SHARES[-1] * len(order))
+    if groups is not None:  # whole groups are asked about
+        held = deal_folds(order, labels, groups, _N_PARTS, np.random.default_rng(group_seed))[0]
+        asked = np.isin(order, held)
+        order, n_context = np.concatenate([order[~asked], order[asked]]), int((~asked).sum())
+    longest = min(n_context, _LONGEST, backbone.limits.on(device).context)
+    last = n_context if groups is not None else longest
+    context, asked = order[:longest], order[last : last + MOST_QUERIES]
     # Without the targets of the rows asked about, in the statistics of levels as well.
     x, y = rows.without(asked, task, level_seed), rows.y
     views = backbone.views(with_statistics(rows.encoded, x[context]), y[context], task, N_VIEWS, view_seed)
@@ -122,7 +130,7 @@ def read_signs(
     averaged = float(task.score(answers.mean(0), y[asked]).mean())
     left = averaged / max(_loss_without_features(task, y[context], y[asked]), 1e-9)
     agreements, seconds = _agreements(
-        learner, views[0].rows(x, y, next(learner.module.parameters())), labels, order, episode_seed
+        learner, views[0].rows(x, y, next(learner.module.parameters())), labels, groups, order, episode_seed
     )
     forest = _loss_of_forest(task, (x[context], y[context]), (x[asked], y[asked]), forest_seed)
     shares = np.bincount(y, minlength=task.n_classes) / len(y) if task.n_classes else np.ones(1)
@@ -142,6 +150,14 @@ def read_signs(
         float(np.log(max(forest, 1e-9) / max(averaged, 1e-9))),
     )
     return Signs(tuple(float(np.clip(value, -10, 20)) for value in values), tuple(curve), seconds)
+
+
+def _groups(rows: EncodedRows, task: Task, rng: np.random.Generator) -> NDArray[np.int64] | None:
+    """Codes of rows that must not be asked about each other; None where no row belongs to another, or all do."""
+    found = rows.together(task, rng)
+    if found.codes is None or not (found.repeat or rows.groups is not None):
+        return None
+    return found.codes if len(np.unique(found.codes)) >= _N_PARTS else None
 
 
 def _length(longest: int, share: float) -> int:
@@ -180,11 +196,15 @@ def _agreements(
     learner: Learner,
     rows: Rows,
     labels: NDArray[np.int64] | None,
+    groups: NDArray[np.int64] | None,
     order: NDArray[np.int64],
     seed: np.random.SeedSequence,
 ) -> tuple[dict[str, float], float]:
     """Mean cosine between gradients on disjoint parts of the rows, for each part; and processor seconds a row."""
-    pools = np.array_split(order[np.random.default_rng(seed).permutation(len(order))], _N_GRADIENTS)
+    if groups is None:
+        pools = np.array_split(order[np.random.default_rng(seed).permutation(len(order))], _N_PARTS)
+    else:
+        pools = deal_folds(order, labels, groups, _N_PARTS, np.random.default_rng(seed))
     rng = np.random.default_rng(seed.spawn(1)[0])
     found: dict[str, list[torch.Tensor]] = {"encoders": [], "head": []}
     began, n_rows = time.thread_time(), 0
