@@ -4,8 +4,12 @@
 
 from __future__ import annotations
 
+import csv as text_csv
+import io
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import IO, ClassVar
 
 import pyarrow as pa
@@ -19,6 +23,7 @@ from testtime.table.readers.source import Source, unreadable
 __all__ = ["DelimitedFile"]
 
 _BLOCK_BYTES = 2**23
+_BLOCK_CELLS = 2**18
 
 
 @dataclass(frozen=True)
@@ -54,9 +59,12 @@ class DelimitedFile:
         """Yield the rows in pieces."""
         try:
             with self.source.open() as stream:
+                if self.dialect.spaced:
+                    yield from map(_trimmed, self._spaced(stream))
+                    return
                 for batch in self._reader(stream):
                     yield _trimmed(pa.Table.from_batches([batch]))
-        except (pa.ArrowException, OSError, UnicodeError) as error:
+        except (pa.ArrowException, OSError, UnicodeError, text_csv.Error) as error:
             raise unreadable(
                 self.source.name, shown(error), "Check that row, or write the file again"
             ) from error
@@ -76,6 +84,24 @@ class DelimitedFile:
             parse_options=csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=True),
             convert_options=csv.ConvertOptions(column_types=dict.fromkeys(dialect.names, pa.large_string())),
         )
+
+    def _spaced(self, stream: IO[bytes]) -> Iterator[pa.Table]:
+        """Read values that have blanks before their quotes, which Arrow takes for part of them."""
+        dialect, width = self.dialect, len(self.names)
+        text = io.TextIOWrapper(stream, dialect.encoding, newline="")
+        deque(islice(text, dialect.skipped), maxlen=0)
+        reader = text_csv.reader(text, delimiter=dialect.separator, skipinitialspace=True)
+        rows = islice((row for row in reader if len(row) > 1 or "".join(row).strip()), 1, None)
+        while block := list(islice(rows, max(1, _BLOCK_CELLS // width))):
+            odd = next((row for row in block if len(row) != width), None)
+            if odd is not None:
+                shown_row = dialect.separator.join(odd)[:80]
+                why = f"the row {shown_row!r} has {len(odd):,} values and the header {width:,}"
+                raise unreadable(self.source.name, why, "Check that row, or write the file again")
+            columns = zip(*block, strict=True)
+            yield pa.table(
+                [pa.array(column, pa.large_string()) for column in columns], names=list(self.names)
+            )
 
 
 def _trimmed(table: pa.Table) -> pa.Table:

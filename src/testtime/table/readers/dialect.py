@@ -51,6 +51,8 @@ class Dialect:
         Lines before the header.
     notes
         Sentences about what was left out.
+    spaced
+        Whether quoted values have blanks before them.
     """
 
     encoding: str
@@ -58,6 +60,7 @@ class Dialect:
     names: tuple[str, ...]
     skipped: int
     notes: tuple[str, ...] = ()
+    spaced: bool = False
 
 
 def find_dialect(source: Source) -> Dialect:
@@ -81,7 +84,8 @@ def find_dialect(source: Source) -> Dialect:
     if sample.lstrip()[0] in "{[<" and not BRACKETED.match(sample.lstrip()):
         raise unreadable(source.name, f"it begins with {sample.lstrip()[0]!r}, like JSON or HTML")
     dialect = _dialect(source, sample, encoding)
-    if open_after is not None and open_after in (dialect.separator.encode(), b"\n", b"\r", b""):
+    openers = [dialect.separator.encode(), b"\n", b"\r", b"", *([b" "] if dialect.spaced else [])]
+    if open_after is not None and open_after in openers:
         why = "its last quoted value is not closed, so its end is missing"
         raise unreadable(source.name, why, "Write the file again")
     return dialect
@@ -160,11 +164,15 @@ def _dialect(source: Source, sample: str, encoding: str) -> Dialect:
     first = sample.splitlines(keepends=True)[0]
     said = _SAID.match(first)
     if said and said[1] in SEPARATORS:
-        separator, rows = said[1], _rows(source, sample[len(first) :], said[1])
+        reading = _reading(source, sample[len(first) :], said[1])
         lines = 1
     else:
-        separator, rows = _separator(source, sample)
+        readings = [_reading(source, sample, separator) for separator in SEPARATORS]
+        reading = max(readings, key=lambda reading: reading.score)
         lines = 0
+    rows = reading.rows
+    if not rows:
+        raise unreadable(source.name, "it is empty")
     title = title_rows([row for _, row in rows])
     if title:
         rows = rows[title:]
@@ -174,12 +182,37 @@ def _dialect(source: Source, sample: str, encoding: str) -> Dialect:
     header, fitted = fit_header(header, body, source)
     notes += (fitted,) if fitted else ()
     names = tuple(name.strip() or f"Unnamed: {i}" for i, name in enumerate(header))
-    return Dialect(encoding, separator, check_names(names, source), lines + before, notes)
+    check_names(names, source)
+    return Dialect(encoding, reading.separator, names, lines + before, notes, reading.spaced)
 
 
-def _rows(source: Source, sample: str, separator: str) -> list[tuple[int, list[str]]]:
+@dataclass(frozen=True)
+class _Reading:
+    """The rows of a sample as one separator makes them; the score says how much they are a table."""
+
+    separator: str
+    spaced: bool
+    rows: list[tuple[int, list[str]]]
+    score: tuple[float, int, float]
+
+
+def _reading(source: Source, sample: str, separator: str) -> _Reading:
+    """Read a sample, without the blanks before quoted values where there are such and rows agree as well."""
+    rows = _rows(source, sample, separator)
+    plain = _Reading(separator, False, rows, _score(rows))
+    mark = re.escape(separator)
+    if not re.search(rf'(?m)(?:^|{mark})[ ]+"(?:[^"]|"")*"[ ]*(?:{mark}|$|\r)', sample):
+        return plain
+    rows = _rows(source, sample, separator, spaced=True)
+    spaced = _Reading(separator, True, rows, _score(rows))
+    return spaced if spaced.score[0] >= plain.score[0] else plain
+
+
+def _rows(
+    source: Source, sample: str, separator: str, *, spaced: bool = False
+) -> list[tuple[int, list[str]]]:
     """Return the rows of a sample that are not empty, each with the number of lines before it."""
-    reader = csv.reader(io.StringIO(sample, newline=""), delimiter=separator)
+    reader = csv.reader(io.StringIO(sample, newline=""), delimiter=separator, skipinitialspace=spaced)
     rows: list[tuple[int, list[str]]] = []
     line = 0
     try:
@@ -192,16 +225,15 @@ def _rows(source: Source, sample: str, separator: str) -> list[tuple[int, list[s
     return rows if len(sample) < _SAMPLE or len(rows) < 2 else rows[:-1]  # the last row of a part may be cut
 
 
-def _separator(source: Source, sample: str) -> tuple[str, list[tuple[int, list[str]]]]:
-    """Return the separator that gives most rows one width, and the rows."""
-    scored = []
-    for separator in SEPARATORS:
-        rows = _rows(source, sample, separator)
-        body = rows[title_rows([row for _, row in rows]) :]
-        width = len(body[0][1])
-        agree = sum(len(row) == width for _, row in body[1:]) / max(1, len(rows) - 1)
-        cells = [cell.strip() for _, row in body[1:] for cell in row]
-        numbers = sum(bool(_NUMBER.fullmatch(cell)) for cell in cells) / max(1, len(cells))
-        scored.append(((agree, width, numbers) if width > 1 else (0.0, 1, 0.0), separator, rows))
-    _, separator, rows = max(scored, key=lambda score: score[0])
-    return separator, rows
+def _score(rows: list[tuple[int, list[str]]]) -> tuple[float, int, float]:
+    """Return the share of rows with one width, the width, and the share of numbers."""
+    if not rows:
+        return -1.0, 0, 0.0
+    body = rows[title_rows([row for _, row in rows]) :]
+    width = len(body[0][1])
+    if width == 1:
+        return 0.0, 1, 0.0
+    agree = sum(len(row) == width for _, row in body[1:]) / max(1, len(rows) - 1)
+    cells = [cell.strip() for _, row in body[1:] for cell in row]
+    numbers = sum(bool(_NUMBER.fullmatch(cell)) for cell in cells) / max(1, len(cells))
+    return agree, width, numbers
