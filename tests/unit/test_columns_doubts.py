@@ -10,6 +10,9 @@ import pytest
 from tests.support.columns import fitted
 from testtime.table.columns import DataWarning
 from testtime.table.columns.alone import read_as_numbers
+from testtime.table.columns.cells import read_cells
+from testtime.table.columns.kinds.base import Habits
+from testtime.table.columns.kinds.boolean import PresenceColumn
 
 ROWS = range(100)
 GROUPED = [f"{100 + (i * 7) % 37 * 5}.000" for i in ROWS]
@@ -88,3 +91,45 @@ class TestThousandsOfAFeature:
     def test_fractions_and_small_numbers_are_not(self):
         _, later = said(GROUPED, ["1350.5"], [135], [135.5, None])
         assert [notes for _, notes in later] == [[], [], []]
+
+
+class TestOneValueOrNothing:
+    @pytest.mark.parametrize("flag", ["1", 1.0, "1.0", "x", "yes", "€5", "2023-05-01"])
+    def test_words_for_false_and_missing_are_none(self, flag: object):
+        values = [flag, None] * 30
+        empty = ["0", "no", "No", "-", "false", "n.a.", "0.00", None]
+        _, later = said(values, empty, [0, 0.0, None], [False, False], [flag, None])
+        assert later == [([0.0] * 8, []), ([0.0] * 3, []), ([0.0] * 2, []), ([1.0, 0.0], [])]
+
+    @pytest.mark.parametrize(
+        ("flag", "again"), [("1", ["TRUE", "yes", "1.0"]), ("X", ["x", "true"]), ("5 kg", ["5kg"])]
+    )
+    def test_other_spellings_are_the_value(self, flag: str, again: list[str]):
+        assert said([flag, None] * 30, again)[1] == [([1.0] * len(again), [])]
+
+    def test_other_words_are_said(self):
+        _, later = said(["1", None] * 30, ["maybe", "2", "maybe", "1", "0"], [7.0, 1.0])
+        note = "Column 'c' held '1' or nothing at fit; other words count as that value: "
+        assert later == [
+            ([1.0, 1.0, 1.0, 1.0, 0.0], [note + "'maybe' (2), '2' (1)."]),
+            ([1.0, 1.0], [note + "'7' (1)."]),
+        ]
+
+    def test_a_word_for_false_or_nothing_may_be_the_value(self):
+        for word, other in (("no", "off"), ("0", "0.0"), ("unknown", "Unknown")):
+            _, later = said([word, None] * 30, [word, other, None])
+            assert later == [([1.0, 1.0, 0.0], [])]
+
+    def test_words_for_nothing_at_fit_are_nothing(self):
+        values = ["-", "5"] * 60 + ["5 "] * 60 + ["odd"] * 3
+        assert said(values, ["-", "5", "5.0", "odd", "ODD"])[1] == [([0.0, 1.0, 1.0, 0.0, 0.0], [])]
+
+    def test_long_words_are_known_again(self):
+        text = "a long remark, " * 200
+        assert said([text, None] * 30, [text, None])[1] == [([1.0, 0.0], [])]
+
+    def test_models_that_were_saved_before_read_as_ever(self):
+        old = PresenceColumn.model_validate({"name": "c", "form": "presence"})
+        assert old.transform(read_cells(pd.Series(["1", "0", None]), "c"), Habits(), [])[
+            0
+        ].values.tolist() == [1, 1, 0]

@@ -1,13 +1,20 @@
 """Columns with two states: true and false in any spelling, or one value that is there or not."""
 
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+
 from __future__ import annotations
 
 from typing import ClassVar, Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pydantic import Field
 
 from testtime.errors import InputError, sentence
-from testtime.table.columns.cells import Cells, NumberCells, TimeCells, WordCells
+from testtime.table.columns.cells import Cells, NumberCells, TimeCells, WordCells, as_words
 from testtime.table.columns.kinds.base import (
     Fitted,
     Habits,
@@ -17,10 +24,14 @@ from testtime.table.columns.kinds.base import (
     missing_matters,
     told_lost,
 )
-from testtime.table.columns.words.reading import RejectColumn, blank_words
-from testtime.table.columns.words.truth import read_truth
+from testtime.table.columns.words.numbers import read_numbers
+from testtime.table.columns.words.reading import RejectColumn, blank_words, is_blank, shown_counts
+from testtime.table.columns.words.truth import read_truth, truth_of
 
 __all__ = ["BooleanColumn", "PresenceColumn"]
+
+_LONGEST = 1000  # characters by which the value of a column is known again
+_ROUNDING = 1e-9
 
 
 class BooleanColumn(Lossy):
@@ -101,16 +112,64 @@ def _pair(values: np.ndarray, cells: WordCells) -> str:
 
 
 class PresenceColumn(Fitted):
-    """One value that is there or missing: 1 and 0."""
+    """One value that is there or missing: 1 and 0.
+
+    `value` is its spelling at fit, "" in models that were saved before it was kept: there, any word is 1. `blanks` are
+    other words, in lower case, that counted as missing at fit.
+    """
 
     kind: ClassVar[str] = "boolean"
     form: Literal["presence"] = "presence"
+    value: str = Field(default="", max_length=_LONGEST)
+    blanks: list[str] = Field(default=[], max_length=1000)
 
     @classmethod
     def fit(cls, cells: Cells, name: str, example: str) -> Learned:
-        """Learn the column, of which `example` is the only value."""
-        return Learned(cls(name=name), f"{example[:40]!r} is 1, missing is 0", (), int(cells.missing.sum()))
+        """Learn the column, whose only value may be spelled in several ways; `example` is one of its words."""
+        words = as_words(cells)
+        rows = np.where(is_blank(words.words), 0, words.counts)
+        value = words.words[int(np.argmax(rows))].as_py() if rows.any() else example
+        other = ~_same(words.words, value)
+        blanks = {word.lower() for word in words.words.filter(pa.array(other)).to_pylist()}
+        column = cls(name=name, value=value[:_LONGEST], blanks=sorted(blanks)[:1000])
+        missing = int(words.missing.sum() + words.counts[other].sum())
+        return Learned(column, f"{value[:40]!r} is 1, missing is 0", (), missing)
 
     def transform(self, cells: Cells, habits: Habits, told: list[str]) -> list[Output]:
-        """Tell which cells hold a value, whatever it is."""
-        return [Output((~cells.missing).astype(np.float64), self.name)]
+        """Tell which cells hold the value; words for false and for missing are 0, others are 1 and said."""
+        if not self.value:
+            return [Output((~cells.missing).astype(np.float64), self.name)]
+        words = as_words(cells)
+        same = _same(words.words, self.value)
+        nothing = ~same & (
+            _zero(words.words) | (truth_of(words.words) == 0) | is_blank(words.words, frozenset(self.blanks))
+        )
+        new = np.flatnonzero(~same & ~nothing & (words.counts > 0))
+        if len(new):
+            new = new[np.argsort(-words.counts[new], kind="stable")]
+            found = words.words.take(pa.array(new)).to_pylist()
+            counts = dict(zip(found, words.counts[new].tolist(), strict=True))
+            told.append(
+                f"Column {self.name!r} held {self.value[:40]!r} or nothing at fit; other words count as that value: "
+                f"{shown_counts(counts)}."
+            )
+        return [Output(words.spread((~nothing).astype(np.float64), 0.0), self.name)]
+
+
+def _same(words: pa.Array, value: str) -> NDArray[np.bool_]:
+    """Tell which words are a value in any spelling; "yes" is any value that does not mean false."""
+    start = pc.utf8_lower(pc.utf8_slice_codeunits(words, 0, _LONGEST))
+    same = pc.equal(start, value[:_LONGEST].lower()).to_numpy(zero_copy_only=False).astype(bool)
+    here = pa.array([value], pa.large_string())
+    truth, numbers = truth_of(here)[0], _numbers(here)[0]
+    same |= truth_of(words) == (0.0 if truth == 0 else 1.0)
+    with np.errstate(invalid="ignore"):
+        return same | (np.abs(_numbers(words) - numbers) <= _ROUNDING * np.abs(numbers))
+
+
+def _zero(words: pa.Array) -> NDArray[np.bool_]:
+    return _numbers(words) == 0
+
+
+def _numbers(words: pa.Array) -> NDArray[np.float64]:
+    return read_numbers(WordCells(words), comma=None, table_comma=None).values

@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 
 from testtime.table.columns.cells import WordCells
 
-__all__ = ["ENOUGH", "SAMPLE", "Reading", "RejectColumn", "blank_words", "judge", "likely", "shown_counts"]
+__all__ = [
+    "ENOUGH",
+    "SAMPLE",
+    "Reading",
+    "RejectColumn",
+    "blank_words",
+    "is_blank",
+    "judge",
+    "likely",
+    "shown_counts",
+]
 
 _MOST_REMEMBERED = 1000
 SAMPLE = 2000  # rows that tell whether a longer column is worth reading, or how a table is written
@@ -98,14 +108,21 @@ def judge(
         Words that counted as missing at fit, in lower case; they do so again.
     """
     unread = ~read & (cells.counts > 0)
-    blank = pc.is_in(
-        pc.utf8_lower(cells.words), value_set=pa.array(sorted(_BLANKS | known), pa.large_string())
-    )
-    blank = blank.to_numpy(zero_copy_only=False).astype(bool)
+    blank = is_blank(cells.words, known)
     blanks, n_blank = _counted(cells, unread & blank)
     stray, n_stray = _counted(cells, unread & ~blank)
     n_read = int(cells.counts[read].sum())
     return Reading(cells.spread(of_words, missing), n_read, blanks, stray, (n_blank, n_stray))
+
+
+def is_blank(words: pa.Array, known: frozenset[str] = frozenset()) -> NDArray[np.bool_]:
+    """Tell which words stand for a missing value, or are `known` to, in lower case.
+
+    >>> is_blank(pa.array(["n.a.", "Oslo", "Unknown"], pa.large_string())).tolist()
+    [True, False, True]
+    """
+    found = pc.is_in(pc.utf8_lower(words), value_set=pa.array(sorted(_BLANKS | known), pa.large_string()))
+    return found.to_numpy(zero_copy_only=False).astype(bool)
 
 
 def likely(sample: Reading) -> bool:
