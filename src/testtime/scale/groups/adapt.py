@@ -98,7 +98,7 @@ def adapt_groups(
         Rows a group must have to be adapted to.
     together
         Whether groups are adapted some at a time, in one pass per step over norms and biases of the model's last
-        stage: several times faster and a hundred times smaller, with little to gain (docs/groups.md). False fits the
+        stage: several times faster and sixty times smaller, with little to gain (docs/groups.md). False fits the
         estimator to each, with :data:`LIGHT` where its arguments leave to the library how it is trained. None is the
         former for ``start="chosen"``, which needs it, and the latter else.
     start
