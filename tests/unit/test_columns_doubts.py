@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import ClassVar
 
 import pandas as pd
 import pytest
@@ -133,3 +134,43 @@ class TestOneValueOrNothing:
         assert old.transform(read_cells(pd.Series(["1", "0", None]), "c"), Habits(), [])[
             0
         ].values.tolist() == [1, 1, 0]
+
+
+class TestFactors:
+    KELVIN: ClassVar = [f"{280 + i % 30}.5 K" for i in ROWS]
+
+    def test_one_letter_in_every_cell_may_be_a_unit(self):
+        at_fit, _ = said(self.KELVIN)
+        assert (
+            "'280.5 K', and 'K' in every value: it is taken as a factor (280500), though it may be"
+            in at_fit[1]
+        )
+        read = read_as_numbers(pd.Series(self.KELVIN, name="c"), pd.DataFrame())
+        assert read is not None
+        assert read.doubt == at_fit[1]
+
+    @pytest.mark.parametrize("new", [["305.5"], [305.5], ["305.5", None, "0"]])
+    def test_values_without_it_are_said(self, new: list[object]):
+        [(x, notes)] = said(self.KELVIN, new)[1]
+        assert x[0] == 305.5
+        assert len(notes) == 1
+        assert "holds 305.5 without the 'K' that stood beside every value at fit" in notes[0]
+
+    def test_also_where_there_were_several(self):
+        values = [f"{i}k" for i in ROWS] + ["1.5M", "2M"]
+        at_fit, [(_, notes), (x, none)] = said(values, ["5"], ["5", "6k"])
+        assert not [note for note in at_fit if "may be a unit" in note]
+        assert "holds 5 without the 'M' or 'k' that" in notes[0]
+        assert (x, none) == ([5.0, 6000.0], [])
+
+    def test_values_with_it_or_without_size_are_as_ever(self):
+        _, later = said(self.KELVIN, ["305.5 K", "3 K"], ["0"], [None])
+        assert [notes for _, notes in later] == [[], [], []]
+
+    def test_numbers_of_which_some_had_none_are_as_ever(self):
+        at_fit, later = said([f"{i}k" for i in ROWS] + ["5M", "800"], ["5"], [5], ["5k"])
+        assert at_fit == ["Read as numbers: 'c' ('0k' is 0)."]
+        assert later == [([5.0], []), ([5.0], []), ([5000.0], [])]
+
+    def test_units_are_as_ever(self):
+        assert said([f"{i % 9} kg" for i in ROWS], ["5"])[1] == [([5.0], [])]

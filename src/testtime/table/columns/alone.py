@@ -28,7 +28,7 @@ class NumbersRead:
     example
         A word that no programming language reads as a number, and its value; ("", 0.0) if there is none.
     doubt
-        A sentence about a value that could be read in two ways; "" if there is none.
+        What is to be said about values that could be read in two ways; "" if there is nothing.
     """
 
     values: NDArray[np.float64]
@@ -72,7 +72,7 @@ def read_as_numbers(column: pd.Series, beside: pd.DataFrame) -> NumbersRead | No
         return None
     if reading.either:
         reading = _read(cells, Habits(_texts(beside)).comma)
-    doubt = reading.doubt(f"Column {str(column.name)!r}") if reading.ambiguous else ""
+    doubt = " ".join(reading.doubts(f"Column {str(column.name)!r}"))
     return NumbersRead(reading.values, reading.lost, reading.example, doubt)
 
 

@@ -36,6 +36,7 @@ _TOO_LARGE = "{n:,} numbers of column {name!r} are beyond 1.8e308 and count as m
 class NumberColumn(Lossy):
     """Numbers: as they are, or read from words the way the column was written at fit.
 
+    `scale` names the factors, such as "'k'", of which one stood beside every number of fit.
     `grouped` is a number of fit whose point was taken as a decimal sign, in doubt, where it may separate thousands.
     """
 
@@ -45,6 +46,7 @@ class NumberColumn(Lossy):
     unit: str = Field(default="", max_length=40)
     short_minutes: bool = False
     grouped: str = Field(default="", max_length=100)
+    scale: str = Field(default="", max_length=200)
 
     @classmethod
     def fit(cls, cells: Cells, name: str, habits: Habits, *, asked: bool = False) -> Learned:
@@ -75,6 +77,7 @@ class NumberColumn(Lossy):
             comma=reading.comma,
             unit=reading.unit,
             short_minutes=reading.short_minutes,
+            scale=reading.scale,
             grouped=reading.ambiguous[:100] if "." in reading.ambiguous and not reading.comma else "",
             blanks=blank_words(reading),
             indicator=missing_matters(values),
@@ -103,7 +106,7 @@ class NumberColumn(Lossy):
         else:
             values = cells.values
             self._check_shares(values)
-            self._tell_thousands(values, told)
+            self._tell_size(values, told)
             told += [_TOO_LARGE.format(n=cells.too_large, name=self.name)] if cells.too_large else []
         return [Output(never_infinite(values, self.name), self.name), *self.with_indicator(values)]
 
@@ -139,15 +142,24 @@ class NumberColumn(Lossy):
             )
         if reading.ambiguous:
             told.extend([reading.doubt(f"Column {self.name!r}")])
-        else:
-            self._tell_thousands(reading.values, told)
+        elif not any(reading.scales):
+            self._tell_size(reading.values, told)
         if reading.too_large:
             told.append(_TOO_LARGE.format(n=reading.too_large, name=self.name))
         return reading.values
 
-    def _tell_thousands(self, values: np.ndarray, told: list[str]) -> None:
-        """Say that whole numbers from 1,000 on may be what was written with points at fit."""
-        large = values[np.abs(values) >= 1000]
+    def _tell_size(self, values: np.ndarray, told: list[str]) -> None:
+        """Say that numbers without a factor may be some thousand times too small or large beside those of fit.
+
+        They are too small if each had a factor at fit, and too large if points separated thousands there.
+        """
+        present = values[~np.isnan(values) & (values != 0)]
+        if self.scale and len(present):
+            told.append(
+                f"Column {self.name!r} holds {present[0]:.15g} without the {self.scale} that stood beside every value "
+                "at fit, where it was taken as a factor. Write it beside these values too if it belongs there."
+            )
+        large = present[np.abs(present) >= 1000]
         if self.grouped and len(large) and (large == np.round(large)).all():
             told.append(
                 f"Column {self.name!r} holds {large[0]:.15g}; at fit it held nothing from 1,000 on, and the '.' of "
@@ -196,8 +208,7 @@ def _notes(reading: NumberReading, name: str) -> list[str]:
     notes = []
     if reading.lost:
         notes.append(told_lost(name, reading, "numbers"))
-    if reading.ambiguous:
-        notes.extend([reading.doubt(f"Column {name!r}")])
+    notes += reading.doubts(f"Column {name!r}")
     if reading.too_large:
         notes.append(_TOO_LARGE.format(n=reading.too_large, name=name))
     return notes

@@ -65,6 +65,8 @@ class Dress:
         What it must be multiplied with: 1,000 for "3 k".
     unit
         The unit of the column: numbers with another one are not `dressed`.
+    scales
+        The units that are factors, such as "k"; "" among them if a number has none, and nothing if none has one.
     """
 
     body: pa.Array
@@ -73,6 +75,7 @@ class Dress:
     negative: NDArray[np.bool_]
     factor: NDArray[np.float64]
     unit: str
+    scales: tuple[str, ...]
 
 
 def undressed(text: pa.Array, counts: NDArray[np.int64]) -> Dress:
@@ -84,7 +87,7 @@ def undressed(text: pa.Array, counts: NDArray[np.int64]) -> Dress:
     exponent, trailing, unit, closed = _each(sides["after"], _after, 4)
     valid = pc.is_valid(parts).to_numpy(zero_copy_only=False)
     dressed = valid & (opened != None) & (exponent != None) & (opened == closed)  # noqa: E711 -- arrays
-    fits, factor, found = _units((currency, unit), counts, dressed)
+    fits, factor, found, scales = _units((currency, unit), counts, dressed)
     return Dress(
         body,
         pa.array(np.where(dressed, exponent, ""), pa.large_string()),
@@ -92,6 +95,7 @@ def undressed(text: pa.Array, counts: NDArray[np.int64]) -> Dress:
         np.where(dressed, (opened == "(") ^ (minus == "-") ^ (trailing == "-"), False).astype(bool),
         factor,
         found,
+        scales,
     )
 
 
@@ -169,9 +173,10 @@ def _units(
     sides: tuple[NDArray[np.object_], NDArray[np.object_]],
     counts: NDArray[np.int64],
     dressed: NDArray[np.bool_],
-) -> tuple[NDArray[np.bool_], NDArray[np.float64], str]:
-    """Tell which words have the unit of the column or none, the factor of each, and the unit."""
+) -> tuple[NDArray[np.bool_], NDArray[np.float64], str, tuple[str, ...]]:
+    """Tell which words have the unit of the column or none, the factor of each, the unit, and the factors' names."""
     fits, factor, found = np.ones(len(counts), bool), np.ones(len(counts)), ""
+    scales: tuple[str, ...] = ()
     for before, units in zip((True, False), sides, strict=True):
         rows = Counter[str]()
         different, codes = np.unique(np.where(dressed, units, "").astype(str), return_inverse=True)
@@ -187,8 +192,9 @@ def _units(
         if not before and scaled and scaled >= max((rows[unit] for unit in others), default=0):
             factor = np.array([_SCALES.get(unit, 1.0) for unit in different.tolist()])[codes]
             fits &= np.isin(different, ["", *_SCALES])[codes]
+            scales = tuple(np.unique(units[dressed & fits & (counts > 0)].astype(str)).tolist())
             continue
         main = max(others if not before and others else rows, key=lambda unit: (rows[unit], unit))
         fits &= np.isin(different, ["", main])[codes]
         found = found or main
-    return fits, factor, found
+    return fits, factor, found, scales

@@ -59,6 +59,8 @@ class NumberReading(Reading):
     example
         A word that no programming language would read, or a code with zeros in front, and its value; ("", 0.0) if
         there is none.
+    scales
+        The factors that stood beside the numbers, such as "k"; "" among them if a number had none.
     too_large
         Rows whose number no float64 can hold; they are missing.
     short_minutes
@@ -72,6 +74,23 @@ class NumberReading(Reading):
     example: tuple[str, float] = ("", 0.0)
     too_large: int = 0
     short_minutes: bool = False
+    scales: tuple[str, ...] = ()
+
+    @property
+    def scale(self) -> str:
+        """The factors of which one stood beside every number, empty if there are none."""
+        return "" if "" in self.scales else " or ".join(map(repr, self.scales))
+
+    def doubts(self, what: str) -> list[str]:
+        """Say what may be meant in another way than it was read; `what` begins the sentences."""
+        said = [self.doubt(what)] if self.ambiguous else []
+        if len(self.scales) == len("".join(self.scales)) == 1:
+            word, value = self.example
+            said.append(
+                f"{what} holds {word!r}, and {self.scale} in every value: it is taken as a factor ({value:.15g}), "
+                "though it may be a unit. Write it beside new values too, or beside none at all."
+            )
+        return said
 
     def doubt(self, what: str) -> str:
         """Say how an ambiguous value was read; `what` begins the sentence."""
@@ -236,6 +255,7 @@ def _read_dressed(
         example=(words[int(odd[0])].as_py(), float(values[odd[0]])) if len(odd) else ("", 0.0),
         too_large=int(counts[too_large].sum()),
         short_minutes=short_minutes,
+        scales=dress.scales,
     )
 
 
