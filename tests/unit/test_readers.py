@@ -17,7 +17,7 @@ import pytest
 from tests.support.readers import FORMS, packed, typed_table, write_as
 from testtime.errors import InputError
 from testtime.table.columns import DataWarning, TableColumns
-from testtime.table.readers import FileFacts, delimited, dialect, iterate_table, read_table
+from testtime.table.readers import FileFacts, delimited, encoding, iterate_table, read_table
 
 pytestmark = pytest.mark.filterwarnings("ignore::testtime.table.columns.DataWarning")
 ROWS = [
@@ -81,17 +81,6 @@ def test_facts_read_as_a_sentence(tmp_path):
         "table.csv.gz: CSV (gzip, UTF-8, separated by semicolon); 3 rows, 4 columns. 2 rows were drawn at random "
         "and used."
     )
-
-
-@pytest.mark.parametrize(
-    ("text", "encoding"), [("5 € – „ja“", "cp1252"), ("naïve", "cp1252"), ("na\x81", "latin-1")]
-)
-def test_what_is_no_utf8_is_what_windows_writes(tmp_path, text, encoding):
-    path = tmp_path / "table.csv"
-    path.write_bytes(f"a,b\n{text},1\n".encode(encoding))
-    frame, facts = read_table(path)
-    assert frame["a"].tolist() == [text]
-    assert facts.encoding == {"cp1252": "Windows-1252", "latin-1": "Latin-1"}[encoding]
 
 
 def test_cells_stay_text(tmp_path):
@@ -162,7 +151,7 @@ def test_marks_that_quote_nothing_are_no_quotes(tmp_path, monkeypatch):
     path = tmp_path / "table.csv"
     path.write_text('size,pipe\n1,5" wide\n2,"a ""b"""\n')  # an odd number of marks, the last closes
     for block in (1, 7, 2**20):
-        monkeypatch.setattr(dialect, "_BLOCK", block)
+        monkeypatch.setattr(encoding, "_BLOCK", block)
         assert read_table(path)[0]["pipe"].tolist() == ['5" wide', 'a "b"']
 
 

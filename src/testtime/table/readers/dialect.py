@@ -10,15 +10,14 @@ from collections import Counter
 from dataclasses import dataclass
 
 from testtime.errors import InputError, sentence
+from testtime.table.readers.encoding import Text, find_encoding
 from testtime.table.readers.header import fit_header
 from testtime.table.readers.source import Source, unreadable
 
 __all__ = ["BRACKETED", "SEPARATORS", "Dialect", "check_names", "find_dialect", "title_rows"]
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
-_BLOCK = 2**20
 _SAMPLE = 2**18  # characters that the separator is judged by
-_NOT_CP1252 = bytes([0x81, 0x8D, 0x8F, 0x90, 0x9D])
 _MOST_TITLE_LINES = 20
 BRACKETED = re.compile(r"[<\[](?=[^<>\[\]{}\"]*[^\W\d])[^<>\[\]{}\",;\t|]*[>\]][ ]*[,;\t|]")
 """A header such as ``<DATE>,<TIME>`` or ``[Order ID];[Price]``, which is neither HTML nor JSON."""
@@ -69,23 +68,23 @@ def find_dialect(source: Source) -> Dialect:
     Raises
     ------
     InputError
-        If the file is empty, binary, incomplete or has a header with repeated names.
+        If the file is empty, binary, incomplete, of an unknown encoding, or has a header with repeated names.
     """
     with source.open() as stream:
         head = stream.read(16)
     for start, name in _FORMATS.items():
         if head.startswith(start):
             raise unreadable(source.name, f"it is {name}")
-    encoding, open_after = _encoding(source)
+    text = find_encoding(source)
     with source.open() as stream:
-        sample = codecs.getreader(encoding)(stream).read(_SAMPLE)
+        sample = codecs.getreader(text.encoding)(stream).read(_SAMPLE)
     if not sample.strip():
         raise unreadable(source.name, "it is empty")
     if sample.lstrip()[0] in "{[<" and not BRACKETED.match(sample.lstrip()):
         raise unreadable(source.name, f"it begins with {sample.lstrip()[0]!r}, like JSON or HTML")
-    dialect = _dialect(source, sample, encoding)
+    dialect = _dialect(source, sample, text)
     openers = [dialect.separator.encode(), b"\n", b"\r", b"", *([b" "] if dialect.spaced else [])]
-    if open_after is not None and open_after in openers:
+    if text.open_after is not None and text.open_after in openers:
         why = "its last quoted value is not closed, so its end is missing"
         raise unreadable(source.name, why, "Write the file again")
     return dialect
@@ -128,38 +127,7 @@ def title_rows(rows: list[list[str]]) -> int:
     return first if titles and header and enough else 0
 
 
-def _encoding(source: Source) -> tuple[str, bytes | None]:
-    """Read the file once: UTF-8 unless marked as UTF-16 or not valid; then what Windows writes in the West.
-
-    Also return the byte before the last quotation mark if the number of marks is odd, else None: if that byte
-    ends a value or a line, the mark opens a value that nothing closes.
-    """
-    valid, western, quotes, before, previous = True, True, 0, b"", b""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    with source.open() as stream:
-        block = stream.read(_BLOCK)
-        if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            return "utf-16", None
-        while block:
-            if b"\0" in block:
-                raise unreadable(source.name, "it holds zero bytes, so it is not text")
-            marks = block.count(b'"')
-            if marks:
-                quotes += marks
-                before = (previous + block)[: block.rfind(b'"') + len(previous)][-1:]
-            if valid:
-                try:
-                    decoder.decode(block)
-                except UnicodeDecodeError:
-                    valid = False
-            western = western and len(block.translate(None, _NOT_CP1252)) == len(block)
-            previous = block[-1:]
-            block = stream.read(_BLOCK)
-    encoding = "utf-8-sig" if valid else "cp1252" if western else "latin-1"
-    return encoding, before if quotes % 2 else None
-
-
-def _dialect(source: Source, sample: str, encoding: str) -> Dialect:
+def _dialect(source: Source, sample: str, text: Text) -> Dialect:
     """Read separator and header off the first rows."""
     first = sample.splitlines(keepends=True)[0]
     said = _SAID.match(first)
@@ -178,12 +146,17 @@ def _dialect(source: Source, sample: str, encoding: str) -> Dialect:
         rows = rows[title:]
     header, body = rows[0][1], [row for _, row in rows[1:]]
     before = rows[0][0]
-    notes = (f"{title:,} lines above the header are left out",) if title else ()
+    notes: tuple[str, ...] = (f"{title:,} lines above the header are left out",) if title else ()
+    if text.example:
+        notes += (
+            f"it is not UTF-8 and is taken as Windows-1252, in which a word reads {text.example!r}; "
+            "if that is wrong, save the file as UTF-8",
+        )
     header, fitted = fit_header(header, body, source)
     notes += (fitted,) if fitted else ()
     names = tuple(name.strip() or f"Unnamed: {i}" for i, name in enumerate(header))
     check_names(names, source)
-    return Dialect(encoding, reading.separator, names, lines + before, notes, reading.spaced)
+    return Dialect(text.encoding, reading.separator, names, lines + before, notes, reading.spaced)
 
 
 @dataclass(frozen=True)
