@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.readers import write_as
 from testtime.errors import InputError, MissingExtra
-from testtime.table.readers import read_table
+from testtime.table.readers import iterate_table, read_table
 
 pytestmark = pytest.mark.filterwarnings("ignore::testtime.table.columns.DataWarning")
 
@@ -38,7 +38,7 @@ def test_workbooks(tmp_path):
     assert frame["a"].tolist()[:2] == ["1", "2.5"]
     assert frame["b"].tolist() == ["x", "True", "2020-01-02"]
     assert frame["t"].tolist()[0] == "12:30:00"
-    assert facts.notes == ("the sheet 'Sheet' is read, not 'notes', 'data'",)
+    assert facts.notes == ("the sheet 'Sheet' is read, not 'notes', 'data'", "1 empty row is left out")
     sheet.append([1, 2, 3, 4, 5])
     book.save(tmp_path / "table.xlsx")
     with pytest.raises(InputError, match="a row of the sheet 'Sheet' has 5 values and its header 4"):
@@ -46,6 +46,29 @@ def test_workbooks(tmp_path):
     Workbook().save(tmp_path / "empty.xlsx")
     with pytest.raises(InputError, match="it is empty"):
         read_table(tmp_path / "empty.xlsx")
+
+
+def test_rows_stay_where_they_stand_in_the_sheet(tmp_path):
+    from openpyxl import Workbook
+
+    book = Workbook()
+    rows = [["Prices"], [], ["a", "b"], [], [1, 2], [], [], [3, None], ["", " "], []]
+    for row in rows:
+        book.active.append(row)
+    book.active["B40"] = ""  # no value, below all
+    book.save(tmp_path / "table.xlsx")
+    for row in ([5, 6], [7, 8]):
+        book.active.append(row)
+    book.save(tmp_path / "longer.xlsx")
+    text = ",\n1,2\n,\n,\n3,\n"
+    (tmp_path / "table.csv").write_text("a,b\n" + text)
+    frames = [pd.concat(iterate_table(tmp_path / name, ["a", "b"])) for name in ("table.xlsx", "table.csv")]
+    pd.testing.assert_frame_equal(*frames)
+    longer = pd.concat(iterate_table(tmp_path / "longer.xlsx", ["a", "b"]))
+    assert longer["a"].dropna().to_dict() == {1: "1", 4: "3", 37: "5", 38: "7"}
+    frame, facts = read_table(tmp_path / "table.xlsx")
+    assert frame["a"].tolist() == ["1", "3"]
+    assert "3 empty rows are left out" in facts.notes
 
 
 def test_a_hidden_sheet_is_no_table(tmp_path):

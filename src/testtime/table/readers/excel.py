@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,7 +40,8 @@ _SAMPLE_ROWS = 200  # that tell a title from the header
 class ExcelFile:
     """The first sheet of a workbook that holds anything.
 
-    The header is its first row that is not empty, or the one below a title of `skipped` rows with one value each.
+    The header is its first row that is not empty, or the one below a title of `skipped` rows with one value each. An
+    empty row between others is one of missing values, as it is in a text file, so that rows stay where they stand.
     """
 
     form: ClassVar[str] = "Excel"
@@ -63,7 +65,7 @@ class ExcelFile:
         source = source.on_disk()
         with _workbook(source) as book:
             for sheet in _in_order(book):
-                first = list(islice(_rows(sheet, source), _SAMPLE_ROWS))
+                first = list(islice(filter(None, _rows(sheet, source)), _SAMPLE_ROWS))
                 if not first:
                     continue
                 skipped = title_rows(_padded(first))
@@ -77,7 +79,8 @@ class ExcelFile:
     def batches(self) -> Iterator[pa.Table]:
         """Yield the rows in pieces."""
         with _workbook(self.source) as book:
-            rows = islice(_rows(book[self.sheet], self.source), self.skipped + 1, None)
+            rows = _rows(book[self.sheet], self.source)
+            deque(islice(filter(None, rows), self.skipped + 1), maxlen=0)
             while block := list(islice(rows, _BLOCK_ROWS)):
                 widest = max(map(len, block))
                 if widest > len(self.names):
@@ -119,9 +122,10 @@ def _in_order(book: Any) -> list[Any]:
 
 
 def _rows(sheet: Any, source: Source) -> Iterator[list[str | None]]:
-    """Yield the rows that are not empty, without the empty cells at their end."""
+    """Yield the rows up to the last that is not empty, without the empty cells at their end."""
     sheet.reset_dimensions()  # what a workbook says of its size can be wrong
     cells_of_rows = sheet.iter_rows(values_only=True)
+    n_empty = 0
     while True:
         try:
             cells = next(cells_of_rows, None)
@@ -132,8 +136,12 @@ def _rows(sheet: Any, source: Source) -> Iterator[list[str | None]]:
         row = [None if cell is None else spell(cell, "") or None for cell in cells]
         while row and row[-1] is None:
             row.pop()
-        if row:
-            yield row
+        if not row:
+            n_empty += 1
+            continue
+        yield from ([] for _ in range(n_empty))
+        n_empty = 0
+        yield row
 
 
 def _damaged(source: Source, error: Exception) -> InputError:

@@ -123,7 +123,9 @@ def read_table(
     drawn = draw(opened.batches(), max_rows, np.random.default_rng(random_state))
     if drawn.table is None or not drawn.rows:
         raise unreadable(opened.source.name, "it has a header and no rows", "Add rows")
-    notes = [*opened.notes, *([f"{drawn.n_empty:,} empty rows are left out"] if drawn.n_empty else [])]
+    notes = list(opened.notes)
+    if drawn.n_empty:
+        notes.append(f"{drawn.n_empty:,} empty {'row is' if drawn.n_empty == 1 else 'rows are'} left out")
     table, at = drawn.table, drawn.at
     total = total_row(table) if opened.form in _SHEETS and len(at) and at[-1] == drawn.rows - 1 else ""
     if total:
