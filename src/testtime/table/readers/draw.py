@@ -15,15 +15,28 @@ from numpy.typing import NDArray
 
 __all__ = ["Drawn", "draw"]
 
+_LAST_ROWS = 8
+
 
 @dataclass(frozen=True)
 class Drawn:
-    """Rows of a file: the table, their numbers in the file, the rows of the file, and empty rows left out."""
+    """Rows of a file: the table, their numbers in the file, the rows of the file, and empty rows left out.
+
+    `ends` are the last rows of the file in pieces, drawn or not.
+    """
 
     table: pa.Table | None
     at: NDArray[np.int64] = field(repr=False)
     rows: int
     n_empty: int
+    ends: tuple[pa.Table, ...] = field(default=(), repr=False)
+
+    def last(self) -> pa.Table | None:
+        """Return the last rows of the file, at most eight; None if it has none."""
+        if not self.ends:
+            return None
+        joined = _joined(list(self.ends))
+        return joined.slice(max(0, joined.num_rows - _LAST_ROWS))
 
 
 def draw(batches: Iterator[pa.Table], max_rows: int | None, rng: np.random.Generator) -> Drawn:
@@ -31,12 +44,17 @@ def draw(batches: Iterator[pa.Table], max_rows: int | None, rng: np.random.Gener
     kept: list[pa.Table] = []
     keys: list[NDArray[np.float64]] = []
     places: list[NDArray[np.int64]] = []
+    ends: list[pa.Table] = []
     rows, n_empty, bound = 0, 0, np.inf
     for batch in batches:
         batch, n_dropped = _without_empty(batch)
         n_empty += n_dropped
         at = np.arange(rows, rows + batch.num_rows)
         rows += batch.num_rows
+        if batch.num_rows:
+            ends.append(batch.slice(max(0, batch.num_rows - _LAST_ROWS)))
+        while sum(end.num_rows for end in ends[1:]) >= _LAST_ROWS:
+            ends.pop(0)
         if max_rows is not None:
             key = rng.random(batch.num_rows)
             chosen = np.flatnonzero(key < bound)
@@ -50,7 +68,8 @@ def draw(batches: Iterator[pa.Table], max_rows: int | None, rng: np.random.Gener
     if max_rows is not None and sum(map(len, keys)) > max_rows:
         kept, keys, places = _smallest(kept, keys, places, max_rows)
     table = _joined(kept) if kept else None
-    return Drawn(table, np.concatenate(places) if places else np.empty(0, np.int64), rows, n_empty)
+    at = np.concatenate(places) if places else np.empty(0, np.int64)
+    return Drawn(table, at, rows, n_empty, tuple(ends))
 
 
 def _smallest(

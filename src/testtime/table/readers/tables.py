@@ -21,7 +21,7 @@ from testtime.table.readers.excel import ExcelFile
 from testtime.table.readers.formats import ArrowFile, Format, ParquetFile
 from testtime.table.readers.json_lines import JsonFile
 from testtime.table.readers.source import open_source, unreadable
-from testtime.table.readers.totals import total_row
+from testtime.table.readers.totals import rows_of_sums
 
 __all__ = ["FileFacts", "iterate_table", "open_table", "read_table"]
 
@@ -127,10 +127,13 @@ def read_table(
     if drawn.n_empty:
         notes.append(f"{drawn.n_empty:,} empty {'row is' if drawn.n_empty == 1 else 'rows are'} left out")
     table, at = drawn.table, drawn.at
-    total = total_row(table) if opened.form in _SHEETS and len(at) and at[-1] == drawn.rows - 1 else ""
-    if total:
-        notes.append(f"the last row, {total!r}, holds sums and is left out")
-        table, at = table.slice(0, table.num_rows - 1), at[:-1]
+    n_sums, total = rows_of_sums(drawn) if opened.form in _SHEETS else (0, "")
+    kept = int((at < drawn.rows - n_sums).sum())
+    if kept < len(at):
+        one = f"the last row, {total!r}, holds sums and is left out"
+        more = f"the last {n_sums} rows, from {total!r} on, hold sums and remarks and are left out"
+        notes.append(one if n_sums == 1 else more)
+        table, at = table.slice(0, kept), at[:kept]
     frame = _frame(table, at)
     dialect = opened.dialect if isinstance(opened, DelimitedFile) else None
     facts = FileFacts(

@@ -1,37 +1,82 @@
-"""The row of sums that people leave at the end of a sheet: no observation, and larger than all of them."""
+"""The rows of sums that people leave at the end of a sheet: no observations, and larger than all of them."""
 
 # pyright: reportAttributeAccessIssue=false
 # (pyarrow.compute makes its functions when it is imported)
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["total_row"]
+from testtime.table.readers.draw import Drawn
 
-_TOTAL = (
-    r"(?i)^(grand |sub-?|gesamt|end)?(total|totals|totale|totaal|sum|sums|summe|somme|suma|gesamt|insgesamt)"
-    r"( \(?(all|overall|gesamt|general|général|generale)\)?)?\s*:?$"
-)
+__all__ = ["rows_of_sums"]
+
 _FEWEST = 10  # rows; in fewer, a word that occurs once says little
+_TOTAL = re.compile(
+    r"""
+    (
+        ((grand|sub|hoved|gesamt|general|overall|genel|eind|end|zwischen|teil)[ -]?)?
+        (totals? | totale | totaal | totalt | totalsumm?a? | sums? | summe | summa | somme | suma | soma | toplam)
+        ([ ](result | \(?(all|overall|gesamt|general|général|generale|geral|complessivo|końcowa|całkowita)\)?))?
+      | (gesamt|end|zwischen|teil)-?ergebnis | gesamt | insgesamt | (résultat|resultado|risultato)[ ]total[e]?
+      | razem | ogółem | łącznie | celkem | celkový[ ]součet | összesen | végösszeg | yhteensä | kokonaissumma | i[ ]alt
+      | итого | всего | общий[ ]итог | 合計 | 総計 | 総合計 | 小計 | 合计 | 总计 | 小计 | 합계 | 총계 | 총합계
+    )
+    ([ ]((of|for|in)[ ])?(19|20)[0-9]{2})?
+    \s*:?
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+"""What people and spreadsheets write beside sums."""
 
 
-def total_row(table: pa.Table) -> str:
-    """Return the word that makes the last row of a table one of sums; empty if it is none.
+def rows_of_sums(drawn: Drawn) -> tuple[int, str]:
+    """Return how many rows at the end of a file are sums, with the remarks below them, and the word that says so.
 
-    >>> goods = pa.table({"item": [f"item {i}" for i in range(12)] + ["Total"], "price": ["1"] * 12 + ["12"]})
-    >>> total_row(goods), total_row(goods.slice(0, 12))
-    ('Total', '')
+    A remark is a row with nothing but words in one of several columns. A word that its column holds above is a level.
+
+    >>> import numpy as np
+    >>> from testtime.table.readers.draw import draw
+    >>> goods = {"item": [f"item {i}" for i in range(12)], "price": ["1"] * 12}
+    >>> sums = {"item": ["Total", "Source: SAP"], "price": ["12", None]}
+    >>> table = pa.concat_tables([pa.table(goods), pa.table(sums)])
+    >>> rows_of_sums(draw(iter([table]), None, np.random.default_rng(0)))
+    (2, 'Total')
     """
-    if table.num_rows <= _FEWEST:
-        return ""
-    for column in table.columns:
-        if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-            continue
-        last = column[-1]
-        if not last.is_valid or not pc.match_substring_regex(last, _TOTAL).as_py():
-            continue
-        if pc.sum(pc.equal(column, last)).as_py() == 1:  # else it is a level
-            return last.as_py()
-    return ""
+    found, word = 0, ""
+    last = drawn.last()
+    if drawn.table is None or drawn.table.num_rows <= _FEWEST or last is None:
+        return found, word
+    names = [
+        name for name in last.column_names if _is_text(last[name].type) and name in drawn.table.column_names
+    ]
+    rows = last.to_pylist()
+    for place in reversed(range(len(rows))):
+        row, back = rows[place], len(rows) - place
+        above = drawn.table.slice(0, int((drawn.at < drawn.rows - back).sum()))
+        sums = [
+            row[name]
+            for name in names
+            if row[name] is not None
+            and _TOTAL.fullmatch(row[name].strip())
+            and all(one[name] != row[name] for one in rows[:place])
+            and not pc.any(pc.equal(above[name], row[name])).as_py()
+        ]
+        if sums:
+            found, word = back, sums[0]
+        elif not _is_remark(row):
+            break
+    return found, word
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _is_remark(row: Mapping[str, object]) -> bool:
+    cells = [cell for cell in row.values() if cell is not None]
+    return len(row) > 1 and len(cells) == 1 and re.search(r"[^\W\d_]", str(cells[0])) is not None
