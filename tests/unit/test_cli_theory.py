@@ -136,6 +136,19 @@ def test_plot_is_written(kind, tmp_path, capsys):
     assert path.read_bytes().startswith(b"\x89PNG" if kind == "png" else b"<?xml")
 
 
+def test_plot_replaces_a_file_only_when_asked(tmp_path, capsys, monkeypatch):
+    path = tmp_path / "plan.svg"
+    path.write_text("older")
+    with monkeypatch.context() as patch:
+        patch.setattr("testtime.theory.plan.plan", None)  # nothing is computed before
+        code, out, err = command([*EXAMPLE, "--plot", str(path)], capsys)
+    assert (code, out, path.read_text()) == (2, "", "older")
+    assert "plan.svg' exists. Choose another, or --overwrite." in err
+    assert command([*EXAMPLE, "--plot", str(path), "--overwrite"], capsys)[0] == 0
+    assert path.read_bytes().startswith(b"<?xml")
+    assert command([*EXAMPLE, "--plot", str(tmp_path / "new" / "plan.svg")], capsys)[0] == 0
+
+
 def test_plan_loads_neither_torch_nor_matplotlib():
     script = (
         "import sys\nfrom testtime.cli import main\n"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _OPTIONS = {"n_context": "--n", "n_train": "--k", "noise_var": "--noise"}
 _OF_TABLE = ("target", "task", "backbone", "latency", "memory", "max_rows", "seed")
-_OF_THEORY = ("n", "k", "dim", "noise", "alignment", "spread", "context", "step", "plot")
+_OF_THEORY = ("n", "k", "dim", "noise", "alignment", "spread", "context", "step", "plot", "overwrite")
 _ALIGNMENTS = {"aligned": 1.0, "even": 0.0, "opposed": -1.0}
 
 
@@ -63,6 +63,9 @@ def plan(
         str, typer.Option(help="fixed: one rate for all contexts; normalized: divided by |X'y|^2.")
     ] = "fixed",
     plot: Annotated[Path | None, typer.Option(help="Draw risk against k to this .png or .svg file.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="With --plot: replace a file that is there.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say what adapting is worth: of a table, or of linear attention from exact theory.
@@ -95,8 +98,8 @@ def plan(
                 remedy="Pass --alignment aligned, even, opposed or a number",
             )
         )
-    if plot is not None and plot.suffix.lower() not in (".png", ".svg"):
-        raise InputError(sentence(f"--plot {plot}", expected="a name that ends in .png or .svg"))
+    if plot is not None:
+        _check_plot(plot, overwrite=overwrite)
 
     from testtime.theory.plan import plan as theory_plan
     from testtime.theory.plan import unit_setting
@@ -116,6 +119,16 @@ def plan(
     typer.echo(f"{n:,} context rows, {k:,} training rows, {dim:,} inputs, noise {noise:g} of the signal")
     for line in answer.explain():
         typer.echo(f"  {line}")
+
+
+def _check_plot(plot: Path, *, overwrite: bool) -> None:
+    """Raise before anything is computed when the drawing could not be written."""
+    if plot.suffix.lower() not in (".png", ".svg"):
+        raise InputError(sentence(f"--plot {plot}", expected="a name that ends in .png or .svg"))
+    from testtime.store.places import as_place, refuse_output
+
+    if as_place(plot).parent.is_dir():  # else it is made
+        refuse_output(plot, overwrite=overwrite)
 
 
 def _check_alone(called: typer.Context, names: tuple[str, ...], what: str, why: str) -> None:
