@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.support.commands import run
@@ -39,3 +41,34 @@ def test_values_stay_under_their_names_when_predicted(model, capsys, tmp_path):
     assert (tmp_path / "named.out.csv").read_bytes() == (tmp_path / "shifted.out.csv").read_bytes()
     assert "shifted.csv: the header has a name less than the rows have values" in told["shifted"]
     assert "a name less" not in told["named"]
+
+
+@pytest.mark.parametrize("how", ["same", "link to it", "link of it", "hard link", "other spelling"])
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+def test_a_table_that_is_read_is_not_written_over(model, capsys, tmp_path, how, overwrite):
+    table = tmp_path / "t.csv"
+    table.write_text("temp,ph,od,y\n20,7,0.5,a\n")
+    read, out = table, table
+    if how == "link to it":
+        out = tmp_path / "link.csv"
+        out.symlink_to(table)
+    if how == "link of it":
+        read = tmp_path / "link.csv"
+        read.symlink_to(table)
+    if how == "hard link":
+        out = tmp_path / "hard.csv"
+        os.link(table, out)
+    if how == "other spelling":
+        out = tmp_path / "." / ".." / tmp_path.name / "t.csv"
+    for command in (["predict", model, read], ["report", model, "--table", read]):
+        code, _, said = run(capsys, *command, "--out", out, *overwrite)
+        assert code == 2
+        assert "is the table that is read; expected another file (the table would be lost)" in said
+        assert table.read_text().startswith("temp,ph")
+
+
+def test_another_table_that_is_there_is_written_over_when_asked(model, lab, capsys, tmp_path):
+    out = tmp_path / "t.csv"
+    out.write_bytes((lab / "train.csv").read_bytes())
+    assert run(capsys, "predict", model, lab / "train.csv", "--out", out, "--overwrite")[0] == 0
+    assert out.read_text().startswith("prediction,")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from testtime.cli.output import (
+    check_apart,
     check_least,
     column_lines,
     echo_json,
@@ -302,6 +303,7 @@ def predict(
     """
     from testtime.table.writers import check_output
 
+    check_apart(out, table)
     check_output(out, overwrite=overwrite)
     levels = _levels(quantiles)
     if labels_only and levels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from testtime.errors import InputError, sentence
 from testtime.plain import json_text
 
 __all__ = [
+    "check_apart",
     "check_folder",
     "check_least",
     "column_lines",
@@ -31,6 +33,24 @@ _WIDTH = 100
 _MAX_NOTES = 5
 _MAX_COLUMNS = 30
 _LONGEST_NAME = 24
+
+
+def check_apart(out: Path, read: Path) -> None:
+    """Raise InputError when a file to write is the one that is read, also by a link or as standard input."""
+    try:
+        there = os.fstat(sys.stdin.fileno()) if str(read) == "-" else read.stat()
+        same = os.path.samestat(out.stat(), there)
+    except (OSError, ValueError):  # what is not there, or no name, is judged by those who open it
+        return
+    if same:
+        raise InputError(
+            sentence(
+                f"--out {out} is the table that is read",
+                expected="another file",
+                why="the table would be lost",
+                remedy="Name another one",
+            )
+        )
 
 
 def check_folder(out: Path) -> None:

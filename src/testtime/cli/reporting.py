@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from testtime.cli.output import echo_json, echo_wrapped, notes_on_stderr
+from testtime.cli.output import check_apart, echo_json, echo_wrapped, notes_on_stderr
 from testtime.errors import InputError, sentence
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def report(
     if out is not None:
         from testtime.store.places import refuse_output
 
+        if table is not None:
+            check_apart(out, table)
         refuse_output(out, overwrite=overwrite)
     from testtime.estimators.progress import progress
 
