@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
 import pytest
 
+import testtime
 from tests.support.commands import run
 
 pytestmark = pytest.mark.usefixtures("tiny_throughout")
@@ -72,3 +74,38 @@ def test_another_table_that_is_there_is_written_over_when_asked(model, lab, caps
     out.write_bytes((lab / "train.csv").read_bytes())
     assert run(capsys, "predict", model, lab / "train.csv", "--out", out, "--overwrite")[0] == 0
     assert out.read_text().startswith("prediction,")
+
+
+@pytest.mark.parametrize(("names", "others"), [(["0", "1"], ["b", "a"]), (["a", "b"], ["0", "1"])])
+def test_a_model_of_a_file_knows_columns_by_name(names, others, capsys, tmp_path):
+    rows = "".join(f"{i * 7 % 50},{i * 13 % 40 + 100},{'uv'[i % 7 < 3]}\n" for i in range(100))
+    (tmp_path / "train.csv").write_text(f"{','.join(names)},y\n{rows}")
+    model = tmp_path / "model"
+    assert run(capsys, "adapt", tmp_path / "train.csv", "--target", "y", "--out", model, *PLAIN)[0] == 0
+    out = tmp_path / "out.csv"
+    written = {}
+    for order in (1, -1):
+        (tmp_path / "new.csv").write_text("\n".join(",".join(row[::order]) for row in (names, ["3", "110"])))
+        assert run(capsys, "predict", model, tmp_path / "new.csv", "--out", out, "--overwrite")[0] == 0
+        written[order] = out.read_bytes()
+    assert written[1] == written[-1]
+    (tmp_path / "new.csv").write_text(f"{','.join(others)},y\n3,110,u\n4,120,v\n")
+    predict = ["predict", model, tmp_path / "new.csv", "--out", out, "--overwrite"]
+    for command in (predict, ["report", model, "--table", tmp_path / "new.csv"]):
+        code, _, said = run(capsys, *command)
+        assert code == 2
+        assert (
+            f"new.csv' has no column '{names[0]}' and 1 more; expected the 2 columns of the training table"
+            in said
+        )
+
+
+def test_a_model_of_an_array_takes_columns_by_position(capsys, tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(80, 2))
+    testtime.TTTClassifier(n_steps=0, n_context=32).fit(x, x[:, 0] > 0).save(tmp_path / "model")
+    (tmp_path / "new.csv").write_text("b,a\n3,110\n")
+    assert (
+        run(capsys, "predict", tmp_path / "model", tmp_path / "new.csv", "--out", tmp_path / "out.csv")[0]
+        == 0
+    )

@@ -79,9 +79,13 @@ def write_predictions(
 def _pieces(
     opened: Format, estimator: Any, carried: Sequence[str], training: Mapping[str, Any]
 ) -> Iterator[pd.DataFrame]:
-    """Read what the model needs, and what is carried; a model of an array takes all columns, in their order."""
+    """Read what the model needs, and what is carried.
+
+    A model that Python fitted to an array takes all columns, in their order. One that was fitted to a file knows them
+    by name, also where its header was 0, 1, 2.
+    """
     known = [column["name"] for column in estimator.adaptation_.columns]
-    if known == [str(place) for place in range(len(known))]:
+    if "file" not in training and known == [str(place) for place in range(len(known))]:
         return iterate_table(opened, opened.names)
     beside = [training.get("target", ""), *training.get("beside", ())]
     required = estimator._table.encoding.columns.required

@@ -89,6 +89,7 @@ def _score(model: Path, table: Path) -> dict[str, Any]:
     from testtime.estimators.saved import load
     from testtime.evaluation.curves import curve_sizes
     from testtime.evaluation.evaluate import evaluate
+    from testtime.table.readers import require_columns
 
     training = training_of(model)
     if training is None:
@@ -102,6 +103,9 @@ def _score(model: Path, table: Path) -> dict[str, Any]:
     estimator = load(model)
     classes = getattr(estimator, "classes_", None)
     frame, labels = labelled_table(table, training["target"], classes)
+    if "file" in training:
+        names = [name.strip() for name in map(str, frame.columns)]
+        require_columns(str(table), names, estimator._table.encoding.columns.required)
     classes = () if classes is None else classes
     n_context, costs = estimator.adaptation_.n_context, training.get("costs")
     return evaluate(

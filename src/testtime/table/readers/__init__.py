@@ -5,6 +5,6 @@ Readers turn bytes into frames and nothing more: text stays text, types stay typ
 """
 
 from testtime.table.readers.formats import Format
-from testtime.table.readers.tables import FileFacts, iterate_table, open_table, read_table
+from testtime.table.readers.tables import FileFacts, iterate_table, open_table, read_table, require_columns
 
-__all__ = ["FileFacts", "Format", "iterate_table", "open_table", "read_table"]
+__all__ = ["FileFacts", "Format", "iterate_table", "open_table", "read_table", "require_columns"]

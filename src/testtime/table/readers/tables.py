@@ -23,7 +23,7 @@ from testtime.table.readers.json_lines import JsonFile
 from testtime.table.readers.source import open_source, unreadable
 from testtime.table.readers.totals import rows_of_sums
 
-__all__ = ["FileFacts", "iterate_table", "open_table", "read_table"]
+__all__ = ["FileFacts", "iterate_table", "open_table", "read_table", "require_columns"]
 
 _ENCODINGS = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16", "cp1252": "Windows-1252"}
 _WHOLE = {
@@ -178,16 +178,7 @@ def iterate_table(
         As for :func:`read_table`; also if a column is missing.
     """
     opened = open_table(table) if isinstance(table, (str, Path)) else table
-    absent = [name for name in columns if name not in opened.names]
-    if absent:
-        others = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-        raise InputError(
-            sentence(
-                f"{opened.source.name!r} has no column {absent[0]!r}{others}",
-                expected=f"the {len(columns)} columns of the training table",
-                remedy=nearest(absent[0], opened.names),
-            )
-        )
+    require_columns(opened.source.name, opened.names, columns)
     wanted = list(dict.fromkeys([*columns, *carried]))
     extra = [name for name in opened.names if name not in wanted and name not in known]
     if extra:
@@ -200,6 +191,26 @@ def iterate_table(
         if batch.num_rows:
             yield _frame(_selected(batch, wanted), np.arange(rows, rows + batch.num_rows))
             rows += batch.num_rows
+
+
+def require_columns(name: str, there: Collection[str], columns: Collection[str]) -> None:
+    """Raise unless a file has some columns.
+
+    Raises
+    ------
+    InputError
+        If one of `columns` is not `there`.
+    """
+    absent = [column for column in columns if column not in there]
+    if absent:
+        others = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+        raise InputError(
+            sentence(
+                f"{name!r} has no column {absent[0]!r}{others}",
+                expected=f"the {len(columns)} columns of the training table",
+                remedy=nearest(absent[0], there),
+            )
+        )
 
 
 def open_table(path: str | Path) -> Format:
