@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from typing import ClassVar
+from unittest.mock import ANY
 
 import pandas as pd
 import pytest
@@ -174,3 +175,25 @@ class TestFactors:
 
     def test_units_are_as_ever(self):
         assert said([f"{i % 9} kg" for i in ROWS], ["5"])[1] == [([5.0], [])]
+
+
+class TestDaysAndMonths:
+    DAYS = pd.date_range("2023-01-01", periods=90, freq="4D")
+
+    @pytest.mark.parametrize("mark", ["/", "-", "."])
+    def test_both_orders_in_one_column_are_said(self, mark: str):
+        day, month = (self.DAYS.strftime(form.replace("/", mark)) for form in ("%d/%m/%Y", "%m/%d/%Y"))
+        at_fit, _ = said([*day[:60], *month[60:]])
+        days, months = self.DAYS.day.to_numpy(), self.DAYS.month.to_numpy()
+        later = days > 12
+        example = [date.replace("/", mark) for date in ("13/01/2023", "08/29/2023")]
+        n_day, n_month, n_open = later[:60].sum(), later[60:].sum(), (~later & (days != months)).sum()
+        assert at_fit == [
+            f"Column 'c' holds dates with the day first ({n_day}, such as '{example[0]}') and with the month first "
+            f"({n_month}, such as '{example[1]}'). Of {n_open} that can be read both ways, the day is "
+            "taken to come first. Write all dates in one way."
+        ]
+
+    @pytest.mark.parametrize("form", ["%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%y-%m-%d"])
+    def test_one_order_is_not(self, form: str):
+        assert said(self.DAYS.strftime(form), self.DAYS.strftime(form)) == ([], [(ANY, [])])

@@ -81,7 +81,8 @@ class DateColumn(Lossy):
             table = None if self.day_first is not None else habits.day_first
             reading = _reading(cells, self.day_first, table, frozenset(self.blanks))
             self.accept(reading, "dates", told)
-            told.extend(_ambiguous(reading, self.name))
+            doubt = reading.doubt(f"Column {self.name!r}")
+            told += [doubt] if doubt else []
             if self.day_first is not None and reading.day_first not in (None, self.day_first):
                 here, before = ("day", "month") if reading.day_first else ("month", "day")
                 told.append(
@@ -134,14 +135,6 @@ def _parsed(times: NDArray[np.datetime64], column: DateColumn) -> str:
 def _notes(reading: DateReading | None, name: str) -> list[str]:
     if reading is None:
         return []
-    return ([told_lost(name, reading, "dates")] if reading.lost else []) + _ambiguous(reading, name)
-
-
-def _ambiguous(reading: DateReading, name: str) -> list[str]:
-    if not reading.ambiguous:
-        return []
-    order = "day" if reading.day_first else "month"
-    return [
-        f"Column {name!r} holds {reading.ambiguous!r}: the {order} is taken to come first, since no date of the column "
-        "tells."
-    ]
+    lost = [told_lost(name, reading, "dates")] if reading.lost else []
+    doubt = reading.doubt(f"Column {name!r}")
+    return [*lost, doubt] if doubt else lost

@@ -71,10 +71,31 @@ class DateReading(Reading):
         Whether ``05/06/2020`` is the 5th of June; None if no such value occurs.
     ambiguous
         A value with two readings, with nothing in its column to decide; empty if there is none.
+    orders
+        Where dates with the day first stand beside dates with the month first: one of each, with its number of rows.
+    open_rows
+        Number of rows whose date has two readings.
     """
 
     day_first: bool | None = None
     ambiguous: str = ""
+    orders: tuple[tuple[str, int], ...] = ()
+    open_rows: int = 0
+
+    def doubt(self, what: str) -> str:
+        """Say how dates with two readings were read, if there are some; `what` begins the sentence."""
+        order = "day" if self.day_first else "month"
+        if self.orders:
+            (day, days), (month, months) = self.orders
+            return (
+                f"{what} holds dates with the day first ({days:,}, such as {day!r}) and with the month first "
+                f"({months:,}, such as {month!r}). Of {self.open_rows:,} that can be read both ways, the {order} is taken "
+                "to come first. Write all dates in one way."
+            )
+        if self.ambiguous:
+            why = "since no date of the column tells"
+            return f"{what} holds {self.ambiguous!r}: the {order} is taken to come first, {why}."
+        return ""
 
 
 def day_first_evidence(cells: WordCells) -> int:
@@ -88,9 +109,17 @@ def _evidence(fields: dict[str, NDArray[Any]], rows: NDArray[np.int64]) -> int:
     return int(rows[first & ~following].sum() - rows[following & ~first].sum())
 
 
-def _both_orders(fields: dict[str, NDArray[Any]]) -> bool:
-    first, following = fields["first"] > 12, fields["next"] > 12
-    return bool((first & ~following).any() and (following & ~first).any())
+def _both_orders(
+    fields: dict[str, NDArray[Any]], words: pa.Array, rows: NDArray[np.int64]
+) -> tuple[tuple[str, int], ...]:
+    """Return a date with the day first and one with the month first, with their numbers of rows, if both occur."""
+    first, following = fields["first"], fields["next"]
+    leads = (first > 12) & (first <= 31) & (following <= 12)
+    follows = (following > 12) & (following <= 31) & (first <= 12)
+    found = [np.flatnonzero(which & (rows > 0)) for which in (leads, follows)]
+    if not all(map(len, found)):
+        return ()
+    return tuple((words[int(at[0])].as_py(), int(rows[at].sum())) for at in found)
 
 
 def read_dates(
@@ -115,7 +144,8 @@ def read_dates(
     """
     words = cells.words
     times = np.full(len(words), _NOT_A_TIME)
-    ambiguous, order = "", day_first
+    ambiguous, order, open_rows = "", day_first, 0
+    orders: tuple[tuple[str, int], ...] = ()
     for number, form in enumerate(_FORMS):
         left = np.flatnonzero(np.isnat(times))
         if not len(left):
@@ -127,12 +157,14 @@ def read_dates(
         if number == _NUMERIC_FORM:
             evidence = _evidence(fields, cells.counts[left])
             shown = bool(evidence > 0) if evidence else None
-            if day_first is not None and _both_orders(fields):
+            orders = _both_orders(fields, words.take(pa.array(left)), cells.counts[left])
+            if day_first is not None and orders:
                 shown = None  # no order at all: that of fit
             # What these words show comes first: a new file may be written in another way than the one of fit was.
             own = shown if shown is not None else day_first
             own = table_day_first if own is None else own
             either = (fields["first"] <= 12) & (fields["next"] <= 12) & (fields["first"] != fields["next"])
+            open_rows = int(cells.counts[left][either].sum())
             either &= ~fields["pointed"] & (evidence == 0) & (day_first is None)
             if either.any():
                 ambiguous = words[int(left[either][0])].as_py()
@@ -150,6 +182,8 @@ def read_dates(
         reading.n_lost,
         day_first=order,
         ambiguous=ambiguous,
+        orders=orders,
+        open_rows=open_rows,
     )
 
 
