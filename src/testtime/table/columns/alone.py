@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from testtime.table.columns.cells import Cells, NumberCells, WordCells, read_cells
 from testtime.table.columns.kinds.base import Habits
+from testtime.table.columns.words.dates import are_months
 from testtime.table.columns.words.numbers import NumberReading, read_numbers
 
 __all__ = ["NumbersRead", "read_as_numbers", "without_value"]
@@ -65,7 +66,7 @@ def read_as_numbers(column: pd.Series, beside: pd.DataFrame) -> NumbersRead | No
     if isinstance(cells, NumberCells):
         boolean = pd.api.types.is_bool_dtype(column.dtype)
         return None if boolean else NumbersRead(cells.values, {})
-    if not isinstance(cells, WordCells) or cells.order:
+    if not isinstance(cells, WordCells) or cells.order or are_months(cells):
         return None
     reading = _read(cells, None)
     if not reading.enough:

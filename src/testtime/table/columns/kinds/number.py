@@ -23,6 +23,7 @@ from testtime.table.columns.kinds.base import (
     never_infinite,
     told_lost,
 )
+from testtime.table.columns.words.dates import are_months
 from testtime.table.columns.words.numbers import NumberReading, read_numbers
 from testtime.table.columns.words.reading import SAMPLE, RejectColumn, blank_words, likely, shown_counts
 from testtime.table.columns.words.truth import truth_of
@@ -66,6 +67,8 @@ class NumberColumn(Lossy):
             notes = [_TOO_LARGE.format(n=cells.too_large, name=name)] if cells.too_large else []
             column = cls(name=name, indicator=missing_matters(values))
             return Learned(column, "", tuple(notes), int(np.isnan(values).sum()))
+        if not asked and are_months(cells):
+            raise RejectColumn("it holds months")
         if not asked and not likely(read_numbers(cells.sample(SAMPLE), comma=None, table_comma=None)):
             raise RejectColumn("it holds words that are no numbers")
         reading = read_numbers(cells, comma=None, table_comma=habits.comma)

@@ -18,9 +18,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from testtime.table.columns.cells import WordCells
-from testtime.table.columns.words.reading import SAMPLE, Reading, judge
+from testtime.table.columns.words.reading import SAMPLE, Reading, is_blank, judge
 
-__all__ = ["DateReading", "day_first_evidence", "read_dates"]
+__all__ = ["DateReading", "are_months", "day_first_evidence", "read_dates"]
 
 _CLOCK = (
     r"(?:(?:[T ]| at |, )\s*(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}(?:[.,][0-9]+)?))?"
@@ -50,6 +50,7 @@ _FORMS = (
     rf"^{_WEEKDAY}{_NAMED} (?P<day>[0-9]{{1,2}})(?:st|nd|rd|th)?,? (?P<year>[0-9]{{4}}){_CLOCK}$",
     rf"^{_NAMED}(?:[-/., ]+(?P<year>[0-9]{{4}})|-(?P<short>[0-9]{{2}}))$",
     r"^(?P<month>0?[1-9]|1[0-2])/(?P<year>[0-9]{4})$",
+    r"^(?P<month>0[1-9]|1[0-2])\.(?P<year>(?:19|20)[0-9]{2})$",
     r"^(?P<year>[0-9]{4})-?W(?P<week>[0-5][0-9])(?:-?(?P<weekday>[1-7]))?$",
     r"^(?P<year>[0-9]{4})-?[Qq](?P<quarter>[1-4])$",
     r"^[Qq](?P<quarter>[1-4])[-/ ]?(?P<year>[0-9]{4})$",
@@ -89,13 +90,26 @@ class DateReading(Reading):
             (day, days), (month, months) = self.orders
             return (
                 f"{what} holds dates with the day first ({days:,}, such as {day!r}) and with the month first "
-                f"({months:,}, such as {month!r}). Of {self.open_rows:,} that can be read both ways, the {order} is taken "
-                "to come first. Write all dates in one way."
+                f"({months:,}, such as {month!r}). Of {self.open_rows:,} that can be read both ways, the {order} is "
+                "taken to come first. Write all dates in one way."
             )
         if self.ambiguous:
             why = "since no date of the column tells"
             return f"{what} holds {self.ambiguous!r}: the {order} is taken to come first, {why}."
         return ""
+
+
+def are_months(cells: WordCells) -> bool:
+    """Tell whether every value is a month with its year, as in ``01.2020``, which numbers are not written like."""
+    if not _all_months(cells.sample(SAMPLE)):
+        return False
+    return _all_months(cells) and bool(pc.any(pc.starts_with(cells.words, "0")).as_py())
+
+
+def _all_months(cells: WordCells) -> bool:
+    words = cells.words.filter(pa.array((cells.counts > 0) & ~is_blank(cells.words)))
+    fits = pc.match_substring_regex(words, r"^(?:0[1-9]|1[0-2])\.(?:19|20)[0-9]{2}$")
+    return len(words) > 0 and bool(pc.all(fits).as_py())
 
 
 def day_first_evidence(cells: WordCells) -> int:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from testtime.table.columns.cells import WordCells
 from testtime.table.columns.words.clock import minutes_lead, read_clock
+from testtime.table.columns.words.dates import are_months
 from testtime.table.columns.words.dress import undressed
 from testtime.table.columns.words.reading import SAMPLE, Reading, judge
 
@@ -108,7 +109,9 @@ class NumberReading(Reading):
 def decimal_comma(cells: WordCells) -> bool | None:
     """Tell whether numbers of a column have a decimal comma (True) or point (False); None if nothing tells."""
     sample = cells.sample(SAMPLE)
-    if not pc.any(pc.match_substring_regex(sample.words, "[0-9][.,]|[.,][0-9]")).as_py():
+    if not pc.any(pc.match_substring_regex(sample.words, "[0-9][.,]|[.,][0-9]")).as_py() or are_months(
+        sample
+    ):
         return None
     reading = read_numbers(sample, comma=None, table_comma=None)
     return reading.comma if reading.enough else None
