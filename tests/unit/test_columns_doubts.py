@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 import warnings
 from typing import ClassVar
 from unittest.mock import ANY
@@ -15,6 +16,7 @@ from testtime.table.columns.alone import read_as_numbers
 from testtime.table.columns.cells import read_cells
 from testtime.table.columns.kinds.base import Habits
 from testtime.table.columns.kinds.boolean import PresenceColumn
+from testtime.table.columns.kinds.level import LevelColumn
 
 ROWS = range(100)
 GROUPED = [f"{100 + (i * 7) % 37 * 5}.000" for i in ROWS]
@@ -197,3 +199,59 @@ class TestDaysAndMonths:
     @pytest.mark.parametrize("form", ["%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%y-%m-%d"])
     def test_one_order_is_not(self, form: str):
         assert said(self.DAYS.strftime(form), self.DAYS.strftime(form)) == ([], [(ANY, [])])
+
+
+class TestMonthsWithTheirYear:
+    MONTHS = pd.date_range("2019-03-01", periods=30, freq="MS")
+
+    def test_they_are_dates_and_no_decimals(self):
+        words = [*self.MONTHS.strftime("%m.%Y"), None, "-"] * 3
+        columns, encoded = fitted(pd.DataFrame({"c": words}))
+        assert columns.records[0].kind == "date"
+        days = self.MONTHS.to_numpy().astype("datetime64[D]").astype(float).tolist()
+        assert encoded.x[:30, 0].tolist() == days
+        assert (
+            columns.transform(pd.DataFrame({"c": ["10.2020", "2020-10-01"]})).x[:, 0].tolist()
+            == [18536.0] * 2
+        )
+        assert read_as_numbers(pd.Series(words, name="c"), pd.DataFrame()) is None
+
+    def test_their_points_tell_nothing_of_other_columns(self):
+        beside = pd.DataFrame({"month": self.MONTHS.strftime("%m.%Y")})
+        read = read_as_numbers(pd.Series(GROUPED[:30], name="price"), beside)
+        assert read is not None
+        assert "though it may separate thousands" in read.doubt
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            ["10.2020", "11.2021", "12.1999"],
+            ["1.2020", "3.1950", "2.2001"],
+            ["01.2020", "02.2020", "13.2020"],
+        ],
+        ids=["no zero in front", "no two digits", "no month"],
+    )
+    def test_numbers_stay_numbers(self, values: list[str]):
+        columns, encoded = fitted(pd.DataFrame({"c": values * 20}))
+        assert columns.records[0].kind == "number"
+        assert encoded.x[:3, 0].tolist() == [float(value) for value in values]
+
+
+class TestLettersWithAccents:
+    def test_they_are_the_same_in_one_character_and_in_two(self):
+        one, two = (
+            ["Café", "Zürich", "Oslo"],
+            [unicodedata.normalize("NFD", word) for word in ("Café", "Zürich", "Oslo")],
+        )
+        assert one != two
+        for fit, new in ((one, two), (two, one), (one + two, two)):
+            for dtype in ("str", "object", "category"):
+                _, later = said(pd.Series(fit * 20, dtype=dtype), pd.Series(new, dtype=dtype))
+                assert later == [([0.0, 2.0, 1.0], [])]
+
+    def test_models_that_were_saved_with_two_find_both(self):
+        two = unicodedata.normalize("NFD", "Café")
+        old = LevelColumn.model_validate({"name": "c", "form": "levels", "levels": [two, "Oslo"]})
+        told: list[str] = []
+        x = old.transform(read_cells(pd.Series(["Café", two, "Oslo"]), "c"), Habits(), told)[0].values
+        assert (x.tolist(), told) == ([0.0, 0.0, 1.0], [])

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from testtime.errors import InputError, sentence
 
-__all__ = ["Cells", "NumberCells", "TimeCells", "WordCells", "as_words", "read_cells", "spell"]
+__all__ = ["Cells", "NumberCells", "TimeCells", "WordCells", "as_words", "composed", "read_cells", "spell"]
 
 NOTHING = pa.array(
     ["", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "nan", "NaN", "NAN", "null", "NULL", "Null", r"\N"],
@@ -198,12 +198,23 @@ def spell(value: Any, name: str) -> str:
     return str(value).strip()
 
 
+def composed(text: pa.Array) -> pa.Array:
+    """Write letters with their accents in one way: macOS has them apart in names of files, others as one character.
+
+    >>> composed(pa.array(["Cafe\u0301"])).to_pylist() == ["Caf\u00e9"]
+    True
+    """
+    if pc.all(pc.string_is_ascii(text)).as_py() is not False:
+        return text
+    return pc.utf8_normalize(text, form="NFC")
+
+
 def _one_piece(array: pa.Array | pa.ChunkedArray) -> pa.Array:
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
 def _trimmed(text: pa.Array, order: str = "") -> WordCells:
-    text = pc.utf8_trim_whitespace(text.cast(pa.large_string()))
+    text = composed(pc.utf8_trim_whitespace(text.cast(pa.large_string())))
     nothing = pc.is_in(text, value_set=NOTHING)
     return WordCells(pc.if_else(nothing, pa.scalar(None, pa.large_string()), text), order)
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import Field
 
-from testtime.table.columns.cells import Cells, as_words
+from testtime.table.columns.cells import Cells, as_words, composed
 from testtime.table.columns.kinds.base import Fitted, Habits, Learned, Output
 from testtime.table.columns.words.truth import truth_of
 
@@ -70,7 +70,7 @@ class LevelColumn(Fitted):
 
     def _codes(self, words: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return the code of each word, and whether it was not there at fit."""
-        levels = pa.array(self.levels, pa.large_string())
+        levels = composed(pa.array(self.levels, pa.large_string()))
         at = _find(_spelled(words), levels)
         if (at < 0).any():
             # As people mean it: "TRUE" is "True", "oslo" is "Oslo" unless both are levels, and true is 1 among 0 and 1.
