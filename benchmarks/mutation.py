@@ -1,6 +1,6 @@
 """Are the tests real? Small changes are made to the code one at a time, and the tests of that file must notice.
 
-    python -m benchmarks.mutation [--files src/testtime/adapt/guard.py ...] [--mutants 20] [--seed 0] [--out FILE]
+    python -m benchmarks.mutation [--files src/testtime/adapt/mix.py ...] [--mutants 20] [--seed 0] [--out FILE]
 
 A mutant swaps a comparison, an arithmetic operator or a truth value, or moves a number, at one random place of a file.
 The tests named for the file run on a copy of the repository and stop at the first failure; a mutant that they pass has
@@ -30,12 +30,8 @@ COPIED = ("src", "tests", "benchmarks", "pretraining", "pyproject.toml")
 SECONDS = 300.0
 
 TESTS = {
-    "src/testtime/adapt/guard.py": ["tests/unit/test_guard.py", "tests/unit/test_crossfit.py"],
-    "src/testtime/adapt/crossfit.py": [
-        "tests/unit/test_crossfit.py",
-        "tests/faults/test_time_limit.py",
-        "tests/faults/test_nan.py",
-    ],
+    "src/testtime/adapt/mix.py": ["tests/unit/test_mix.py"],
+    "src/testtime/table/levels.py": ["tests/unit/test_table_levels.py", "tests/unit/test_copies.py"],
     "src/testtime/adapt/episodes.py": ["tests/unit/test_episodes.py", "tests/battery/test_sorted_tables.py"],
     "src/testtime/adapt/losses.py": ["src/testtime/adapt/losses.py", "tests/unit/test_regressor_learner.py"],
     "src/testtime/theory/linear/step.py": [
@@ -46,7 +42,10 @@ TESTS = {
         "tests/unit/test_theory_one_step.py",
         "tests/oracles/test_linear_closed_forms.py",
     ],
-    "src/testtime/store/manifest.py": ["tests/faults"],
+    "src/testtime/store/manifest.py": [
+        "tests/faults/test_store_damage.py",
+        "tests/faults/test_store_hostile.py",
+    ],
 }
 
 _COMPARISONS = {

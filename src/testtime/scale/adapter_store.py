@@ -352,6 +352,10 @@ class AdapterStore:
             return str(error)
         return ""
 
+    def is_whole(self, sha256: str) -> bool:
+        """Tell whether a saved adapter is there, byte for byte as it was saved."""
+        return not self._damage(sha256)
+
     def _damage(self, sha256: str) -> str:
         """Say what is wrong with a saved adapter; "" if nothing is."""
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any, NoReturn
 
 import numpy as np
@@ -23,6 +24,21 @@ ARROW = "application/vnd.apache.arrow.stream"
 
 _LEVELS = (0.1, 0.5, 0.9)
 _FEW_CELLS, _SPARSE = 1_000_000, 4
+_BYTES_OF_A_CELL = 8
+_SINGLE = (
+    pa.types.is_null,
+    pa.types.is_boolean,
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_decimal,
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_string_view,
+    pa.types.is_timestamp,
+    pa.types.is_date,
+    pa.types.is_time,
+    pa.types.is_duration,
+)
 _FRAMES = (b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18")  # how buffers compressed by zstd and by lz4 begin
 _SHAPE = '{"rows": [{"column": value, ...}, ...]}'
 
@@ -45,7 +61,8 @@ def read_rows(body: bytes, content_type: str, most_rows: int, most_bytes: int = 
 
 def _of_json(body: bytes, most_rows: int) -> pd.DataFrame:
     try:
-        content = json.loads(body, parse_constant=_no_constant)
+        text = body.decode(json.detect_encoding(body))
+        content = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise Refused(400, sentence("the body is not JSON", expected=_SHAPE, why=_short(error))) from error
     rows = content.get("rows") if isinstance(content, dict) else None
@@ -56,7 +73,7 @@ def _of_json(body: bytes, most_rows: int) -> pd.DataFrame:
     if nested is not None:
         got = f"column {nested[:60]!r} holds a list or an object"
         raise Refused(400, sentence(got, expected="numbers, texts, true, false and null"))
-    if b"\\u" in body:
+    if "\\u" in text:
         try:
             json.dumps(rows, ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
@@ -96,12 +113,50 @@ def _of_arrow(body: bytes, most_rows: int, most_bytes: int) -> pd.DataFrame:
                 batches.append(batch)
             table = pa.Table.from_batches(batches, stream.schema)
             table.validate(full=True)
+            _check_table(table, most_bytes)
             frame = table.to_pandas(ignore_metadata=True)  # what is an index there is a column here
     except (pa.ArrowException, ValueError, TypeError, OSError) as error:
         raise Refused(400, sentence("the body is not an Arrow stream", why=_short(error))) from error
     if not n_rows:
         raise Refused(400, sentence("the body holds no rows", expected="at least one"))
     return frame
+
+
+def _check_table(table: pa.Table, most_bytes: int) -> None:
+    """Refuse what is no table of single values, or of which a few bytes would become very many.
+
+    Raises
+    ------
+    Refused
+        With status 400 for repeated names and columns of lists and the like, 413 for too many bytes.
+    """
+    names = Counter(table.column_names)
+    repeated = next((name for name, count in names.items() if count > 1), None)
+    if repeated is not None:
+        got = f"the column name {repeated[:60]!r} occurs more than once"
+        raise Refused(400, sentence(got, expected="different names"))
+    n_bytes = _BYTES_OF_A_CELL * table.num_rows * table.num_columns
+    for field, column in zip(table.schema, table.columns, strict=True):
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if not any(is_one(kind) for is_one in _SINGLE):
+            got = f"column {field.name[:60]!r} holds {str(field.type)[:60]}"
+            raise Refused(400, sentence(got, expected="numbers, texts, dates, truth values or null"))
+        if pa.types.is_string_view(field.type):  # all may show the same text
+            n_bytes += sum(map(_shown_bytes, column.chunks))
+    if n_bytes > _BYTES_OF_A_CELL * most_bytes:  # a number of one byte takes no more
+        got = f"rows that take {n_bytes:,} bytes once they are read"
+        raise Refused(
+            413,
+            sentence(
+                got, expected=f"at most {_BYTES_OF_A_CELL * most_bytes:,}", remedy="Send them in pieces"
+            ),
+        )
+
+
+def _shown_bytes(views: pa.Array) -> int:
+    """Return the sum of the lengths that an array of views states: the first of the four integers of each."""
+    stated = np.frombuffer(views.buffers()[1], np.int32).reshape(-1, 4)
+    return int(np.maximum(stated[views.offset : views.offset + len(views), 0], 0).sum(dtype=np.int64))
 
 
 def _unpacked_bytes(body: bytes) -> int:

@@ -58,7 +58,7 @@ class ServeSettings:
                 raise InputError(sentence(f"{name}={getattr(self, name)!r}", expected="a positive number"))
         if self.device is not None:
             device_of(self.device)
-        if self.token is not None and not self.token.isprintable():
+        if self.token is not None and not (self.token.isascii() and self.token.isprintable()):
             raise InputError(
                 sentence("the token holds characters that no header can", expected="letters and digits")
             )

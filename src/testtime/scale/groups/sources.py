@@ -88,16 +88,33 @@ def source_of(data: Any, by: Sequence[str]) -> Source:
 
 
 def drawn_rows(source: Source, seed: np.random.SeedSequence) -> pd.DataFrame:
-    """Return at most 1,024 rows, equally many of each group that has them; of many groups some are drawn."""
+    """Return at most 1,024 rows, equally many of each group that has them; of many groups some are drawn.
+
+    Columns are those that all of these groups have, so that the rows of any can be answered from them. Groups that
+    cannot be read are left out.
+
+    Raises
+    ------
+    InputError
+        If none can be read.
+    """
     rng, names = np.random.default_rng(seed), list(source.names)
     if len(names) > _DRAWN_GROUPS:
         names = [names[i] for i in np.sort(rng.choice(len(names), _DRAWN_GROUPS, replace=False))]
     share = _DRAWN_ROWS // len(names)
-    found = []
+    found: list[pd.DataFrame] = []
+    unread: InputError | None = None
     for name in names:
-        rows = source.piece(name).read()
+        try:
+            rows = source.piece(name).read()
+        except InputError as error:  # it is said when the group itself is adapted to
+            unread = error
+            continue
         found.append(rows.iloc[np.sort(rng.permutation(len(rows))[:share])])
-    return pd.concat(found, ignore_index=True)
+    if not found and unread is not None:
+        raise unread
+    shared = [column for column in found[0].columns if all(column in rows for rows in found)]
+    return pd.concat([rows.loc[:, shared] for rows in found] if shared else found, ignore_index=True)
 
 
 def _named(keys: Sequence[Any], by: Sequence[str], groups: Mapping[str, Any]) -> str:
@@ -217,7 +234,11 @@ def _read(root: str, paths: Sequence[str], by: Sequence[str]) -> pd.DataFrame:
     import pyarrow as pa
 
     try:
-        return _opened(root, paths, by).to_table(use_threads=False).to_pandas()
+        opened = _opened(root, paths, by)
+        if len(paths) > 1:  # files that were added later may have more columns
+            schemas = [opened.schema, *(part.physical_schema for part in opened.get_fragments())]
+            opened = opened.replace_schema(pa.unify_schemas(schemas, promote_options="permissive"))
+        return opened.to_table(use_threads=False).to_pandas()
     except (OSError, pa.ArrowException) as error:
         why = str(error).splitlines()[0]
         raise InputError(sentence(f"a file below {root!r} cannot be read", why=why)) from error

@@ -256,10 +256,13 @@ def _too_small(job: Job, labels: pd.Series) -> str:
 
 
 def _served(store: AdapterStore, name: str) -> Version | None:
-    """Return what the store serves under a name, with what it was made from; None if nothing, or nothing readable."""
+    """Return what the store serves under a name, with what it was made from; None if nothing, or nothing whole.
+
+    Behind a URL it is taken on trust: reading all of a store again would take longer than to adapt.
+    """
     try:
         served = store.versions(name)[-1]
-        return served if store.stamp(served.sha256) or "://" in store.where else None
+        return served if "://" in store.where or store.is_whole(served.sha256) else None
     except StoreError:
         return None
 
