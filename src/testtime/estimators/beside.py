@@ -73,13 +73,9 @@ def _positions(cells: Cells) -> NDArray[np.float64]:
         if dates.stray:
             word = next(iter(dates.stray))
             raise InputError(sentence(f"time holds {word!r}", expected="numbers or dates"))
-        if dates.ambiguous:
-            first = "day" if dates.day_first else "month"
-            warnings.warn(
-                f"time holds {dates.ambiguous!r}: the {first} is taken to come first, since nothing tells.",
-                DataWarning,
-                stacklevel=4,
-            )
+        doubt = dates.doubt("time")
+        if doubt:
+            warnings.warn(doubt, DataWarning, stacklevel=4)
         cells = TimeCells(dates.values)
     if isinstance(cells, TimeCells):
         return np.where(np.isnat(cells.values), np.nan, cells.values.astype(np.int64))
