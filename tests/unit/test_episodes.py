@@ -146,6 +146,9 @@ def test_no_fold_is_left_without_rows():
     for seed in range(10):
         folds = deal_folds(np.arange(120), labels, groups, 4, rng(seed))
         assert min(len(fold) for fold in folds) >= 15
+    for sizes in ([40, 20, 15, 15, 10], [90, 2, 2, 2], [30, 30, 2, 2, 2]):  # each group a class of its own
+        own = np.repeat(np.arange(len(sizes)), sizes)
+        assert all(len(fold) for fold in deal_folds(np.arange(len(own)), own, own, 4, rng()))
 
 
 def test_the_seed_decides_which_fold_a_row_is_in():

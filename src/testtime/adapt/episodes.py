@@ -92,12 +92,15 @@ def deal_folds(
     # The largest groups first, each to the fold that stays most even in every class.
     total = np.bincount(codes)
     members = np.split(np.argsort(owner, kind="stable"), np.cumsum(sizes)[:-1])
-    for group in large[np.argsort(-sizes[large], kind="stable")]:
+    for place, group in enumerate(large[np.argsort(-sizes[large], kind="stable")]):
         counts = np.bincount(codes[members[group]], minlength=held.shape[1])
         unevenness = ((2 * held + counts) * counts / total).sum(1)
-        # Rounded, so that folds that are as good as each other tie whatever the processor's last digit. The smallest
-        # of them is taken: groups of one class each would else meet in the first, and leave another without rows.
-        fold[members[group]] = best = int(np.lexsort((held.sum(1), unevenness.round(9)))[0])
+        # Rounded, so that folds that are as good as each other tie whatever the processor's last digit. Of these the
+        # first is taken that is not full: groups of one class each would else meet in one. No fold is left empty.
+        rows_of = held.sum(1)
+        full = rows_of >= len(rows) / n_folds
+        late = (rows_of > 0) & (len(sizes) - place <= (rows_of == 0).sum())
+        fold[members[group]] = best = int(np.lexsort((full, unevenness.round(9), late))[0])
         held[best] += counts
     # Single rows fill the folds up, class by class: each goes where its class is rarest, which deals them in turn.
     single = rng.permutation(np.flatnonzero(sizes[owner] == 1))
