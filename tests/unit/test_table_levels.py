@@ -165,3 +165,12 @@ def test_copies_tell_each_other_nothing_in_a_fit():
 
     assert told(y).shape == (3, 6)
     assert np.array_equal(told(y), told(flipped))
+
+
+def test_there_is_room_for_so_many_columns_of_statistics():
+    """Forty columns of five to forty-four levels and two numbers for each: the thirty with the most levels."""
+    n_levels = tuple(range(5, 45))
+    x = np.random.default_rng(0).integers(0, 5, (60, 40)).astype(float)
+    encoded = Encoded(x, tuple(f"c{k}" for k in range(40)), ("nominal",) * 40, n_levels)
+    found = LevelStatistics.fit(encoded, np.arange(60) % 2, 2).columns
+    assert [column.position for column in found] == list(range(10, 40))
