@@ -11,7 +11,7 @@ testtime.errors.InputError: n_context=0; expected an integer of at least 1. Pass
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "TestTimeError",
     "nearest",
     "sentence",
+    "without_columns",
 ]
 
 
@@ -90,3 +91,14 @@ def nearest(name: str, candidates: Iterable[object]) -> str:
         return f"Did you mean {close[0]!r}?"
     shown = ", ".join(repr(candidate) for candidate in names[:8])
     return f"There are: {shown}{', ...' if len(names) > 8 else ''}."
+
+
+def without_columns(table: str, absent: Sequence[str], there: Iterable[object], expected: str) -> InputError:
+    """Return the error of a table that lacks columns; the first of those that are `absent` is named.
+
+    >>> str(without_columns("the table", ["prise", "size"], ["price"], "two columns"))
+    "the table has no column 'prise' and 1 more; expected two columns. Did you mean 'price'?"
+    """
+    others = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+    got = f"{table} has no column {absent[0]!r}{others}"
+    return InputError(sentence(got, expected=expected, remedy=nearest(absent[0], there)))

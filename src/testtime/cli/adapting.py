@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from testtime.cli.defaults import HELD_OUT, MAX_ROWS
 from testtime.cli.output import (
     check_apart,
     check_least,
@@ -121,8 +122,10 @@ def adapt(
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     max_rows: Annotated[
         int, typer.Option(help="Rows to use at most, drawn uniformly from the file.")
-    ] = 50_000,
-    held_out: Annotated[float, typer.Option(help="Share of rows that is only scored, never fitted.")] = 0.2,
+    ] = MAX_ROWS,
+    held_out: Annotated[
+        float, typer.Option(help="Share of rows that is only scored, never fitted.")
+    ] = HELD_OUT,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

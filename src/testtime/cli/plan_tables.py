@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from testtime.cli.defaults import HELD_OUT, MAX_ROWS
 from testtime.cli.output import check_least, echo_json, echo_wrapped, notes_on_stderr
 
 if TYPE_CHECKING:
     from testtime.table.forecast.plan import TablePlan
 
 __all__ = ["plan_file"]
-
-_MAX_ROWS = 50_000  # of testtime adapt, where nothing is said
-_HELD_OUT = 0.2  # the same
 
 
 def plan_file(
@@ -50,6 +48,7 @@ def plan_file(
     """
     check_least("--seed", seed, 0)
     check_least("--max-rows", max_rows, 1)
+    from testtime.cli.target import REGRESS
     from testtime.cli.training import read_training
     from testtime.estimators.planning import plan_table
     from testtime.estimators.progress import progress
@@ -75,21 +74,21 @@ def plan_file(
     asked = ["testtime", "adapt", str(table), "--target", target, "--out", "model"]
     asked += ["--task", kind] if task == kind else []  # else it is found again
     asked += ["--backbone", backbone] if backbone != "embedded" else []
-    asked += ["--max-rows", str(max_rows)] if max_rows != _MAX_ROWS else []
+    asked += ["--max-rows", str(max_rows)] if max_rows != MAX_ROWS else []
     asked += ["--seed", str(seed)] if seed else []
-    asked += _context(answer, len(data.X))
+    if answer.objective == "short":
+        fitted, _, _ = data.split(HELD_OUT, seed, numeric=kind == REGRESS)
+        asked += _context(answer, len(fitted.X))
     asked += [] if answer.adapt else ["--n-steps", "0"]
     typer.echo(f"\n{'Adapt' if answer.adapt else 'Serve the frozen model'} with: {shlex.join(asked)}")
 
 
-def _context(answer: TablePlan, n_rows: int) -> list[str]:
-    """Return the options that serve no more rows than planned, of those that ``testtime adapt`` does not hold out."""
-    from testtime.cli.training import FEWEST_TO_HOLD_OUT
+def _context(answer: TablePlan, n_fitted: int) -> list[str]:
+    """Return the options that serve no more rows than planned, of so many that ``testtime adapt`` does not hold out."""
     from testtime.table.rows import N_FOLDS
 
-    n_fitted = n_rows - round(_HELD_OUT * n_rows) if n_rows >= FEWEST_TO_HOLD_OUT else n_rows
-    beside = 2 * N_FOLDS if answer.adapt else 0  # rows to train on
-    if answer.objective != "short" or n_fitted <= answer.n_context:
+    if n_fitted <= answer.n_context:
         return []
+    beside = 2 * N_FOLDS if answer.adapt else 0  # rows to train on
     n_context = min(answer.n_context, n_fitted - beside)
     return ["--n-context", str(n_context), *(["--objective", "short"] if answer.adapt else [])]

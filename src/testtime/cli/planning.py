@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from testtime.cli.defaults import MAX_ROWS
 from testtime.cli.output import echo_json, written
 from testtime.errors import InputError, nearest, sentence
 
@@ -40,7 +41,7 @@ def plan(
         float | None, typer.Option(help="Of the table: seconds that a predicted row may take.")
     ] = None,
     memory: Annotated[float | None, typer.Option(help="Of the table: bytes that a context may take.")] = None,
-    max_rows: Annotated[int, typer.Option(help="Of the table: rows to use at most.")] = 50_000,
+    max_rows: Annotated[int, typer.Option(help="Of the table: rows to use at most.")] = MAX_ROWS,
     seed: Annotated[int, typer.Option(help="Of the table: seed of every random choice.")] = 0,
     n: Annotated[int | None, typer.Option("--n", help="Of the theory: rows in the context.")] = None,
     k: Annotated[int | None, typer.Option("--k", help="Of the theory: labelled rows to train on.")] = None,

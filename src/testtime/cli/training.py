@@ -18,12 +18,12 @@ from testtime.table.columns import TableColumns
 from testtime.table.columns.alone import NumbersRead, read_as_numbers, without_value
 from testtime.table.columns.words.reading import ENOUGH, shown_counts
 from testtime.table.readers import FileFacts, read_table
+from testtime.table.repeats import MANY_COPIES
 from testtime.table.target import MOST_CODES
 
 __all__ = ["Training", "declared_kinds", "kept_ids", "numeric_target", "read_training"]
 
-_MANY_COPIES = 0.05  # share of the rows
-FEWEST_TO_HOLD_OUT = 200  # rows; below, every row is worth more for the fit than for a score
+_FEWEST_TO_HOLD_OUT = 200  # rows; below, every row is worth more for the fit than for a score
 
 
 @dataclass(frozen=True)
@@ -97,13 +97,13 @@ class Training:
         """
         n_rows = len(self.X)
         classes = np.zeros(n_rows) if numeric else self.labels
-        own = share if n_rows >= FEWEST_TO_HOLD_OUT else 0.0
+        own = share if n_rows >= _FEWEST_TO_HOLD_OUT else 0.0
         same = None
         if own and self.time is None:
             same = copies(self.X.loc[:, [name not in unseen for name in self.X]], self.labels)
         fitted, scored = hold_out(classes, own, seed, groups=self.groups, time=self.time, copies=same)
         said = self._said(len(fitted), len(scored), share)
-        if same is not None and (n_copies := n_rows - len(np.unique(same))) >= _MANY_COPIES * n_rows:
+        if same is not None and (n_copies := n_rows - len(np.unique(same))) > MANY_COPIES * n_rows:
             said += f" {n_copies:,} rows are copies of other ones; copies are on one side."
         return self.rows(fitted), self.rows(scored), said
 

@@ -18,10 +18,12 @@ from testtime.adapt.task import Task
 from testtime.backbones.base import Encoded
 from testtime.backbones.scaling import ColumnScaler
 
-__all__ = ["Groups", "find_groups", "joined", "rows_together"]
+__all__ = ["MANY_COPIES", "Groups", "find_groups", "joined", "rows_together"]
 
 _NEAR = 0.1  # of the distance at which unrelated rows would be neighbours
-_MANY = 0.05  # share of rows in groups from which the user is told
+MANY_COPIES = 0.05
+"""Share of the rows that must be copies for the user to be told, and for statistics and kinds to heed them."""
+
 _PROJECTIONS = 8
 _TARGET_TOLERANCE = 0.05  # standard deviations between the targets of near copies
 _MOST_PAIRS = 2_000_000
@@ -89,7 +91,7 @@ def find_groups(
     repeats = _only_agreeing(repeats, x, y, task)
     repeated = np.bincount(repeats)[repeats] > 1
     note = ""
-    if repeated.mean() > _MANY:
+    if repeated.mean() > MANY_COPIES:
         note = (
             f"{int(repeated.sum()):,} of {n_rows:,} rows repeat another row, exactly or nearly; copies stay on one "
             "side of every split, so that what is measured is not remembered."

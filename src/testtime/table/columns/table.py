@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from testtime.errors import InputError, nearest, sentence
+from testtime.errors import InputError, nearest, sentence, without_columns
 from testtime.table.columns.cells import Cells, read_cells
 from testtime.table.columns.choose import Choice, check_kind, choose
 from testtime.table.columns.encoded import ColumnRecord, Encoded
@@ -20,10 +20,10 @@ from testtime.table.columns.kinds.level import LevelColumn
 from testtime.table.columns.kinds.number import NumberColumn
 from testtime.table.columns.kinds.unused import UnusedColumn
 from testtime.table.columns.state import State
+from testtime.table.repeats import MANY_COPIES
 
 __all__ = ["TableColumns"]
 
-_MANY_COPIES = 0.05
 _MOST_NOTES = 20
 
 
@@ -224,14 +224,8 @@ class TableColumns:
         names = list(map(str, frame.columns))
         if len(names) == len(mine) and (mine == numbered or names == numbered):
             return [mine.index(column.name) for column in used]  # names on one side only: by position
-        others = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-        raise InputError(
-            sentence(
-                f"the table has no column {absent[0]!r}{others}",
-                expected=f"the {len(used)} columns that the model was fitted on",
-                remedy=nearest(absent[0], at),
-            )
-        )
+        expected = f"the {len(used)} columns that the model was fitted on"
+        raise without_columns("the table", absent, at, expected)
 
 
 def _ignored(name: str) -> Choice:
@@ -317,7 +311,7 @@ def _row_numbers(frame: pd.DataFrame) -> np.ndarray | None:
 def _once(frame: pd.DataFrame) -> np.ndarray | None:
     """Return the rows that equal no earlier one, if many do; else None."""
     first = ~frame.duplicated().to_numpy()
-    return np.flatnonzero(first) if first.mean() < 1 - _MANY_COPIES else None
+    return np.flatnonzero(first) if first.mean() < 1 - MANY_COPIES else None
 
 
 def _names(names: list[str]) -> str:

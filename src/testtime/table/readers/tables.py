@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from testtime.errors import InputError, nearest, sentence
+from testtime.errors import without_columns
 from testtime.results import Result
 from testtime.table.columns.frame import DataWarning
 from testtime.table.readers.delimited import DelimitedFile
@@ -203,14 +203,7 @@ def require_columns(name: str, there: Collection[str], columns: Collection[str])
     """
     absent = [column for column in columns if column not in there]
     if absent:
-        others = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-        raise InputError(
-            sentence(
-                f"{name!r} has no column {absent[0]!r}{others}",
-                expected=f"the {len(columns)} columns of the training table",
-                remedy=nearest(absent[0], there),
-            )
-        )
+        raise without_columns(repr(name), absent, there, f"the {len(columns)} columns of the training table")
 
 
 def open_table(path: str | Path) -> Format:
