@@ -151,6 +151,11 @@ def test_no_fold_is_left_without_rows():
         assert all(len(fold) for fold in deal_folds(np.arange(len(own)), own, own, 4, rng()))
 
 
+def test_groups_of_a_class_each_fill_the_folds_evenly():
+    own = np.repeat(np.arange(12), 10)
+    assert [len(fold) for fold in deal_folds(np.arange(120), own, own, 4, rng())] == [30] * 4
+
+
 def test_the_seed_decides_which_fold_a_row_is_in():
     labels = np.arange(80) % 2
     one, again, other = (deal_folds(np.arange(80), labels, None, 4, rng(seed)) for seed in (1, 1, 2))
