@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from testtime import AdapterStore, BackboneError, StoreError, TTTRegressor, load
+from testtime import AdapterStore, BackboneError, StoreError, TTTClassifier, TTTRegressor, load
 from testtime.adapt.task import Classes, Numbers
 from testtime.backbones import embedded
 from testtime.backbones.base import Encoded
@@ -119,6 +119,12 @@ class TestOneBase:
         assert not hasattr(tiny.learner(Numbers(), CPU, torch.float32), "n_classes")
 
 
+def made_up(classes: bool) -> tuple[np.ndarray, np.ndarray]:
+    x = np.random.default_rng(0).standard_normal((60, 3))
+    y = x[:, 0] + 0.1 * x[:, 1]
+    return x, (y > 0).astype(int) if classes else y
+
+
 def encoded(n_rows: int = 50, n_columns: int = 5) -> Encoded:
     x = np.random.default_rng(0).standard_normal((n_rows, n_columns))
     return Encoded(x, tuple("abcde"), ("number",) * n_columns, (0,) * n_columns)
@@ -183,33 +189,41 @@ class TestRegistry:
 
 
 class TestSavedWithAnotherGeneration:
-    def test_it_is_loaded_with_its_own_weights(self, tmp_path, monkeypatch: pytest.MonkeyPatch):
-        rng = np.random.default_rng(0)
-        x = rng.standard_normal((60, 3))
-        y = x[:, 0] + 0.1 * x[:, 1]
+    @pytest.mark.parametrize("estimator", [TTTClassifier, TTTRegressor])
+    def test_it_is_loaded_with_its_own_weights(self, estimator, tmp_path, monkeypatch: pytest.MonkeyPatch):
+        x, y = made_up(classes=estimator is TTTClassifier)
         old, new = (
-            TTTRegressor(backbone=name, n_steps=0, n_members=1).fit(x, y)
+            estimator(backbone=name, n_steps=0, n_members=1).fit(x, y)
             for name in ("embedded:1", "embedded:2")
         )
-        assert not np.array_equal(old.predict(x), new.predict(x))
+        answer = "predict_proba" if estimator is TTTClassifier else "predict"
+        assert not np.array_equal(getattr(old, answer)(x), getattr(new, answer)(x))
         # Saved by a version whose default it was, under the name of the default.
         monkeypatch.setattr(old._table.backbone, "name", "embedded")
         new.save(tmp_path / "new")
         old.save(tmp_path / "old")
         for given, where in ((new, "new"), (old, "old")):
             again = load(tmp_path / where)
-            np.testing.assert_array_equal(again.predict(x), given.predict(x))
+            np.testing.assert_array_equal(getattr(again, answer)(x), getattr(given, answer)(x))
             assert again._table.backbone is given._table.backbone
         with pytest.raises(StoreError, match="trained on the base model"):
             load(tmp_path / "old", backbone="embedded:2")
-        assert load_backbone("embedded", "regressor") is new._table.backbone
-        assert np.isfinite(new.predict_quantiles(x, (0.005, 0.995))).all()
-        with pytest.raises(InputError, match=r"the level 0\.005; expected 0\.01 to 0\.99"):
-            old.predict_quantiles(x, (0.005, 0.995))
+        task = "classifier" if estimator is TTTClassifier else "regressor"
+        assert load_backbone("embedded", task) is new._table.backbone
         store = AdapterStore(tmp_path / "store")
         store.add("shop", old)
         served = Models(store, cache_bytes=2**30).get("shop")[1]
         assert served.table.backbone is old._table.backbone
+
+    def test_levels_are_those_of_the_generation(self):
+        x, y = made_up(classes=False)
+        old, new = (
+            TTTRegressor(backbone=name, n_steps=0, n_members=1).fit(x, y)
+            for name in ("embedded:1", "embedded:2")
+        )
+        assert np.isfinite(new.predict_quantiles(x, (0.005, 0.995))).all()
+        with pytest.raises(InputError, match=r"the level 0\.005; expected 0\.01 to 0\.99"):
+            old.predict_quantiles(x, (0.005, 0.995))
 
 
 def test_further_steps_are_for_classes():
