@@ -291,6 +291,21 @@ def test_command_exits_2_with_one_sentence(capsys, arguments, said):
     assert seen.out == ""
 
 
+@pytest.mark.parametrize("place", ["toy", "toy/cells"])
+def test_command_exits_2_when_a_file_lies_where_a_folder_of_the_figure_goes(
+    tmp_path, capsys, known_toy, place
+):
+    blocked = tmp_path / place
+    blocked.parent.mkdir(exist_ok=True)
+    blocked.write_text("older")
+    with pytest.raises(SystemExit) as stop:
+        main(["figure", "toy", "--quick", "--jobs", "1", "--out", str(tmp_path)])
+    seen = capsys.readouterr()
+    assert (stop.value.code, seen.out, seen.err.count("\n")) == (2, "", 1)
+    assert f"{blocked} is a file; expected a folder" in seen.err
+    assert blocked.read_text() == "older"
+
+
 def test_seed_option_changes_the_rows(tmp_path, known_toy, capsys):
     for seed in ("1", "2"):
         with pytest.raises(SystemExit) as stop:

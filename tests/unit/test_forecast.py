@@ -194,6 +194,25 @@ def test_few_rows_are_not_measured():
     assert "too few" in few.explain()
 
 
+@pytest.mark.parametrize(
+    ("column", "arguments", "said"),
+    [
+        (np.nan, {}, "none of the 1 columns holds two different values"),
+        (5.0, {}, "none of the 1 columns holds two different values"),
+        (None, {"column_kinds": {"b": "nominal"}}, "there is no column 'b'"),
+    ],
+)
+def test_few_rows_that_a_fit_refuses_are_not_planned(column, arguments, said, tiny_embedded):
+    X = pd.DataFrame({"a": np.arange(20.0) if column is None else np.full(20, column)})
+    y = np.arange(20) % 2
+    for attempt in (
+        lambda: plan_table(X, y, **arguments),
+        lambda: TTTClassifier(random_state=0, **arguments).fit(X, y),
+    ):
+        with pytest.raises(InputError, match=said):
+            attempt()
+
+
 @pytest.fixture
 def frame() -> tuple[pd.DataFrame, np.ndarray]:
     rng = np.random.default_rng(0)

@@ -298,6 +298,15 @@ def test_parameters_of_the_wrong_type_are_refused(params: dict) -> None:
         fit(X, y, **params)
 
 
+@pytest.mark.parametrize("state", [-1, "a", 1.5])
+def test_a_seed_that_is_none_is_refused(state: object) -> None:
+    X, y, _ = table(13)
+    with pytest.raises(InputError, match=r"random_state=.*; expected an integer from 0"):
+        SingleIndexRegressor(random_state=state).fit(X, y)
+    with pytest.raises(InputError, match=r"random_state=.*; expected an integer from 0"):
+        fit_many(X[None], y[None], random_state=state)
+
+
 def test_labels_that_are_words_are_refused() -> None:
     X, y, _ = table(13)
     with pytest.raises(InputError, match="could not convert"):

@@ -249,6 +249,20 @@ def test_plan_of_other_settings():
     assert big.context_without > 10**5
 
 
+def test_a_plan_of_white_inputs_needs_no_vector():
+    """A trillion inputs: no array of that length fits into memory."""
+    small, large = (plan(unit_setting(10, 10, dim, 0.1)) for dim in (10, 10**12))
+    statements = [[one.statement for one in answer.assumptions] for answer in (small, large)]
+    signal = "the test task has the signal variance of pretraining (1 against 1)"
+    assert signal in statements[0]
+    assert signal in statements[1]
+    assert large.risk_now == pytest.approx(1.1, rel=1e-9)
+    drawn = Setting(10, 10, dim=3, input_cov=2.0, task_cov=0.5, test_task_cov=4.0)
+    told = [one for one in plan(drawn).assumptions if "signal variance" in one.statement]
+    assert "(24 against 3)" in told[0].statement
+    assert told[0].holds is False
+
+
 def test_arrays_that_broadcast_are_taken():
     together = one_step(MANY, np.linspace(0.1, 0.2, 5), eval_context=np.arange(5) + 2)
     alone = one_step(MANY.replace(n_context=3), 0.175, eval_context=5)

@@ -58,6 +58,8 @@ def figure(
     if out is None:
         raise InputError(sentence("--out is missing", expected="a folder", remedy="Add --out figures"))
     check_folder(out)
+    for one in figures:
+        check_folder(out / one.name / "cells")
     if seed is not None:
         check_least("--seed", seed, 0)
 

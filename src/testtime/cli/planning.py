@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from testtime.results import Plan
     from testtime.theory.linear import Setting
 
-_OPTIONS = {"n_context": "--n", "n_train": "--k", "noise_var": "--noise"}
+_OPTIONS = {"n_context": "--n", "n_train": "--k", "dim": "--dim", "noise_var": "--noise"}
+_WORDS = ("alignment", "spread", "context", "step")  # arguments whose names are words of a sentence as well
 _OF_TABLE = ("target", "task", "backbone", "latency", "memory", "max_rows", "seed")
 _OF_THEORY = ("n", "k", "dim", "noise", "alignment", "spread", "context", "step", "plot", "overwrite")
 _ALIGNMENTS = {"aligned": 1.0, "even": 0.0, "opposed": -1.0}
@@ -144,7 +145,9 @@ def _in_own_options(text: str) -> str:
     """A message of the theory with the options of this command in the place of its arguments."""
     for name, option in _OPTIONS.items():
         text = re.sub(rf"\b{name}=", f"{option} ", text)
-        text = re.sub(rf"\b{name}\b", option, text)
+        text = re.sub(rf"(?<!-)\b{name}\b", option, text)
+    for name in _WORDS:
+        text = re.sub(rf"\b{name}=", f"--{name} ", text)
     return text
 
 

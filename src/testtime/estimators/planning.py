@@ -119,10 +119,10 @@ def measure(X: Any, y: Any, *, task: str | None = None, **arguments: Any) -> tup
     draw_seed, level_seed, sign_seed = estimator._seed().spawn(3)
     drawn, _ = drawn_rows(len(values), values if target.task.n_classes else None, draw_seed)
     frame, values = frame.iloc[drawn], values[drawn]
+    kinds = estimator.column_kinds  # encoded even where nothing is measured: a fit refuses the same tables
+    _, _, rows = encode_rows(frame, values, target.task, model, level_seed, kinds)
     signs = None
     if enough_rows(model, len(values), target.task.n_classes):
-        kinds = estimator.column_kinds
-        _, _, rows = encode_rows(frame, values, target.task, model, level_seed, kinds)
         signs = alone(lambda: read_signs(model, target.task, rows, sign_seed, config.device))
     return signs, Prepared(model, target.task, config, len(values))
 

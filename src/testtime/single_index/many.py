@@ -6,7 +6,6 @@ import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from testtime.errors import InputError, sentence
 from testtime.single_index.preparation import checked_subspace, prepare, run_prepared
@@ -83,7 +82,7 @@ def fit_many(X: Array, Y: Array, **params: Any) -> list[SingleIndexRegressor]:
             prepared.append(prepare(rows, labels, subspace, settings))
         except InputError as error:
             raise InputError(f"task {t}: {error}") from error
-    seed = check_random_state(template.random_state).randint(np.iinfo(np.int32).max)
+    seed = template._seed()
     chunk = max(1, CHUNK_ROWS // X.shape[1])
     ends = []
     for begin in range(0, len(X), chunk):

@@ -170,11 +170,23 @@ class SingleIndexRegressor(RegressorMixin, BaseEstimator):
             raise InputError(str(error)) from error
         subspace = checked_subspace(self.subspace, X.shape[1], settings.n_directions)
         prepared = prepare(X, y, subspace, settings)
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        seed = self._seed()
         prepared, found = run_prepared([prepared], settings, seed)[0]
         for message in prepared.warnings:
             warnings.warn(message, UserWarning, stacklevel=2)
         return self._accept(prepared, found)
+
+    def _seed(self) -> int:
+        """Return the seed of all random choices of a fit."""
+        try:
+            return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        except ValueError as error:
+            raise InputError(
+                sentence(
+                    f"random_state={self.random_state!r}",
+                    expected="an integer from 0 to 2**32 - 1, a numpy.random.RandomState, or None",
+                )
+            ) from error
 
     def _accept(self, prepared: Prepared, found: ThreeStages) -> SingleIndexRegressor:
         """Set the fitted attributes."""

@@ -130,7 +130,7 @@ def class_target(y: Any, n_rows: int, max_classes: int) -> tuple[ClassTarget, ND
     if len(classes) < 2:
         raise InputError(
             sentence(
-                f"the target has 1 class, {classes[0]!r}, in {len(labels):,} rows",
+                f"the target has 1 class, {classes.tolist()[0]!r}, in {len(labels):,} rows",
                 expected="at least two classes",
                 why="there is nothing to tell apart",
             )

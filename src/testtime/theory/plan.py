@@ -186,6 +186,9 @@ def _assumptions(setting: Setting, context: str, step: str, flip: float) -> tupl
 
 def _signal(setting: Setting) -> tuple[float, float]:
     """Signal variance of the test task, and the one pretraining expected."""
+    if setting.isotropic:  # no vectors: a dimension may be larger than memory
+        norm = setting.task_norm if setting.task is not None else setting.dim * setting.test_task_covariance
+        return setting.input_cov * norm, setting.input_cov * setting.task_cov * setting.dim
     eigenbasis = Eigenbasis.of(setting)
     label: Any = eigenbasis.task.mean(eigenbasis.task.form(eigenbasis.spectrum))
     prior = eigenbasis.task_cov if eigenbasis.task_cov.ndim == 1 else np.diagonal(eigenbasis.task_cov)
