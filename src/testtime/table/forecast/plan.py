@@ -38,7 +38,7 @@ class TablePlan(Result):
         Whether training is worth its time.
     gain, low, high
         Forecast fall of the loss relative to the frozen model with all rows and averaged views, and its 80% interval;
-        of the first steps: where they pay much, further ones add to it.
+        of what a default fit gains, further steps where they pay included.
     harm
         Probability that the loss rises by more than half a per cent.
     objective, n_context
