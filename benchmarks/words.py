@@ -95,8 +95,9 @@ def what_you_get() -> str:
     paired = _against(summary, _OWN, _RIVAL)
     seconds = summary["seconds of default"]["median"]
     said = (
-        f"\n{summary['tables']} tables, {summary['runs']} draws of up to 1,000 training rows. testtime's log loss is the "
-        f"lowest of all learners on {_lowest(found['cells'])} tables. Against the frozen model: log loss {_interval(paired['interval'])}, "
+        f"\n{summary['tables']} tables, {summary['runs']} draws of up to 1,000 training rows. testtime's log loss is "
+        f"the lowest of all learners on {_lowest(found['cells'])} tables. "
+        f"Against the frozen model: log loss {_interval(paired['interval'])}, "
         f"AUC {_interval(paired['auc interval'], '')} (95 % intervals over tables); "
         f"lower on {paired['tables better']:.0%} of tables, by 1 % or more on "
         f"{paired['tables better by 1%']:.0%}; higher by 1 % on {paired['runs worse by 1%']:.0%} of runs, by 0.5 % on "

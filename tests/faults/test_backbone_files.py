@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import pickle
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +68,20 @@ def said(name: object, task: str = "classifier", kind: type[Exception] = Backbon
 class TestFiles:
     def test_that_are_missing(self, family: str):
         assert "'/nowhere/weights.ckpt'" in said(f"{family}:/nowhere/weights.ckpt")
+
+    @pytest.mark.parametrize("where", ["~nobody-of-this-name/weights.ckpt", "w" * 300])
+    def test_of_names_that_cannot_be_looked_up(self, family: str, where: str):
+        assert "there is no checkpoint" in said(f"{family}:{where}")
+
+    def test_that_are_no_longer_those_of_a_pickle(self, files: dict[str, Path], family: str, tmp_path: Path):
+        weights = tmp_path / files[family].name
+        shutil.copy(files[family], weights)
+        pickled = pickle.dumps(load_backbone(f"{family}:{weights}", "classifier"))
+        assert pickle.loads(pickled).name == f"{family}:{weights}"
+        make = tabicl_checkpoint if family == "tabicl" else partial(tabpfn_checkpoint, version="v2.6")
+        shutil.copy(make(tmp_path, task="classifier", seed=7), weights)
+        with pytest.raises(BackboneError, match="are no longer those that were pickled"):
+            pickle.loads(pickled)
 
     @pytest.mark.parametrize("what", ["damaged", "other"])
     def test_that_are_no_checkpoints(self, files: dict[str, Path], family: str, what: str):

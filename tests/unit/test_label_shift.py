@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from testtime.errors import InputError
@@ -94,6 +95,50 @@ def test_what_is_refused():
         LabelShiftClassifier(LogisticRegression(), method="ems").fit(x, y)
     with pytest.raises(InputError, match="no row of class"):
         LabelShiftClassifier(FrozenEstimator(LogisticRegression().fit(x, y))).fit(x[y == 0], y[y == 0])
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ([2] + [0, 1] * 20, r"the label 2, which the classifier does not know; expected one of 0, 1"),
+        ([np.nan] + [0, 1] * 20, "the label nan"),
+        ([0, 1], "41 rows and 2 labels"),
+    ],
+)
+def test_shares_are_counted_among_the_classes_of_the_classifier(labels, said):
+    """A frozen classifier takes any labels without a look."""
+    x = np.linspace(-1, 1, 41)[:, None]
+    model = LabelShiftClassifier(FrozenEstimator(LogisticRegression().fit(x, (x[:, 0] > 0).astype(int))))
+    with pytest.raises(InputError, match=said):
+        model.fit(x, labels)
+
+
+@pytest.mark.parametrize("estimator", [LinearSVC(), LinearRegression()])
+def test_a_model_without_probabilities_is_refused(estimator):
+    x, y = rows(50, 0.5, seed=6)
+    with pytest.raises(InputError, match="has no predict_proba; expected a classifier with probabilities"):
+        LabelShiftClassifier(estimator).fit(x, y)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (([[0.5, 0.5]], [1.0, 0.0], [0.5, 0.5]), r"shares=\[1.0, 0.0\]; expected a positive share"),
+        (([[1.0, 0.0]], [0.5, 0.5], [0.0, 1.0]), "row 0 has no probability on a class whose new share"),
+        (([[0.5, np.nan]], [0.5, 0.5], [0.5, 0.5]), "of row 0; expected numbers from 0 to 1"),
+        (([[0.5, 0.5]], [0.2, 0.3, 0.5], [0.5, 0.5]), r"expected \(N, K\) and \(K,\)"),
+        (([[0.5, 0.5]], [0.5, 0.5], [0.5, -0.5]), "a number of at least 0 for each of 2 classes"),
+    ],
+)
+def test_what_would_divide_by_zero_or_be_no_number_is_refused(arguments, said):
+    with pytest.raises(InputError, match=said):
+        corrected(*arguments)
+
+
+@pytest.mark.parametrize("probabilities", [np.empty((0, 2)), [[0.0, 0.0]], [[np.nan, 0.5]]])
+def test_shares_are_of_rows_with_probabilities(probabilities):
+    with pytest.raises(InputError, match="expected"):
+        shifted_shares(probabilities, [0.5, 0.5])
 
 
 @parametrize_with_checks([LabelShiftClassifier(LogisticRegression())])

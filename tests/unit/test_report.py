@@ -272,6 +272,12 @@ def test_another_model_is_recommended_only_beyond_its_error(difference, error, n
     )
 
 
+def test_a_rival_without_a_difference_is_left_out_of_the_numbers():
+    overflowed = rival("boosted trees", 0.01) | {"difference": None, "error": None}
+    words = words_of(page(evaluation=evaluation(CURVE, 0.35, rivals=[overflowed, FOREST])))
+    assert "log loss against random forest" in words
+
+
 def test_a_longer_context_that_is_better_is_recommended_in_the_terms_of_the_command():
     measured = evaluation(CURVE, 0.35, rivals=[rival("frozen model, 1,000 context rows", -0.02)])
     assert "--objective accuracy" in advice(adaptation(objective="short").to_dict(), measured)[0]

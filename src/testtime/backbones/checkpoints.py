@@ -11,7 +11,15 @@ from torch import nn
 
 from testtime.errors import BackboneError, MissingExtra, sentence
 
-__all__ = ["all_finite", "check_package", "existing_file", "file_sha256", "identity", "told"]
+__all__ = [
+    "all_finite",
+    "check_package",
+    "check_same_weights",
+    "existing_file",
+    "file_sha256",
+    "identity",
+    "told",
+]
 
 
 def told(error: BaseException) -> str:
@@ -63,6 +71,32 @@ def check_package(package: str, least: tuple[int, int], below: int, extra: str =
         )
 
 
+def check_same_weights(name: str, found: str, pickled: str) -> None:
+    """Raise unless a name still leads to the weights of what was pickled, whose changes are of those alone.
+
+    Parameters
+    ----------
+    name
+        As users pass it.
+    found, pickled
+        sha256 of the weights now, and then; empty in a pickle of an older version, which did not say.
+
+    Raises
+    ------
+    BackboneError
+        For other weights.
+    """
+    if pickled and found != pickled:
+        raise BackboneError(
+            sentence(
+                f"the weights of backbone={name!r} are no longer those that were pickled",
+                expected=f"the sha256 {pickled[:12]}..., not {found[:12]}...",
+                why="a model that was adapted from them would answer wrongly with others",
+                remedy="Bring the file back, or fit again; testtime.load takes a saved model's weights from elsewhere",
+            )
+        )
+
+
 def existing_file(path: str | Path, package: str) -> Path:
     """Return the path of a checkpoint the user points to, absolute.
 
@@ -71,8 +105,13 @@ def existing_file(path: str | Path, package: str) -> Path:
     BackboneError
         When there is no such file.
     """
-    found = Path(path).expanduser().absolute()
-    if not found.is_file():
+    found = Path(path)
+    try:
+        found = found.expanduser().absolute()
+        there = found.is_file()
+    except (OSError, RuntimeError, ValueError):  # a name that is too long, the home of nobody
+        there = False
+    if not there:
         raise BackboneError(
             sentence(
                 f"there is no checkpoint {str(found)!r}",

@@ -20,6 +20,7 @@ from testtime.backbones.base import Encoded, Limits, Recipe
 from testtime.backbones.checkpoints import (
     all_finite,
     check_package,
+    check_same_weights,
     existing_file,
     file_sha256,
     identity,
@@ -116,7 +117,7 @@ class LoadedTabICL:
 
     def __reduce__(self) -> tuple[Any, ...]:
         path = self.name.partition(":")[2] or None
-        return _reload, (path, "classifier" if self.limits.classes else "regressor")
+        return _reload, (path, "classifier" if self.limits.classes else "regressor", self.fingerprint)
 
     def learner(self, task: Task, device: torch.device, dtype: torch.dtype) -> Learner:
         """Return a learner for one thread."""
@@ -132,8 +133,10 @@ class LoadedTabICL:
         return tabicl_views(reference, y, task.n_classes, n, seed)
 
 
-def _reload(path: str | None, task: str) -> LoadedTabICL:
-    return TabICLBackbone(path).load(task)
+def _reload(path: str | None, task: str, fingerprint: str = "") -> LoadedTabICL:
+    loaded = TabICLBackbone(path).load(task)
+    check_same_weights(loaded.name, loaded.fingerprint, fingerprint)
+    return loaded
 
 
 def _official(task: str) -> Path:

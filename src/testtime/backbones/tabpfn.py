@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 from testtime.adapt.learner import Learner
 from testtime.adapt.task import Task
 from testtime.backbones.base import Encoded, Limits, Recipe
-from testtime.backbones.checkpoints import all_finite, check_package, existing_file, file_sha256, identity
+from testtime.backbones.checkpoints import (
+    all_finite,
+    check_package,
+    check_same_weights,
+    existing_file,
+    file_sha256,
+    identity,
+)
 from testtime.backbones.modules import HeldModule
 from testtime.errors import BackboneError, InputError, nearest, sentence
 
@@ -158,7 +165,7 @@ class LoadedTabPFN:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reload, (self.name.partition(":")[2], self._task)
+        return _reload, (self.name.partition(":")[2], self._task, self.fingerprint)
 
     def learner(self, task: Task, device: torch.device, dtype: torch.dtype) -> Learner:
         """Return a learner for one thread."""
@@ -180,8 +187,10 @@ class LoadedTabPFN:
         return tabpfn_views(self._specs, reference, y, task.n_classes, n, seed)
 
 
-def _reload(where: str, task: str) -> LoadedTabPFN:
-    return TabPFNBackbone.named(where).load(task)
+def _reload(where: str, task: str, fingerprint: str = "") -> LoadedTabPFN:
+    loaded = TabPFNBackbone.named(where).load(task)
+    check_same_weights(loaded.name, loaded.fingerprint, fingerprint)
+    return loaded
 
 
 def _official(version: str | None, task: Any) -> Path:

@@ -38,11 +38,64 @@ def corrected(probabilities: ArrayLike, shares: ArrayLike, new_shares: ArrayLike
 
     Reference: Saerens, Latinne and Decaestecker (2002), equation 2.4.
 
+    Raises
+    ------
+    InputError
+        For shapes that do not fit, a share in training of zero, what is negative or not finite, and a row whose
+        probability is all on classes without a new share.
+
     >>> corrected([[0.5, 0.5]], [0.5, 0.5], [0.9, 0.1]).tolist()
     [[0.9, 0.1]]
     """
-    weighted = np.asarray(probabilities, dtype=float) * (np.asarray(new_shares) / np.asarray(shares))
+    answers, known = _checked(probabilities, shares)
+    wanted = np.asarray(new_shares, dtype=float)
+    if wanted.shape not in (known.shape, answers.shape) or not _no_less_than_zero(wanted):
+        got = f"new_shares={new_shares!r}" if wanted.size <= 20 else "new shares"
+        raise InputError(sentence(got, expected=f"a number of at least 0 for each of {len(known)} classes"))
+    impossible = np.flatnonzero((answers * wanted).sum(axis=1) == 0)
+    if len(impossible):
+        raise InputError(
+            sentence(
+                f"row {impossible[0]} has no probability on a class whose new share is above 0",
+                why="Bayes' rule would divide zero by zero",
+                remedy="Bound the probabilities away from zero, as LabelShiftClassifier does",
+            )
+        )
+    return _by_bayes(answers, known, wanted)
+
+
+def _by_bayes(answers: Array, shares: Array, new_shares: Array) -> Array:
+    weighted = answers * (new_shares / shares)
     return weighted / weighted.sum(axis=1, keepdims=True)
+
+
+def _checked(probabilities: ArrayLike, shares: ArrayLike) -> tuple[Array, Array]:
+    """Return probabilities ``(N, K)`` and positive shares ``(K,)``, or say which of them cannot be used."""
+    answers, known = np.asarray(probabilities, dtype=float), np.asarray(shares, dtype=float)
+    if answers.ndim != 2 or known.shape != answers.shape[1:]:
+        got = f"probabilities of the shape {answers.shape} and shares of the shape {known.shape}"
+        raise InputError(sentence(got, expected="(N, K) and (K,)"))
+    if not _no_less_than_zero(known) or not known.all():
+        raise InputError(
+            sentence(
+                f"shares={known.tolist()}",
+                expected="a positive share of each class in training",
+                why="they divide the probabilities",
+                remedy="Leave a class without rows out of the probabilities, too",
+            )
+        )
+    if not _no_less_than_zero(answers):
+        row = int(np.flatnonzero(~(np.isfinite(answers) & (answers >= 0)).all(axis=1))[0])
+        raise InputError(
+            sentence(
+                f"the probabilities {answers[row].tolist()} of row {row}", expected="numbers from 0 to 1"
+            )
+        )
+    return answers, known
+
+
+def _no_less_than_zero(values: Array) -> bool:
+    return bool((np.isfinite(values) & (values >= 0)).all())
 
 
 def shifted_shares(
@@ -68,18 +121,32 @@ def shifted_shares(
     array
         Shares ``(K,)`` that sum to 1.
 
+    Raises
+    ------
+    InputError
+        Without a row, and as :func:`corrected`.
+
     Reference: Saerens, Latinne and Decaestecker (2002), section 2.3.
 
     >>> certain = np.repeat(np.eye(2), [9, 1], axis=0)  # rows that leave no doubt: shares are counted
     >>> shifted_shares(certain, [0.5, 0.5]).tolist()
     [0.9, 0.1]
     """
-    answers, found = np.asarray(probabilities, dtype=float), np.asarray(shares, dtype=float)
+    answers, known = _checked(probabilities, shares)
+    if not len(answers) or not answers.any(axis=1).all():
+        got = "a row without probability on any class" if len(answers) else "no rows"
+        raise InputError(sentence(got, expected="rows with probabilities of the classes"))
+    found = known
     for _ in range(max_iter):
-        before, found = found, corrected(answers, shares, found).mean(axis=0)
+        before, found = found, _by_bayes(answers, known, found).mean(axis=0)
         if np.abs(found - before).max() <= tolerance:
             break
     return found
+
+
+def _own(label: Any) -> Any:
+    """A label as Python writes it: a scalar of NumPy names its type, too."""
+    return label.item() if isinstance(label, np.generic) else label
 
 
 class LabelShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -127,7 +194,8 @@ class LabelShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         InputError
-            For an unknown method, or a class of the classifier without a row in `y`.
+            For an unknown method, a classifier without probabilities, `y` of another length than `X`, a label that the
+            classifier does not know, or a class of the classifier without a row in `y`.
         """
         if self.method not in ("em", "row"):
             raise InputError(
@@ -139,11 +207,36 @@ class LabelShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             )
         copy: Any = clone(self.estimator)
         self.estimator_ = copy.fit(X, y)
+        if not hasattr(self.estimator_, "predict_proba"):
+            raise InputError(
+                sentence(
+                    f"{type(self.estimator_).__name__} has no predict_proba",
+                    expected="a classifier with probabilities",
+                    why="they are what is corrected",
+                    remedy="Wrap it in sklearn.calibration.CalibratedClassifierCV",
+                )
+            )
         self.classes_ = self.estimator_.classes_
         labels = np.asarray(y).ravel()
-        self.shares_ = np.array([np.mean(labels == label) for label in self.classes_])
+        n_rows = X.shape[0] if hasattr(X, "shape") else len(np.asarray(X))
+        if len(labels) != n_rows:
+            got = f"{n_rows} rows and {len(labels)} labels"
+            raise InputError(sentence(got, expected="one label for each row"))
+        of_class = np.array([labels == label for label in self.classes_])
+        strange = labels[~of_class.any(axis=0)]
+        if len(strange):  # a classifier that is frozen takes any labels
+            known = ", ".join(repr(_own(label)) for label in self.classes_[:10])
+            raise InputError(
+                sentence(
+                    f"the label {_own(strange[0])!r}, which the classifier does not know",
+                    expected=f"one of {known}",
+                    why="shares are counted among its classes",
+                    remedy="Pass the labels that the classifier was fitted to",
+                )
+            )
+        self.shares_ = of_class.mean(axis=1)
         if not self.shares_.all():
-            missing = self.classes_[self.shares_ == 0][0]
+            missing = _own(self.classes_[self.shares_ == 0][0])
             raise InputError(
                 sentence(
                     f"no row of class {missing!r} among {len(labels)}",

@@ -26,11 +26,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from testtime.backbones.base import Encoded
+from testtime.evaluation.influence import power_of_two
 
 __all__ = ["Baseline", "baselines"]
 
 _MOST_LEVELS = 60  # one-hot columns of one nominal column; rarer levels share one
 _TREE_LEVELS = 250  # what boosted trees split as categories
+_LARGEST = float(np.finfo(np.float32).max)  # forests hold their inputs in float32, and refuse what is beyond
 
 
 @dataclass(frozen=True)
@@ -56,29 +58,36 @@ class Baseline:
         Classes are codes ``0 ... C-1``, all of which are in `y`.
         """
         model: Any = clone(self._model)
-        model.fit(x, y)
         if not self._categorical:
-            return model.predict
+            # Trees take spreads below 1e-8 for none, and squares of huge targets overflow: the unit must not matter.
+            unit = power_of_two(y - y.mean())
+            model.fit(_bounded(x), y / unit)
+            return lambda rows: model.predict(_bounded(rows)) * unit
+        model.fit(_bounded(x), y)
         # A leaf of one class says 0 and 1; one row of doubt keeps its log loss finite.
         doubt = 1.0 / (len(y) + 1)
         prior = np.bincount(y) / len(y)
-        return lambda rows: (1 - doubt) * model.predict_proba(rows) + doubt * prior
+        return lambda rows: (1 - doubt) * model.predict_proba(_bounded(rows)) + doubt * prior
 
 
-def baselines(described: Encoded, n_rows: int, n_classes: int, seed: int = 0) -> list[Baseline]:
+def baselines(described: Encoded, y: NDArray, n_classes: int, seed: int = 0) -> list[Baseline]:
     """Return the models for a table, the cheapest first.
 
     Parameters
     ----------
     described
         Its columns; the values are not looked at.
-    n_rows, n_classes
-        Training rows, and classes (0 for a numeric target).
+    y
+        Training targets: class codes, or numbers.
+    n_classes
+        Classes (0 for a numeric target).
     """
     nominal = [at for at, kind in enumerate(described.kinds) if kind == "nominal"]
     numbers = [at for at, kind in enumerate(described.kinds) if kind != "nominal"]
     few = [at for at in nominal if described.n_levels[at] < _TREE_LEVELS]
-    cells = n_rows * len(described.kinds)
+    cells = len(y) * len(described.kinds)
+    # Early stopping sets a tenth of the rows aside, and each class must be on both sides.
+    stopped = len(y) > 500 and (not n_classes or (np.bincount(y).min() > 1 and len(y) >= 10 * n_classes))
     linear = make_pipeline(
         ColumnTransformer(
             [
@@ -100,7 +109,7 @@ def baselines(described: Encoded, n_rows: int, n_classes: int, seed: int = 0) ->
     )
     boosted = make_pipeline(
         ColumnTransformer([("levels", ordinal, few)], remainder="passthrough"),
-        boosting(categorical_features=list(range(len(few))), early_stopping=n_rows > 500, random_state=seed),
+        boosting(categorical_features=list(range(len(few))), early_stopping=stopped, random_state=seed),
     )
     always = DummyClassifier(strategy="prior") if n_classes else DummyRegressor()
     kinds = bool(n_classes)
@@ -117,6 +126,10 @@ def baselines(described: Encoded, n_rows: int, n_classes: int, seed: int = 0) ->
             kinds,
         ),
     ]
+
+
+def _bounded(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.clip(x, -_LARGEST, _LARGEST)
 
 
 def _one_hot() -> Any:

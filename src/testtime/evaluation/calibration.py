@@ -26,6 +26,7 @@ __all__ = [
 
 _BINS = 10
 _FEWEST_IN_BIN = 20
+_SAME = 1e-9  # probabilities that differ by less are the same but for rounding
 _COVERED = (0.5, 0.8, 0.9, 0.98)
 _MOST_SHOWN = 400  # points of a drawing
 
@@ -107,16 +108,24 @@ class PredictedRow(Result):
 def reliability(
     probabilities: NDArray[np.float64], codes: NDArray[np.int64], *, adapted: bool
 ) -> list[CalibrationBin]:
-    """Cut rows into bins of equal size by a probability, and count how often it came true.
+    """Cut rows into bins of about equal size by a probability, and count how often it came true.
 
-    Of two classes it is the probability of the second; of more, that of the predicted class.
+    Of two classes it is the probability of the second; of more, that of the predicted class. Rows of one probability
+    share a bin: parted by their place in the table, which may be sorted by class, they would look uncalibrated.
     """
     if probabilities.shape[1] == 2:
         promised, true = probabilities[:, 1], codes == 1
     else:
         promised, true = probabilities.max(axis=1), probabilities.argmax(axis=1) == codes
     n_bins = min(_BINS, max(1, len(codes) // _FEWEST_IN_BIN))
-    pieces = np.array_split(np.argsort(promised, kind="stable"), n_bins)
+    order = np.argsort(promised, kind="stable")
+    ends = np.cumsum([len(piece) for piece in np.array_split(order, n_bins)])[:-1]
+    # A border within rows of one probability moves to the nearer end of them.
+    in_order, at_border = promised[order], promised[order[ends]]
+    first = np.searchsorted(in_order, at_border - _SAME, side="left")
+    behind = np.searchsorted(in_order, at_border + _SAME, side="right")
+    moved = np.where(ends - first <= behind - ends, first, behind)
+    pieces = np.split(order, np.unique(moved[(moved > 0) & (moved < len(order))]))
     return [
         CalibrationBin(
             adapted,

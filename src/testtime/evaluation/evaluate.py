@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from testtime.adapt.budget import Budget
+from testtime.errors import InputError, sentence
 from testtime.estimators.progress import progress
 from testtime.evaluation.baselines import baselines
 from testtime.evaluation.calibration import (
@@ -125,12 +126,12 @@ def decide(probabilities: NDArray[np.float64], costs: Sequence[float] | None) ->
 
 def evaluate(
     estimator: TTTClassifier | TTTRegressor,
-    X: pd.DataFrame,
+    X: Any,
     labels: Any,
     *,
     sizes: Sequence[int],
     source: str,
-    fitted: tuple[pd.DataFrame, Any] | None = None,
+    fitted: tuple[Any, Any] | None = None,
     groups: NDArray[np.int64] | None = None,
     costs: Sequence[float] | None = None,
     importances: bool = True,
@@ -144,7 +145,8 @@ def evaluate(
     estimator
         Fitted.
     X, labels
-        Held-out rows; at most 2,000 of them, drawn at random, are scored.
+        Held-out rows, in any form that the estimator predicts, and one label for each; at most 2,000 of them, drawn at
+        random, are scored.
     sizes
         Context lengths; the served length is added.
     source
@@ -165,9 +167,19 @@ def evaluate(
     Raises
     ------
     InputError
-        If a label is not one of the classes of the fit, a target is no number, or there are no rows.
+        If a label is not one of the classes of the fit, a target is no number, there are no rows, or not as many
+        labels.
     """
+    X = _frame(estimator, X)
     labels = np.asarray(labels, dtype=object)
+    labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+    if labels.shape != (len(X),):
+        raise InputError(
+            sentence(
+                f"{len(X):,} held-out rows and labels of the shape {labels.shape}",
+                expected="one label for each row",
+            )
+        )
     if len(labels) > MAX_SCORED:
         drawn = np.sort(np.random.default_rng(random_state).choice(len(labels), MAX_SCORED, replace=False))
         X, labels = X.iloc[drawn], labels[drawn]
@@ -202,7 +214,7 @@ class _Run:
         self,
         sizes: Sequence[int],
         source: str,
-        fitted: tuple[pd.DataFrame, Any] | None,
+        fitted: tuple[Any, Any] | None,
         costs: Sequence[float] | None,
         importances: bool,
         seed: int,
@@ -260,18 +272,18 @@ class _Run:
         return Rival(name, scored(own, groups), difference.value, difference.error(groups))
 
     def _fitted_rivals(
-        self, fitted: tuple[pd.DataFrame, Any] | None, best: NDArray[np.float64], seed: int
+        self, fitted: tuple[Any, Any] | None, best: NDArray[np.float64], seed: int
     ) -> list[Rival]:
         if fitted is None:
             return []
         columns = self.estimator._table.encoding.columns
-        described = columns.transform(fitted[0])
+        described = columns.transform(_frame(self.estimator, fitted[0]))
         rows = columns.transform(self.X).x
         y = np.asarray(fitted[1])
         if self.classes:
             y = np.searchsorted(np.asarray(self.classes), y)
         rivals = []
-        for model in baselines(described, len(y), len(self.classes), seed):
+        for model in baselines(described, y, len(self.classes), seed):
             if self.budget.fits(model.seconds):
                 rivals.append(self._rival(model.name, model.fit(described.x, y)(rows), best))
             else:
@@ -285,7 +297,8 @@ class _Run:
                 self._measure(n_context, adapted)
 
     def _importances(self, seed: int) -> list[Importance]:
-        names = [str(one["name"]) for one in self.record.columns if not one["left_out"]][:_COLUMNS]
+        own = {str(name): name for name in self.X.columns}  # the record holds them as text
+        names = [own[str(one["name"])] for one in self.record.columns if not one["left_out"]][:_COLUMNS]
         rows = np.random.default_rng(seed).permutation(len(self.X))[:_PERMUTED]
         frame, part = self.X.iloc[rows], _part(self.scorer, rows)
         cheap = _cheaper(self.estimator)
@@ -302,7 +315,7 @@ class _Run:
         )
         for name in names:
             if not self.budget.fits(2 * each):
-                self.skipped.append(f"the importance of {name!r} and of later columns")
+                self.skipped.append(f"the importance of {str(name)!r} and of later columns")
                 break
             found.append(next(columns))
         return found
@@ -329,6 +342,11 @@ class _Run:
             for part in intervals(one, scorer.targets, scorer.groups, adapted=adapted)
         ]
         return {"calibration": tuple(inside), "rows": tuple(predicted_rows(best, scorer.targets, seed))}
+
+
+def _frame(estimator: Any, X: Any) -> pd.DataFrame:
+    """Rows with the names that the estimator has for its columns."""
+    return X if isinstance(X, pd.DataFrame) else estimator._check_table(X, reset=False)
 
 
 def _cheaper(estimator: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +35,7 @@ class Importance(Result):
 def column_importances(
     row_losses: Callable[[pd.DataFrame], NDArray[np.float64]],
     frame: pd.DataFrame,
-    columns: list[str],
+    columns: Sequence[Hashable],
     *,
     repeats: int,
     seed: int,
@@ -61,7 +61,8 @@ def column_importances(
         worse = np.zeros(len(frame))
         for _ in range(repeats):
             order = rng.permutation(len(frame))
-            shuffled = frame.assign(**{name: frame[name].iloc[order].set_axis(frame.index)})
+            shuffled = frame.copy(deep=False)  # not assign: a column may be called "self"
+            shuffled[name] = frame[name].iloc[order].set_axis(frame.index)
             worse += row_losses(shuffled) - before
         increase = mean(worse / repeats)
-        yield Importance(name, increase.value, increase.error(groups))
+        yield Importance(str(name), increase.value, increase.error(groups))

@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 
 from testtime.adapt.mix import standard_error
 
-__all__ = ["Influence", "area", "mean", "mean_of", "root_mean"]
+__all__ = ["Influence", "area", "mean", "mean_of", "power_of_two", "root_mean_square"]
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,23 @@ class Influence:
 
     def error(self, groups: NDArray[np.int64] | None = None) -> float:
         """Standard error of the score; rows of one group count as one."""
-        return standard_error(len(self.rows) * self.rows, groups)
+        unit = power_of_two(self.rows)
+        return unit * standard_error(len(self.rows) * (self.rows / unit), groups)
 
     def __sub__(self, other: Influence) -> Influence:
         return Influence(self.value - other.value, self.rows - other.rows)
+
+
+def power_of_two(values: NDArray[np.float64]) -> float:
+    """Return a unit in which values are about 1, so that their squares neither overflow nor vanish.
+
+    Division by a power of two is exact: nothing else about a result changes. 1 where all values are zero.
+
+    >>> power_of_two(np.array([0.0, 1e-200])), power_of_two(np.array([-1.5, 0.5]))
+    (6.53...e-201, 1.0)
+    """
+    largest = float(np.abs(values).max(initial=0.0))
+    return float(2.0 ** (np.frexp(largest)[1] - 1)) if largest > 0 and np.isfinite(largest) else 1.0
 
 
 def mean(values: NDArray) -> Influence:
@@ -53,11 +66,17 @@ def mean(values: NDArray) -> Influence:
     return Influence(average, (values - average) / len(values))
 
 
-def root_mean(squares: NDArray[np.float64]) -> Influence:
-    """Root of the mean of squares, by the delta method: the derivative of the root is ``1 / (2 root)``."""
-    of_squares = mean(squares)
+def root_mean_square(values: NDArray[np.float64]) -> Influence:
+    """Root of the mean of squares, by the delta method: the derivative of the root is ``1 / (2 root)``.
+
+    >>> root_mean_square(np.array([3e200, 4e200])).value
+    3.5355...e+200
+    """
+    unit = power_of_two(values)
+    of_squares = mean((values / unit) ** 2)
     root = float(np.sqrt(of_squares.value))
-    return Influence(root, of_squares.rows / (2 * root) if root > 0 else np.zeros(len(squares)))
+    rows = of_squares.rows / (2 * root) if root > 0 else np.zeros(len(values))
+    return Influence(unit * root, unit * rows)
 
 
 def area(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> Influence:

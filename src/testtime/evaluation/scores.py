@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from testtime.adapt.task import Numbers
 from testtime.errors import InputError, sentence
-from testtime.evaluation.influence import Influence, area, mean, mean_of, root_mean
+from testtime.evaluation.influence import Influence, area, mean, mean_of, root_mean_square
 from testtime.results import Result
 
 __all__ = ["ClassScorer", "NumberScorer", "Point", "Score", "Scorer", "scored"]
@@ -168,7 +168,7 @@ class NumberScorer:
             crps = mean(self.row_losses(predicted))
         return {
             "crps": crps,
-            "rmse": root_mean((centre - self.targets) ** 2),
+            "rmse": root_mean_square(centre - self.targets),
             "mae": mean(np.abs(middle - self.targets)),
         }
 

@@ -115,7 +115,7 @@ def _three_numbers(data: ReportData) -> list[tuple[str, str]]:
             f"{loss.text(evaluation['difference'], '+')} \N{PLUS-MINUS SIGN} {loss.text(evaluation['error'])}"
         )
         numbers.append((change, f"{loss.name} by adapting; below zero is better"))
-    others = [one for one in evaluation["rivals"] if not is_frozen(one)]
+    others = [one for one in evaluation["rivals"] if not is_frozen(one) and _compared(one)]
     if others:
         best = min(others, key=lambda one: one["difference"])
         change = (
@@ -154,6 +154,11 @@ def _rivals(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _compared(rival: Mapping[str, Any]) -> bool:
+    """Whether there is a difference: predictions that overflow have none."""
+    return math.isfinite(as_number(rival["difference"]))
 
 
 def _with_error(measure: Measure, difference: Any, error: Any) -> str:
