@@ -38,7 +38,7 @@ FACTS = """## {heading}
 RESULTS = """### Results on real tables
 
 Plain in-context prediction, no adaptation. All methods see the same training rows; {n_test} test rows at most; mean
-over tables of the mean over {seeds} seeds. {orders} Baselines are scikit-learn's, CatBoost and LightGBM with default
+over tables of the mean over {seeds}. {orders} Baselines are scikit-learn's, CatBoost and LightGBM with default
 settings (200 trees in the forest; boosted trees of scikit-learn with leaves that fit small training sets). {scales}
 
 {summary}
@@ -169,6 +169,9 @@ def training_text(training: dict[str, Any]) -> str:
             f"{run['step']:,} steps, {run['tables']:,} tables, {_minutes(run)}" for run in chain
         )
         text += f", in {len(chain)} runs, each from the exported weights of the one before ({parts})"
+    for other in training.get("mean_with", ()):
+        text += f"; the weights are the mean with those of a run with seed {other['seed']} ({other['step']:,} steps, "
+        text += f"{other['tables']:,} tables, {_minutes({**training, **other})})"
     inner = training["settings"].get("meta", {}).get("inner_steps", 0)
     if inner:
         text += f"; the last run with {inner} inner steps of test-time training per table"
@@ -210,7 +213,7 @@ def _results(name: str, description: dict[str, Any], folder: Path) -> str:
     used = [table for table in about["tables"] if table in task.development]
     return RESULTS.format(
         n_test=about["n_test"],
-        seeds=about["seeds"],
+        seeds="1 seed" if about["seeds"] == 1 else f"{about['seeds']} seeds",
         orders=ORDERS[name] + (BEFORE if of_blocks(records, "before") else ""),
         scales=SCALES[name],
         summary=summary_table(plain),

@@ -114,11 +114,14 @@ def test_the_card_sums_steps_tables_and_minutes_over_the_chain_of_runs(run_folde
     last["settings"] = json.loads(json.dumps(own["settings"]))
     last["settings"]["prior"] |= {"wide_features": [21, 110], "drift": 0.05}
     last["started_from"] = {"sha256": "a" * 64, "training": first}
+    last["mean_with"] = [{"seed": 14, "step": 400, "tables": 4_000, "seconds": 240.0, "skipped": 0}]
     (tmp_path / "classifier.json").write_text(json.dumps(description | {"training": last}))
     evaluation.write_results(tmp_path / "results.json", [record], about)
     text = write_card(tmp_path, [tmp_path], tmp_path / "CARD.md")
     assert "1,500 steps, 25,000 synthetic tables, 15 minutes" in text
     assert "(1,000 steps, 20,000 tables, 10 minutes; 500 steps, 5,000 tables, 5 minutes)" in text
+    assert "the mean with those of a run with seed 14 (400 steps, 4,000 tables, 4 minutes)" in text
+    assert "the mean over 1 seed." in text
     assert "3 steps skipped" in text
     assert "at most 110 columns" in text
     assert "5% of batches with drift" in text

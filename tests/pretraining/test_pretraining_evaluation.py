@@ -209,6 +209,8 @@ def test_regression_baselines_learn_a_clean_line_through_missing_and_coded_colum
     table = RealTable("line", x, y, np.array([False, False, False, True]))
     got = REGRESSION_BASELINES[name](table, np.arange(500), np.arange(500, 600), 0)
     assert np.corrcoef(got, y[500:])[0, 1] > 0.9
+    table.x[:500, 2] = np.nan  # as in few rows of a table with gaps
+    assert np.isfinite(REGRESSION_BASELINES[name](table, np.arange(500), np.arange(500, 600), 0)).all()
 
 
 # --- measuring
