@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from safetensors.torch import load
 
+from testtime.backbones.embedded import DEFAULT, GENERATIONS
+
 
 def checkpoint(folder: Path) -> Path:
-    """Write the embedded classifier as a checkpoint of tabicl."""
-    weights = files("testtime.backbones") / "weights"
+    """Write the embedded classifier, newest generation, as a checkpoint of tabicl."""
+    weights = files("testtime.backbones") / "weights" / GENERATIONS["classifier"][DEFAULT["classifier"]]
     config = json.loads((weights / "classifier.json").read_text())["config"]
     state = {
         name: tensor.float()
