@@ -17,8 +17,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import words_gpt2, words_groups, words_single_index
+from benchmarks import words_generations, words_gpt2, words_groups, words_single_index
 from benchmarks.stored import markdown, stored
+from benchmarks.words_generations import lowest
 
 ROOT = Path(__file__).parents[1]
 _BLOCK = re.compile(
@@ -44,18 +45,6 @@ def _scores(summary: dict[str, Any], names: dict[str, str]) -> str:
         own = summary["methods"][method]
         rows.append([label, f"{own['log_loss']:.4f}", f"{own['auc']:.4f}", f"{own['accuracy']:.4f}"])
     return markdown(["", "log loss", "AUC", "accuracy"], rows)
-
-
-def _lowest(cells: list[dict[str, Any]]) -> int:
-    """On how many tables the default's log loss, mean over draws, is below that of every other learner."""
-    by_table: dict[str, list[dict[str, Any]]] = {}
-    for cell in cells:
-        by_table.setdefault(cell["table"], []).append(cell)
-    return sum(
-        sum(cell["default"]["served"]["log_loss"] for cell in own)
-        < min(sum(cell["trees"][name]["log_loss"] for cell in own) for name in own[0]["trees"])
-        for own in by_table.values()
-    )
 
 
 def what_you_get() -> str:
@@ -96,7 +85,7 @@ def what_you_get() -> str:
     seconds = summary["seconds of default"]["median"]
     said = (
         f"\n{summary['tables']} tables, {summary['runs']} draws of up to 1,000 training rows. testtime's log loss is "
-        f"the lowest of all learners on {_lowest(found['cells'])} tables. "
+        f"the lowest of all learners on {lowest(found['cells'], found['cells'])} tables. "
         f"Against the frozen model: log loss {_interval(paired['interval'])}, "
         f"AUC {_interval(paired['auc interval'], '')} (95 % intervals over tables); "
         f"lower on {paired['tables better']:.0%} of tables, by 1 % or more on "
@@ -315,6 +304,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "repeated": repeated,
     "forecast": forecast,
     "costs": costs,
+    **words_generations.BLOCKS,
     **words_gpt2.BLOCKS,
     **words_groups.BLOCKS,
     **words_single_index.BLOCKS,

@@ -6,20 +6,24 @@ import hashlib
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TypeVar
 
 from torch import nn
 
+from testtime.backbones.base import Backbone
 from testtime.errors import BackboneError, MissingExtra, sentence
 
 __all__ = [
     "all_finite",
     "check_package",
-    "check_same_weights",
     "existing_file",
     "file_sha256",
     "identity",
+    "same_weights",
     "told",
 ]
+
+_Loaded = TypeVar("_Loaded", bound=Backbone)
 
 
 def told(error: BaseException) -> str:
@@ -71,30 +75,31 @@ def check_package(package: str, least: tuple[int, int], below: int, extra: str =
         )
 
 
-def check_same_weights(name: str, found: str, pickled: str) -> None:
-    """Raise unless a name still leads to the weights of what was pickled, whose changes are of those alone.
+def same_weights(loaded: _Loaded, pickled: str) -> _Loaded:
+    """Return what a pickled name led to, if its weights are still those: changes of a model are of them alone.
 
     Parameters
     ----------
-    name
-        As users pass it.
-    found, pickled
-        sha256 of the weights now, and then; empty in a pickle of an older version, which did not say.
+    loaded
+        From the name.
+    pickled
+        sha256 of the weights then; empty in a pickle of an older version, which did not say.
 
     Raises
     ------
     BackboneError
         For other weights.
     """
-    if pickled and found != pickled:
+    if pickled and loaded.fingerprint != pickled:
         raise BackboneError(
             sentence(
-                f"the weights of backbone={name!r} are no longer those that were pickled",
-                expected=f"the sha256 {pickled[:12]}..., not {found[:12]}...",
+                f"the weights of backbone={loaded.name!r} are no longer those that were pickled",
+                expected=f"the sha256 {pickled[:12]}..., not {loaded.fingerprint[:12]}...",
                 why="a model that was adapted from them would answer wrongly with others",
                 remedy="Bring the file back, or fit again; testtime.load takes a saved model's weights from elsewhere",
             )
         )
+    return loaded
 
 
 def existing_file(path: str | Path, package: str) -> Path:

@@ -20,10 +20,10 @@ from testtime.backbones.base import Encoded, Limits, Recipe
 from testtime.backbones.checkpoints import (
     all_finite,
     check_package,
-    check_same_weights,
     existing_file,
     file_sha256,
     identity,
+    same_weights,
     told,
 )
 from testtime.backbones.modules import HeldModule
@@ -134,9 +134,7 @@ class LoadedTabICL:
 
 
 def _reload(path: str | None, task: str, fingerprint: str = "") -> LoadedTabICL:
-    loaded = TabICLBackbone(path).load(task)
-    check_same_weights(loaded.name, loaded.fingerprint, fingerprint)
-    return loaded
+    return same_weights(TabICLBackbone(path).load(task), fingerprint)
 
 
 def _official(task: str) -> Path:

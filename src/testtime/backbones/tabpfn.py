@@ -21,10 +21,10 @@ from testtime.backbones.base import Encoded, Limits, Recipe
 from testtime.backbones.checkpoints import (
     all_finite,
     check_package,
-    check_same_weights,
     existing_file,
     file_sha256,
     identity,
+    same_weights,
 )
 from testtime.backbones.modules import HeldModule
 from testtime.errors import BackboneError, InputError, nearest, sentence
@@ -188,9 +188,7 @@ class LoadedTabPFN:
 
 
 def _reload(where: str, task: str, fingerprint: str = "") -> LoadedTabPFN:
-    loaded = TabPFNBackbone.named(where).load(task)
-    check_same_weights(loaded.name, loaded.fingerprint, fingerprint)
-    return loaded
+    return same_weights(TabPFNBackbone.named(where).load(task), fingerprint)
 
 
 def _official(version: str | None, task: Any) -> Path:

@@ -144,11 +144,6 @@ def shifted_shares(
     return found
 
 
-def _own(label: Any) -> Any:
-    """A label as Python writes it: a scalar of NumPy names its type, too."""
-    return label.item() if isinstance(label, np.generic) else label
-
-
 class LabelShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """A classifier whose probabilities follow the shares of the classes where it is used.
 
@@ -225,10 +220,10 @@ class LabelShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         of_class = np.array([labels == label for label in self.classes_])
         strange = labels[~of_class.any(axis=0)]
         if len(strange):  # a classifier that is frozen takes any labels
-            known = ", ".join(repr(_own(label)) for label in self.classes_[:10])
+            known = ", ".join(map(repr, self.classes_[:10].tolist()))
             raise InputError(
                 sentence(
-                    f"the label {_own(strange[0])!r}, which the classifier does not know",
+                    f"the label {strange.tolist()[0]!r}, which the classifier does not know",
                     expected=f"one of {known}",
                     why="shares are counted among its classes",
                     remedy="Pass the labels that the classifier was fitted to",
@@ -236,7 +231,7 @@ class LabelShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             )
         self.shares_ = of_class.mean(axis=1)
         if not self.shares_.all():
-            missing = _own(self.classes_[self.shares_ == 0][0])
+            missing = self.classes_[self.shares_ == 0].tolist()[0]
             raise InputError(
                 sentence(
                     f"no row of class {missing!r} among {len(labels)}",
