@@ -52,6 +52,7 @@ def variants(prior: PriorConfig) -> dict[str, PriorConfig]:
         "no counts and rates": replace(prior, counts=0.0),
         "no dates": replace(prior, dates=0.0),
         "no repeated rows": replace(prior, repeats=0.0),
+        "no panels": replace(prior, panels=0.0),
         "nothing missing for a reason": replace(prior, informative=0.0),
         "no rare classes": replace(prior, rare=0.0),
         "no weak signals": replace(prior, weak=0.0),
