@@ -4,8 +4,9 @@ python -m pretraining pool     --out runs/pool                     tables of tab
 python -m pretraining train    --config FILE --out runs/main       train, or continue after a stop
 python -m pretraining export   runs/main/last.safetensors --out FOLDER
 python -m pretraining evaluate FOLDER/classifier.safetensors --out runs/eval
-python -m pretraining curve    runs/main --out runs/eval           the snapshots of a run
+python -m pretraining curve    runs/main --out runs/eval           the snapshots of a run, or exported weights in order
 python -m pretraining compare  A.safetensors B.safetensors --out runs/compare
+python -m pretraining rates    A.safetensors --config FILE --out runs/rates
 python -m pretraining card     --weights FOLDER --results runs/eval ... --out FOLDER/MODEL_CARD.md
 python -m pretraining ablation --config FILE --out runs/ablation
 """
@@ -56,7 +57,12 @@ def make_parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train, or continue, a run")
     ablation = commands.add_parser("ablation", help="equal CPU seconds without each ingredient of the prior")
     ablation.add_argument("--only", nargs="+", default=[], help="variants besides the two full ones")
-    for command in (train, ablation):
+    rates = commands.add_parser("rates", help="learn a rate for each tensor of an adapter")
+    rates.add_argument("weights", type=Path, help="exported weights, or a checkpoint, of either task")
+    rates.add_argument("--updates", type=int, default=40, help="times that the rates move")
+    rates.add_argument("--tables", type=int, default=8, help="tables for each time")
+    rates.add_argument("--seed", type=int, default=1)
+    for command in (train, ablation, rates):
         command.add_argument("--config", type=Path, required=True, help="TOML file, see pretraining/configs")
         command.add_argument(
             "--pool", type=Path, help="folder of the pool; without it the other sources take its share"
@@ -93,8 +99,13 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="K",
         help="also K gradient steps, 128 context rows",
     )
-    curve = commands.add_parser("curve", help="measure every snapshot of a run")
-    curve.add_argument("run", type=Path)
+    curve = commands.add_parser("curve", help="measure weights on their way, one after the other")
+    curve.add_argument(
+        "stations",
+        type=Path,
+        nargs="+",
+        help="folders of runs (every snapshot) and files of exported weights",
+    )
     compare = commands.add_parser("compare", help="several weights before and after gradient steps")
     compare.add_argument("weights", type=Path, nargs=2, help="two weight files")
     compare.add_argument("--steps", type=int, nargs="+", default=[0, 1, 20], metavar="K")

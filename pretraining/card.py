@@ -10,6 +10,7 @@ from typing import Any
 from testtime.errors import InputError, sentence
 
 from .evaluate import read_results
+from .export import runs_of
 from .report import PLAIN, adapted_part, differences, ranks, steps_part
 from .summaries import markdown, of_blocks, per_table, sizes_of, summary_table
 from .tasks import TASKS
@@ -133,7 +134,7 @@ def write_card(weights: Path, results: Sequence[Path], out: Path) -> str:
 def facts(task: str, description: dict[str, Any]) -> str:
     """What the weights are and how they came about."""
     training, config = description["training"], description["config"]
-    chain = _chain(training)
+    chain = runs_of(training)
     changes = [f"run {i}, {change}" for i, run in enumerate(chain, 1) for change in run["changes"]]
     validation = training["validation_loss"]
     return FACTS.format(
@@ -152,15 +153,9 @@ def facts(task: str, description: dict[str, Any]) -> str:
     )
 
 
-def _chain(training: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every run the weights went through, the first one first."""
-    earlier = training.get("started_from")
-    return [*(_chain(earlier["training"]) if earlier else []), training]
-
-
 def training_text(training: dict[str, Any]) -> str:
     """Steps, tables and minutes, summed over the runs that began with each other's weights."""
-    chain = _chain(training)
+    chain = runs_of(training)
     total = {key: sum(run[key] for run in chain) for key in ("step", "tables", "seconds", "skipped")}
     text = f"{total['step']:,} steps, {total['tables']:,} synthetic tables, {total['seconds'] / 60:.0f} minutes on "
     text += f"{training['threads']} CPU thread{'s' if training['threads'] != 1 else ''}"
@@ -237,24 +232,31 @@ def _curve(path: Path, *measures: str) -> str:
     data = json.loads(path.read_text(encoding="utf-8"))
     points = data["points"]
     sizes = list(points[0][measures[0]])
-    columns = ["tables", *(f"{m.replace('_', ' ')}, n={n}" for m in measures for n in sizes)]
+    columns = [
+        "synthetic tables",
+        "minutes",
+        *(f"{m.replace('_', ' ')}, n={n}" for m in measures for n in sizes),
+    ]
     rows = {
         f"{point['step']:,}": [
             f"{point['tables']:,}",
+            f"{point['seconds'] / 60:.0f}",
             *(f"{point[m][n]:.3f}" for m in measures for n in sizes),
         ]
         for point in points
     }
-    about = f"{data['seeds']} seed(s), at most {data['n_test']} test rows; printed by `python -m pretraining curve`"
-    title = "### Learning curve\n\nSnapshots of one run: running average of the weights, one order, "
-    return f"{title}{about}.\n\n{markdown('steps', columns, rows)}\n\n"
+    where = "development" if data["development"] else "reported"
+    title = "### Learning curve\n\nWeights on the way to these (running averages) and all that was spent until then; "
+    title += f"one order, {where} tables, {data['seeds']} seed{'s' if data['seeds'] != 1 else ''}, "
+    title += f"at most {data['n_test']} test rows; "
+    return f"{title}printed by `python -m pretraining curve`.\n\n{markdown('steps', columns, rows)}\n\n"
 
 
 def _limits(descriptions: dict[str, Any]) -> dict[str, str]:
     """The largest ranges any model was trained on, and whether any saw drift."""
     outside, drifted = [], []
     for task, description in descriptions.items():
-        chain = _chain(description["training"])
+        chain = runs_of(description["training"])
         priors = [run["settings"]["prior"] for run in chain]
         rows = max(round(p["rows"][1] * p["context"][1]) for p in priors)
         columns = max(p["wide_features"][1] for p in priors)

@@ -94,12 +94,12 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _curve(options: argparse.Namespace) -> None:
-    from .evaluate import curve, write_json
+    from .curve import curve
+    from .evaluate import write_json
 
-    points = curve(options.run, options.tables, _draws(options), development=options.development)
-    write_json(
-        options.out / "curve.json", {"seeds": options.seeds, "n_test": options.test_rows, "points": points}
-    )
+    points = curve(options.stations, options.tables, _draws(options), development=options.development)
+    about = {"seeds": options.seeds, "n_test": options.test_rows, "development": options.development}
+    write_json(options.out / "curve.json", {**about, "points": points})
     for point in points:
         print(point)
 
@@ -121,6 +121,17 @@ def _compare(options: argparse.Namespace) -> None:
     print(comparison_table(*results, (task.measures[0], task.loss)))
 
 
+def _rates(options: argparse.Namespace) -> None:
+    from .config import load_config
+    from .rates import RatesConfig, learn_rates
+
+    config = RatesConfig(seed=options.seed, updates=options.updates, tables=options.tables)
+    prior = load_config(options.config).prior
+    data = learn_rates(options.weights, prior, config, options.out, pool=_given_pool(options))
+    for name, rate in data["rates"].items():
+        print(f"{rate:8.3f}  {name}")
+
+
 def _card(options: argparse.Namespace) -> None:
     from .card import write_card
 
@@ -135,5 +146,6 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "evaluate": _evaluate,
     "curve": _curve,
     "compare": _compare,
+    "rates": _rates,
     "card": _card,
 }

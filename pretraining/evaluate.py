@@ -1,7 +1,6 @@
 """Measure a model on real tables against other methods trained on the same rows.
 
-``python -m pretraining evaluate WEIGHTS --out FOLDER`` writes ``results.json`` and prints tables;
-``python -m pretraining curve RUN --out FOLDER`` follows the snapshots of a run.
+``python -m pretraining evaluate WEIGHTS --out FOLDER`` writes ``results.json`` and prints tables.
 """
 
 from __future__ import annotations
@@ -24,8 +23,7 @@ from testtime.errors import InputError, sentence
 
 from .adapting import Predictions, Run, adapted, steps
 from .baselines import Method
-from .checkpoint import read_checkpoint
-from .methods import in_context, load_model, predict_orders
+from .methods import load_model, predict_orders
 from .summaries import Record, summary
 from .tables import RealTable, split, usable_sizes
 from .tasks import TASKS, Task
@@ -235,33 +233,6 @@ def blocks_of(
         counts = sorted({0, *step_counts})
         blocks.append(Block("steps", steps(model, counts), f"{depends} {counts}"))
     return task, blocks
-
-
-def curve(run: Path, names: Sequence[str] | None, draws: Draws, *, development: bool) -> list[dict[str, Any]]:
-    """Mean scores of the running average of every snapshot of a run.
-
-    Parameters
-    ----------
-    run : Path
-    names : sequence of str, optional
-        Tables; by default those of the task.
-    draws : Draws
-    development : bool
-        The development tables, where ``names`` is not given.
-    """
-    points: list[dict[str, Any]] = []
-    for snapshot in sorted(run.glob("step-*.safetensors")):
-        model = load_model(snapshot)
-        task = task_of(model)
-        chosen = names or (task.development if development else task.reported)
-        block = Block("model", on_same_rows({"model": in_context(model)}), "")
-        means = summary(measure(task, [block], chosen, draws))
-        _, counters, _ = read_checkpoint(snapshot)
-        point = {"task": task.name, "step": counters["step"], "tables": counters["tables"]}
-        for name, rows in means.items():
-            point[name] = {n: value["mean"] for n, value in rows["model"].items()}
-        points.append(point)
-    return points
 
 
 def write_results(path: Path, records: list[Record], about: dict[str, Any]) -> None:

@@ -130,6 +130,12 @@ def export(
     return description
 
 
+def runs_of(training: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every run that exported weights went through, by their description's ``training``; the first one first."""
+    earlier = training.get("started_from")
+    return [*(runs_of(earlier["training"]) if earlier else []), training]
+
+
 def _weights(tensors: dict[str, torch.Tensor], *, average: bool) -> dict[str, torch.Tensor]:
     """Return the weights of a checkpoint, or their running average."""
     return part(tensors, "model.") | (part(tensors, "ema.") if average else {})
