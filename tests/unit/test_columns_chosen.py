@@ -92,7 +92,7 @@ def test_kinds_can_be_asked_for():
     assert encoded.x[:, 1].tolist() == [2.0, 0.0, 1.0, 2.0]
     assert encoded.x[:2, 2].tolist() == [19723.0, 19724.0]
     assert [record.kind for record in columns.records] == ["number", "ordinal", "date", "nominal"]
-    columns, encoded = fitted(frame, {"a": "ignored", "b": "id", "d": "text"})
+    columns, encoded = fitted(frame, {"a": "ignored", "b": "id", "c": "number", "d": "text"})
     assert encoded.names == ("c",)
     assert [record.kind for record in columns.records[:2]] == ["ignored", "id"]
     assert columns.notes == ()  # as asked

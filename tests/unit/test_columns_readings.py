@@ -111,6 +111,36 @@ class TestDates:
         assert found == self.days("2020-05-06", "2020-07-06")
         assert "the month is taken to come first" in said[0]
 
+    @pytest.mark.parametrize("form", ["%Y%m%d", "%Y%m"])
+    @pytest.mark.parametrize("kind", ["int64", str, "Int64", float])
+    def test_days_and_months_without_marks_are_dates_and_are_read_in_any_form(self, form: str, kind: object):
+        whole = pd.Series(DAYS.strftime(form).astype("int64")).astype(kind)  # pyright: ignore
+        meant = pd.to_datetime(DAYS.strftime(form), format=form)
+        assert told(whole, whole)[0] == self.days(*map(str, meant))
+        for new in ([20200131], ["20200131"], ["2020-01-31"], [pd.Timestamp("2020-01-31")]):
+            assert told(whole, new) == (self.days("2020-01-31"), [])
+
+    def test_open_ends_among_days_without_marks_are_missing_and_said(self):
+        days = DAYS.strftime("%Y%m%d").astype(int).tolist()
+        with pytest.warns(DataWarning, match="counted as missing: '99991231' \\(2\\)"):
+            _, encoded = fitted(pd.DataFrame({"c": [*days, 99991231, 99991231]}))
+        assert np.isnan(encoded.x[:, 0]).sum() == 2
+
+    @pytest.mark.parametrize(
+        "numbers",
+        [
+            np.random.default_rng(0).integers(190_000, 209_999, 60),
+            np.random.default_rng(0).integers(19_000_101, 20_991_231, 60),
+            [*DAYS.strftime("%Y%m%d").astype(int)[:50], *range(20_201_301, 20_201_311)],  # a thirteenth month
+            [202_301, 202_302, 202_303] * 20,  # prices may be that
+        ],
+        ids=["six digits", "eight digits", "a sixth is none", "three numbers"],
+    )
+    def test_other_whole_numbers_of_that_size_stay_numbers(self, numbers: object):
+        columns, _ = fitted(pd.DataFrame({"c": numbers}))
+        assert columns.records[0].kind == "number"
+        assert columns.records[0].left_out == ""
+
 
 KEYS = 10**18 + np.random.default_rng(0).permutation(60)
 

@@ -18,7 +18,7 @@ from testtime.table.columns.kinds.base import (
     missing_matters,
     told_lost,
 )
-from testtime.table.columns.words.dates import DateReading, read_dates
+from testtime.table.columns.words.dates import DateReading, are_compact, read_dates
 from testtime.table.columns.words.reading import SAMPLE, RejectColumn, blank_words, likely
 
 __all__ = ["DateColumn"]
@@ -45,7 +45,7 @@ class DateColumn(Lossy):
         RejectColumn
             If hardly any cell is a date; with `asked`, only if none is.
         """
-        if isinstance(cells, NumberCells) and asked:
+        if isinstance(cells, NumberCells) and (asked or are_compact(cells)):
             cells = as_words(cells)  # 20201231
         if isinstance(cells, NumberCells) or (isinstance(cells, WordCells) and cells.order and not asked):
             raise RejectColumn("it has another type")

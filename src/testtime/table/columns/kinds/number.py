@@ -23,7 +23,7 @@ from testtime.table.columns.kinds.base import (
     never_infinite,
     told_lost,
 )
-from testtime.table.columns.words.dates import are_months
+from testtime.table.columns.words.dates import are_compact, are_months
 from testtime.table.columns.words.numbers import NumberReading, read_numbers
 from testtime.table.columns.words.reading import SAMPLE, RejectColumn, blank_words, likely, shown_counts
 from testtime.table.columns.words.truth import truth_of
@@ -62,6 +62,8 @@ class NumberColumn(Lossy):
         """
         if isinstance(cells, TimeCells) or (isinstance(cells, WordCells) and cells.order and not asked):
             raise RejectColumn("it has another type")
+        if not asked and are_compact(cells):
+            raise RejectColumn("it holds days")
         if isinstance(cells, NumberCells):
             values = never_infinite(cells.values, name)
             notes = [_TOO_LARGE.format(n=cells.too_large, name=name)] if cells.too_large else []

@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from testtime.table.columns.cells import WordCells
-from testtime.table.columns.words.reading import SAMPLE, Reading, is_blank, judge
+from testtime.table.columns.cells import Cells, NumberCells, WordCells, as_words
+from testtime.table.columns.words.reading import ENOUGH, SAMPLE, Reading, is_blank, judge
 
-__all__ = ["DateReading", "are_months", "day_first_evidence", "read_dates"]
+__all__ = ["DateReading", "are_compact", "are_months", "day_first_evidence", "read_dates"]
 
 _CLOCK = (
     r"(?:(?:[T ]| at |, )\s*(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}(?:[.,][0-9]+)?))?"
@@ -56,7 +56,11 @@ _FORMS = (
     r"^[Qq](?P<quarter>[1-4])[-/ ]?(?P<year>[0-9]{4})$",
     r"^(?P<year>(?:19|20)[0-9]{2})(?P<month>0[1-9]|1[0-2])(?P<day>[0-3][0-9])"
     r"(?:T(?P<hour>[0-9]{2})(?P<minute>[0-9]{2})(?P<second>[0-9]{2})?(?P<zone>Z)?)?$",
+    r"^(?P<year>(?:19|20)[0-9]{2})(?P<month>0[1-9]|1[0-2])$",
 )
+_COMPACT = r"^(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])?$"
+_FEWEST_MONTHS = 6  # different ones that are no chance: one of eight numbers ends as a month does
+_EARLIEST, _LATEST = 190_001, 20_991_231
 _NUMERIC_FORM = 1  # the one with two readings
 _FIRST_SHORT = 30  # 29 is 2029 and 30 is 1930: years of birth reach further back than plans reach ahead
 _NOT_A_TIME = np.datetime64("NaT", "us")
@@ -104,6 +108,38 @@ def are_months(cells: WordCells) -> bool:
     if not _all_months(cells.sample(SAMPLE)):
         return False
     return _all_months(cells) and bool(pc.any(pc.starts_with(cells.words, "0")).as_py())
+
+
+def are_compact(cells: Cells) -> bool:
+    """Tell whether a column holds days without marks, as 20240131, or months, as 202401, and hardly anything else.
+
+    Whole numbers that all end in a month and a day are no quantities: of random ones, one in thirty does.
+
+    >>> are_compact(NumberCells(np.array([20231231.0, 20240101.0, np.nan])))
+    True
+    >>> are_compact(NumberCells(np.array([20231231.0, 20241301.0])))
+    False
+    """
+    if isinstance(cells, NumberCells):
+        there = cells.values[~cells.missing]
+        inside = (there >= _EARLIEST) & (there <= _LATEST) & (there == np.floor(there))
+        if inside.sum() < max(1, ENOUGH * len(there)):
+            return False
+        cells = as_words(cells)
+    if not isinstance(cells, WordCells) or cells.order:
+        return False
+    sample = cells.sample(SAMPLE)
+    if _n_compact(sample) < max(1, ENOUGH * sample.counts.sum()):
+        return False
+    reading = read_dates(cells, day_first=None, table_day_first=None)
+    there = cells.words.filter(pa.array(cells.counts > 0))
+    days = pc.any(pc.match_substring_regex(there, "^[0-9]{8}$")).as_py()
+    return reading.enough and (bool(days) or len(there) >= _FEWEST_MONTHS)
+
+
+def _n_compact(cells: WordCells) -> int:
+    fits = pc.match_substring_regex(cells.words, _COMPACT).to_numpy(zero_copy_only=False).astype(bool)
+    return int(cells.counts[fits].sum())
 
 
 def _all_months(cells: WordCells) -> bool:
