@@ -21,7 +21,7 @@ import json
 import time
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,8 +113,8 @@ def views(draw: Draw) -> dict[str, Any]:
     return {name: draw.scores(m.classes_, m.predict_proba(draw.X_test)) for name, m in models.items()}
 
 
-def trees(draw: Draw) -> dict[str, Any]:
-    """Trees, boosting and a linear model on the same rows."""
+def trees(draw: Draw, names: Collection[str] | None = None) -> dict[str, Any]:
+    """Trees, boosting and a linear model on the same rows; `names` are some of them."""
     from catboost import CatBoostClassifier
     from lightgbm import LGBMClassifier
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -135,6 +135,8 @@ def trees(draw: Draw) -> dict[str, Any]:
     }
     result = {}
     for name, model in models.items():
+        if names is not None and name not in names:
+            continue
         began = time.perf_counter()
         model.fit(numbers, draw.y)
         scores = draw.scores(np.asarray(model.classes_), np.asarray(model.predict_proba(numbers_test)))

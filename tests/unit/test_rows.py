@@ -11,7 +11,15 @@ from testtime.adapt.episodes import stratified_order
 from testtime.backbones.base import Limits, Recipe
 from testtime.errors import InputError
 from testtime.table.config import SHORT, FitConfig
-from testtime.table.rows import FEWEST_STEPS, MOST_GUARD_ROWS, N_FOLDS, choose_steps, deal_rows, plan_context
+from testtime.table.rows import (
+    FEWEST_STEPS,
+    MOST_GUARD_ROWS,
+    N_FOLDS,
+    choose_steps,
+    deal_rows,
+    plan_context,
+    reference_rows,
+)
 
 LIMITS = Limits(classes=10, features=500, context=1024)
 RECIPE = Recipe(rates={"encoders": 1e-3}, n_steps=30, n_steps_short=50, rows_per_step=6)
@@ -26,6 +34,22 @@ class TestContext:
     def test_all_rows_up_to_what_the_model_takes(self, n_rows: int, served: int):
         assert plan_context(FitConfig(), LIMITS, n_rows, 2) == served
         assert plan_context(FitConfig(objective=SHORT), LIMITS, n_rows, 2) == served
+
+    @pytest.mark.parametrize(
+        ("context", "params", "n_reference"),
+        [
+            (4096, {}, 4096),
+            (4096, {"objective": SHORT}, 1024),
+            (4096, {"n_context": 128}, 1024),
+            (4096, {"n_context": 2000}, 2000),
+            (600, {"n_context": 128}, 600),
+        ],
+    )
+    def test_views_are_made_from_all_that_is_served_and_from_a_thousand_rows(
+        self, context: int, params: dict, n_reference: int
+    ):
+        limits = Limits(classes=10, features=500, context=context)
+        assert reference_rows(FitConfig(**params), limits) == n_reference
 
     def test_what_the_user_fixed_stays_fixed(self):
         assert plan_context(FitConfig(n_context=77), LIMITS, 1000, 2) == 77
@@ -59,6 +83,22 @@ class TestSteps:
     )
     def test_they_grow_with_the_rows_up_to_the_most(self, n_pool: int, short: bool, steps: int):
         assert choose_steps(FitConfig(), RECIPE, n_pool, short=short) == steps
+
+    @pytest.mark.parametrize(
+        ("context", "params", "n_reference"),
+        [
+            (4096, {}, 4096),
+            (4096, {"objective": SHORT}, 1024),
+            (4096, {"n_context": 128}, 1024),
+            (4096, {"n_context": 2000}, 2000),
+            (600, {"n_context": 128}, 600),
+        ],
+    )
+    def test_views_are_made_from_all_that_is_served_and_from_a_thousand_rows(
+        self, context: int, params: dict, n_reference: int
+    ):
+        limits = Limits(classes=10, features=500, context=context)
+        assert reference_rows(FitConfig(**params), limits) == n_reference
 
     def test_what_the_user_fixed_stays_fixed(self):
         assert choose_steps(FitConfig(n_steps=999), RECIPE, 10, short=False) == 999

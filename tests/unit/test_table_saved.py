@@ -75,9 +75,11 @@ class TestRoundTrip:
 
     def test_no_more_rows_than_needed_are_written(self):
         frame, y = linear_table(1400)
-        table = fitted(embedded.load_embedded("classifier"), frame, y, n_steps=0)
-        assert len(table.x) == 1400
-        assert len(to_stored(table).arrays["x"]) == 1024
+        for n_context, written in ((None, 1400), (1200, 1200), (50, 1024)):
+            table = fitted(embedded.load_embedded("classifier"), frame, y, n_steps=0, n_context=n_context)
+            assert len(table.x) == 1400
+            assert table.record.n_context == (n_context or 1400)
+            assert len(to_stored(table).arrays["x"]) == table.n_reference == written
 
     def test_a_loaded_estimator_predicts_the_same_bits(self, saved: Path):
         loaded = testtime.load(saved)

@@ -37,6 +37,9 @@ class Encoded:
     n_levels: tuple[int, ...]
 
 
+_FEWEST_OF_WIDE = 1024
+
+
 @dataclass(frozen=True)
 class Limits:
     """What the model can take, and what is sensible.
@@ -51,6 +54,9 @@ class Limits:
         Context rows at prediction.
     context_on_cpu
         The same where there is no accelerator, if that is fewer; more are refused when they are asked for.
+    cells
+        Cells of a context where the user names no number of rows: of wide tables fewer rows are served, though not
+        fewer than 1,024. None for no such limit.
     dtypes
         What it can predict in; the first is used on a CPU unless another is asked for.
     """
@@ -59,13 +65,21 @@ class Limits:
     features: int
     context: int
     context_on_cpu: int | None = None
+    cells: int | None = None
     dtypes: tuple[torch.dtype, ...] = (torch.float64, torch.float32)
 
-    def on(self, device: torch.device) -> Limits:
-        """Return the limits on this kind of device."""
-        if self.context_on_cpu is None or device.type != "cpu":
-            return replace(self, context_on_cpu=None)
-        return replace(self, context=min(self.context, self.context_on_cpu))
+    def on(self, device: torch.device, n_columns: int = 1) -> Limits:
+        """Return the limits on this kind of device, for tables of so many columns.
+
+        >>> limits = Limits(classes=10, features=500, context=4096, cells=200_000)
+        >>> [limits.on(torch.device("cpu"), n).context for n in (20, 100, 500)]
+        [4096, 2000, 1024]
+        """
+        on_cpu = self.context_on_cpu if device.type == "cpu" else None
+        context = self.context if on_cpu is None else min(self.context, on_cpu)
+        if self.cells is not None:
+            context = min(context, max(self.cells // max(n_columns, 1), _FEWEST_OF_WIDE))
+        return replace(self, context=context, context_on_cpu=on_cpu)
 
 
 @dataclass(frozen=True)
@@ -87,8 +101,8 @@ class Recipe:
     longer, worth_longer
         Where all rows are served and the user names no number of steps: multiples of the steps that are taken on top,
         one after the other, while the last ones lowered the expected loss by at least this share of what is left of it.
-    episode
-        Context rows of an episode at most, when all rows are served.
+    episode, longest_episode
+        Context rows of an episode at most; where more than twice as many are served, half of them, up to the second.
     n_query
         Query rows of an episode.
     served_share
@@ -116,6 +130,7 @@ class Recipe:
     longer: tuple[float, ...] = ()
     worth_longer: float = 0.05
     episode: int = 512
+    longest_episode: int = 512
     n_query: int = 128
     served_share: float = 0.5
     n_views: int = 8
@@ -124,6 +139,15 @@ class Recipe:
     context_draws: int = 1
     min_rows: int = 64
     together_rows: int = 0
+
+    def episode_rows(self, n_context: int) -> int:
+        """Return the context rows of an episode where so many rows are served.
+
+        >>> recipe = Recipe(rates={}, longest_episode=1024)
+        >>> [recipe.episode_rows(n) for n in (100, 1000, 1500, 4000)]
+        [100, 512, 750, 1024]
+        """
+        return min(n_context, max(self.episode, min(n_context // 2, self.longest_episode)))
 
     def rate(self, adapt: str) -> float:
         """Return the first rate for what is trained; the tail moves like all norms where nothing else is said."""

@@ -38,8 +38,15 @@ GENERATIONS = {"classifier": {1: "", 2: "second"}, "regressor": {1: "", 2: "seco
 DEFAULT = {task: max(folders) for task, folders in GENERATIONS.items()}
 """The generation called "embedded", by task; "embedded:1" names one."""
 
+LONGEST = 4096
+"""Context rows that are served where there are as many. Pretraining had 1,761 at most; losses fall beyond that, too."""
+
+CELLS = 50 * LONGEST
+"""Of a context: with more columns than 50 fewer rows are served, since memory and time grow with both."""
+
 RECIPE = Recipe(
     rates={"encoders": 1e-3, "all": 5e-4, "norms": 3e-3, "head": 1e-3, "lora": 3e-3},
+    longest_episode=1024,
     context_draws=8,
     together_rows=4,
 )
@@ -67,7 +74,7 @@ class EmbeddedBackbone:
         default = generation in (None, DEFAULT[task])
         self.name = "embedded" if default else f"embedded:{generation}"
         self.fingerprint = fingerprint
-        self.limits = Limits(classes=max_classes, features=500, context=1024)
+        self.limits = Limits(classes=max_classes, features=500, context=LONGEST, cells=CELLS)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return load_embedded, self._arguments

@@ -84,7 +84,7 @@ def plan_table(
         signs,
         loss_name=prepared.task.loss_name,
         n_rows=prepared.n_rows,
-        most_context=prepared.backbone.limits.on(prepared.config.device).context,
+        most_context=prepared.backbone.limits.on(prepared.config.device, prepared.n_columns).context,
         recipe=prepared.backbone.recipe,
         config=prepared.config,
         latency=latency,
@@ -105,6 +105,7 @@ class Prepared:
     task: Task
     config: FitConfig
     n_rows: int
+    n_columns: int
 
 
 def measure(X: Any, y: Any, *, task: str | None = None, **arguments: Any) -> tuple[Signs | None, Prepared]:
@@ -124,7 +125,7 @@ def measure(X: Any, y: Any, *, task: str | None = None, **arguments: Any) -> tup
     signs = None
     if enough_rows(model, len(values), target.task.n_classes):
         signs = alone(lambda: read_signs(model, target.task, rows, sign_seed, config.device))
-    return signs, Prepared(model, target.task, config, len(values))
+    return signs, Prepared(model, target.task, config, len(values), rows.x.shape[1])
 
 
 def _task(asked: str | None, y: Any) -> str:

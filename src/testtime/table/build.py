@@ -132,7 +132,7 @@ def served_table(
         y=rows.y[order],
         views=chosen.views,
         view_seed=chosen.view_seed,
-        n_reference=min(len(order), backbone.limits.on(config.device).context),
+        n_reference=chosen.n_reference,
         members=_members(chosen),
         spec=DeltaSpec(config.adapt or backbone.recipe.adapt, config.rank),
         record=_record(chosen, task, config, backbone, encoding.columns, budget),

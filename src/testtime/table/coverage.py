@@ -13,6 +13,7 @@ from testtime.backbones.base import Backbone
 from testtime.backbones.scaling import ColumnScaler
 from testtime.table.encoding import EncodedRows
 from testtime.table.outside import answer_rows
+from testtime.table.rows import MOST_REFERENCE_ROWS
 
 __all__ = ["MOST_COVERED", "best_coverage", "coverage_order"]
 
@@ -99,7 +100,8 @@ def best_coverage(
         return drawn[0]
     learner = backbone.learner(task, device, torch.float32)
     view_seed = int(seed.generate_state(1, np.uint64)[0])
-    view = rows.views(order[: backbone.limits.on(device).context], backbone, task, 1, view_seed)[0]
+    n_reference = min(backbone.limits.on(device).context, MOST_REFERENCE_ROWS)
+    view = rows.views(order[:n_reference], backbone, task, 1, view_seed)[0]
     losses, longest = [], 0.0
     for one in drawn:
         began = budget.clock()

@@ -33,6 +33,7 @@ from testtime.table.rows import (
     fewest_rows,
     plan_context,
     pool_rows,
+    reference_rows,
 )
 from testtime.table.timing import StepTimer
 
@@ -50,6 +51,8 @@ class Chosen:
         stratified draw.
     n_context
         Their number.
+    n_reference
+        Number of the first rows of `order` that the views are made from.
     views, view_seed
         The frozen views and what they were drawn with; adapter ``k`` lives in view ``k``.
     status, mix
@@ -68,6 +71,7 @@ class Chosen:
 
     order: NDArray[np.int64]
     n_context: int
+    n_reference: int
     views: tuple[View, ...]
     view_seed: int
     status: Status
@@ -115,15 +119,17 @@ def choose(
     InputError
         When the context that is asked for is not there.
     """
-    recipe, limits, n_rows = backbone.recipe, backbone.limits.on(config.device), len(rows.y)
+    recipe, n_rows = backbone.recipe, len(rows.y)
+    limits = backbone.limits.on(config.device, rows.x.shape[1])
     labels = task.strata(rows.y)
     order_seed, deal_seed, view_seed, group_seed, fold_seed, member_seed, cover_seed = seed.spawn(7)
     stratified = stratified_order(labels, n_rows, np.random.default_rng(order_seed))
     n_context = plan_context(config, limits, n_rows, task.n_classes)
     n_views = recipe.n_views if config.n_members > 1 else 1
     view_number = int(view_seed.generate_state(1, np.uint64)[0])
-    views = rows.views(stratified[: limits.context], backbone, task, n_views, view_number)
-    chosen = Chosen(stratified, n_context, views, view_number, Status.PLAIN)
+    n_reference = min(n_rows, reference_rows(config, limits))
+    views = rows.views(stratified[:n_reference], backbone, task, n_views, view_number)
+    chosen = Chosen(stratified, n_context, n_reference, views, view_number, Status.PLAIN)
 
     def settle(n: int, status: Status = Status.PLAIN) -> Chosen:
         """Serve `n` rows. The same number gives the same rows and views, with training, without, and reverted."""
@@ -132,7 +138,7 @@ def choose(
             chosen.order = best_coverage(
                 backbone, task, rows, stratified, n, cover_seed, config.device, budget
             )
-            chosen.views = rows.views(chosen.order[: limits.context], backbone, task, n_views, view_number)
+            chosen.views = rows.views(chosen.order[:n_reference], backbone, task, n_views, view_number)
         return chosen
 
     n_plain = plan_context(replace(config, n_steps=0), limits, n_rows, task.n_classes)
@@ -160,7 +166,7 @@ def choose(
     timer = StepTimer(backbone, task, config.device, budget)
     timer.measure(views[0], rows.x[stratified], rows.y[stratified])
     fewest_steps = FEWEST_STEPS if config.n_steps is None else min(config.n_steps, FEWEST_STEPS)
-    if not timer.reaches(fewest_steps, min(n_context, recipe.episode)):
+    if not timer.reaches(fewest_steps, recipe.episode_rows(n_context)):
         return settle(n_plain, Status.REVERTED_TIME)
     groups = rows.together(task, np.random.default_rng(group_seed))
     chosen.notes += [groups.note] if groups.note else []
@@ -190,7 +196,7 @@ def choose(
     adapt = config.adapt or recipe.adapt
     train_config = TrainConfig(
         n_steps=n_steps,
-        n_context=min(chosen.n_context, recipe.episode),
+        n_context=recipe.episode_rows(chosen.n_context),
         n_query=recipe.n_query,
         learning_rate=config.step_size or recipe.rate(adapt),
         spec=DeltaSpec(adapt, config.rank),

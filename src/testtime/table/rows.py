@@ -20,10 +20,14 @@ __all__ = [
     "fewest_rows",
     "plan_context",
     "pool_rows",
+    "reference_rows",
 ]
 
 MOST_ROWS = 20_000
 """Rows a fit looks at; the steps of a fit visit no more than these, so that others would only cost time."""
+
+MOST_REFERENCE_ROWS = 1_024
+"""Rows that views are made from where fewer are served: they know scales and ranks well enough."""
 
 MOST_GUARD_ROWS = 1_024
 """Guard rows of one fold: a few thousand in all know a loss well enough."""
@@ -69,6 +73,13 @@ def plan_context(config: FitConfig, limits: Limits, n_rows: int, n_classes: int)
             )
         )
     return config.n_context
+
+
+def reference_rows(config: FitConfig, limits: Limits) -> int:
+    """Return how many of the first rows of an ordering views are made from, and are saved: all that may be served."""
+    if config.serves_all:
+        return limits.context
+    return max(config.n_context or 0, min(limits.context, MOST_REFERENCE_ROWS))
 
 
 def pool_rows(n_rows: int, n_short: int = 0) -> int:

@@ -159,13 +159,14 @@ def prepare(
     drawn, notes = drawn_rows(len(y), y if task.n_classes else None, seed)
     level_seed, order_seed, view_seed, deal_seed, group_seed, fold_seed, inner_seed, own = seed.spawn(8)
     columns, levels, rows = encode_rows(frame.iloc[drawn], y[drawn], task, backbone, level_seed, kinds)
-    labels, limits = task.strata(rows.y), backbone.limits.on(config.device)
+    labels, limits = task.strata(rows.y), backbone.limits.on(config.device, rows.x.shape[1])
     order = stratified_order(labels, len(rows.y), np.random.default_rng(order_seed))
     number = int(view_seed.generate_state(1, np.uint64)[0])
     # The frozen model answers from as many views as it does without adapters.
     n_views = max(recipe.n_views, backbone.recipe.n_views)
-    views = rows.views(order[: limits.context], backbone, task, n_views, number)
-    chosen = Chosen(order, min(len(order), limits.context), views, number, Status.REVERTED_TOO_FEW)
+    n_context = min(len(order), limits.context)
+    views = rows.views(order[:n_context], backbone, task, n_views, number)
+    chosen = Chosen(order, n_context, n_context, views, number, Status.REVERTED_TOO_FEW)
     chosen.notes += notes
     encoding = TableEncoding(columns, levels)
     prepared = Prepared(

@@ -177,7 +177,8 @@ def advise(
     n_pool = pool_rows(n_rows, n_context if short else 0)
     worth = forecaster.worth(forecast)
     n_steps = choose_steps(config, recipe, n_pool, short=short)
-    episode = min(recipe.episode, n_context if short else 2 * n_rows // 3) + recipe.n_query
+    episode = recipe.episode_rows(n_context)
+    episode = (episode if short else min(episode, 2 * n_rows // 3)) + recipe.n_query
     in_turn = math.ceil(config.n_members / min(available_cores(), config.n_members))
     seconds = signs.seconds_per_gradient * episode * n_steps * in_turn * _BESIDE_STEPS
     reason = (
