@@ -246,7 +246,7 @@ def _curve(path: Path, *measures: str) -> str:
         for point in points
     }
     where = "development" if data["development"] else "reported"
-    title = "### Learning curve\n\nWeights on the way to these (running averages) and all that was spent until then; "
+    title = "### Learning curve\n\nWeights on the way to these (running averages), with all runs that led to them; "
     title += f"one order, {where} tables, {data['seeds']} seed{'s' if data['seeds'] != 1 else ''}, "
     title += f"at most {data['n_test']} test rows; "
     return f"{title}printed by `python -m pretraining curve`.\n\n{markdown('steps', columns, rows)}\n\n"

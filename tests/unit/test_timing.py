@@ -71,6 +71,31 @@ def test_more_adapters_and_views_leave_less():
     assert affordable(0.001, 20.0, n_views=30)[0] < affordable(0.001, 20.0, n_views=1)[0]
 
 
+@pytest.mark.parametrize(("limit", "known"), [(1e4, True), (30.0, False)])
+def test_rows_that_attend_to_a_longer_context_take_longer(limit: float, known: bool):
+    """Where a second measurement fits into the time, the estimate of 3,000 rows follows a cost that grows with both."""
+    clock, n = Clock(), 4000
+    per_row, per_pair = 1e-3, 1e-5
+    read: list[int] = []
+
+    def watch(what: str, weights, context, x) -> None:
+        if x is None:
+            read[:] = [len(context)]
+        clock.spend((per_row + per_pair * read[0]) * len(context if x is None else x))
+
+    backbone = LinearBackbone(watch)
+    x, y = np.random.default_rng(0).standard_normal((n, 3)), np.arange(n) % 2
+    encoded = Encoded(x, tuple("abc"), ("number",) * 3, (0,) * 3)
+    (view,) = backbone.views(encoded, y, Classes(2), 1, np.random.SeedSequence(0))
+    timer = StepTimer(backbone, Classes(2), torch.device("cpu"), Budget(limit, clock))
+    timer.measure(view, x, y)
+    rows = np.arange(n)
+    fold = Fold(x, y, rows[:3000], rows[:3000], rows[3000:], rows[:0])
+    truth = (per_row + per_pair * 3000) * n
+    assert timer._of_fold(fold) == pytest.approx(truth * (1.15 if known else 0.083), rel=0.05)
+    assert timer.budget.spent() < 0.2 * limit
+
+
 def test_guard_rows_are_given_up_before_adapters_and_adapters_before_training(monkeypatch):
     monkeypatch.setattr("testtime.table.timing._FEW_GUARD_ROWS", 10)
     found = []

@@ -138,7 +138,7 @@ class TTTClassifier(ClassifierMixin, TTTBase):
         Raises
         ------
         InputError
-            When that many context rows are not there; a loaded estimator has 1,024 of them at most
-            (as many as the backbone can have as context).
+            When that many context rows are not there; a loaded estimator has those that it serves, and 1,024 where
+            there are as many.
         """
         return self._predict_at(X, n_context, adapted=adapted)

@@ -139,8 +139,8 @@ class TTTRegressor(RegressorMixin, TTTBase):
         Raises
         ------
         InputError
-            When that many context rows are not there; a loaded estimator has 1,024 of them at most
-            (as many as the backbone can have as context).
+            When that many context rows are not there; a loaded estimator has those that it serves, and 1,024 where
+            there are as many.
         """
         return self._mean(self._predict_at(X, n_context, adapted=adapted))
 

@@ -90,9 +90,8 @@ def load(
 ) -> TTTClassifier | TTTRegressor:
     """Read an estimator that was saved with ``save``.
 
-    It predicts what the saved one predicted, bit for bit on the same machine. It holds as many rows as its
-    backbone can have as context, 1,024 of the embedded one, so ``predict_proba_at`` and ``predict_at``
-    cannot go beyond them.
+    It predicts what the saved one predicted, bit for bit on the same machine. It holds the rows that are served, and
+    1,024 where there are as many, so ``predict_proba_at`` and ``predict_at`` cannot go beyond them.
     A subclass is loaded as the public class it extends.
 
     Parameters

@@ -21,7 +21,8 @@ from testtime.table.outside import Fold, answer_rows
 __all__ = ["FitPlan", "StepTimer"]
 
 _SAFETY = 1.15
-_PROBED = 128
+_PROBED, _PROBED_LONG = 128, 1024  # context rows of the measurements
+_SHARE_OF_PROBE = 0.05  # of the time, that the longer one may take
 _FEW_GUARD_ROWS = 256
 """Rows that each fold is measured on where more would leave no time to train: they know a loss well enough."""
 
@@ -60,28 +61,50 @@ class StepTimer:
     def __init__(self, backbone: Backbone, task: Task, device: torch.device, budget: Budget) -> None:
         self.learner = backbone.learner(task, device, torch.float32)
         self.budget = budget
-        self._per_row = 0.0
+        self._per_row = self._per_pair = 0.0
+        self._probed = 0
 
     def measure(self, view: View, x: NDArray[np.float64], y: NDArray) -> None:
-        """Measure the seconds of a row, on the first rows ``(N, D), (N,)`` that are given."""
+        """Measure the seconds of a row, on the first rows ``(N, D), (N,)`` that are given.
+
+        Each row attends to the context, so that a row takes longer the longer it is: where there are enough rows and
+        enough time, a second measurement says how much.
+        """
         if not self.budget.limited:
             return
-        n = min(_PROBED, -(-len(y) // 2))
-        context, asked = (x[:n], y[:n]), x[n : 2 * n]
 
-        def once() -> float:
-            took = []
-            for _ in range(2):  # the first call of a shape pays for what later ones reuse
-                began = self.budget.clock()
-                answer_rows(self.learner, FROZEN, view, context, asked)
-                took.append(self.budget.clock() - began)
-            return min(took) / (len(asked) + n)
+        def seconds(n: int) -> float:
+            context, asked = (x[:n], y[:n]), x[n:][:_PROBED]
 
-        self._per_row = _SAFETY * alone(once)
+            def once() -> float:
+                took = []
+                for _ in range(2):  # the first call of a shape pays for what later ones reuse
+                    began = self.budget.clock()
+                    answer_rows(self.learner, FROZEN, view, context, asked)
+                    took.append(self.budget.clock() - began)
+                return min(took) / (len(asked) + n)
+
+            return _SAFETY * alone(once)
+
+        self._probed = min(_PROBED, -(-len(y) // 2))
+        self._per_row = seconds(self._probed)
+        longer = min(_PROBED_LONG, len(y) - _PROBED)
+        expected = 2 * self._per_row * (longer + _PROBED)
+        if longer > 2 * _PROBED and expected < _SHARE_OF_PROBE * self.budget.left():
+            self._per_pair = max(0.0, seconds(longer) - self._per_row) / (longer - self._probed)
+
+    def _seconds(self, n_context: int) -> float:
+        """Seconds of a row that attends to so many."""
+        return self._per_row + self._per_pair * max(0, n_context - self._probed)
+
+    def _of_fold(self, fold: Fold) -> float:
+        """Seconds of reading the fold's contexts and answering for its guard rows."""
+        own = (len(fold.context) + len(fold.guard)) * self._seconds(len(fold.context))
+        return own + len(fold.rival) * self._seconds(len(fold.rival))
 
     def reaches(self, n_steps: int, n_rows: int) -> bool:
         """Whether there is time for one adapter of so many steps on so many rows, if for nothing else."""
-        return self.budget.fits(n_steps * ROWS_PER_TRAINED_ROW * self._per_row * n_rows)
+        return self.budget.fits(n_steps * ROWS_PER_TRAINED_ROW * self._seconds(n_rows) * n_rows)
 
     def steps(self, folds: Sequence[Fold], config: TrainConfig, n_adapters: int, n_views: int) -> int:
         """Return how many steps of each adapter the budget allows: all of them without a limit."""
@@ -89,11 +112,11 @@ class StepTimer:
             return config.n_steps
         workers = min(available_cores(), n_adapters)
         used = folds[:n_adapters]
-        predicted = max(len(fold.context) + len(fold.guard) + len(fold.rival) for fold in used)
-        frozen = self._per_row * predicted * n_views * len(used)
-        snapshots = self._per_row * predicted * max(1, len(config.snapshots)) * n_adapters
+        predicted = max(map(self._of_fold, used))
+        frozen = predicted * n_views * len(used)
+        snapshots = predicted * max(1, len(config.snapshots)) * n_adapters
         rows = ROWS_PER_TRAINED_ROW * (config.n_context + config.n_query)
-        step = self._per_row * rows * -(-n_adapters // workers)
+        step = self._seconds(config.n_context) * rows * -(-n_adapters // workers)
         left = self.budget.left() * 0.9 - (frozen + snapshots) / workers
         return max(0, min(config.n_steps, int(left / step) if step > 0 else config.n_steps))
 
