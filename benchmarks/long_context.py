@@ -96,9 +96,10 @@ def summarise(cells: list[dict[str, Any]], *, numeric: bool) -> dict[str, Any]:
             "first 1,024": cell["first"]["served"],
             "first 1,024, frozen": cell["first"]["frozen"],
             **({name: cell["trees"][name] for name in _COMPARED} if "trees" in cell else {}),
+            **({"random forest": cell["default"]["random forest"]} if numeric else {}),
         }
         for method, scores in found.items():
-            for measured in (loss, score):
+            for measured in (m for m in (loss, score) if m in scores):
                 of_table = methods.setdefault(method, {}).setdefault(measured, {})
                 of_table.setdefault(cell["table"], []).append(scores[measured])
     means = {
@@ -107,16 +108,19 @@ def summarise(cells: list[dict[str, Any]], *, numeric: bool) -> dict[str, Any]:
     }
     own, summary = means["default"], {"tables": len(means["default"][loss]), "draws": len(cells)}
     for method, found in means.items():
-        ratios = np.array([own[loss][t] / found[loss][t] - 1 for t in own[loss]])
         gaps = np.array([own[score][t] - found[score][t] for t in own[score]])
+        of_score = {score: float(np.mean(list(found[score].values()))), f"{score} gap": float(gaps.mean())}
+        if loss not in found:  # a point has no distribution
+            summary[method] = of_score
+            continue
+        ratios = np.array([own[loss][t] / found[loss][t] - 1 for t in own[loss]])
         summary[method] = {
+            **of_score,
             loss: float(np.mean(list(found[loss].values()))),
-            score: float(np.mean(list(found[score].values()))),
             "change": float(ratios.mean()),
             "median change": float(np.median(ratios)),
             "lower on": float((ratios < 0).mean()),
             "worst": float(ratios.max()),
-            f"{score} gap": float(gaps.mean()),
         }
     for part in ("default", "first"):
         summary[f"{part} seconds"] = float(np.median([cell[part]["seconds"] for cell in cells]))

@@ -23,9 +23,10 @@ def _table(summary: dict[str, Any], loss: str, score: str, titles: tuple[str, st
         if method not in summary:
             continue
         own = summary[method]
-        change = "" if method == "default" else f"{100 * own['median change']:+.1f} %"
-        lower = "" if method == "default" else f"{100 * own['lower on']:.0f}%"
-        rows.append([label, f"{own[loss]:.4f}", f"{own[score]:.4f}", change, lower])
+        compared = method != "default" and loss in own
+        change = f"{100 * own['median change']:+.1f} %" if compared else ""
+        lower = f"{100 * own['lower on']:.0f}%" if compared else ""
+        rows.append([label, f"{own[loss]:.4f}" if loss in own else "", f"{own[score]:.4f}", change, lower])
     header = ["", *titles, "testtime's loss against it (median)", "lower on"]
     return markdown(header, rows)
 
@@ -34,10 +35,13 @@ def _sentence(found: dict[str, Any]) -> str:
     summary, first = found["summary"], found["summary"]["first 1,024"]
     rows = sorted(cell["default"]["rows"] for cell in found["cells"])
     spent = [summary[f"{part} processor seconds"] for part in ("default", "first")]
+    draws = (
+        f"{summary['tables']} tables, {summary['draws']} draws of {rows[0]:,} to {rows[-1]:,} training rows."
+    )
+    against = f"{100 * first['change']:+.1f} % on the mean, {100 * first['worst']:+.1f} % in the worst case"
     return (
-        f"{summary['tables']} tables, {summary['draws']} draws of {rows[0]:,} to {rows[-1]:,} training rows. Against a context of "
-        f"1,024 rows: {100 * first['change']:+.1f} % on the mean, {100 * first['worst']:+.1f} % in the worst case. A fit took "
-        f"{spent[0]:.0f} processor seconds (median), {spent[1]:.0f} with 1,024 rows.\n"
+        f"{draws} Against a context of 1,024 rows: {against}. A fit took {spent[0]:.0f} processor seconds (median), "
+        f"{spent[1]:.0f} with 1,024 rows.\n"
     )
 
 
