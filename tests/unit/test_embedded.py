@@ -229,3 +229,28 @@ class TestSavedWithAnotherGeneration:
 def test_further_steps_are_for_classes():
     assert embedded.load_embedded("classifier").recipe.longer == (2.0,)
     assert embedded.load_embedded("regressor").recipe.longer == ()
+
+
+@pytest.mark.parametrize(
+    ("n_columns", "arguments", "served"),
+    [(20, {}, 1100), (210, {}, 1024), (210, {"n_context": 1100}, 1100)],
+)
+def test_of_wide_tables_fewer_rows_are_served_unless_asked_for(n_columns: int, arguments: dict, served: int):
+    x = np.random.default_rng(0).standard_normal((1100, n_columns))
+    model = TTTClassifier(n_steps=0, **arguments).fit(x, x[:, 0] > 0)
+    assert model.adaptation_.n_context == served
+
+
+def test_episodes_grow_with_the_rows_that_are_served(monkeypatch: pytest.MonkeyPatch):
+    lengths = []
+
+    def stop(self, config, before=()):
+        lengths.append(config.n_context)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("testtime.table.outside.FoldRuns.run", stop)
+    x = np.random.default_rng(0).standard_normal((1600, 3))
+    for n_rows in (400, 1000, 1600):
+        with pytest.raises(KeyboardInterrupt):
+            TTTClassifier().fit(x[:n_rows], x[:n_rows, 0] > 0)
+    assert lengths == [400, 512, 800]
