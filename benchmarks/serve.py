@@ -44,11 +44,10 @@ _CACHE_BYTES = 8 * 2**30  # of adapters beyond it the least used are read again
 _FULL = """
 import copy, sys
 from testtime.serve import models
-shared = models.load_backbone
-models.Models._base = lambda self, name, task: _own(shared(name, task))
+shared = models.load_saved_backbone
+models.Models._base = lambda self, *named: _own(shared(*named))
 def _own(base):
-    own = type(base)(copy.deepcopy(base._module.base), base.fingerprint, base.limits.classes)
-    return own
+    return type(base)(copy.deepcopy(base._module.base), base.fingerprint, base.limits.classes)
 from testtime.cli import main
 main(sys.argv[1:])
 """
