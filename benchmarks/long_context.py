@@ -1,6 +1,6 @@
 """Tables of more than a thousand rows: all of them as context, up to 4,096, against the first 1,024 of them.
 
-    python -m benchmarks.long_context [--seeds 1] [--parts default first trees]
+    python -m benchmarks.long_context [--seeds 1]
     python -m benchmarks.long_context --numbers        numeric targets
     python -m benchmarks.long_context --development    the tables that choices looked at
 
@@ -63,9 +63,11 @@ def measure(draw: Draw, part: str, *, numeric: bool) -> dict[str, Any]:
     """Scores of one part, and the seconds it took."""
     if part == "trees":
         return trees(draw, _COMPARED)
-    limit = MOST if part == "default" else FIRST
-    with at_most(limit, "regressor" if numeric else "classifier"):
-        return numbers(draw) if numeric else adapted(draw)
+    fit = numbers if numeric else adapted
+    if part == "default":
+        return fit(draw)
+    with at_most(FIRST, "regressor" if numeric else "classifier"):
+        return fit(draw)
 
 
 def run(name: str, seed: int, part: str, folder: Path, *, numeric: bool) -> dict[str, Any] | None:
@@ -90,13 +92,13 @@ def summarise(cells: list[dict[str, Any]], *, numeric: bool) -> dict[str, Any]:
     loss, score = ("crps", "rmse") if numeric else ("log_loss", "auc")
     methods: dict[str, dict[str, dict[str, list[float]]]] = {}
     for cell in cells:
+        forest = {"random forest": cell["default"]["random forest"]} if numeric else {}
         found = {
             "default": cell["default"]["served"],
             "default, frozen": cell["default"]["frozen"],
             "first 1,024": cell["first"]["served"],
             "first 1,024, frozen": cell["first"]["frozen"],
-            **({name: cell["trees"][name] for name in _COMPARED} if "trees" in cell else {}),
-            **({"random forest": cell["default"]["random forest"]} if numeric else {}),
+            **(forest or {name: cell["trees"][name] for name in _COMPARED}),
         }
         for method, scores in found.items():
             for measured in (m for m in (loss, score) if m in scores):
@@ -133,7 +135,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tables", nargs="*")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--parts", nargs="*", choices=PARTS)
     parser.add_argument("--development", action="store_true", help="the tables that choices looked at")
     parser.add_argument("--numbers", action="store_true", help="tables with a numeric target")
     parser.add_argument("--out", type=Path)
@@ -142,7 +143,7 @@ def main() -> None:
     out = options.out or Path(f"benchmarks/results/long_context{kind}")
     out.mkdir(parents=True, exist_ok=True)
     known = REPORTED_NUMBERS if options.numbers else DEVELOPMENT if options.development else REPORTED
-    parts = options.parts or (PARTS[:2] if options.numbers else PARTS)
+    parts = PARTS[:2] if options.numbers else PARTS
     cells = []
     for seed in range(options.seeds):
         for name in options.tables or known:

@@ -32,6 +32,7 @@ from testtime.adapt.mix import fit_mix
 from testtime.adapt.task import Classes, Numbers, Task
 from testtime.adapt.train import TrainConfig, train
 from testtime.adapt.trained import State
+from testtime.backbones.embedded import RECIPE
 from testtime.backbones.tabicl_learner import TabICLClassifierLearner, TabICLRegressorLearner
 from testtime.errors import InputError, sentence
 
@@ -72,8 +73,8 @@ class RatesConfig:
     seed: int = 1
     rows: int = 800
     adapters: int = 3
-    steps: int = 20
-    learning_rate: float = 1e-3
+    steps: int = RECIPE.n_steps
+    learning_rate: float = RECIPE.rate("encoders")
     updates: int = 40
     tables: int = 8
     pace: float = 0.1
@@ -172,16 +173,12 @@ def learn_rates(
     about = {"sha256": digest(weights), "settings": {**asdict(config), "prior": asdict(prior)}}
     about = json.loads(json.dumps(about))
     kept = folder / "rates.json"
-    rates, history = Rates(), []
-    if kept.exists():
-        data = json.loads(kept.read_text(encoding="utf-8"))
-        if data["about"] != about:
-            got = f"{kept} holds rates of other weights or settings"
-            raise InputError(sentence(got, remedy="Give another --out, or delete it"))
-        rates, history = Rates(**data["state"]), data["history"]
-    share = (0.75, 0.75)
-    shape = replace(prior, rows=(config.rows, config.rows), context=share, cells=1)
-    data = {}
+    data = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    if data and data["about"] != about:
+        got = f"{kept} holds rates of other weights or settings"
+        raise InputError(sentence(got, remedy="Give another --out, or delete it"))
+    rates, history = Rates(**data.get("state", {})), data.get("history", [])
+    shape = replace(prior, rows=(config.rows, config.rows), context=(0.75, 0.75), cells=1)
     while rates.updates < config.updates:
         found = _some_tables(model, shape, config, rates, pool)
         slopes = {key: float(np.mean([one.slopes[key] for one in found])) for key in found[0].slopes}
@@ -198,7 +195,7 @@ def learn_rates(
         multiples = {key.split(":")[0]: round(value, 4) for key, value in rates.of(slopes).items()}
         data = {"about": about, "rates": multiples, "history": history, "state": asdict(rates)}
         write_json(kept, data)
-    return data or json.loads(kept.read_text(encoding="utf-8"))
+    return data
 
 
 def _some_tables(
@@ -256,9 +253,8 @@ def adapt_to(
     """
     delta = Delta(learner, DeltaSpec())
     multiples = rates.of(delta.zero(torch.Generator()))
-    how = TrainConfig(
-        config.steps, min(512, 2 * n_context // 3), learning_rate=config.learning_rate, rates=multiples
-    )
+    n_episode = RECIPE.episode_rows(n_context)
+    how = TrainConfig(config.steps, n_episode, learning_rate=config.learning_rate, rates=multiples)
     rng = np.random.default_rng(seed)
     pool, context = np.arange(n_context), torch.arange(n_context)
     states: list[State] = []

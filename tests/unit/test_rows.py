@@ -84,22 +84,6 @@ class TestSteps:
     def test_they_grow_with_the_rows_up_to_the_most(self, n_pool: int, short: bool, steps: int):
         assert choose_steps(FitConfig(), RECIPE, n_pool, short=short) == steps
 
-    @pytest.mark.parametrize(
-        ("context", "params", "n_reference"),
-        [
-            (4096, {}, 4096),
-            (4096, {"objective": SHORT}, 1024),
-            (4096, {"n_context": 128}, 1024),
-            (4096, {"n_context": 2000}, 2000),
-            (600, {"n_context": 128}, 600),
-        ],
-    )
-    def test_views_are_made_from_all_that_is_served_and_from_a_thousand_rows(
-        self, context: int, params: dict, n_reference: int
-    ):
-        limits = Limits(classes=10, features=500, context=context)
-        assert reference_rows(FitConfig(**params), limits) == n_reference
-
     def test_what_the_user_fixed_stays_fixed(self):
         assert choose_steps(FitConfig(n_steps=999), RECIPE, 10, short=False) == 999
         assert choose_steps(FitConfig(n_steps=1), RECIPE, 10_000, short=True) == 1
