@@ -133,8 +133,9 @@ class TestDates:
             np.random.default_rng(0).integers(19_000_101, 20_991_231, 60),
             [*DAYS.strftime("%Y%m%d").astype(int)[:50], *range(20_201_301, 20_201_311)],  # a thirteenth month
             [202_301, 202_302, 202_303] * 20,  # prices may be that
+            [20_230_100 + 100 * month + 30 for month in (1, 4, 6)] * 20,  # a third would be 30 February
         ],
-        ids=["six digits", "eight digits", "a sixth is none", "three numbers"],
+        ids=["six digits", "eight digits", "a sixth is none", "three numbers", "no such day"],
     )
     def test_other_whole_numbers_of_that_size_stay_numbers(self, numbers: object):
         columns, _ = fitted(pd.DataFrame({"c": numbers}))

@@ -174,6 +174,14 @@ def test_a_plan_has_the_steps_that_the_fit_would_take():
     assert advice(signs, n_rows=100).n_steps == 12  # one for six of the 75 rows an adapter is trained on
     assert advice(signs, memory=16 * 4000.0).n_steps == 50
     assert advice(signs, n_rows=4000).n_context == 1024
+    # Of 1,024 served rows an episode has 512, of 1,000 as well, and 128 query rows.
+    assert advice(signs, n_rows=4000).seconds == pytest.approx(advice(signs).seconds)
+
+
+@pytest.mark.parametrize(("n_columns", "n_context"), [(3, 1300), (210, 1024)])
+def test_a_plan_serves_as_many_rows_as_a_fit(n_columns: int, n_context: int):
+    x = np.random.default_rng(0).standard_normal((1300, n_columns))
+    assert plan_table(x, x[:, 0] > 0).n_context == n_context
 
 
 @pytest.mark.parametrize("n_rows", [84, 85, 86, 87])

@@ -93,6 +93,11 @@ def test_rows_that_attend_to_a_longer_context_take_longer(limit: float, known: b
     fold = Fold(x, y, rows[:3000], rows[:3000], rows[3000:], rows[:0])
     truth = (per_row + per_pair * 3000) * n
     assert timer._of_fold(fold) == pytest.approx(truth * (1.15 if known else 0.083), rel=0.05)
+    beside = Fold(
+        x, y, rows[:3000], rows[:100], rows[3000:], rows[:3000]
+    )  # a short context, and all rows as its rival
+    rest = timer._of_fold(Fold(x, y, rows[:3000], rows[:100], rows[3000:], rows[:0]))
+    assert timer._of_fold(beside) - rest == pytest.approx(0.75 * timer._of_fold(fold))
     assert timer.budget.spent() < 0.2 * limit
 
 
