@@ -24,6 +24,7 @@ from testtime.table.forecast import plan
 from testtime.table.forecast.forecaster import Forecaster, bent, shipped, straight
 from testtime.table.forecast.plan import advise
 from testtime.table.forecast.signs import NAMES, CurvePoint, Signs, read_signs
+from testtime.table.timing import Pace
 
 PENALTY = 3.0
 CPU = torch.device("cpu")
@@ -130,7 +131,7 @@ def test_signs_are_the_same_again_and_train_nothing():
 
 def signs_with(seconds: tuple[float, ...]) -> Signs:
     curve = tuple(CurvePoint(100 * (i + 1), 0.5, s, 1000 * (i + 1)) for i, s in enumerate(seconds))
-    return Signs((0.0,) * len(NAMES), curve, 1e-4)
+    return Signs((0.0,) * len(NAMES), curve, Pace(1e-4))
 
 
 def advice(signs: Signs | None, n_rows: int = 1000, longer: tuple[float, ...] = (), **budgets: float):
@@ -161,7 +162,7 @@ def test_further_steps_may_follow_where_all_rows_are_served():
     signs = signs_with((0.001, 0.002, 0.003))
     plain, further = advice(signs), advice(signs, longer=(2.0,))
     assert plain.most_seconds == plain.seconds == further.seconds
-    assert further.most_seconds == pytest.approx(3 * further.seconds)
+    assert 2 * further.seconds < further.most_seconds < 3 * further.seconds  # the frozen model answers once
     assert "that more follow" in further.explain()
     assert "that more follow" not in plain.explain()
     short = advice(signs, longer=(2.0,), memory=16 * 4000.0)
@@ -174,8 +175,6 @@ def test_a_plan_has_the_steps_that_the_fit_would_take():
     assert advice(signs, n_rows=100).n_steps == 12  # one for six of the 75 rows an adapter is trained on
     assert advice(signs, memory=16 * 4000.0).n_steps == 50
     assert advice(signs, n_rows=4000).n_context == 1024
-    # Of 1,024 served rows an episode has 512, of 1,000 as well, and 128 query rows.
-    assert advice(signs, n_rows=4000).seconds == pytest.approx(advice(signs).seconds)
 
 
 @pytest.mark.parametrize(("n_columns", "n_context"), [(3, 1300), (210, 1024)])
@@ -235,7 +234,7 @@ def test_a_table_is_planned(frame, tiny_embedded):
     assert plan.loss_name == "log loss"
     assert plan.low <= plan.gain <= plan.high
     assert 0 <= plan.harm <= 1
-    assert plan.most_seconds == pytest.approx(3 * plan.seconds)
+    assert plan.seconds < plan.most_seconds < 3 * plan.seconds
     assert plan.seconds > 0
     assert set(plan.signs) == set(NAMES)
     assert math.isclose(plan.signs["nominal share of columns"], 0.25)

@@ -9,6 +9,7 @@ import torch
 from tests.support.line import Clock
 from tests.support.linear import LinearBackbone
 from testtime.adapt.budget import Budget
+from testtime.adapt.parallel import available_cores
 from testtime.adapt.task import Classes
 from testtime.adapt.train import TrainConfig
 from testtime.backbones.base import Encoded
@@ -90,14 +91,17 @@ def test_rows_that_attend_to_a_longer_context_take_longer(limit: float, known: b
     timer = StepTimer(backbone, Classes(2), torch.device("cpu"), Budget(limit, clock))
     timer.measure(view, x, y)
     rows = np.arange(n)
-    fold = Fold(x, y, rows[:3000], rows[:3000], rows[3000:], rows[:0])
     truth = (per_row + per_pair * 3000) * n
-    assert timer._of_fold(fold) == pytest.approx(truth * (1.15 if known else 0.083), rel=0.05)
-    beside = Fold(
-        x, y, rows[:3000], rows[:100], rows[3000:], rows[:3000]
-    )  # a short context, and all rows as its rival
-    rest = timer._of_fold(Fold(x, y, rows[:3000], rows[:100], rows[3000:], rows[:0]))
-    assert timer._of_fold(beside) - rest == pytest.approx(0.75 * timer._of_fold(fold))
+    assert timer._answers(rows[:3000], rows[3000:]) == pytest.approx(
+        truth * (1.15 if known else 0.083), rel=0.05
+    )
+    # A short context, and all rows as its rival, which only the frozen model answers with.
+    alone = Fold(x, y, rows[:3000], rows[:100], rows[3000:], rows[:0])
+    beside = Fold(x, y, rows[:3000], rows[:100], rows[3000:], rows[:3000])
+    costs = [timer.cost([fold], CONFIG, n_adapters=2, n_views=3) for fold in (alone, beside)]
+    assert costs[0].snapshots == costs[1].snapshots
+    more = 3 * timer._answers(rows[:3000], rows[3000:]) / min(available_cores(), 2)
+    assert costs[1].frozen - costs[0].frozen == pytest.approx(more)
     assert timer.budget.spent() < 0.2 * limit
 
 

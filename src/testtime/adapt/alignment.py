@@ -30,7 +30,7 @@ def episode_gradients(
     pool: NDArray[np.int64],
     parts: Sequence[str],
     rng: np.random.Generator,
-) -> tuple[dict[str, torch.Tensor], int]:
+) -> dict[str, torch.Tensor]:
     """Return the gradient of one episode's loss with respect to each part of the pretrained weights.
 
     Parameters
@@ -48,13 +48,11 @@ def episode_gradients(
     -------
     gradients
         One vector for each part; none where no query row has a class that the context holds.
-    n_rows
-        Rows of the episode.
     """
     n_context = min(EPISODE, max(1, 2 * len(pool) // 3))
     episode = sample_episode(pool, labels, n_context, n_context // 2 + 1, rng)
     if len(episode.query) == 0:
-        return {}, 0
+        return {}
     first = torch.Generator().manual_seed(0)
     deltas = {name: Delta(learner, DeltaSpec(name)) for name in parts}
     states = {
@@ -74,7 +72,7 @@ def episode_gradients(
         flat = [gradient.flatten() for gradient in gradients if gradient is not None]
         if flat:
             found[name] = torch.cat(flat)
-    return found, n_context + len(episode.query)
+    return found
 
 
 def mean_cosine(gradients: Sequence[torch.Tensor]) -> float:

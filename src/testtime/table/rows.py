@@ -14,7 +14,9 @@ from testtime.table.config import FitConfig
 
 __all__ = [
     "FEWEST_STEPS",
+    "MOST_GUARD_ROWS",
     "MOST_ROWS",
+    "N_FOLDS",
     "choose_steps",
     "deal_rows",
     "fewest_rows",

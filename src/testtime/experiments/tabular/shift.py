@@ -238,7 +238,7 @@ def _alignment(
     shown = view.rows(encoded.x, encoded.y, next(learner.module.parameters()))
     pools = np.split(np.arange(len(rows)), [len(source)])
     rng = np.random.default_rng(seed)
-    gradients = [episode_gradients(learner, shown, codes[rows], pool, ["encoders"], rng)[0] for pool in pools]
+    gradients = [episode_gradients(learner, shown, codes[rows], pool, ["encoders"], rng) for pool in pools]
     return mean_cosine([one["encoders"] for one in gradients if one])
 
 

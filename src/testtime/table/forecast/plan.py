@@ -17,12 +17,10 @@ from testtime.table.config import FitConfig
 from testtime.table.encoding import EncodedRows
 from testtime.table.forecast.forecaster import HARM, shipped
 from testtime.table.forecast.signs import NAMES, CurvePoint, Signs, read_signs
-from testtime.table.rows import choose_steps, fewest_rows, pool_rows
+from testtime.table.rows import MOST_GUARD_ROWS, N_FOLDS, choose_steps, fewest_rows, pool_rows
+from testtime.table.timing import FitCost, Pace
 
 __all__ = ["TablePlan", "advise", "enough_rows", "reason_to_skip"]
-
-_BESIDE_STEPS = 1.4
-"""A fit over its gradients: the answers of folds, and the views that are read."""
 
 _SERVED = 16
 """Members that are served by default: frozen views and adapters."""
@@ -177,10 +175,8 @@ def advise(
     n_pool = pool_rows(n_rows, n_context if short else 0)
     worth = forecaster.worth(forecast)
     n_steps = choose_steps(config, recipe, n_pool, short=short)
-    episode = recipe.episode_rows(n_context)
-    episode = (episode if short else min(episode, 2 * n_rows // 3)) + recipe.n_query
-    in_turn = math.ceil(config.n_members / min(available_cores(), config.n_members))
-    seconds = signs.seconds_per_gradient * episode * n_steps * in_turn * _BESIDE_STEPS
+    cost = _cost(signs.pace, recipe, config, n_rows, n_context, most_context, short=short)
+    further = 0.0 if short else n_steps * sum(recipe.longer)
     reason = (
         "Adapt: the forecast gain is worth the training."
         if worth
@@ -196,13 +192,45 @@ def advise(
         harm=forecast.harm,
         n_steps=n_steps,
         n_members=config.n_members,
-        seconds=seconds,
-        most_seconds=seconds if short else seconds * (1.0 + sum(recipe.longer)),
+        seconds=cost(n_steps),
+        most_seconds=cost(n_steps, further),
         curve=signs.curve,
         signs=dict(zip(NAMES, signs.values, strict=True)),
         loss_name=loss_name,
         reason=reason,
         **asked,
+    )
+
+
+def _cost(
+    pace: Pace,
+    recipe: Recipe,
+    config: FitConfig,
+    n_rows: int,
+    n_context: int,
+    most_context: int,
+    *,
+    short: bool,
+) -> FitCost:
+    """Seconds of a fit, from the numbers of rows that :func:`testtime.table.rows.deal_rows` deals."""
+    n_served = n_context if short else 0
+    n_pool = pool_rows(n_rows, n_served)
+    n_guard = min((n_rows - n_served) // N_FOLDS, MOST_GUARD_ROWS)
+    n_all = min(n_served + n_pool, most_context)
+    n_seen = n_served or n_all
+    fold = (n_seen + n_guard) * pace(n_seen)
+    rival = (n_all + n_guard) * pace(n_all) if short else 0.0
+    episode = recipe.episode_rows(n_context)
+    return FitCost.of(
+        pace,
+        fold,
+        rival,
+        n_context=episode if short else min(episode, 2 * n_pool // 3),
+        n_query=recipe.n_query,
+        n_snapshots=len(recipe.snapshots),
+        n_adapters=config.n_members,
+        n_views=recipe.guard_views,
+        n_folds=N_FOLDS,
     )
 
 

@@ -22,6 +22,7 @@ from testtime.backbones.base import Backbone, View
 from testtime.results import Result
 from testtime.table.encoding import EncodedRows, with_statistics
 from testtime.table.outside import answer_rows
+from testtime.table.timing import Pace
 
 __all__ = ["NAMES", "CurvePoint", "Signs", "read_signs"]
 
@@ -81,13 +82,13 @@ class Signs:
         One number for each of :data:`NAMES`.
     curve
         The frozen model at growing context lengths.
-    seconds_per_gradient
-        Processor seconds of one gradient, per row of its episode.
+    pace
+        Seconds of a row that goes through the model in one view.
     """
 
     values: tuple[float, ...]
     curve: tuple[CurvePoint, ...]
-    seconds_per_gradient: float
+    pace: Pace
 
 
 def read_signs(
@@ -122,14 +123,16 @@ def read_signs(
     x, y = rows.without(asked, task, level_seed), rows.y
     views = backbone.views(with_statistics(rows.encoded, x[context]), y[context], task, N_VIEWS, view_seed)
     learner = backbone.learner(task, device, torch.float32)
-    curve = [_point(learner, views[0], task, (x, y), order[: _length(longest, s)], asked) for s in _SHARES]
+    points = [_point(learner, views[0], task, (x, y), order[: _length(longest, s)], asked) for s in _SHARES]
+    curve = [point for point, _ in points]
+    paces = [(point.n_context, seconds) for point, seconds in points]
     answers = np.stack(
         [answer_rows(learner, FROZEN, view, (x[context], y[context]), x[asked]) for view in views]
     )
     single = float(np.mean([task.score(answer, y[asked]).mean() for answer in answers]))
     averaged = float(task.score(answers.mean(0), y[asked]).mean())
     left = averaged / max(_loss_without_features(task, y[context], y[asked]), 1e-9)
-    agreements, seconds = _agreements(
+    agreements = _agreements(
         learner, views[0].rows(x, y, next(learner.module.parameters())), labels, groups, order, episode_seed
     )
     forest = _loss_of_forest(task, (x[context], y[context]), (x[asked], y[asked]), forest_seed)
@@ -149,7 +152,11 @@ def read_signs(
         agreements["head"],
         float(np.log(max(forest, 1e-9) / max(averaged, 1e-9))),
     )
-    return Signs(tuple(float(np.clip(value, -10, 20)) for value in values), tuple(curve), seconds)
+    return Signs(
+        tuple(float(np.clip(value, -10, 20)) for value in values),
+        tuple(curve),
+        Pace.between(paces[0], paces[-1]),
+    )
 
 
 def _groups(rows: EncodedRows, task: Task, rng: np.random.Generator) -> NDArray[np.int64] | None:
@@ -171,16 +178,20 @@ def _point(
     table: tuple[NDArray[np.float64], NDArray],
     context: NDArray[np.int64],
     asked: NDArray[np.int64],
-) -> CurvePoint:
+) -> tuple[CurvePoint, float]:
+    """The loss with these context rows, and the seconds of a row, read or predicted, in a second pass of its shape."""
     x, y = table
     answer = answer_rows(learner, FROZEN, view, (x[context], y[context]), x[asked])
     like = next(learner.module.parameters())
     with torch.no_grad():
-        read = learner.read(FROZEN, view.rows(x[context], y[context], like))
         began = time.perf_counter()
+        read = learner.read(FROZEN, view.rows(x[context], y[context], like))
+        was_read = time.perf_counter()
         learner.predict(FROZEN, read, view.features(x[asked], like))
-    seconds = (time.perf_counter() - began) / len(asked)
-    return CurvePoint(len(context), float(task.score(answer, y[asked]).mean()), seconds, tensor_bytes(read))
+        ended = time.perf_counter()
+    seconds = (ended - was_read) / len(asked)
+    point = CurvePoint(len(context), float(task.score(answer, y[asked]).mean()), seconds, tensor_bytes(read))
+    return point, (ended - began) / (len(context) + len(asked))
 
 
 def _loss_without_features(task: Task, y: NDArray, asked: NDArray) -> float:
@@ -199,22 +210,18 @@ def _agreements(
     groups: NDArray[np.int64] | None,
     order: NDArray[np.int64],
     seed: np.random.SeedSequence,
-) -> tuple[dict[str, float], float]:
-    """Mean cosine between gradients on disjoint parts of the rows, for each part; and processor seconds a row."""
+) -> dict[str, float]:
+    """Mean cosine between gradients on disjoint parts of the rows, for each part of the weights."""
     if groups is None:
         pools = np.array_split(order[np.random.default_rng(seed).permutation(len(order))], _N_PARTS)
     else:
         pools = deal_folds(order, labels, groups, _N_PARTS, np.random.default_rng(seed))
     rng = np.random.default_rng(seed.spawn(1)[0])
     found: dict[str, list[torch.Tensor]] = {"encoders": [], "head": []}
-    began, n_rows = time.thread_time(), 0
     for pool in pools:
-        gradients, n_used = episode_gradients(learner, rows, labels, pool, tuple(found), rng)
-        n_rows += n_used
-        for name, gradient in gradients.items():
+        for name, gradient in episode_gradients(learner, rows, labels, pool, tuple(found), rng).items():
             found[name].append(gradient)
-    seconds = (time.thread_time() - began) / max(1, n_rows)
-    return {name: mean_cosine(gradients) for name, gradients in found.items()}, seconds
+    return {name: mean_cosine(gradients) for name, gradients in found.items()}
 
 
 def _loss_of_forest(
