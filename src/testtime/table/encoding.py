@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,10 +12,10 @@ from numpy.typing import NDArray
 from testtime.adapt.task import Task
 from testtime.backbones.base import Backbone, Encoded, View
 from testtime.table.columns import TableColumns
-from testtime.table.levels import LevelStatistics
+from testtime.table.levels import LevelStatistics, has_statistics
 from testtime.table.repeats import Groups, rows_together
 
-__all__ = ["EncodedRows", "TableEncoding", "encode_fold", "with_statistics"]
+__all__ = ["EncodedRows", "TableEncoding", "encode_fold", "with_levels", "with_statistics"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class TableEncoding:
     columns
         Kinds, levels and parsing rules of the columns.
     levels
-        Statistics of nominal levels, of all rows of the fit.
+        Statistics of levels, of all rows of the fit.
     """
 
     columns: TableColumns
@@ -56,6 +57,7 @@ def encode_fold(
     seed: np.random.SeedSequence,
     groups: NDArray[np.int64] | None = None,
     time: NDArray[np.float64] | None = None,
+    numbers: Sequence[int] = (),
 ) -> NDArray[np.float64]:
     """Encode all rows so that nothing of the fold's targets is in any of them, ``(N, D + S)``.
 
@@ -68,7 +70,7 @@ def encode_fold(
         outside = outside[time[outside] < time[fold].min()]
     own = replace(encoded, x=encoded.x[outside])
     apart = None if groups is None else groups[outside]
-    levels = LevelStatistics.fit(own, y[outside], n_classes, apart)
+    levels = LevelStatistics.fit(own, y[outside], n_classes, apart, numbers)
     crossed = levels.cross_fitted(own, y[outside], int(seed.generate_state(1)[0]), apart)
     x = np.empty((len(y), crossed.shape[1]))
     x[outside] = crossed
@@ -95,6 +97,8 @@ class EncodedRows:
         Position of each row in time, or None. With it, later rows guard what was trained on earlier ones.
     found
         The user's groups joined with rows that repeat each other, where these were looked for.
+    numbers
+        Positions of columns of numbers that are codes.
     """
 
     encoded: Encoded
@@ -103,6 +107,7 @@ class EncodedRows:
     groups: NDArray[np.int64] | None = None
     time: NDArray[np.float64] | None = None
     found: Groups | None = None
+    numbers: tuple[int, ...] = ()
 
     @property
     def apart(self) -> NDArray[np.int64] | None:
@@ -129,7 +134,16 @@ class EncodedRows:
 
         With `later`, the held rows are a block in time, and nothing of what came after them is in them either.
         """
-        if self.x.shape[1] == len(self.encoded.names):
+        if not (has_statistics(self.encoded) or self.numbers):
             return self.x
         time = self.time if later else None
-        return encode_fold(self.encoded, self.y, task.n_classes, held, seed, self.apart, time)
+        return encode_fold(self.encoded, self.y, task.n_classes, held, seed, self.apart, time, self.numbers)
+
+
+def with_levels(
+    rows: EncodedRows, task: Task, seed: np.random.SeedSequence
+) -> tuple[LevelStatistics, EncodedRows]:
+    """Put beside the columns of `rows` what levels say about the target; a copy of a row says nothing to it."""
+    number = int(seed.generate_state(1)[0])
+    levels = LevelStatistics.fit(rows.encoded, rows.y, task.n_classes, rows.apart, rows.numbers)
+    return levels, replace(rows, x=levels.cross_fitted(rows.encoded, rows.y, number, rows.apart))

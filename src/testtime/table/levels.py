@@ -1,9 +1,10 @@
-"""What the levels of nominal columns say about the target: numbers beside the codes, without leaks.
+"""What levels say about the target: numbers beside nominal columns and beside numbers that are codes, without leaks.
 
 A code is a name; its order says nothing. For a column with many levels the model cannot learn from a thousand rows
 which of them go with which class, though their means over the labelled rows tell. Each such column gets the mean of the
 target over the rows of its level, shrunk towards the mean of all rows by the empirical Bayes rule of scikit-learn's
 ``TargetEncoder`` (Micci-Barreca, 2001, SIGKDD Explorations 3); columns with very many levels get the share of rows.
+Columns of numbers that are codes (:mod:`testtime.table.codes`) get both, with their values as levels.
 
 A labelled row must not see its own target: its statistics come from rows of other folds
 (:meth:`LevelStatistics.cross_fitted`); those of new rows from all labelled rows (:meth:`LevelStatistics.transform`).
@@ -11,18 +12,20 @@ A labelled row must not see its own target: its statistics come from rows of oth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.preprocessing import TargetEncoder
 
 from testtime.adapt.episodes import deal_folds
 from testtime.backbones.base import Encoded
+from testtime.table.codes import same_number
 
-__all__ = ["LevelStatistics", "has_statistics"]
+__all__ = ["LevelStatistics", "has_statistics", "signals_of"]
 
 FEWEST_LEVELS = 5
 """Levels from which a column gets statistics; the model reads fewer from their codes."""
@@ -35,7 +38,7 @@ _INNER_FOLDS = 5
 
 @dataclass(frozen=True)
 class _Column:
-    """Statistics of one nominal column.
+    """Statistics of one column.
 
     Attributes
     ----------
@@ -45,11 +48,23 @@ class _Column:
         Shrunk means of the target by level, ``(L + 1, S)``; the last row is for levels that were never seen.
     shares
         Share of the rows by level, ``(L + 1,)``; empty where it is not told.
+    values
+        The numbers that are levels, ascending, ``(L,)``; empty for a nominal column, which holds codes.
     """
 
     position: int
     means: NDArray[np.float64]
     shares: NDArray[np.float64]
+    values: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+
+    @property
+    def n_levels(self) -> int:
+        """Number of levels, without the one that stands for those never seen."""
+        return len(self.means) - 1
+
+    def codes(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Codes of the levels of rows ``(q, D) -> (q,)``, NaN where there is none."""
+        return _codes(x[:, self.position], self.values)
 
     def lookup(self, codes: NDArray[np.float64]) -> NDArray[np.float64]:
         """Statistics of rows by their codes, ``(q,) -> (q, S or S + 1)``; a missing level counts as never seen."""
@@ -62,7 +77,7 @@ class _Column:
 
 @dataclass(frozen=True)
 class LevelStatistics:
-    """Fitted statistics of all nominal columns of a table.
+    """Fitted statistics of a table: of its nominal columns, and of numbers that are codes.
 
     Attributes
     ----------
@@ -77,7 +92,12 @@ class LevelStatistics:
 
     @classmethod
     def fit(
-        cls, encoded: Encoded, y: NDArray, n_classes: int, groups: NDArray[np.int64] | None = None
+        cls,
+        encoded: Encoded,
+        y: NDArray,
+        n_classes: int,
+        groups: NDArray[np.int64] | None = None,
+        numbers: Sequence[int] = (),
     ) -> LevelStatistics:
         """Read the statistics off labelled rows.
 
@@ -91,18 +111,24 @@ class LevelStatistics:
             Number of classes, 0 for a numeric target.
         groups
             Codes of rows that belong together, which count once in shares, ``(N,)``; or None.
+        numbers
+            Positions of columns of numbers that are codes.
         """
         targets = _told_classes(y, n_classes)
         columns = []
-        for position in _positions(encoded, len(targets)):
-            codes, n_levels = encoded.x[:, position], encoded.n_levels[position]
+        for position in _positions(encoded, len(targets), numbers):
+            x, n_levels, values = encoded.x[:, position], encoded.n_levels[position], np.empty(0)
+            if position in numbers:
+                values = np.unique(same_number(x[~np.isnan(x)]))
+                n_levels = len(values)
+            codes = _codes(x, values)
             means = np.column_stack(
                 [_level_means(codes, _signal(y, t, n_classes), n_levels) for t in targets]
             )
             shares = np.empty(0)
-            if n_levels >= _MANY_LEVELS:
+            if n_levels >= _MANY_LEVELS or position in numbers:  # of other rows a code may have fewer values
                 shares = _level_shares(codes, n_levels, groups)
-            columns.append(_Column(position, means, shares))
+            columns.append(_Column(position, means, shares, values))
         return cls(tuple(columns), targets)
 
     def cross_fitted(
@@ -123,18 +149,18 @@ class LevelStatistics:
             return encoded.x
         is_numeric = self.targets == (0,) and np.issubdtype(y.dtype, np.floating)
         n_folds = min(_INNER_FOLDS, len(y) if groups is None else len(np.unique(groups)))
-        found = [column.lookup(encoded.x[:, column.position]) for column in self.columns]
+        coded = [column.codes(encoded.x) for column in self.columns]
+        found = [column.lookup(codes) for column, codes in zip(self.columns, coded, strict=True)]
         if n_folds < 2:  # no row is outside: what a level that was never seen is told
             for column, own in zip(self.columns, found, strict=True):
                 own[:, : column.means.shape[1]] = column.means[-1]
             return np.column_stack([encoded.x, *found])
         for outside, inside in _folds(y, n_folds, seed, groups, is_numeric=bool(is_numeric)):
-            for column, own in zip(self.columns, found, strict=True):
-                codes, n_levels = encoded.x[:, column.position], encoded.n_levels[column.position]
+            for column, codes, own in zip(self.columns, coded, found, strict=True):
                 n_classes = 0 if is_numeric else 2
                 means = np.column_stack(
                     [
-                        _level_means(codes[outside], _signal(y[outside], t, n_classes), n_levels)
+                        _level_means(codes[outside], _signal(y[outside], t, n_classes), column.n_levels)
                         for t in self.targets
                     ]
                 )
@@ -143,7 +169,7 @@ class LevelStatistics:
 
     def transform(self, encoded: Encoded) -> NDArray[np.float64]:
         """Encode new rows, ``(q, D) -> (q, D + S)``."""
-        found = [column.lookup(encoded.x[:, column.position]) for column in self.columns]
+        found = [column.lookup(column.codes(encoded.x)) for column in self.columns]
         return np.column_stack([encoded.x, *found]) if found else encoded.x
 
     def to_arrays(self) -> dict[str, NDArray]:
@@ -152,13 +178,20 @@ class LevelStatistics:
         arrays["positions"] = np.array([column.position for column in self.columns], dtype=np.int64)
         for i, column in enumerate(self.columns):
             arrays[f"means_{i}"], arrays[f"shares_{i}"] = column.means, column.shares
+            if len(column.values):
+                arrays[f"values_{i}"] = column.values
         return arrays
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray]) -> LevelStatistics:
         """Rebuild from :meth:`to_arrays`."""
         columns = tuple(
-            _Column(int(position), arrays[f"means_{i}"], arrays[f"shares_{i}"])
+            _Column(
+                int(position),
+                arrays[f"means_{i}"],
+                arrays[f"shares_{i}"],
+                arrays.get(f"values_{i}", np.empty(0)),
+            )
             for i, position in enumerate(arrays["positions"])
         )
         return cls(columns, tuple(int(t) for t in arrays["targets"]))
@@ -187,19 +220,36 @@ def _told_classes(y: NDArray, n_classes: int) -> tuple[int, ...]:
     return tuple(int(c) for c in np.sort(np.argsort(-counts, kind="stable")[:_MOST_CLASSES]))
 
 
+def signals_of(y: NDArray, n_classes: int) -> NDArray[np.float64]:
+    """Return what levels may tell, ``(N, S)``: if a row is of each told class, or the place of a number among all."""
+    if n_classes == 0:
+        return (rankdata(y) / len(y))[:, None]
+    return np.column_stack([_signal(y, target, n_classes) for target in _told_classes(y, n_classes)])
+
+
 def _signal(y: NDArray, target: int, n_classes: int) -> NDArray[np.float64]:
     """What is averaged: whether a row is of the class, or the numeric target."""
     return y.astype(np.float64) if n_classes == 0 else (y == target).astype(np.float64)
 
 
-def _positions(encoded: Encoded, n_targets: int) -> list[int]:
-    """Nominal columns that get statistics, as many as there is room for: those with the most levels."""
+def _positions(encoded: Encoded, n_targets: int, numbers: Sequence[int]) -> list[int]:
+    """Columns that get statistics, as many as there is room for: codes, and nominal ones with the most levels."""
     room = _MOST_COLUMNS // (n_targets + 1)
-    return sorted(sorted(_many_levels(encoded), key=lambda j: -encoded.n_levels[j])[:room])
+    nominal = sorted(_many_levels(encoded), key=lambda j: -encoded.n_levels[j])
+    return sorted([*numbers, *nominal][:room])
+
+
+def _codes(x: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Codes of a column, ``(q,)``: its own where it is nominal, else the places of its numbers among the known ones."""
+    if not len(values):
+        return x
+    x = same_number(x)
+    places = np.minimum(np.searchsorted(values, x), len(values) - 1)
+    return np.where(values[places] == x, places, np.nan)
 
 
 def has_statistics(encoded: Encoded) -> bool:
-    """Tell whether a column of the table gets statistics."""
+    """Tell whether a nominal column of the table gets statistics."""
     return bool(_many_levels(encoded))
 
 

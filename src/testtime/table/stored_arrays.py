@@ -59,6 +59,17 @@ def _level_forms(meta: TableMeta, arrays: Mapping[str, NDArray]) -> dict[str, Fo
         if not isinstance(position, int) or not 0 <= position < len(meta.names):
             raise damaged(WHERE, f"it has statistics of levels of a column {position}")
         n_levels, shares = meta.n_levels[position], arrays.get(f"levels_shares_{i}")
+        values = arrays.get(f"levels_values_{i}")
+        if values is not None:  # numbers that are codes
+            n_levels = values.size
+            ascending = (
+                values.dtype == np.float64
+                and np.isfinite(values).all()
+                and (np.diff(values, axis=0) > 0).all()
+            )
+            if not (n_levels and ascending and meta.kinds[position] == "number"):
+                raise damaged(WHERE, f"the codes of its column {position} are not ascending numbers")
+            forms[f"levels_values_{i}"] = Form("f", (n_levels,))
         forms[f"levels_means_{i}"] = Form("f", (n_levels + 1, "level targets"))
         n_shares = 0 if shares is not None and shares.size == 0 else n_levels + 1
         forms[f"levels_shares_{i}"] = Form("f", (n_shares,))

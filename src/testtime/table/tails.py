@@ -29,6 +29,7 @@ from testtime.backbones.tabicl_tail import Trunk
 from testtime.results import Status
 from testtime.table.adapted import AdaptedTable
 from testtime.table.build import drawn_rows, encode_rows, served_table
+from testtime.table.choose_codes import choose_codes
 from testtime.table.config import FitConfig
 from testtime.table.encoding import EncodedRows, TableEncoding
 from testtime.table.fit import Chosen, decide, fold_of
@@ -159,6 +160,9 @@ def prepare(
     drawn, notes = drawn_rows(len(y), y if task.n_classes else None, seed)
     level_seed, order_seed, view_seed, deal_seed, group_seed, fold_seed, inner_seed, own = seed.spawn(8)
     columns, levels, rows = encode_rows(frame.iloc[drawn], y[drawn], task, backbone, level_seed, kinds)
+    told = levels, rows, task, backbone, config.device, level_seed, budget
+    levels, rows, note = choose_codes(*told, numbers=columns.undeclared_numbers)
+    notes += [note] if note else []
     labels, limits = task.strata(rows.y), backbone.limits.on(config.device, rows.x.shape[1])
     order = stratified_order(labels, len(rows.y), np.random.default_rng(order_seed))
     number = int(view_seed.generate_state(1, np.uint64)[0])

@@ -64,6 +64,15 @@ class TableColumns:
         """Names of the columns that new rows must have: those the model sees."""
         return tuple(column.name for column in self._columns if not isinstance(column, UnusedColumn))
 
+    @property
+    def undeclared_numbers(self) -> tuple[str, ...]:
+        """Names of the columns that hold numbers for all that is known: nobody declared a kind."""
+        return tuple(
+            column.name
+            for column in self._columns
+            if isinstance(column, NumberColumn) and column.name not in self.kinds
+        )
+
     def fit(self, frame: pd.DataFrame) -> TableColumns:
         """Learn the columns of a frame ``(N, D)`` of :func:`as_frame`.
 

@@ -1,0 +1,345 @@
+"""Numbers that are codes: told from quantities, read as levels without leaks, where that pays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.support.line import Clock
+from tests.support.tables import fitted
+from testtime import TTTClassifier, TTTRegressor, load, plan_table
+from testtime.adapt.budget import Budget
+from testtime.adapt.task import Classes
+from testtime.backbones.base import Encoded
+from testtime.backbones.embedded import load_embedded
+from testtime.errors import StoreError
+from testtime.table.codes import _MOST, _between, _spread, code_columns
+from testtime.table.encoding import EncodedRows
+from testtime.table.levels import LevelStatistics, signals_of
+from testtime.table.saved import StoredTable, from_stored, to_stored
+
+
+def encoded(*columns: np.ndarray) -> Encoded:
+    n = len(columns)
+    return Encoded(
+        np.column_stack(columns).astype(float), tuple("abcdefghijkl"[:n]), ("number",) * n, (0,) * n
+    )
+
+
+def shops(
+    n_rows: int = 800, n_shops: int = 60, noise: float = 0.3, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of shops, and a target that has another mean in each of them."""
+    rng = np.random.default_rng(seed)
+    shop = rng.integers(0, n_shops, n_rows)
+    effect = rng.normal(size=n_shops)
+    return 100.0 + 10 * shop, effect[shop] + noise * rng.normal(size=n_rows)
+
+
+def table(n_rows: int = 400, **given: float) -> tuple[pd.DataFrame, np.ndarray]:
+    """Shops beside a column of noise; the class follows the shop."""
+    shop, y = shops(n_rows, **given)
+    a = np.random.default_rng(1).normal(size=n_rows)
+    return pd.DataFrame({"shop": shop.astype(int), "a": a}), np.where(y > 0, "yes", "no")
+
+
+@pytest.mark.parametrize("noise", [0.5, 1.0, 1.5])
+def test_the_share_between_values_is_that_of_the_shops(noise: float):
+    found = [_between(*pair) for pair in _shares(noise)]
+    assert np.mean(found) == pytest.approx(1 / (1 + noise**2), abs=0.05)
+
+
+def _shares(noise: float) -> list[tuple[np.ndarray, np.ndarray]]:
+    drawn = (shops(2000, 100, noise, seed) for seed in range(10))
+    return [(x, y[:, None]) for x, y in drawn]
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        lambda x, rng: np.sin(x / 20),
+        lambda x, rng: x > 60,
+        lambda x, rng: (x > 40) & (x < 80),
+        lambda x, rng: rng.normal(size=len(x)),
+        lambda x, rng: x**2 + 50 * rng.normal(size=len(x)),
+    ],
+    ids=["wave", "step", "window", "noise", "parabola"],
+)
+def test_a_quantity_is_no_code(of):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 120, 1000).astype(float)
+    y = of(x, rng).astype(float)
+    assert code_columns(encoded(x), y[:, None]) == ()
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.1, 0.5])
+@pytest.mark.parametrize("n_values", [12, 100, 400])
+def test_labels_that_say_nothing_make_no_codes(rate: float, n_values: int):
+    rng = np.random.default_rng(0)
+    found = 0
+    for _ in range(200):
+        x, y = rng.integers(0, n_values, 800), rng.random(800) < rate
+        found += len(code_columns(encoded(x), y.astype(float)[:, None]))
+    assert found <= 1
+
+
+def test_classes_and_numbers_are_asked_about():
+    x, y = shops()
+    labels = np.digitize(y, [-1, 0, 1])
+    other = np.random.default_rng(3).normal(size=800).round(1)
+    assert code_columns(encoded(other, x), signals_of(labels, 4)) == (1,)
+    assert code_columns(encoded(other, x), signals_of(y, 0)) == (1,)
+    assert code_columns(encoded(other, x), signals_of(np.exp(8 * y), 0)) == (
+        1,
+    )  # by rank, whatever the scale
+    assert code_columns(encoded(other, x), signals_of((y > 0).astype(int), 2)) == (1,)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.01, 0.5), (0.05, 0.3)])
+def test_a_quantity_whose_variance_follows_its_value_is_no_code(low: float, high: float):
+    """Most rows are zero and quiet, the others few of each number and noisy: a difference of noise is no effect."""
+    rng = np.random.default_rng(0)
+    found = 0
+    for _ in range(50):
+        x = np.where(rng.random(800) < 0.75, 0, rng.integers(1, 60, 800)).astype(float)
+        y = (rng.random(800) < np.where(x > 0, high, low)).astype(float)
+        found += len(code_columns(encoded(x), y[:, None]))
+    assert found <= 1
+
+
+@pytest.mark.parametrize("counts", [(2,), (10,), (2, 20), (3, 3, 40)])
+def test_what_chance_does_is_known(counts: tuple[int, ...]):
+    """Values that say nothing: the sum over pairs in units of its standard deviation."""
+    rng = np.random.default_rng(0)
+    m = np.tile(np.array(counts, float), 60)
+    pair = 1 / (1 / m[1:] + 1 / m[:-1])
+    found = []
+    for _ in range(2000):
+        mean, within = rng.normal(size=len(m)) / np.sqrt(m), rng.chisquare(m - 1) / (m - 1)
+        found.append((pair * (np.diff(mean) ** 2 - within[1:] / m[1:] - within[:-1] / m[:-1])).sum())
+    assert np.mean(found) == pytest.approx(0, abs=4 * np.std(found) / np.sqrt(2000))
+    assert np.std(found) == pytest.approx(_spread(m, pair, np.ones_like(m), 0.0), rel=0.06)
+
+
+def test_missing_values_few_values_and_rare_repeats_do_not_count():
+    x, y = shops()
+    holes = np.where(np.arange(800) % 5 == 0, np.nan, x)
+    assert code_columns(encoded(holes), y[:, None]) == (0,)
+    assert code_columns(encoded(np.full(800, np.nan)), y[:, None]) == ()
+    few, target = shops(n_shops=9)
+    assert code_columns(encoded(few), target[:, None]) == ()
+    seldom = np.where(np.arange(800) % 4 > 0, np.arange(800) + 0.5, x)  # one number in four occurs again
+    assert code_columns(encoded(seldom), y[:, None]) == ()
+
+
+def test_only_columns_of_numbers_are_asked():
+    x, y = shops()
+    as_levels = Encoded((x / 10 - 10)[:, None], ("a",), ("nominal",), (60,))
+    assert code_columns(as_levels, y[:, None]) == ()
+
+
+def test_of_many_the_clearest_are_taken():
+    x, y = shops()
+    rng = np.random.default_rng(5)
+    mixed = [np.where(rng.random(800) < share, rng.permutation(x), x) for share in np.linspace(0, 0.3, 12)]
+    found = code_columns(encoded(*mixed), y[:, None])
+    assert len(found) == _MOST
+    assert found == tuple(sorted(found))
+    assert 0 in found
+
+
+def test_rows_of_one_group_count_as_one():
+    """A person's rows agree about the person's label: the number of the person says nothing about others."""
+    rng = np.random.default_rng(0)
+    person = np.repeat(np.arange(100), 8)
+    label = rng.normal(size=100)[person]
+    number = person * 7.0
+    assert code_columns(encoded(number), label[:, None]) == (0,)
+    assert code_columns(encoded(number), label[:, None], person) == ()
+    shop, y = shops()
+    assert code_columns(encoded(shop), y[:, None], np.arange(800) // 2) == (0,)
+
+
+class TestStatistics:
+    def test_numbers_tell_what_levels_would(self):
+        x, y = shops()
+        labels = (y > 0).astype(int)
+        codes = np.unique(x, return_inverse=True)[1].astype(float)
+        as_levels = Encoded(codes[:, None], ("a",), ("nominal",), (60,))
+        told = LevelStatistics.fit(encoded(x), labels, 2, numbers=(0,))
+        expected = LevelStatistics.fit(as_levels, labels, 2)
+        assert np.array_equal(told.transform(encoded(x))[:, 1:], expected.transform(as_levels)[:, 1:])
+        crossed = told.cross_fitted(encoded(x), labels, 0)
+        assert np.array_equal(crossed[:, 1:], expected.cross_fitted(as_levels, labels, 0)[:, 1:])
+        assert np.array_equal(crossed[:, 0], x)
+
+    def test_numbers_never_seen_and_missing_ones_have_the_mean_of_all_rows(self):
+        x, y = shops()
+        told = LevelStatistics.fit(encoded(x), y, 0, numbers=(0,))
+        found = told.transform(encoded(np.array([99.0, 105.0, 1e9, np.nan, x[0]])))
+        assert np.allclose(found[:4, 1], y.mean())
+        assert np.array_equal(found[:4, 2], np.zeros(4))
+        assert abs(found[4, 1] - y.mean()) > 0.01
+
+    def test_a_row_does_not_see_its_own_label(self):
+        x, y = shops()
+        changed = np.where(np.arange(800) == 7, 50.0, y)
+        before, after = (
+            LevelStatistics.fit(encoded(x), target, 0, numbers=(0,)).cross_fitted(encoded(x), target, 0)
+            for target in (y, changed)
+        )
+        assert np.array_equal(before[7], after[7])
+        assert not np.array_equal(before, after)
+
+    def test_a_fold_is_encoded_without_its_targets(self):
+        x, y = shops()
+        rows = EncodedRows(encoded(x), encoded(x).x, (y > 0).astype(int), numbers=(0,))
+        held, seed = np.arange(0, 800, 4), np.random.SeedSequence(0)
+        flipped = rows.y.copy()
+        flipped[held] = 1 - flipped[held]
+        other = EncodedRows(encoded(x), encoded(x).x, flipped, numbers=(0,))
+        found, again = (one.without(held, Classes(2), seed) for one in (rows, other))
+        assert found.shape == (800, 3)
+        assert np.array_equal(found, again)
+
+    def test_they_survive_as_arrays(self):
+        x, y = shops()
+        told = LevelStatistics.fit(encoded(x), y, 0, numbers=(0,))
+        new = encoded(np.append(x[:20], 3.0))
+        again = LevelStatistics.from_arrays(told.to_arrays())
+        assert np.array_equal(again.transform(new), told.transform(new))
+
+    def test_storage_does_not_change_a_number(self):
+        x, y = shops()
+        x = x / 1000 + 0.1
+        told = LevelStatistics.fit(encoded(x), y, 0, numbers=(0,))
+        for stored in (x.astype(np.float32), x.round(9), x * (1 + 1e-15)):
+            assert np.array_equal(told.transform(encoded(stored))[:, 1:], told.transform(encoded(x))[:, 1:])
+        whole = LevelStatistics.fit(encoded(123456700.0 + x.round(3) * 1000), y, 0, numbers=(0,))
+        assert len(np.unique(whole.columns[0].values)) == 60
+
+
+class TestChoice:
+    """With the weights that ship: whether it pays is a question to the model."""
+
+    def test_it_pays_where_numbers_are_names(self, tmp_path):
+        frame, y = table(1200)
+        model = TTTClassifier(random_state=0, n_steps=0).fit(frame[:800], y[:800])
+        (note,) = (note for note in model.adaptation_.notes if "look like codes" in note)
+        assert "'shop'" in note
+        assert model.score(frame[800:], y[800:]) > 0.8
+        plain = TTTClassifier(random_state=0, n_steps=0, column_kinds={"shop": "ignored"})
+        assert plain.fit(frame[:800], y[:800]).score(frame[800:], y[800:]) < 0.6
+        model.save(tmp_path / "model")
+        again = load(tmp_path / "model")
+        assert np.array_equal(again.predict_proba(frame[800:]), model.predict_proba(frame[800:]))
+
+    def test_the_plan_measures_what_the_fit_serves(self):
+        frame, y = table(400)
+        told = plan_table(frame, y)
+        hidden = plan_table(frame.assign(shop=np.random.default_rng(0).permutation(frame["shop"])), y)
+        assert told.signs["loss left"] < 0.8 < hidden.signs["loss left"]
+
+    def test_it_does_not_pay_where_another_column_says_it(self):
+        shop, y = shops(600, noise=0.0)
+        frame = pd.DataFrame({"shop": shop, "size": y})
+        model = TTTClassifier(random_state=0, n_steps=0).fit(frame, np.where(y > 0, "yes", "no"))
+        assert not [note for note in model.adaptation_.notes if "look like codes" in note]
+        assert model._table.x.shape[1] == 2
+
+    def test_a_declared_number_stays_one(self):
+        frame, y = table(400)
+        model = TTTClassifier(random_state=0, n_steps=0, column_kinds={"shop": "number"}).fit(frame, y)
+        assert model._table.x.shape[1] == 2
+        assert plan_table(frame, y, column_kinds={"shop": "number"}).signs["loss left"] > 0.8
+
+        x = np.column_stack([frame["a"], frame["shop"]])
+        assert TTTClassifier(n_steps=0, column_kinds={1: "number"}).fit(x, y)._table.x.shape[1] == 2
+        assert TTTClassifier(n_steps=0).fit(x, y)._table.x.shape[1] == 4
+
+    def test_parts_of_dates_are_no_codes(self):
+        shop, y = shops(600)
+        days = pd.to_datetime("2024-01-01") + pd.to_timedelta(shop.astype(int), unit="D")
+        model = TTTRegressor(n_steps=0).fit(pd.DataFrame({"day": days, "a": np.arange(600) % 7}), y)
+        assert not [note for note in model.adaptation_.notes if "look like codes" in note]
+
+    def test_with_time_later_rows_are_predicted_from_earlier_ones(self):
+        """Copies of rows, one after the other: remembered in a random split, of no use to later rows."""
+        rng = np.random.default_rng(0)
+        a, b = np.repeat(rng.normal(size=(2, 130)), 3, axis=1)
+        y = np.repeat(rng.random(130) < 1 / (1 + np.exp(-2 * a[::3])), 3).astype(int)
+        frame = pd.DataFrame({"a": a, "b": b})
+        model = TTTClassifier(random_state=0, n_steps=0).fit(frame, y, time=np.arange(390))
+        assert model._table.x.shape[1] == 2
+        shop, target = shops(600)
+        fitted = TTTClassifier(n_steps=0).fit(shop[:, None], target > 0, time=np.arange(600))
+        assert fitted._table.x.shape[1] == 3
+        few = TTTClassifier(n_steps=0).fit(shop[:, None], target > 0, time=np.arange(600) // 300)
+        assert few._table.x.shape[1] == 1
+
+    def test_numeric_targets_have_codes(self):
+        shop, y = shops(900)
+        frame = pd.DataFrame({"shop": shop, "a": np.random.default_rng(1).normal(size=900)})
+        model = TTTRegressor(random_state=0, n_steps=0).fit(frame[:600], y[:600])
+        assert [note for note in model.adaptation_.notes if "look like codes" in note]
+        assert np.sqrt(np.mean((model.predict(frame[600:]) - y[600:]) ** 2)) < 0.6 * y.std()
+
+    def test_copies_of_rows_make_no_codes(self):
+        """Each row five times over: rows of one number agree since they are one row."""
+        rng = np.random.default_rng(0)
+        frame = pd.DataFrame(rng.normal(size=(120, 2)).round(3), columns=["a", "b"])
+        y = rng.integers(0, 2, 120)
+        copies = np.repeat(np.arange(120), 5)
+        model = TTTClassifier(random_state=0, n_steps=0).fit(frame.iloc[copies], y[copies])
+        assert not [note for note in model.adaptation_.notes if "look like codes" in note]
+
+
+@pytest.mark.parametrize(("limit", "taken"), [(60.0, False), (6000.0, True)])
+def test_without_time_to_try_columns_are_as_they_are(limit: float, taken: bool, monkeypatch):
+    frame, y = table()
+    clock = Clock()
+    backbone = load_embedded("classifier")
+    views = backbone.views
+
+    def slow(*arguments):
+        clock.spend(10.0)
+        return views(*arguments)
+
+    monkeypatch.setattr(backbone, "views", slow)
+    found = fitted(backbone, frame, y, n_steps=0, n_members=1, budget=Budget(limit, clock))
+    assert found.x.shape[1] == (4 if taken else 2)
+
+
+def test_there_is_no_room_for_codes_where_the_model_takes_no_more_columns(monkeypatch):
+    frame, y = table()
+    for room, n_columns in ((3, 2), (4, 4)):
+        backbone = load_embedded("classifier")
+        monkeypatch.setattr(backbone, "limits", replace(backbone.limits, features=room))
+        assert fitted(backbone, frame, y, n_steps=0, n_members=1).x.shape[1] == n_columns
+
+
+def test_damaged_codes_are_refused():
+    shop, y = shops(400)
+    backbone = load_embedded("regressor")
+    frame = pd.DataFrame({"shop": shop, "a": np.arange(400) % 7})
+    found = fitted(backbone, frame, y, numeric=True, n_steps=0, n_members=1)
+    stored = to_stored(found)
+    assert len(stored.arrays["levels_values_0"]) == 60
+    for damaged in (
+        stored.arrays["levels_values_0"][::-1],
+        np.array([]),
+        np.full(60, np.nan),
+        np.array(["a", "b"]),
+        np.arange(60),
+        np.arange(60, dtype=np.float32),
+        stored.arrays["levels_values_0"][:-1],
+    ):
+        arrays = stored.arrays | {"levels_values_0": damaged}
+        with pytest.raises(StoreError):
+            from_stored(StoredTable(stored.meta, arrays, stored.tensors), backbone, found.device, found.dtype)
+    named = stored.meta.model_copy(update={"kinds": ["nominal", "number", "number", "number"]})
+    with pytest.raises(StoreError):
+        from_stored(StoredTable(named, stored.arrays, stored.tensors), backbone, found.device, found.dtype)
