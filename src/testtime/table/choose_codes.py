@@ -118,7 +118,8 @@ def _losses(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Losses of the same rows without and with codes, ``(g,)``; None where there are no folds, or no time."""
     rng = np.random.default_rng(draw)
-    order, limits = rng.permutation(len(rows.y)), backbone.limits
+    # As many rows are context as can be served: the more there are, the more of them the model matches by itself.
+    order, limits = rng.permutation(len(rows.y)), backbone.limits.on(device, coded.x.shape[1])
     try:
         dealt = deal_rows(order, task.strata(rows.y), together, None, _N_FOLDS, limits, rng, rows.time)
     except InputError:  # too few moments, or groups that last to the end: what needs folds will say so
@@ -142,8 +143,8 @@ def _fold_losses(
 ) -> NDArray[np.float64]:
     """Losses of the frozen model in one view for rows of a fold, ``(g,)``; the same view and rows for equal draws."""
     fold = fold_of(rows, task, dealt, np.random.SeedSequence(draw))
-    context, guard = fold.context[:_MOST_CONTEXT], fold.guard[:_MOST_GUARD]
-    x, y = fold.x[context], fold.y[context]
+    guard = fold.guard[:_MOST_GUARD]
+    x, y = fold.x[fold.context], fold.y[fold.context]
     seed = np.random.SeedSequence(draw)
     view = backbone.views(with_statistics(rows.encoded, x), y, task, 1, seed)[0]
     learner = backbone.learner(task, device, torch.float32)
