@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import words_generations, words_gpt2, words_groups, words_long, words_single_index
+from benchmarks import words_codes, words_generations, words_gpt2, words_groups, words_long, words_single_index
 from benchmarks.stored import markdown, stored
 from benchmarks.words_generations import lowest
 
@@ -307,6 +307,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     **words_generations.BLOCKS,
     **words_gpt2.BLOCKS,
     **words_groups.BLOCKS,
+    **words_codes.BLOCKS,
     **words_long.BLOCKS,
     **words_single_index.BLOCKS,
 }

@@ -16,6 +16,7 @@ from testtime.adapt.task import Classes
 from testtime.backbones.base import Encoded
 from testtime.backbones.embedded import load_embedded
 from testtime.errors import StoreError
+from testtime.table import choose_codes
 from testtime.table.codes import _MOST, _between, _spread, code_columns
 from testtime.table.encoding import EncodedRows
 from testtime.table.levels import LevelStatistics, signals_of
@@ -110,18 +111,36 @@ def test_a_quantity_whose_variance_follows_its_value_is_no_code(low: float, high
     assert found <= 1
 
 
+@pytest.mark.parametrize("rate", [None, 0.02, 0.5], ids=["normal", "rare", "even"])
 @pytest.mark.parametrize("counts", [(2,), (10,), (2, 20), (3, 3, 40)])
-def test_what_chance_does_is_known(counts: tuple[int, ...]):
-    """Values that say nothing: the sum over pairs in units of its standard deviation."""
+def test_what_chance_does_is_known(counts: tuple[int, ...], rate: float | None):
+    """Values that say nothing: the sum over pairs has mean zero and the standard deviation that is counted with."""
     rng = np.random.default_rng(0)
-    m = np.tile(np.array(counts, float), 60)
-    pair = 1 / (1 / m[1:] + 1 / m[:-1])
+    m = np.tile(np.array(counts), 60)
+    pair, codes = 1 / (1 / m[1:] + 1 / m[:-1]), np.repeat(np.arange(len(m)), m)
     found = []
     for _ in range(2000):
-        mean, within = rng.normal(size=len(m)) / np.sqrt(m), rng.chisquare(m - 1) / (m - 1)
-        found.append((pair * (np.diff(mean) ** 2 - within[1:] / m[1:] - within[:-1] / m[:-1])).sum())
+        y = rng.normal(size=m.sum()) if rate is None else (rng.random(m.sum()) < rate).astype(float)
+        mean = np.bincount(codes, y) / m
+        noise = np.bincount(codes, (y - mean[codes]) ** 2) / (m - 1) / m
+        found.append((pair * (np.diff(mean) ** 2 - noise[1:] - noise[:-1])).sum())
+    variance = 1.0 if rate is None else rate * (1 - rate)
     assert np.mean(found) == pytest.approx(0, abs=4 * np.std(found) / np.sqrt(2000))
-    assert np.std(found) == pytest.approx(_spread(m, pair, np.ones_like(m), 0.0), rel=0.06)
+    assert np.std(found) == pytest.approx(_spread(m.astype(float), pair, np.full(len(m), variance)), rel=0.08)
+
+
+def test_ten_agreeing_pairs_are_too_few():
+    x, y = np.repeat(np.arange(10.0), 2), np.repeat([0, 0, 1, 1, 0, 1, 1, 0, 0, 1], 2)
+    assert code_columns(encoded(x), y.astype(float)[:, None]) == ()
+    x, y = np.repeat(np.arange(100.0), 2), np.repeat(np.random.default_rng(0).integers(0, 2, 100), 2)
+    assert code_columns(encoded(x), y.astype(float)[:, None]) == (0,)
+
+
+def test_every_signal_is_asked_about():
+    x, y = shops()
+    signals = np.column_stack([np.random.default_rng(0).normal(size=800), y])
+    assert code_columns(encoded(x), signals[:, :1]) == ()
+    assert code_columns(encoded(x), signals) == (0,)
 
 
 def test_missing_values_few_values_and_rare_repeats_do_not_count():
@@ -184,6 +203,10 @@ class TestStatistics:
         assert np.array_equal(found[:4, 2], np.zeros(4))
         assert abs(found[4, 1] - y.mean()) > 0.01
 
+    def test_the_share_of_rows_is_told_however_few_numbers_are_left(self):
+        x, y = shops(n_shops=12)
+        assert LevelStatistics.fit(encoded(x), y, 0, numbers=(0,)).transform(encoded(x)).shape == (800, 3)
+
     def test_a_row_does_not_see_its_own_label(self):
         x, y = shops()
         changed = np.where(np.arange(800) == 7, 50.0, y)
@@ -218,6 +241,8 @@ class TestStatistics:
         told = LevelStatistics.fit(encoded(x), y, 0, numbers=(0,))
         for stored in (x.astype(np.float32), x.round(9), x * (1 + 1e-15)):
             assert np.array_equal(told.transform(encoded(stored))[:, 1:], told.transform(encoded(x))[:, 1:])
+        mixed = np.where(np.arange(800) % 2, x, x.astype(np.float32))
+        assert len(LevelStatistics.fit(encoded(mixed), y, 0, numbers=(0,)).columns[0].values) == 60
         whole = LevelStatistics.fit(encoded(123456700.0 + x.round(3) * 1000), y, 0, numbers=(0,))
         assert len(np.unique(whole.columns[0].values)) == 60
 
@@ -259,6 +284,21 @@ class TestChoice:
         x = np.column_stack([frame["a"], frame["shop"]])
         assert TTTClassifier(n_steps=0, column_kinds={1: "number"}).fit(x, y)._table.x.shape[1] == 2
         assert TTTClassifier(n_steps=0).fit(x, y)._table.x.shape[1] == 4
+
+    def test_a_gain_within_two_standard_errors_is_none(self, monkeypatch):
+        frame, y = table(400)
+        noise = np.random.default_rng(0).normal(size=400)
+        noise = (noise - noise.mean()) / noise.std(ddof=1) * 20  # a standard error of one
+        for gain, n_columns in ((1.9, 2), (2.1, 4)):
+            losses = noise + gain, np.zeros(400)
+            monkeypatch.setattr(choose_codes, "_losses", lambda *_, losses=losses: losses)
+            assert TTTClassifier(n_steps=0).fit(frame, y)._table.x.shape[1] == n_columns
+
+    def test_few_rows_are_not_tried(self):
+        for n_rows, n_columns in ((59, 2), (90, 4)):
+            shop, y = shops(n_rows, n_shops=11, noise=0.05)
+            frame = pd.DataFrame({"shop": shop, "a": np.random.default_rng(1).normal(size=n_rows)})
+            assert TTTRegressor(n_steps=0).fit(frame, y)._table.x.shape[1] == n_columns
 
     def test_parts_of_dates_are_no_codes(self):
         shop, y = shops(600)
@@ -340,6 +380,13 @@ def test_damaged_codes_are_refused():
         arrays = stored.arrays | {"levels_values_0": damaged}
         with pytest.raises(StoreError):
             from_stored(StoredTable(stored.meta, arrays, stored.tensors), backbone, found.device, found.dtype)
-    named = stored.meta.model_copy(update={"kinds": ["nominal", "number", "number", "number"]})
-    with pytest.raises(StoreError):
-        from_stored(StoredTable(named, stored.arrays, stored.tensors), backbone, found.device, found.dtype)
+
+
+def test_levels_are_not_named_by_numbers():
+    frame = pd.DataFrame({"town": np.random.default_rng(0).choice(list("abcdefg"), 80), "a": np.arange(80.0)})
+    backbone = load_embedded("classifier")
+    found = fitted(backbone, frame, np.arange(80) % 2, n_steps=0, n_members=1)
+    stored = to_stored(found)
+    arrays = stored.arrays | {"levels_values_0": np.arange(1.0, 8.0)}
+    with pytest.raises(StoreError, match="codes of its column 0"):
+        from_stored(StoredTable(stored.meta, arrays, stored.tensors), backbone, found.device, found.dtype)

@@ -21,7 +21,6 @@ from testtime.table.encoding import EncodedRows, with_levels, with_statistics
 from testtime.table.fit import fold_of
 from testtime.table.levels import LevelStatistics, signals_of
 from testtime.table.outside import answer_rows
-from testtime.table.repeats import rows_together
 from testtime.table.rows import DealtRows, deal_rows
 
 __all__ = ["choose_codes"]
@@ -81,16 +80,15 @@ def choose_codes(
     if not found:
         return unchanged
     draw = int(seed.generate_state(1)[0])
-    # Rows of copies agree, whatever their numbers are, also where copies may be remembered since they are of the past.
-    copies = rows_together(rows.encoded, rows.y, task, rows.groups, None, np.random.default_rng(draw))
-    if copies.codes is not None:
-        found = code_columns(rows.encoded, signals, copies.codes, found)
+    together = rows.together(task, np.random.default_rng(draw))
+    if together.codes is not None:  # copies agree, whatever their numbers are
+        found = code_columns(rows.encoded, signals, together.codes, found)
     n_columns = rows.x.shape[1] + len(found) * (signals.shape[1] + 1)
     if not found or n_columns > backbone.limits.features:
         return unchanged
     work.say("telling numbers from codes")
-    coded = replace(rows, numbers=found, found=rows.together(task, np.random.default_rng(draw)))
-    losses = _losses(rows, coded, copies.codes, task, backbone, device, draw, budget)
+    coded = replace(rows, numbers=found, found=together)
+    losses = _losses(rows, coded, together.codes, task, backbone, device, draw, budget)
     if losses is None:
         return unchanged
     gains = losses[0] - losses[1]

@@ -9,8 +9,7 @@ order, with :math:`m_v \ge 2` rows, means :math:`a_v` and variances :math:`s_v^2
 
 estimates the share of the target's variance :math:`s^2` that is between values and that neighbours do not share. It is
 near 0 for a quantity, since the means of neighbouring values are alike, and the share of variance between levels for
-codes. Where the column says nothing, the numerator has mean zero; its variance for normal targets, with what heavier
-tails add at most, tells chance from effect.
+codes. Where the column says nothing, the numerator has mean zero and a known variance, which tells chance from effect.
 """
 
 from __future__ import annotations
@@ -107,24 +106,18 @@ def _between(values: NDArray[np.float64], signals: NDArray[np.float64]) -> float
         within = np.bincount(codes, weights=centred)[often] / (m - 1.0)
         noise = within / m
         excess = float((pair * (np.diff(mean) ** 2 - noise[1:] - noise[:-1])).sum())
-        cumulant = max(0.0, float(((signal - signal.mean()) ** 4).mean()) - 3.0 * variance**2)
-        if excess > _SIGMAS * _spread(m, pair, np.maximum(within, variance), cumulant):
+        if excess > _SIGMAS * _spread(m, pair, np.maximum(within, variance)):
             largest = max(largest, excess / (2.0 * variance * float(pair.sum())))
     return largest
 
 
-def _spread(
-    m: NDArray[np.float64], pair: NDArray[np.float64], variances: NDArray[np.float64], cumulant: float
-) -> float:
-    """Standard deviation of the sum over pairs if values say nothing, from variances by value and a fourth cumulant.
+def _spread(m: NDArray[np.float64], pair: NDArray[np.float64], variances: NDArray[np.float64]) -> float:
+    """Standard deviation of the sum over pairs if values say nothing, from the target's variance at each value.
 
-    For normal targets: squared differences of means, neighbours of which share one mean, and the estimates of what
-    noise adds to them. The cumulant counts twice, for neighbours, which is more than its share.
+    The sum is one of products of two different rows, ``w_v (u_v + u_{v+1} - 2 a_v a_{v+1})`` with ``u_v`` the mean
+    product within a value. Products are uncorrelated, so this holds for every distribution.
     """
-    noise = variances / m
-    differences = 2.0 * (pair * (noise[1:] + noise[:-1])) ** 2
-    shared = 4.0 * pair[1:] * pair[:-1] * noise[1:-1] ** 2
     weight = np.append(pair, 0.0) + np.append(0.0, pair)
-    estimates = 2.0 * (weight * noise) ** 2 / (m - 1.0)
-    tails = 2.0 * cumulant * pair**2 * (m[1:] ** -3 + m[:-1] ** -3)
-    return float(np.sqrt(differences.sum() + shared.sum() + estimates.sum() + tails.sum()))
+    within = 2.0 * (weight * variances) ** 2 / (m * (m - 1.0))
+    across = 4.0 * pair**2 * (variances / m)[1:] * (variances / m)[:-1]
+    return float(np.sqrt(within.sum() + across.sum()))
