@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,10 +12,11 @@ from tests.support.linear import LinearBackbone
 from testtime.adapt.budget import Budget
 from testtime.adapt.task import Classes
 from testtime.adapt.train import TrainConfig
+from testtime.adapt.work import ROWS_PER_TRAINED_ROW
 from testtime.backbones.base import Limits, Recipe
 from testtime.table.config import FitConfig
 from testtime.table.fit import with_snapshots
-from testtime.table.forecast.plan import advise
+from testtime.table.forecast.plan import _TRAINED_ROW, advise
 from testtime.table.forecast.signs import NAMES, CurvePoint, Signs
 from testtime.table.outside import Fold
 from testtime.table.rows import N_FOLDS, deal_rows
@@ -22,7 +25,7 @@ from testtime.table.timing import Pace, StepTimer
 
 @pytest.mark.parametrize(("n_rows", "budgets"), [(1000, {}), (4000, {}), (4000, {"memory": 16 * 4000.0})])
 def test_the_seconds_of_a_plan_are_those_that_a_fit_would_plan_for(n_rows: int, budgets: dict[str, float]):
-    """The fit counts the rows of the folds it has dealt; the plan knows their numbers only."""
+    """The fit counts the rows of the folds it has dealt; the plan knows their numbers only, and leaves no margin."""
     pace, recipe = Pace(1e-4, 1e-7, 128), Recipe({"encoders": 1e-3}, longer=(2.0,))
     curve = tuple(CurvePoint(100 * k, 0.5, 0.001 * k, 1000 * k) for k in (1, 2, 3))
     plan = advise(
@@ -50,6 +53,7 @@ def test_the_seconds_of_a_plan_are_those_that_a_fit_would_plan_for(n_rows: int, 
         recipe.snapshots,
     )
     cost = timer.cost(folds, config, plan.n_members, recipe.guard_views)
+    cost = replace(cost, step=cost.step * _TRAINED_ROW / ROWS_PER_TRAINED_ROW)
     assert plan.seconds == pytest.approx(cost(plan.n_steps), rel=0.01)
     further = 0 if n_served else 2 * plan.n_steps
     assert plan.most_seconds == pytest.approx(cost(plan.n_steps, further), rel=0.01)

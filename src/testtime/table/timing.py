@@ -86,15 +86,16 @@ class FitCost:
         n_adapters: int,
         n_views: int,
         n_folds: int,
+        trained_row: float = ROWS_PER_TRAINED_ROW,
     ) -> FitCost:
         """Return the cost of adapters on folds.
 
         One model in one view answers for each of them in `fold` seconds; the frozen one answers with the longer context
         of its rival as well, in `rival` seconds. Episodes have `n_context` and `n_query` rows, and adapters answer
-        after `n_snapshots` of their steps.
+        after `n_snapshots` of their steps. A row of a training step costs as much as `trained_row` predicted ones.
         """
         workers = min(available_cores(), n_adapters)
-        rows = ROWS_PER_TRAINED_ROW * (n_context + n_query)
+        rows = trained_row * (n_context + n_query)
         return cls(
             step=pace(n_context) * rows * -(-n_adapters // workers),
             frozen=(fold + rival) * n_views * n_folds / workers,

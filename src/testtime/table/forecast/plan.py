@@ -22,6 +22,9 @@ from testtime.table.timing import FitCost, Pace
 
 __all__ = ["TablePlan", "advise", "enough_rows", "reason_to_skip"]
 
+_TRAINED_ROW = 2.7
+"""A row of a training step in predicted rows, as measured; a time limit counts with more, so that it is kept."""
+
 _SERVED = 16
 """Members that are served by default: frozen views and adapters."""
 
@@ -231,6 +234,7 @@ def _cost(
         n_adapters=config.n_members,
         n_views=recipe.guard_views,
         n_folds=N_FOLDS,
+        trained_row=_TRAINED_ROW,
     )
 
 
