@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -88,11 +88,12 @@ def choose_codes(
         return unchanged
     work.say("telling numbers from codes")
     coded = replace(rows, numbers=found, found=together)
-    losses = _losses(rows, coded, together.codes, task, backbone, device, draw, budget)
+    dealt = _folds(coded, together.codes, task, backbone, device, draw)
+    losses = _losses((rows, coded), dealt, task, backbone, device, draw, budget)
     if losses is None:
         return unchanged
-    gains = losses[0] - losses[1]
-    error = standard_error(gains)
+    gains, measured = losses[0] - losses[1], np.concatenate([fold.guard for fold in dealt])
+    error = standard_error(gains, None if together.codes is None else together.codes[measured])
     if gains.mean() <= _ERRORS * error:
         return unchanged
     listed = ", ".join(repr(names[k]) for k in found)
@@ -104,36 +105,47 @@ def choose_codes(
     return *with_levels(coded, task, seed), note
 
 
-def _losses(
+def _folds(
     rows: EncodedRows,
-    coded: EncodedRows,
     together: NDArray[np.int64] | None,
+    task: Task,
+    backbone: Backbone,
+    device: torch.device,
+    draw: int,
+) -> list[DealtRows]:
+    """Deal the rows; none where they cannot be dealt, or a fold measures nothing.
+
+    As many rows are context as can be served: the more there are, the more of them the model matches by itself.
+    """
+    rng = np.random.default_rng(draw)
+    order, limits = rng.permutation(len(rows.y)), backbone.limits.on(device, rows.x.shape[1])
+    try:
+        dealt = deal_rows(order, task.strata(rows.y), together, None, _N_FOLDS, limits, rng, rows.time)
+    except InputError:  # too few moments, or groups that last to the end: what needs folds will say so
+        return []
+    can = all(len(fold.guard) and len(fold.context) >= max(2, task.n_classes) for fold in dealt)
+    return dealt if can else []
+
+
+def _losses(
+    ways: tuple[EncodedRows, EncodedRows],
+    dealt: Sequence[DealtRows],
     task: Task,
     backbone: Backbone,
     device: torch.device,
     draw: int,
     budget: Budget,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Losses of the same rows without and with codes, ``(g,)``; None where there are no folds, or no time."""
-    rng = np.random.default_rng(draw)
-    # As many rows are context as can be served: the more there are, the more of them the model matches by itself.
-    order, limits = rng.permutation(len(rows.y)), backbone.limits.on(device, coded.x.shape[1])
-    try:
-        dealt = deal_rows(order, task.strata(rows.y), together, None, _N_FOLDS, limits, rng, rows.time)
-    except InputError:  # too few moments, or groups that last to the end: what needs folds will say so
-        return None
-    if any(len(fold.guard) == 0 or len(fold.context) < max(2, task.n_classes) for fold in dealt):
-        return None
+    """Losses of the guarded rows in both ways, ``(g,)``; None where there are no folds, or no time."""
     limit, before = _SHARE_OF_LIMIT * budget.left(), budget.spent()
     losses: tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]] = ([], [])
-    for number, fold in enumerate(dealt):
-        for own, variant in zip(losses, (rows, coded), strict=True):
-            own.append(_fold_losses(variant, fold, task, backbone, device, draw))
-            if number == 0 and (budget.spent() - before) * 2 * len(dealt) > limit * (
-                len(losses[0]) + len(losses[1])
-            ):
+    for fold in dealt:
+        for own, rows in zip(losses, ways, strict=True):
+            own.append(_fold_losses(rows, fold, task, backbone, device, draw))
+            n_done = len(losses[0]) + len(losses[1])
+            if n_done <= 2 and (budget.spent() - before) * 2 * len(dealt) > limit * n_done:
                 return None
-    return np.concatenate(losses[0]), np.concatenate(losses[1])
+    return (np.concatenate(losses[0]), np.concatenate(losses[1])) if dealt else None
 
 
 def _fold_losses(
@@ -141,10 +153,9 @@ def _fold_losses(
 ) -> NDArray[np.float64]:
     """Losses of the frozen model in one view for rows of a fold, ``(g,)``; the same view and rows for equal draws."""
     fold = fold_of(rows, task, dealt, np.random.SeedSequence(draw))
-    guard = fold.guard[:_MOST_GUARD]
     x, y = fold.x[fold.context], fold.y[fold.context]
     seed = np.random.SeedSequence(draw)
     view = backbone.views(with_statistics(rows.encoded, x), y, task, 1, seed)[0]
     learner = backbone.learner(task, device, torch.float32)
-    answers = answer_rows(learner, FROZEN, view, (x, y), fold.x[guard])
-    return task.score(answers, rows.y[guard])
+    answers = answer_rows(learner, FROZEN, view, (x, y), fold.x[fold.guard])
+    return task.score(answers, rows.y[fold.guard])
