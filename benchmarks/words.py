@@ -17,7 +17,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import words_codes, words_generations, words_gpt2, words_groups, words_long, words_single_index
+from benchmarks import (
+    words_codes,
+    words_generations,
+    words_gpt2,
+    words_groups,
+    words_long,
+    words_single_index,
+)
 from benchmarks.stored import markdown, stored
 from benchmarks.words_generations import lowest
 
