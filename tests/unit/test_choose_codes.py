@@ -15,8 +15,10 @@ from testtime import TTTClassifier, TTTRegressor, load, plan_table
 from testtime.adapt.budget import Budget
 from testtime.backbones.embedded import load_embedded
 from testtime.errors import StoreError
+from testtime.estimators.together import fit_together
 from testtime.table import choose_codes
 from testtime.table.saved import StoredTable, from_stored, to_stored
+from testtime.table.tail_episodes import TailRecipe
 
 
 class TestChoice:
@@ -173,3 +175,15 @@ def test_levels_are_not_named_by_numbers():
     arrays = stored.arrays | {"levels_values_0": np.arange(1.0, 8.0)}
     with pytest.raises(StoreError, match="codes of its column 0"):
         from_stored(StoredTable(stored.meta, arrays, stored.tensors), backbone, found.device, found.dtype)
+
+
+def test_groups_read_codes_table_by_table():
+    """Two tables fitted in one pass: one has numbers of shops, in the other they mean nothing."""
+    frame, y = table(600)
+    shuffled = frame.assign(shop=np.random.default_rng(0).permutation(frame["shop"]))
+    fits = [TTTClassifier(random_state=0), TTTClassifier(random_state=0)]
+    assert fit_together(fits, [(frame, y), (shuffled, y)], TailRecipe(n_steps=2)) == [None, None]
+    assert [one._table.x.shape[1] for one in fits] == [4, 2]
+    notes = [[note for note in one.adaptation_.notes if "look like codes" in note] for one in fits]
+    assert [len(found) for found in notes] == [1, 0]
+    assert (fits[0].predict(frame) == y).mean() > 0.8

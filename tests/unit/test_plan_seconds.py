@@ -20,7 +20,7 @@ from testtime.table.forecast.plan import _TRAINED_ROW, advise
 from testtime.table.forecast.signs import NAMES, CurvePoint, Signs
 from testtime.table.outside import Fold
 from testtime.table.rows import N_FOLDS, deal_rows
-from testtime.table.timing import Pace, StepTimer
+from testtime.table.timing import FitCost, Pace, StepTimer
 
 
 @pytest.mark.parametrize(("n_rows", "budgets"), [(1000, {}), (4000, {}), (4000, {"memory": 16 * 4000.0})])
@@ -58,3 +58,9 @@ def test_the_seconds_of_a_plan_are_those_that_a_fit_would_plan_for(n_rows: int, 
     further = 0 if n_served else 2 * plan.n_steps
     assert plan.most_seconds == pytest.approx(cost(plan.n_steps, further), rel=0.01)
     assert (plan.most_seconds > plan.seconds) == (n_served is None)
+
+
+def test_what_follows_is_answered_for_once_more_by_the_adapters_alone():
+    cost = FitCost(step=2.0, frozen=30.0, snapshots=7.0)
+    assert cost(10) == 30 + 7 + 20
+    assert cost(10, 5) == 30 + 2 * 7 + 30
