@@ -138,6 +138,21 @@ def test_without_time_to_try_columns_are_as_they_are(limit: float, taken: bool, 
     assert found.x.shape[1] == (4 if taken else 2)
 
 
+def test_what_was_begun_in_time_is_not_thrown_away(monkeypatch):
+    frame, y = table()
+    clock, calls = Clock(), []
+    backbone = load_embedded("classifier")
+    views = backbone.views
+
+    def slower(*arguments):
+        calls.append(clock.spend(10.0 if len(calls) < 5 else 1000.0))
+        return views(*arguments)
+
+    monkeypatch.setattr(backbone, "views", slower)
+    found = fitted(backbone, frame, y, n_steps=0, n_members=1, budget=Budget(3000.0, clock))
+    assert found.x.shape[1] == 4
+
+
 def test_there_is_no_room_for_codes_where_the_model_takes_no_more_columns(monkeypatch):
     frame, y = table()
     for room, n_columns in ((3, 2), (4, 4)):

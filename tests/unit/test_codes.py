@@ -155,6 +155,16 @@ def test_rows_of_one_group_count_as_one():
     assert code_columns(encoded(shop), y[:, None], np.arange(800) // 2) == (0,)
 
 
+def test_a_unit_has_the_mean_of_its_rows():
+    """Persons of one to nine rows, each with a number of visits that means nothing: sums would follow the rows."""
+    rng = np.random.default_rng(0)
+    person = np.repeat(np.arange(300), rng.integers(1, 10, 300))
+    rows = np.bincount(person)
+    number = 10.0 * (rows * 5 % 9) + rng.integers(0, 3, 300)
+    label = 5 + rng.normal(size=len(person))
+    assert code_columns(encoded(number[person]), label[:, None], person) == ()
+
+
 class TestStatistics:
     def test_numbers_tell_what_levels_would(self):
         x, y = shops()
