@@ -171,6 +171,8 @@ def test_damaged_codes_are_refused():
     for damaged in (
         stored.arrays["levels_values_0"][::-1],
         np.array([]),
+        np.array(1.0),
+        stored.arrays["levels_values_0"][:, None],
         np.full(60, np.nan),
         np.array(["a", "b"]),
         np.arange(60),

@@ -26,10 +26,6 @@ from testtime.table.rows import DealtRows, deal_rows
 __all__ = ["choose_codes"]
 
 _N_FOLDS = 3
-_MOST_CONTEXT, _MOST_GUARD = (
-    1024,
-    512,
-)  # rows of a fold; which way to read a column is better shows in a few hundred
 _FEWEST = 60  # rows; fewer say little about a loss
 _ERRORS = 2.0  # standard errors by which the loss must fall
 _SHARE_OF_LIMIT = 0.1

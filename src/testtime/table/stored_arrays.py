@@ -65,7 +65,7 @@ def _level_forms(meta: TableMeta, arrays: Mapping[str, NDArray]) -> dict[str, Fo
             ascending = (
                 values.dtype == np.float64
                 and np.isfinite(values).all()
-                and (np.diff(values, axis=0) > 0).all()
+                and (np.diff(values.ravel()) > 0).all()
             )
             if not (n_levels and ascending and meta.kinds[position] == "number"):
                 raise damaged(WHERE, f"the codes of its column {position} are not ascending numbers")
