@@ -116,7 +116,7 @@ def by_hand(table: AdaptedTable, n_context: int, members) -> np.ndarray:
             read = learner.read(weights, view.rows(table.x[:n_context], table.y[:n_context], like))
             answer = learner.answer(learner.predict(weights, read, view.features(x, like))).double().numpy()
         total = total + member.weight * view.answer(answer)
-    return table.target.inverse(total)
+    return table.target.inverse(total, x)
 
 
 class TestAnswers:

@@ -65,7 +65,7 @@ class TestChoice:
         noise = (noise - noise.mean()) / noise.std(ddof=1) * 20  # a standard error of one
         for gain, n_columns in ((1.9, 2), (2.1, 4)):
             losses = noise + gain, np.zeros(400)
-            monkeypatch.setattr(choose_codes, "_losses", lambda *_, losses=losses: losses)
+            monkeypatch.setattr(choose_codes.Trial, "run", lambda *_, losses=losses: losses)
             assert TTTClassifier(n_steps=0).fit(frame, y)._table.x.shape[1] == n_columns
 
     def test_rows_of_a_group_count_as_one_in_the_error(self, monkeypatch):

@@ -230,7 +230,7 @@ class AdaptedTable:
                 self._mixed(readings, x[begin : begin + _ROWS_AT_ONCE], work)
                 for begin in range(0, len(x), _ROWS_AT_ONCE)
             ]
-        return self.target.inverse(np.concatenate(pieces))
+        return self.target.inverse(np.concatenate(pieces), x)
 
     def _mixed(self, readings: Sequence[_Reading], x: NDArray[np.float64], work: Work) -> NDArray[np.float64]:
         def answers(reading: _Reading) -> NDArray[np.float64]:

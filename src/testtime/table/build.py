@@ -22,6 +22,7 @@ from testtime.results import Adaptation, Part, Status
 from testtime.table.adapted import AdaptedTable, Member
 from testtime.table.choose_codes import choose_codes
 from testtime.table.choose_curve import choose_curve
+from testtime.table.choose_linear import Scale, choose_linear
 from testtime.table.columns import TableColumns
 from testtime.table.config import FitConfig
 from testtime.table.encoding import EncodedRows, TableEncoding, with_levels, with_statistics
@@ -87,19 +88,19 @@ def fit_table(
     time = None if time is None else time[drawn]
 
     work.say("reading columns")
-    level_seed, choice_seed, forecast_seed, curve_seed = seed.spawn(4)
+    level_seed, choice_seed, forecast_seed, curve_seed, linear_seed = seed.spawn(5)
     columns, levels, rows = encode_rows(frame, y, task, backbone, level_seed, kinds, groups, time)
     told = levels, rows, task, backbone, config.device, level_seed, budget, work
     levels, rows, note = alone(lambda: choose_codes(*told, numbers=columns.undeclared_numbers), budget=budget)
     notes += [note] if note else []
     if isinstance(target, NumericTarget):
-        number = target
-        target, y, note = alone(
-            lambda: choose_curve(number, rows, backbone, config, curve_seed, budget, work), budget=budget
+        plain, seeds = (target, rows), (curve_seed, linear_seed)
+        target, rows, chosen_notes = alone(
+            lambda: _modelled(plain, backbone, config, seeds, budget, work), budget=budget
         )
-        if note:
-            notes.append(note)
-            levels, rows = _told(replace(rows, y=y, found=None), task, level_seed)
+        if chosen_notes:
+            notes += chosen_notes
+            levels, rows = _told(rows, task, level_seed)
     skipped = None
     if config.planned and config.n_steps != 0:
         work.say("forecasting")
@@ -113,6 +114,26 @@ def fit_table(
         chosen.status = Status.SKIPPED
     table = served_table(chosen, TableEncoding(columns, levels), rows, target, backbone, config, budget)
     return table, drawn[chosen.order[: chosen.n_context]]
+
+
+def _modelled(
+    plain: Scale,
+    backbone: Backbone,
+    config: FitConfig,
+    seeds: tuple[np.random.SeedSequence, np.random.SeedSequence],
+    budget: Budget,
+    work: Work,
+) -> tuple[NumericTarget, EncodedRows, list[str]]:
+    """Choose how a numeric target is modelled: on which curve, and with or without its linear part.
+
+    The statistics of levels in the rows that are returned are still of the target as it is.
+    """
+    curve_seed, linear_seed = seeds
+    bent, y, note = choose_curve(*plain, backbone, config, curve_seed, budget, work)
+    scales = [(bent, replace(plain[1], y=y, found=None)), plain] if note else [plain]
+    target, rows, linear_note = choose_linear(scales, backbone, config.device, linear_seed, budget, work)
+    notes = [note] if note and target.curve is bent.curve else []
+    return target, rows, [*notes, linear_note] if linear_note else notes
 
 
 def served_table(

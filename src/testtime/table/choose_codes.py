@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from testtime.adapt.budget import Budget
-from testtime.adapt.learner import FROZEN
 from testtime.adapt.mix import standard_error
 from testtime.adapt.task import Task
 from testtime.adapt.work import UNWATCHED, Work
 from testtime.backbones.base import Backbone
-from testtime.errors import InputError
 from testtime.table.codes import code_columns
-from testtime.table.encoding import EncodedRows, with_levels, with_statistics
-from testtime.table.fit import fold_of
+from testtime.table.encoding import EncodedRows, with_levels
 from testtime.table.levels import LevelStatistics, signals_of
-from testtime.table.outside import answer_rows
-from testtime.table.rows import DealtRows, deal_rows
+from testtime.table.trial import Trial
 
 __all__ = ["choose_codes"]
 
-_N_FOLDS = 3
 _FEWEST = 60  # rows; fewer say little about a loss
 _ERRORS = 2.0  # standard errors by which the loss must fall
-_SHARE_OF_LIMIT = 0.1
 
 
 def choose_codes(
@@ -84,12 +77,13 @@ def choose_codes(
         return unchanged
     work.say("telling numbers from codes")
     coded = replace(rows, numbers=found, found=together)
-    dealt = _folds(coded, together.codes, task, backbone, device, draw)
-    losses = _losses((rows, coded), dealt, task, backbone, device, draw, budget)
+    trial = Trial.of(coded, together.codes, task, backbone, device, draw)
+    # As many rows are context as can be served: the more there are, the more of them the model matches by itself.
+    losses = trial.run((lambda _: (rows, task.score), lambda _: (coded, task.score)), budget)
     if losses is None:
         return unchanged
-    gains, measured = losses[0] - losses[1], np.concatenate([fold.guard for fold in dealt])
-    error = standard_error(gains, None if together.codes is None else together.codes[measured])
+    gains = losses[0] - losses[1]
+    error = standard_error(gains, None if together.codes is None else together.codes[trial.measured])
     if gains.mean() <= _ERRORS * error:
         return unchanged
     listed = ", ".join(repr(names[k]) for k in found)
@@ -99,59 +93,3 @@ def choose_codes(
         f"difference has a standard error of {error:.4f})."
     )
     return *with_levels(coded, task, seed), note
-
-
-def _folds(
-    rows: EncodedRows,
-    together: NDArray[np.int64] | None,
-    task: Task,
-    backbone: Backbone,
-    device: torch.device,
-    draw: int,
-) -> list[DealtRows]:
-    """Deal the rows; none where they cannot be dealt, or a fold measures nothing.
-
-    As many rows are context as can be served: the more there are, the more of them the model matches by itself.
-    """
-    rng = np.random.default_rng(draw)
-    order, limits = rng.permutation(len(rows.y)), backbone.limits.on(device, rows.x.shape[1])
-    try:
-        dealt = deal_rows(order, task.strata(rows.y), together, None, _N_FOLDS, limits, rng, rows.time)
-    except InputError:  # too few moments, or groups that last to the end: what needs folds will say so
-        return []
-    can = all(len(fold.guard) and len(fold.context) >= max(2, task.n_classes) for fold in dealt)
-    return dealt if can else []
-
-
-def _losses(
-    ways: tuple[EncodedRows, EncodedRows],
-    dealt: Sequence[DealtRows],
-    task: Task,
-    backbone: Backbone,
-    device: torch.device,
-    draw: int,
-    budget: Budget,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Losses of the guarded rows in both ways, ``(g,)``; None where there are no folds, or no time."""
-    limit, before = _SHARE_OF_LIMIT * budget.left(), budget.spent()
-    losses: tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]] = ([], [])
-    for fold in dealt:
-        for own, rows in zip(losses, ways, strict=True):
-            own.append(_fold_losses(rows, fold, task, backbone, device, draw))
-            n_done = len(losses[0]) + len(losses[1])
-            if n_done <= 2 and (budget.spent() - before) * 2 * len(dealt) > limit * n_done:
-                return None
-    return (np.concatenate(losses[0]), np.concatenate(losses[1])) if dealt else None
-
-
-def _fold_losses(
-    rows: EncodedRows, dealt: DealtRows, task: Task, backbone: Backbone, device: torch.device, draw: int
-) -> NDArray[np.float64]:
-    """Losses of the frozen model in one view for rows of a fold, ``(g,)``; the same view and rows for equal draws."""
-    fold = fold_of(rows, task, dealt, np.random.SeedSequence(draw))
-    x, y = fold.x[fold.context], fold.y[fold.context]
-    seed = np.random.SeedSequence(draw)
-    view = backbone.views(with_statistics(rows.encoded, x), y, task, 1, seed)[0]
-    learner = backbone.learner(task, device, torch.float32)
-    answers = answer_rows(learner, FROZEN, view, (x, y), fold.x[fold.guard])
-    return task.score(answers, rows.y[fold.guard])

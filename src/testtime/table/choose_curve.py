@@ -62,7 +62,7 @@ def choose_curve(
     n_units = len(rows.y) if rows.groups is None else len(np.unique(rows.groups))
     if not is_skewed(rows.y) or len(rows.y) < _FEWEST or n_units < _N_FOLDS:
         return unchanged
-    given = target.inverse(rows.y)
+    given = target.straight(rows.y)
     curves = [curve for curve in (kind.fit(given) for kind in CURVES) if curve is not None]
     work.say("choosing the scale of the target")
     deal_seed, fold_seed = seed.spawn(2)
@@ -125,5 +125,5 @@ def _fold_losses(
     described = with_statistics(rows.encoded, x[context])
     view = backbone.views(described, y[context], Numbers(), 1, seed)[0]
     answers = answer_rows(learner, FROZEN, view, (x[context], y[context]), x[guard])
-    straight = target.scaler.transform(bent.inverse(answers))
+    straight = target.scaler.transform(bent.straight(answers))
     return Numbers().score(straight, rows.y[guard])

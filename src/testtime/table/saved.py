@@ -22,6 +22,7 @@ from testtime.table.adapted import AdaptedTable, Member
 from testtime.table.columns import TableColumns
 from testtime.table.encoding import TableEncoding
 from testtime.table.levels import LevelStatistics
+from testtime.table.linear import LinearPart
 from testtime.table.schema import TableMeta
 from testtime.table.stored_arrays import WHERE, check_arrays
 from testtime.table.target import ClassTarget, NumericTarget, Target
@@ -30,6 +31,7 @@ from testtime.table.target_curve import CURVES, IDENTITY, Curve
 __all__ = ["StoredTable", "from_stored", "to_stored"]
 
 _CHECKED_ROWS = 8
+_LINEAR = "target_linear_"  # arrays of the linear part
 
 
 @dataclass(frozen=True)
@@ -221,6 +223,9 @@ def _target_arrays(target: Target) -> dict[str, NDArray]:
         if target.curve is not IDENTITY:
             arrays["target_curve"] = np.array([CURVES.index(type(target.curve))])
             arrays["target_curve_numbers"] = target.curve.numbers
+        if target.linear is not None:
+            own = target.linear.to_arrays()
+            arrays |= {f"{_LINEAR}{name}": array for name, array in own.items()}
         return arrays
     raise StoreError(sentence(f"a target of type {type(target).__name__} cannot be saved"))
 
@@ -229,7 +234,7 @@ def _target_from(arrays: Mapping[str, NDArray]) -> Target:
     if "classes" in arrays:
         return ClassTarget(arrays["classes"])
     mean, scale = arrays["target_moments"].tolist()
-    return NumericTarget(TargetScaler(mean, scale), _curve_from(arrays))
+    return NumericTarget(TargetScaler(mean, scale), _curve_from(arrays), _linear_from(arrays))
 
 
 def _curve_from(arrays: Mapping[str, NDArray]) -> Curve:
@@ -240,3 +245,13 @@ def _curve_from(arrays: Mapping[str, NDArray]) -> Curve:
     if curve is None or not curve.valid:
         raise damaged(WHERE, "the curve of its target is none")
     return curve
+
+
+def _linear_from(arrays: Mapping[str, NDArray]) -> LinearPart | None:
+    own = {key.removeprefix(_LINEAR): array for key, array in arrays.items() if key.startswith(_LINEAR)}
+    if not own:
+        return None
+    part = LinearPart.from_arrays(own, arrays["x"].shape[1])
+    if part is None:
+        raise damaged(WHERE, "the linear part of its target is none")
+    return part

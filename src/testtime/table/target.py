@@ -17,6 +17,7 @@ from testtime.adapt.task import Classes, Numbers, Task
 from testtime.backbones.scaling import TargetScaler
 from testtime.errors import InputError, sentence
 from testtime.table.columns import DataWarning
+from testtime.table.linear import LinearPart
 from testtime.table.target_curve import IDENTITY, Curve
 
 __all__ = [
@@ -42,8 +43,8 @@ class Target(Protocol):
         """What the engine predicts and how it is scored."""
         ...
 
-    def inverse(self, answer: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Turn answers ``(q, A)`` into the user's unit."""
+    def inverse(self, answer: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Turn answers ``(q, A)`` for encoded rows ``(q, D)`` into the user's unit."""
         ...
 
 
@@ -58,30 +59,46 @@ class ClassTarget:
         """Classification."""
         return Classes(len(self.classes))
 
-    def inverse(self, answer: NDArray[np.float64]) -> NDArray[np.float64]:
+    def inverse(self, answer: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return probabilities as they are."""
         return answer
 
 
 @dataclass(frozen=True)
 class NumericTarget:
-    """Numbers, the curve that evens them, and the scale they are brought to; answers are quantiles."""
+    """Numbers and how a model sees them; answers are quantiles.
+
+    Attributes
+    ----------
+    scaler
+        The scale they are brought to.
+    curve
+        What evens them before that.
+    linear
+        What is taken out after that: the model sees what it leaves.
+    """
 
     scaler: TargetScaler
     curve: Curve = IDENTITY
+    linear: LinearPart | None = None
 
     @property
     def task(self) -> Numbers:
         """Regression."""
         return Numbers()
 
-    def inverse(self, answer: NDArray[np.float64]) -> NDArray[np.float64]:
+    def inverse(self, answer: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return quantiles in the unit of the target."""
-        return self.curve.inverse(self.scaler.inverse(answer))
+        said = 0.0 if self.linear is None else self.linear.predict(x)[:, None]
+        return self.straight(answer + said)
+
+    def straight(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return values with their linear part in the unit of the target."""
+        return self.curve.inverse(self.scaler.inverse(y))
 
     def bent(self, curve: Curve, y: NDArray[np.float64]) -> tuple[NumericTarget, NDArray[np.float64]]:
         """Return the target on another curve, and the values that are `y` on this one; ``(N,)``, standardised."""
-        values = curve.forward(self.inverse(y))
+        values = curve.forward(self.straight(y))
         scaler = TargetScaler.fit(values)
         return NumericTarget(scaler, curve), scaler.transform(values)
 

@@ -1,0 +1,201 @@
+"""The linear part of a target is taken out where that pays: on other rows, on the right scale, within the time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.support.line import Clock
+from tests.support.tables import fitted, linear_table
+from testtime import TTTRegressor, load
+from testtime.adapt.budget import Budget
+from testtime.backbones.embedded import load_embedded
+from testtime.errors import StoreError
+from testtime.table import choose_linear
+from testtime.table.saved import StoredTable, from_stored, to_stored
+from testtime.table.target_curve import IDENTITY
+
+
+def table(n: int = 400, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
+    """A target that is a sum of its columns, but for a small wave that only a model can find."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(rng.normal(size=(n, 3)), columns=list("abc"))
+    frame["town"] = rng.choice(list("xyz"), n)
+    return frame, 3 * frame["a"] - 2 * frame["b"] + (frame["town"] == "x") + 0.05 * np.sin(3 * frame["c"])
+
+
+def wave(n: int = 400) -> tuple[pd.DataFrame, np.ndarray]:
+    """A target that is no sum of columns."""
+    frame, _ = table(n)
+    return frame, np.sin(3 * frame["a"]) * np.sign(frame["b"])
+
+
+def said(model: TTTRegressor) -> list[str]:
+    return [note for note in model.adaptation_.notes if note.startswith("A ridge regression")]
+
+
+class TestChoice:
+    """With the weights that ship: whether it pays is a question to the model."""
+
+    def test_it_pays_where_the_target_is_nearly_a_sum(self, tmp_path):
+        frame, y = table(900)
+        model = TTTRegressor(random_state=0, n_steps=0).fit(frame[:600], y[:600])
+        assert len(said(model)) == 1
+        answers = model.predict(frame[600:])
+        assert np.sqrt(np.mean((answers - y[600:]) ** 2)) < 0.005 * y.std()
+        inside = model.predict_quantiles(frame[600:], (0.1, 0.9))
+        assert 0.6 < np.mean((inside[:, 0] <= y[600:]) & (y[600:] <= inside[:, 1])) <= 1
+        model.save(tmp_path / "model")
+        assert np.array_equal(load(tmp_path / "model").predict(frame[600:]), answers)
+
+    def test_an_exact_sum_is_exact(self):
+        frame, _ = table()
+        y = 1e6 + 3 * frame["a"] - 2 * frame["b"]
+        model = TTTRegressor(random_state=0, n_steps=5).fit(frame[:300], y[:300])
+        assert np.abs(model.predict(frame[300:]) - y[300:]).max() < 1e-4
+
+    def test_it_does_not_pay_where_the_target_is_no_sum(self):
+        frame, y = wave()
+        assert not said(TTTRegressor(random_state=0, n_steps=0).fit(frame, y))
+
+    def test_what_is_linear_on_no_curve_is_taken_as_it_is(self):
+        """Sums of money: skewed, and on a logarithm no sum of their parts."""
+        rng = np.random.default_rng(0)
+        parts = np.exp(1.5 * rng.normal(size=(700, 3)))
+        model = TTTRegressor(random_state=0, n_steps=0).fit(parts[:500], parts[:500].sum(1))
+        assert len(said(model)) == 1
+        assert model._table.target.curve is IDENTITY
+        assert not [note for note in model.adaptation_.notes if "skewed" in note]
+        total = parts[500:].sum(1)
+        assert np.sqrt(np.mean((model.predict(parts[500:]) - total) ** 2)) < 0.02 * total.std()
+
+    def test_what_is_linear_on_a_curve_is_taken_there(self):
+        frame, y = table()
+        model = TTTRegressor(random_state=0, n_steps=0).fit(frame, np.exp(y / 2))
+        assert len(said(model)) == 1
+        assert model._table.target.curve is not IDENTITY
+        assert [note for note in model.adaptation_.notes if "skewed" in note]
+
+    def test_levels_say_what_the_part_leaves_of_their_rows(self):
+        """Forty towns, of which the regression knows thirty, and all are told apart by their statistics."""
+        rng = np.random.default_rng(0)
+        town, a = rng.integers(0, 40, 1200), rng.normal(size=1200)
+        y = 30 * a + rng.normal(size=40)[town] + 0.1 * rng.normal(size=1200)
+        frame = pd.DataFrame({"a": a, "town": [f"t{k}" for k in town]})
+        model = TTTRegressor(random_state=0, n_steps=0).fit(frame[:900], y[:900])
+        assert len(said(model)) == 1
+        means = model._table.encoding.levels.columns[0].means
+        assert np.abs(means).max() < 0.1  # of the deviation of the target, which is 30 of the towns'
+        assert np.sqrt(np.mean((model.predict(frame[900:]) - y[900:]) ** 2)) < 0.5
+
+
+class TestMeasure:
+    """What is compared, with losses that are given."""
+
+    @pytest.fixture
+    def taken(self, monkeypatch):
+        def taken(gain: float, closer: float, **given) -> bool:
+            frame, y = table()
+            noise = np.random.default_rng(0).normal(size=400)
+            noise = (noise - noise.mean()) / noise.std(ddof=1) * 20  # a standard error of one
+            before = np.column_stack([noise + gain, noise + closer])
+            monkeypatch.setattr(choose_linear.Trial, "run", lambda *_: [before, np.zeros((400, 2))])
+            return bool(said(TTTRegressor(n_steps=0).fit(frame, y, **given)))
+
+        return taken
+
+    def test_a_gain_within_two_standard_errors_is_none(self, taken):
+        assert [taken(gain, 9.0) for gain in (1.9, 2.1)] == [False, True]
+
+    def test_squared_errors_may_not_rise_but_for_noise(self, taken):
+        assert [taken(9.0, closer) for closer in (-1.1, -0.9)] == [False, True]
+
+    def test_rows_of_a_group_count_as_one_in_the_error(self, monkeypatch):
+        frame, y = table()
+        told = []
+        monkeypatch.setattr(
+            choose_linear, "standard_error", lambda gains, of: told.append((len(gains), of)) or 0.0
+        )
+        TTTRegressor(n_steps=0).fit(frame, y, groups=np.arange(400) // 4)
+        assert len(told) == 2
+        assert all(n_rows == len(of) == 400 and 90 < len(np.unique(of)) <= 100 for n_rows, of in told)
+
+    def test_the_better_of_two_scales_is_taken(self, monkeypatch):
+        frame, y = table()
+        zeros = np.zeros((400, 2))
+        for losses, plain in (((1.0, 2.0), False), ((2.0, 1.0), True)):
+            ways = [zeros + 3.0, *(zeros + loss for loss in losses)]
+            monkeypatch.setattr(choose_linear.Trial, "run", lambda *_, ways=ways: ways)
+            model = TTTRegressor(n_steps=0).fit(frame, np.exp(y / 6))
+            assert (model._table.target.curve is IDENTITY) == plain
+
+
+def test_few_rows_are_not_tried():
+    for n_rows, is_tried in ((59, False), (60, True)):
+        frame, y = table(n_rows)
+        assert bool(said(TTTRegressor(random_state=0, n_steps=0).fit(frame, y))) == is_tried
+
+
+def test_a_part_that_explains_little_is_not_tried(monkeypatch):
+    asked = []
+    monkeypatch.setattr(choose_linear.Trial, "run", lambda self, ways, budget: asked.append(len(ways)))
+    for noise, expected in ((2.5, []), (1.5, [2])):  # a seventh, and nearly a third of the variance
+        frame, y = linear_table(600, 0, noise=noise)
+        TTTRegressor(n_steps=0).fit(frame, y)
+        assert asked == expected
+
+
+def test_with_time_later_rows_are_predicted_from_earlier_ones(monkeypatch):
+    """A slope that turns over: of rows in any order it explains much, of later rows it says the opposite."""
+    rng = np.random.default_rng(0)
+    a, moment = rng.normal(size=600), np.arange(600)
+    y = np.where(moment < 360, 3.0, -3.0) * a + 0.1 * rng.normal(size=600)
+    folds = []
+    own = choose_linear.Trial.of
+    monkeypatch.setattr(
+        choose_linear.Trial, "of", lambda *given, **named: folds.append(own(*given, **named)) or folds[-1]
+    )
+    frame = pd.DataFrame({"a": a, "b": rng.normal(size=600) + 3 * y})
+    TTTRegressor(n_steps=0).fit(frame, y, time=moment)
+    (trial,) = folds
+    assert all(moment[fold.context].max() < moment[fold.guard].min() for fold in trial.dealt)
+
+
+@pytest.mark.parametrize(("limit", "taken"), [(60.0, False), (6000.0, True)])
+def test_without_time_to_try_it_the_target_stays_as_it_is(limit: float, taken: bool, monkeypatch):
+    frame, y = table()
+    clock = Clock()
+    backbone = load_embedded("regressor")
+    views = backbone.views
+
+    def slow(*arguments):
+        clock.spend(10.0)
+        return views(*arguments)
+
+    monkeypatch.setattr(backbone, "views", slow)
+    found = fitted(
+        backbone, frame, y.to_numpy(), numeric=True, n_steps=0, n_members=1, budget=Budget(limit, clock)
+    )
+    assert (found.target.linear is not None) == taken
+
+
+def test_a_damaged_part_is_refused():
+    frame, y = table()
+    backbone = load_embedded("regressor")
+    found = fitted(backbone, frame, y.to_numpy(), numeric=True, n_steps=0, n_members=1)
+    stored = to_stored(found)
+    for name, damaged in {
+        "places": stored.arrays["target_linear_places"] + 9,
+        "weights": stored.arrays["target_linear_weights"][:-1],
+        "numbers": np.zeros(3),
+        "scales": -stored.arrays["target_linear_scales"],
+        "forms": stored.arrays["target_linear_forms"].astype(float),
+        "extra": np.zeros(3),
+    }.items():
+        arrays = stored.arrays | {f"target_linear_{name}": damaged}
+        with pytest.raises(StoreError):
+            from_stored(StoredTable(stored.meta, arrays, stored.tensors), backbone, found.device, found.dtype)
+    del stored.arrays["target_linear_middles"]
+    with pytest.raises(StoreError, match="target_linear_middles"):
+        from_stored(stored, backbone, found.device, found.dtype)
