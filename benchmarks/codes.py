@@ -35,7 +35,7 @@ from testtime.table.columns import TableColumns
 from testtime.table.levels import signals_of
 
 N_ROWS, N_LONG, N_TEST = 1_000, 4_096, 1_000
-_KEYS = ("unnamed: 0", "rownames", "id")
+KEYS = ("unnamed: 0", "rownames", "id")
 
 
 def main() -> None:
@@ -59,11 +59,11 @@ def development() -> Iterator[tuple[str, Draw]]:
     """Tables and targets that choices may look at."""
     taken = {name.split(":")[1].split("/")[-1] for name in (*REPORTED, *REPORTED_NUMBERS)}
     for name, table in package_tables():
-        frame = table.drop(columns=[column for column in table if str(column).lower() in _KEYS])
+        frame = table.drop(columns=[column for column in table if str(column).lower() in KEYS])
         fits = 1_200 <= len(frame) <= 60_000 and 4 <= frame.shape[1] <= 80
         if fits and name.split(":")[1].split("/")[-1] not in taken:
             for column, y in _targets(frame, np.random.default_rng(zlib.crc32(name.encode()))):
-                yield f"{name} {column}", _drawn(frame.loc[y.index].drop(columns=[column]), y, N_ROWS)
+                yield f"{name} {column}", drawn(frame.loc[y.index].drop(columns=[column]), y, N_ROWS)
 
 
 def _targets(frame: pd.DataFrame, rng: np.random.Generator) -> Iterator[tuple[str, pd.Series]]:
@@ -88,28 +88,29 @@ def reported() -> Iterator[tuple[str, Draw]]:
         frame, y = read(name)
         for n_rows in (N_ROWS, N_LONG):
             if n_rows == N_ROWS or len(frame) >= 2 * N_ROWS + N_TEST:
-                yield f"{name}, up to {n_rows:,} rows", _drawn(frame, y, n_rows)
+                yield f"{name}, up to {n_rows:,} rows", drawn(frame, y, n_rows)
 
 
-def _drawn(frame: pd.DataFrame, target: pd.Series, n_rows: int) -> Draw:
-    """Test rows first, so that draws of more training rows ask about the same ones."""
+def drawn(frame: pd.DataFrame, target: pd.Series, n_rows: int) -> Draw:
+    """Draw rows: test rows first, so that draws of more training rows ask about the same ones."""
     rows = np.random.default_rng(1).permutation(len(frame))
     n_test = min(N_TEST, len(frame) // 3)
     test, train = rows[:n_test], rows[n_test : n_test + n_rows]
     y = target.to_numpy()
-    if not _is_numeric(y):
+    if not is_numeric(y):
         test = test[np.isin(y[test], y[train])]
     return Draw(frame.iloc[train], y[train], frame.iloc[test], y[test], 0)
 
 
-def _is_numeric(y: np.ndarray) -> bool:
+def is_numeric(y: np.ndarray) -> bool:
+    """Whether a target holds numbers, which are read as floats, and no classes."""
     return y.dtype.kind == "f"
 
 
 def looks_coded(draw: Draw) -> bool:
     """Whether a column of the training rows looks like a code."""
-    codes = draw.y if _is_numeric(draw.y) else np.unique(draw.y, return_inverse=True)[1]
-    n_classes = 0 if _is_numeric(draw.y) else int(codes.max()) + 1
+    codes = draw.y if is_numeric(draw.y) else np.unique(draw.y, return_inverse=True)[1]
+    n_classes = 0 if is_numeric(draw.y) else int(codes.max()) + 1
     try:
         encoded = TableColumns().fit_transform(draw.X)
     except ValueError:  # no column can be used
@@ -119,7 +120,7 @@ def looks_coded(draw: Draw) -> bool:
 
 def measured(draw: Draw) -> dict[str, Any]:
     """Scores without codes and as the package chooses, and whether it took them; a forest on the same rows."""
-    scores = _numbers if _is_numeric(draw.y) else _classes
+    scores = _numbers if is_numeric(draw.y) else _classes
     with _looking(lambda *_: ()):
         without, _ = scores(draw)
     chosen, is_coded = scores(draw)
@@ -129,7 +130,7 @@ def measured(draw: Draw) -> dict[str, Any]:
         "coded": is_coded,
         "without": without,
         "chosen": chosen,
-        "forest": _forest(draw) if _is_numeric(draw.y) else trees(draw, ["random forest"])["random forest"],
+        "forest": _forest(draw) if is_numeric(draw.y) else trees(draw, ["random forest"])["random forest"],
     }
 
 
@@ -160,7 +161,7 @@ def _numbers(draw: Draw) -> tuple[dict[str, float], bool]:
     model = TTTRegressor(n_steps=0, random_state=0, precision="float32").fit(draw.X, draw.y)
     quantiles = model.predict_quantiles(draw.X_test, levels=levels)
     crps = float(Numbers().score(quantiles, draw.y_test).mean() / draw.y.std())
-    return {"crps": crps, "rmse": _error(draw, model.predict(draw.X_test))}, _coded(model)
+    return {"crps": crps, "rmse": root_mean_square(draw, model.predict(draw.X_test))}, _coded(model)
 
 
 def _coded(model: Any) -> bool:
@@ -172,11 +173,14 @@ def _forest(draw: Draw) -> dict[str, float]:
 
     numbers, asked = ordinal_frame(draw.X, draw.X_test)
     return {
-        "rmse": _error(draw, RandomForestRegressor(300, random_state=0).fit(numbers, draw.y).predict(asked))
+        "rmse": root_mean_square(
+            draw, RandomForestRegressor(300, random_state=0).fit(numbers, draw.y).predict(asked)
+        )
     }
 
 
-def _error(draw: Draw, predicted: np.ndarray) -> float:
+def root_mean_square(draw: Draw, predicted: np.ndarray) -> float:
+    """Root mean squared error on the test rows in standard deviations of the training target."""
     return float(np.sqrt(np.mean((predicted - draw.y_test) ** 2)) / draw.y.std())
 
 

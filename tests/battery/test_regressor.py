@@ -131,7 +131,7 @@ class TestFit:
     def test_a_huge_step_is_reverted(self, tiny_embedded):
         X, _ = table()
         noise = np.random.default_rng(1).normal(size=120)
-        reverted = TTTRegressor(n_steps=3, n_context=40, n_members=2, step_size=30.0).fit(X, noise)
+        reverted = TTTRegressor(n_steps=3, n_context=40, n_members=2, step_size=300.0).fit(X, noise)
         assert not reverted.adaptation_.kept
         plain = TTTRegressor(n_steps=0, n_context=40).fit(X, noise)
         assert np.array_equal(reverted.predict(X), plain.predict(X))
