@@ -8,12 +8,14 @@ import pytest
 
 from tests.support.line import Clock
 from tests.support.tables import fitted, linear_table
-from testtime import TTTRegressor, load
+from testtime import TTTRegressor, load, plan_table
 from testtime.adapt.budget import Budget
 from testtime.backbones.embedded import load_embedded
 from testtime.errors import StoreError
+from testtime.estimators.together import fit_together
 from testtime.table import choose_linear
 from testtime.table.saved import StoredTable, from_stored, to_stored
+from testtime.table.tail_episodes import TailRecipe
 from testtime.table.target_curve import IDENTITY
 
 
@@ -199,3 +201,19 @@ def test_a_damaged_part_is_refused():
     del stored.arrays["target_linear_middles"]
     with pytest.raises(StoreError, match="target_linear_middles"):
         from_stored(stored, backbone, found.device, found.dtype)
+
+
+def test_the_plan_measures_what_the_fit_serves(monkeypatch):
+    """What a regression leaves is all there is to learn, and harder than the sum was."""
+    frame, y = table()
+    told = plan_table(frame, y).signs["loss left"]
+    monkeypatch.setattr(choose_linear.Trial, "run", lambda *_: None)
+    assert plan_table(frame, y).signs["loss left"] < 0.6 * told
+
+
+def test_groups_are_modelled_table_by_table():
+    (frame, total), (other, waved) = table(300), wave(300)
+    fits = [TTTRegressor(random_state=0), TTTRegressor(random_state=0)]
+    assert fit_together(fits, [(frame, total), (other, waved)], TailRecipe(n_steps=2)) == [None, None]
+    assert [len(said(one)) for one in fits] == [1, 0]
+    assert np.sqrt(np.mean((fits[0].predict(frame) - total) ** 2)) < 0.01 * total.std()

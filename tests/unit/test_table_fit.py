@@ -307,9 +307,9 @@ class TestRecord:
             fitted(LinearBackbone(), wide, y)
 
     def test_large_tables_are_drawn_from(self, monkeypatch: pytest.MonkeyPatch):
-        from testtime.table import build
+        from testtime.table import reading
 
-        monkeypatch.setattr(build, "MOST_ROWS", 100)
+        monkeypatch.setattr(reading, "MOST_ROWS", 100)
         frame, y = linear_table()
         table = fitted(LinearBackbone(), frame, y, n_steps=0)
         assert len(table.y) == 100

@@ -14,9 +14,9 @@ from sklearn.preprocessing import OneHotEncoder
 from tests.support.linear import LinearBackbone
 from testtime.adapt.task import Classes
 from testtime.backbones.base import Encoded
-from testtime.table.build import encode_rows
 from testtime.table.encoding import EncodedRows
 from testtime.table.levels import LevelStatistics
+from testtime.table.reading import encode_rows
 
 
 def encoded(codes: np.ndarray, n_levels: int) -> Encoded:

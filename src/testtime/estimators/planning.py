@@ -20,11 +20,10 @@ from testtime.errors import InputError, nearest, sentence
 from testtime.estimators.classifier import TTTClassifier
 from testtime.estimators.regressor import TTTRegressor
 from testtime.estimators.settings import check_settings
-from testtime.table.build import drawn_rows, encode_rows
-from testtime.table.choose_codes import choose_codes
 from testtime.table.config import FitConfig
 from testtime.table.forecast.plan import TablePlan, advise, enough_rows
 from testtime.table.forecast.signs import Signs, read_signs
+from testtime.table.reading import choose_reading, drawn_rows, encode_rows
 from testtime.table.target import MOST_CODES, with_inferred_type
 
 __all__ = ["Prepared", "measure", "plan_table"]
@@ -119,15 +118,16 @@ def measure(X: Any, y: Any, *, task: str | None = None, **arguments: Any) -> tup
     frame = estimator._check_table(X, reset=True)
     target, values = estimator._read_target(y, len(frame), model)
     model = with_classes(model, target.task)
-    draw_seed, level_seed, sign_seed = estimator._seed().spawn(3)
+    draw_seed, level_seed, sign_seed, curve_seed, linear_seed = estimator._seed().spawn(5)
     drawn, _ = drawn_rows(len(values), values if target.task.n_classes else None, draw_seed)
     frame, values = frame.iloc[drawn], values[drawn]
     kinds = estimator.column_kinds  # encoded even where nothing is measured: a fit refuses the same tables
     columns, levels, rows = encode_rows(frame, values, target.task, model, level_seed, kinds)
     signs = None
     if enough_rows(model, len(values), target.task.n_classes):
-        told = levels, rows, target.task, model, config.device, level_seed, Budget(None)
-        _, rows, _ = alone(lambda: choose_codes(*told, numbers=columns.undeclared_numbers))
+        seeds = level_seed, curve_seed, linear_seed
+        told = columns, levels, rows, target, model, config, seeds, Budget(None)
+        rows = alone(lambda: choose_reading(*told)).rows
         signs = alone(lambda: read_signs(model, target.task, rows, sign_seed, config.device))
     return signs, Prepared(model, target.task, config, len(values), rows.x.shape[1])
 

@@ -11,28 +11,22 @@ from numpy.typing import NDArray
 
 from testtime.adapt.budget import Budget
 from testtime.adapt.delta import DeltaSpec, delta_bytes
-from testtime.adapt.episodes import stratified_order
 from testtime.adapt.parallel import alone
 from testtime.adapt.task import Task
 from testtime.adapt.work import UNWATCHED, Work
 from testtime.backbones.base import Backbone
 from testtime.backbones.many_class import with_classes
-from testtime.errors import InputError, sentence
 from testtime.results import Adaptation, Part, Status
 from testtime.table.adapted import AdaptedTable, Member
-from testtime.table.choose_codes import choose_codes
-from testtime.table.choose_curve import choose_curve
-from testtime.table.choose_linear import Scale, choose_linear
 from testtime.table.columns import TableColumns
 from testtime.table.config import FitConfig
-from testtime.table.encoding import EncodedRows, TableEncoding, with_levels, with_statistics
+from testtime.table.encoding import EncodedRows, TableEncoding, with_statistics
 from testtime.table.fit import Chosen, choose
 from testtime.table.forecast.plan import reason_to_skip
-from testtime.table.levels import LevelStatistics, has_statistics
-from testtime.table.rows import MOST_ROWS
-from testtime.table.target import NumericTarget, Target
+from testtime.table.reading import choose_reading, drawn_rows, encode_rows
+from testtime.table.target import Target
 
-__all__ = ["drawn_rows", "encode_rows", "fit_table", "served_table"]
+__all__ = ["fit_table", "served_table"]
 
 
 def fit_table(
@@ -89,18 +83,13 @@ def fit_table(
 
     work.say("reading columns")
     level_seed, choice_seed, forecast_seed, curve_seed, linear_seed = seed.spawn(5)
+    seeds = level_seed, curve_seed, linear_seed
     columns, levels, rows = encode_rows(frame, y, task, backbone, level_seed, kinds, groups, time)
-    told = levels, rows, task, backbone, config.device, level_seed, budget, work
-    levels, rows, note = alone(lambda: choose_codes(*told, numbers=columns.undeclared_numbers), budget=budget)
-    notes += [note] if note else []
-    if isinstance(target, NumericTarget):
-        plain, seeds = (target, rows), (curve_seed, linear_seed)
-        target, rows, chosen_notes = alone(
-            lambda: _modelled(plain, backbone, config, seeds, budget, work), budget=budget
-        )
-        if chosen_notes:
-            notes += chosen_notes
-            levels, rows = _told(rows, task, level_seed)
+    read = alone(
+        lambda: choose_reading(columns, levels, rows, target, backbone, config, seeds, budget, work),
+        budget=budget,
+    )
+    target, rows, notes = read.target, read.rows, notes + read.notes
     skipped = None
     if config.planned and config.n_steps != 0:
         work.say("forecasting")
@@ -112,28 +101,8 @@ def fit_table(
     chosen.notes[:0] = notes
     if skipped is not None:
         chosen.status = Status.SKIPPED
-    table = served_table(chosen, TableEncoding(columns, levels), rows, target, backbone, config, budget)
+    table = served_table(chosen, read.encoding, rows, target, backbone, config, budget)
     return table, drawn[chosen.order[: chosen.n_context]]
-
-
-def _modelled(
-    plain: Scale,
-    backbone: Backbone,
-    config: FitConfig,
-    seeds: tuple[np.random.SeedSequence, np.random.SeedSequence],
-    budget: Budget,
-    work: Work,
-) -> tuple[NumericTarget, EncodedRows, list[str]]:
-    """Choose how a numeric target is modelled: on which curve, and with or without its linear part.
-
-    The statistics of levels in the rows that are returned are still of the target as it is.
-    """
-    curve_seed, linear_seed = seeds
-    bent, y, note = choose_curve(*plain, backbone, config, curve_seed, budget, work)
-    scales = [(bent, replace(plain[1], y=y, found=None)), plain] if note else [plain]
-    target, rows, linear_note = choose_linear(scales, backbone, config.device, linear_seed, budget, work)
-    notes = [note] if note and target.curve is bent.curve else []
-    return target, rows, [*notes, linear_note] if linear_note else notes
 
 
 def served_table(
@@ -167,70 +136,6 @@ def served_table(
         device=config.device,
         dtype=config.dtype_on(backbone.limits),
     )
-
-
-def encode_rows(
-    frame: pd.DataFrame,
-    y: NDArray,
-    task: Task,
-    backbone: Backbone,
-    seed: np.random.SeedSequence,
-    kinds: Mapping[str, str] | None = None,
-    groups: NDArray[np.int64] | None = None,
-    time: NDArray[np.float64] | None = None,
-) -> tuple[TableColumns, LevelStatistics, EncodedRows]:
-    """Read the columns of a table and encode its rows.
-
-    Parameters
-    ----------
-    seed
-        How rows are dealt where statistics of levels are taken from other rows.
-    frame, y, kinds, groups, time
-        As in :func:`fit_table`, with the rows that are used.
-
-    Raises
-    ------
-    InputError
-        When there are more columns than the model can take.
-    """
-    columns = TableColumns(kinds)
-    if columns.exceeds(backbone.limits.features, frame):
-        raise _too_many(len(frame.columns), backbone)
-    columns.fit(frame)
-    encoded = columns.transform(frame)
-    levels, rows = _told(EncodedRows(encoded, encoded.x, y, groups, time), task, seed)
-    if rows.x.shape[1] > backbone.limits.features:
-        raise _too_many(rows.x.shape[1], backbone)
-    return columns, levels, rows
-
-
-def _told(rows: EncodedRows, task: Task, seed: np.random.SeedSequence) -> tuple[LevelStatistics, EncodedRows]:
-    """Look for rows that repeat each other where columns have levels, and put beside them what the levels say."""
-    if has_statistics(rows.encoded) or rows.numbers:
-        rows = replace(rows, found=rows.together(task, np.random.default_rng(int(seed.generate_state(1)[0]))))
-    return with_levels(rows, task, seed)
-
-
-def _too_many(n_columns: int, backbone: Backbone) -> InputError:
-    return InputError(
-        sentence(
-            f"{n_columns:,} columns",
-            expected=f"at most {backbone.limits.features}",
-            why=f"the {backbone.name} model attends over all columns of a row",
-            remedy="Select columns first, for example with sklearn.feature_selection.SelectKBest",
-        )
-    )
-
-
-def drawn_rows(
-    n_rows: int, labels: NDArray | None, seed: np.random.SeedSequence
-) -> tuple[NDArray[np.int64], list[str]]:
-    """Rows the fit looks at: all, or a draw that shows every class."""
-    if n_rows <= MOST_ROWS:
-        return np.arange(n_rows), []
-    order = stratified_order(labels, n_rows, np.random.default_rng(seed.spawn(1)[0]))
-    note = f"{MOST_ROWS:,} of {n_rows:,} rows were drawn and used: the steps of a fit visit no more."
-    return np.sort(order[:MOST_ROWS]), [note]
 
 
 def _members(chosen: Chosen) -> tuple[Member, ...]:

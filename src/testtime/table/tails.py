@@ -28,12 +28,12 @@ from testtime.backbones.base import Backbone, View
 from testtime.backbones.tabicl_tail import Trunk
 from testtime.results import Status
 from testtime.table.adapted import AdaptedTable
-from testtime.table.build import drawn_rows, encode_rows, served_table
-from testtime.table.choose_codes import choose_codes
+from testtime.table.build import served_table
 from testtime.table.config import FitConfig
 from testtime.table.encoding import EncodedRows, TableEncoding
 from testtime.table.fit import Chosen, decide, fold_of
 from testtime.table.outside import Fold, FoldAnswers
+from testtime.table.reading import choose_reading, drawn_rows, encode_rows
 from testtime.table.rows import N_FOLDS, deal_rows, fewest_rows, pool_rows
 from testtime.table.tail_episodes import Episodes, TailRecipe, inner_episodes
 from testtime.table.target import Target
@@ -158,11 +158,13 @@ def prepare(
     """Deal the rows of one table and encode them; arguments and errors as of :func:`testtime.table.build.fit_table`."""
     budget, task = Budget(), target.task
     drawn, notes = drawn_rows(len(y), y if task.n_classes else None, seed)
-    level_seed, order_seed, view_seed, deal_seed, group_seed, fold_seed, inner_seed, own = seed.spawn(8)
+    own_seeds = seed.spawn(10)
+    level_seed, order_seed, view_seed, deal_seed, group_seed, fold_seed, inner_seed, own = own_seeds[:8]
+    curve_seed, linear_seed = own_seeds[8:]
     columns, levels, rows = encode_rows(frame.iloc[drawn], y[drawn], task, backbone, level_seed, kinds)
-    told = levels, rows, task, backbone, config.device, level_seed, budget
-    levels, rows, note = choose_codes(*told, numbers=columns.undeclared_numbers)
-    notes += [note] if note else []
+    seeds = level_seed, curve_seed, linear_seed
+    read = choose_reading(columns, levels, rows, target, backbone, config, seeds, budget)
+    target, rows, notes = read.target, read.rows, notes + read.notes
     labels, limits = task.strata(rows.y), backbone.limits.on(config.device, rows.x.shape[1])
     order = stratified_order(labels, len(rows.y), np.random.default_rng(order_seed))
     number = int(view_seed.generate_state(1, np.uint64)[0])
@@ -172,9 +174,8 @@ def prepare(
     views = rows.views(order[:n_context], backbone, task, n_views, number)
     chosen = Chosen(order, n_context, n_context, views, number, Status.REVERTED_TOO_FEW)
     chosen.notes += notes
-    encoding = TableEncoding(columns, levels)
     prepared = Prepared(
-        trunk, target, config, backbone, encoding, rows, chosen, budget, drawn, own, recipe.doubt
+        trunk, target, config, backbone, read.encoding, rows, chosen, budget, drawn, own, recipe.doubt
     )
     found = rows.together(task, np.random.default_rng(group_seed))
     chosen.notes += [found.note] if found.note else []

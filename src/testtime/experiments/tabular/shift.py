@@ -227,7 +227,7 @@ def _alignment(
     from testtime.adapt.alignment import episode_gradients, mean_cosine
     from testtime.adapt.task import Classes
     from testtime.backbones.registry import load_backbone
-    from testtime.table.build import encode_rows
+    from testtime.table.reading import encode_rows
 
     task = Classes(len(np.unique(codes)))
     backbone = load_backbone(config.backbone, "classifier")

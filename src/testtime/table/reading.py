@@ -1,0 +1,171 @@
+"""How a table is read: its columns, what their levels say, and how its target is modelled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from testtime.adapt.budget import Budget
+from testtime.adapt.episodes import stratified_order
+from testtime.adapt.task import Task
+from testtime.adapt.work import UNWATCHED, Work
+from testtime.backbones.base import Backbone
+from testtime.errors import InputError, sentence
+from testtime.table.choose_codes import choose_codes
+from testtime.table.choose_curve import choose_curve
+from testtime.table.choose_linear import Scale, choose_linear
+from testtime.table.columns import TableColumns
+from testtime.table.config import FitConfig
+from testtime.table.encoding import EncodedRows, TableEncoding, with_levels
+from testtime.table.levels import LevelStatistics, has_statistics
+from testtime.table.rows import MOST_ROWS
+from testtime.table.target import NumericTarget, Target
+
+__all__ = ["Reading", "ReadingSeeds", "choose_reading", "drawn_rows", "encode_rows"]
+
+ReadingSeeds: TypeAlias = tuple[np.random.SeedSequence, np.random.SeedSequence, np.random.SeedSequence]
+"""Of statistics of levels, of the choice of a curve, and of that of a linear part."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A table as models are shown it.
+
+    Attributes
+    ----------
+    encoding
+        How its columns become numbers.
+    target, rows
+        The target as it is modelled, and the encoded rows with it.
+    notes
+        What was chosen and why, in sentences.
+    """
+
+    encoding: TableEncoding
+    target: Target
+    rows: EncodedRows
+    notes: list[str]
+
+
+def choose_reading(
+    columns: TableColumns,
+    levels: LevelStatistics,
+    rows: EncodedRows,
+    target: Target,
+    backbone: Backbone,
+    config: FitConfig,
+    seeds: ReadingSeeds,
+    budget: Budget,
+    work: Work = UNWATCHED,
+) -> Reading:
+    """Choose by the frozen model what its own rows cannot tell: codes among numbers, a curve, a linear part.
+
+    Parameters
+    ----------
+    columns, levels, rows
+        As :func:`encode_rows` gave them.
+    target
+        What is predicted, as it is.
+    budget
+        Each choice takes a tenth of what is left of it, or is not made.
+    """
+    level_seed, curve_seed, linear_seed = seeds
+    told = levels, rows, target.task, backbone, config.device, level_seed, budget, work
+    levels, rows, note = choose_codes(*told, numbers=columns.undeclared_numbers)
+    notes = [note] if note else []
+    if isinstance(target, NumericTarget):
+        chosen = _modelled((target, rows), backbone, config, (curve_seed, linear_seed), budget, work)
+        target, rows = chosen[:2]
+        if chosen[2]:
+            notes += chosen[2]
+            levels, rows = _told(rows, target.task, level_seed)
+    return Reading(TableEncoding(columns, levels), target, rows, notes)
+
+
+def _modelled(
+    plain: Scale,
+    backbone: Backbone,
+    config: FitConfig,
+    seeds: tuple[np.random.SeedSequence, np.random.SeedSequence],
+    budget: Budget,
+    work: Work,
+) -> tuple[NumericTarget, EncodedRows, list[str]]:
+    """Choose how a numeric target is modelled: on which curve, and with or without its linear part.
+
+    The statistics of levels in the rows that are returned are still of the target as it is.
+    """
+    curve_seed, linear_seed = seeds
+    bent, y, note = choose_curve(*plain, backbone, config, curve_seed, budget, work)
+    scales = [(bent, replace(plain[1], y=y, found=None)), plain] if note else [plain]
+    target, rows, linear_note = choose_linear(scales, backbone, config.device, linear_seed, budget, work)
+    notes = [note] if note and target.curve is bent.curve else []
+    return target, rows, [*notes, linear_note] if linear_note else notes
+
+
+def encode_rows(
+    frame: pd.DataFrame,
+    y: NDArray,
+    task: Task,
+    backbone: Backbone,
+    seed: np.random.SeedSequence,
+    kinds: Mapping[str, str] | None = None,
+    groups: NDArray[np.int64] | None = None,
+    time: NDArray[np.float64] | None = None,
+) -> tuple[TableColumns, LevelStatistics, EncodedRows]:
+    """Read the columns of a table and encode its rows.
+
+    Parameters
+    ----------
+    seed
+        How rows are dealt where statistics of levels are taken from other rows.
+    frame, y, kinds, groups, time
+        As in :func:`testtime.table.build.fit_table`, with the rows that are used.
+
+    Raises
+    ------
+    InputError
+        When there are more columns than the model can take.
+    """
+    columns = TableColumns(kinds)
+    if columns.exceeds(backbone.limits.features, frame):
+        raise _too_many(len(frame.columns), backbone)
+    columns.fit(frame)
+    encoded = columns.transform(frame)
+    levels, rows = _told(EncodedRows(encoded, encoded.x, y, groups, time), task, seed)
+    if rows.x.shape[1] > backbone.limits.features:
+        raise _too_many(rows.x.shape[1], backbone)
+    return columns, levels, rows
+
+
+def _told(rows: EncodedRows, task: Task, seed: np.random.SeedSequence) -> tuple[LevelStatistics, EncodedRows]:
+    """Look for rows that repeat each other where columns have levels, and put beside them what the levels say."""
+    if has_statistics(rows.encoded) or rows.numbers:
+        rows = replace(rows, found=rows.together(task, np.random.default_rng(int(seed.generate_state(1)[0]))))
+    return with_levels(rows, task, seed)
+
+
+def _too_many(n_columns: int, backbone: Backbone) -> InputError:
+    return InputError(
+        sentence(
+            f"{n_columns:,} columns",
+            expected=f"at most {backbone.limits.features}",
+            why=f"the {backbone.name} model attends over all columns of a row",
+            remedy="Select columns first, for example with sklearn.feature_selection.SelectKBest",
+        )
+    )
+
+
+def drawn_rows(
+    n_rows: int, labels: NDArray | None, seed: np.random.SeedSequence
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Rows the fit looks at: all, or a draw that shows every class."""
+    if n_rows <= MOST_ROWS:
+        return np.arange(n_rows), []
+    order = stratified_order(labels, n_rows, np.random.default_rng(seed.spawn(1)[0]))
+    note = f"{MOST_ROWS:,} of {n_rows:,} rows were drawn and used: the steps of a fit visit no more."
+    return np.sort(order[:MOST_ROWS]), [note]
