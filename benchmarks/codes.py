@@ -130,7 +130,7 @@ def measured(draw: Draw) -> dict[str, Any]:
         "coded": is_coded,
         "without": without,
         "chosen": chosen,
-        "forest": _forest(draw) if is_numeric(draw.y) else trees(draw, ["random forest"])["random forest"],
+        "forest": forest(draw) if is_numeric(draw.y) else trees(draw, ["random forest"])["random forest"],
     }
 
 
@@ -153,7 +153,12 @@ def _classes(draw: Draw) -> tuple[dict[str, float], bool]:
 
 
 def _numbers(draw: Draw) -> tuple[dict[str, float], bool]:
-    """CRPS and root mean squared error in standard deviations of the training target."""
+    scores, model = scores_of_numbers(draw)
+    return scores, _coded(model)
+
+
+def scores_of_numbers(draw: Draw) -> tuple[dict[str, float], Any]:
+    """CRPS and RMSE of the frozen model in standard deviations of the training target, and the fitted model."""
     from testtime import TTTRegressor
     from testtime.adapt.task import Numbers
 
@@ -161,14 +166,15 @@ def _numbers(draw: Draw) -> tuple[dict[str, float], bool]:
     model = TTTRegressor(n_steps=0, random_state=0, precision="float32").fit(draw.X, draw.y)
     quantiles = model.predict_quantiles(draw.X_test, levels=levels)
     crps = float(Numbers().score(quantiles, draw.y_test).mean() / draw.y.std())
-    return {"crps": crps, "rmse": root_mean_square(draw, model.predict(draw.X_test))}, _coded(model)
+    return {"crps": crps, "rmse": root_mean_square(draw, model.predict(draw.X_test))}, model
 
 
 def _coded(model: Any) -> bool:
     return any("look like codes" in note for note in model.adaptation_.notes)
 
 
-def _forest(draw: Draw) -> dict[str, float]:
+def forest(draw: Draw) -> dict[str, float]:
+    """RMSE of a random forest on the same rows."""
     from sklearn.ensemble import RandomForestRegressor
 
     numbers, asked = ordinal_frame(draw.X, draw.X_test)

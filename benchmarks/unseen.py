@@ -52,7 +52,7 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     part, n_parts = map(int, given.part.split("/"))
     file = out / f"{part}_of_{n_parts}.jsonl"
-    done = {one["name"] for one in _read(out)}
+    done = {one["name"] for one in kept(out)}
     for place, (name, frame) in enumerate(tables(development=given.development)):
         if place % n_parts != part - 1:
             continue
@@ -65,12 +65,13 @@ def main() -> None:
                 with file.open("a", encoding="utf-8") as lines:
                     lines.write(json.dumps(found) + "\n")
                 print(json.dumps(found), flush=True)
-    result = {"summary": summary(_read(out)), "targets": _read(out)}
+    result = {"summary": summary(kept(out)), "targets": kept(out)}
     out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(result["summary"], indent=1))
 
 
-def _read(folder: Path) -> list[dict[str, Any]]:
+def kept(folder: Path) -> list[dict[str, Any]]:
+    """What was measured, by name."""
     lines = [line for file in sorted(folder.glob("*.jsonl")) for line in file.read_text().splitlines()]
     return sorted((json.loads(line) for line in lines), key=lambda one: one["name"])
 
@@ -117,14 +118,15 @@ def measured(draw: Draw) -> dict[str, Any]:
     """Scores as served, of the frozen model on the same rows, of a forest and of CatBoost."""
     try:
         if is_numeric(draw.y):
-            return {**numbers(draw), "CatBoost": {"rmse": _boosted(draw)}}
+            return {**numbers(draw), "CatBoost": {"rmse": boosted(draw)}}
         names = ["random forest"] + ["CatBoost"] * (len(np.unique(draw.y)) <= _MOST_BOOSTED)
         return {**adapted(draw), **trees(draw, names)}
     except ValueError as error:  # a table that cannot be used is one of the results
         return {"error": f"{type(error).__name__}: {error}"}
 
 
-def _boosted(draw: Draw) -> float:
+def boosted(draw: Draw) -> float:
+    """RMSE of CatBoost in standard deviations of the training target."""
     from catboost import CatBoostRegressor
 
     plain, asked = ordinal_frame(draw.X, draw.X_test)

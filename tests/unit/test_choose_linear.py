@@ -13,7 +13,7 @@ from testtime.adapt.budget import Budget
 from testtime.backbones.embedded import load_embedded
 from testtime.errors import StoreError
 from testtime.estimators.together import fit_together
-from testtime.table import choose_linear
+from testtime.table import choose_linear, fit
 from testtime.table.saved import StoredTable, from_stored, to_stored
 from testtime.table.tail_episodes import TailRecipe
 from testtime.table.target_curve import IDENTITY
@@ -80,15 +80,18 @@ class TestChoice:
         assert [note for note in model.adaptation_.notes if "skewed" in note]
 
     def test_levels_say_what_the_part_leaves_of_their_rows(self):
-        """Forty towns, of which the regression knows thirty, and all are told apart by their statistics."""
+        """Forty towns: too many for terms of the regression, so that their statistics tell them apart."""
         rng = np.random.default_rng(0)
         town, a = rng.integers(0, 40, 1200), rng.normal(size=1200)
         y = 30 * a + rng.normal(size=40)[town] + 0.1 * rng.normal(size=1200)
         frame = pd.DataFrame({"a": a, "town": [f"t{k}" for k in town]})
         model = TTTRegressor(random_state=0, n_steps=0).fit(frame[:900], y[:900])
         assert len(said(model)) == 1
-        means = model._table.encoding.levels.columns[0].means
-        assert np.abs(means).max() < 0.1  # of the deviation of the target, which is 30 of the towns'
+        table = model._table
+        assert np.abs(table.encoding.levels.columns[0].means).max() > 1.0  # deviations of what is left
+        assert (
+            0.02 < table.target.linear.left < 0.05
+        )  # of the deviation of the target, which is 30 of the towns'
         assert np.sqrt(np.mean((model.predict(frame[900:]) - y[900:]) ** 2)) < 0.5
 
 
@@ -148,6 +151,36 @@ def test_a_part_that_explains_little_is_not_tried(monkeypatch):
         assert asked == expected
 
 
+def test_which_rows_come_first_changes_nothing(monkeypatch):
+    """A sorted table: guards are rows of every part of it, and as many as are needed."""
+    trials = []
+    own = choose_linear.Trial.of
+    monkeypatch.setattr(
+        choose_linear.Trial, "of", lambda *given, **named: trials.append(own(*given, **named)) or trials[-1]
+    )
+    frame, y = table(3200)
+    TTTRegressor(n_steps=0, n_context=64).fit(frame.sort_values("a"), y[frame.sort_values("a").index])
+    (trial,) = trials
+    assert [len(fold.guard) for fold in trial.dealt] == [512] * 3
+    assert all(len(fold.context) == 1024 for fold in trial.dealt)
+    thirds = np.bincount(trial.measured * 3 // 3200)
+    assert thirds.min() > 400
+
+
+def test_the_mixture_is_measured_with_parts_that_have_not_seen_the_fold(monkeypatch):
+    """The targets of a fold are in no target that its adapters see."""
+    frame, y = table(200)
+    seen = []
+    own = fit.Fold
+    monkeypatch.setattr(fit, "Fold", lambda *given: seen.append(own(*given)) or seen[-1])
+    model = TTTRegressor(random_state=0, n_steps=1, n_members=4).fit(frame, y)
+    assert len(said(model)) == 1
+    folds, served = seen[-4:], model._table
+    assert len({fold.y[fold.pool][0] for fold in folds}) > 1
+    for fold in folds:
+        assert not np.isin(fold.y[fold.guard], served.y).any()
+
+
 def test_with_time_later_rows_are_predicted_from_earlier_ones(monkeypatch):
     """A slope that turns over: of rows in any order it explains much, of later rows it says the opposite."""
     rng = np.random.default_rng(0)
@@ -161,6 +194,7 @@ def test_with_time_later_rows_are_predicted_from_earlier_ones(monkeypatch):
     frame = pd.DataFrame({"a": a, "b": rng.normal(size=600) + 3 * y})
     TTTRegressor(n_steps=0).fit(frame, y, time=moment)
     (trial,) = folds
+    assert trial.dealt
     assert all(moment[fold.context].max() < moment[fold.guard].min() for fold in trial.dealt)
 
 

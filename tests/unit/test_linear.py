@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
+from sklearn.linear_model import Ridge, RidgeCV
 
 from testtime.backbones.base import Encoded
-from testtime.table.linear import LinearPart, cross_fitted
+from testtime.table.linear import LinearPart, Reduced, cross_fitted
 
 
 def encoded(*columns: np.ndarray, levels: tuple[int, ...] = ()) -> Encoded:
@@ -27,10 +30,12 @@ def test_numbers_levels_and_missing_values_add_up(rng):
     c[::7] = np.nan
     y = 2 * a + np.array([0.0, 5.0, -1.0])[b.astype(int)] + np.where(np.isnan(c), 4.0, c)
     table = encoded(a, b, c, levels=(1,))
-    part = LinearPart.fit(table, y, 1e-8)
-    assert np.allclose(part.predict(table.x), y, atol=1e-6)
+    part, said = cross_fitted(table, y, None, 0)
+    assert np.allclose(said, y, atol=1e-4)
+    assert np.allclose(part.predict(table.x), y, atol=1e-4)
     new = np.array([[7.0, 1.0, np.nan], [3.0, 2.0, 0.5]])
-    assert np.allclose(part.predict(new), [14 + 5 + 4, 6 - 1 + 0.5], atol=1e-6)
+    assert np.allclose(part.predict(new), [14 + 5 + 4, 6 - 1 + 0.5], atol=1e-4)
+    assert part.left == pytest.approx(np.std(y - said))
 
 
 def test_a_heavy_tail_is_drawn_in_as_well(rng):
@@ -42,55 +47,80 @@ def test_a_heavy_tail_is_drawn_in_as_well(rng):
         assert len(part.weights) == 2
         assert np.mean((y - said) ** 2) < 0.02 * y.var()
     even = encoded(rng.normal(size=400))
-    assert len(LinearPart.fit(even, even.x[:, 0]).weights) == 1
+    assert len(cross_fitted(even, even.x[:, 0], None, 0)[0].weights) == 1
 
 
 def test_what_has_no_term(rng):
-    """A constant column, an empty one, and levels of few rows."""
-    rare = np.zeros(100)
+    """A constant column but for rounding, an empty one, one that no float can hold, and many or rare levels."""
+    rare, many = np.zeros(100), np.arange(100.0) % 11
     rare[:4] = 1.0
-    table = encoded(np.ones(100), np.full(100, np.nan), rare, levels=(2,))
-    part = LinearPart.fit(table, rng.normal(size=100))
-    assert part.places.tolist() == [2]
-    assert part.middles.tolist() == [0.0]
+    huge = 1e300 * rng.normal(size=100)
+    few = np.arange(100.0) % 10
+    constant = np.full(100, 0.1)
+    table = encoded(constant, np.full(100, np.nan), huge, rare, many, few, levels=(3, 4, 5))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        part, _ = cross_fitted(table, rng.normal(size=100), None, 0)
+    assert part.places.tolist() == [5] * 10
     nothing = encoded(np.ones(50))
     y = rng.normal(size=50)
-    assert LinearPart.fit(nothing, y).predict(nothing.x[:3]) == pytest.approx(np.full(3, y.mean()))
-    assert len(LinearPart.fit(nothing, y).predict(nothing.x[:0])) == 0
+    part, _ = cross_fitted(nothing, y, None, 0)
+    assert part.predict(nothing.x[:3]) == pytest.approx(np.full(3, y.mean()))
+    assert len(part.predict(nothing.x[:0])) == 0
 
 
-def test_answers_stay_near_the_targets_of_fit(rng):
-    a = rng.normal(size=200)
-    part = LinearPart.fit(encoded(a), a)
-    room = 0.5 * np.ptp(a)
-    far = np.array([[1e308], [-1e308], [np.nan]])
-    assert part.predict(far)[:2] == pytest.approx([a.max() + room, a.min() - room])
-    assert part.predict(far)[2] == pytest.approx(a.mean(), abs=1e-3)
+def test_wide_tables_keep_their_numbers(rng):
+    """Three hundred terms at most, and levels go first."""
+    numbers, levels = rng.normal(size=(40, 400)), rng.integers(0, 10, (40, 400)).astype(float)
+    table = encoded(*levels, *numbers, levels=tuple(range(40)))
+    part, _ = cross_fitted(table, numbers[0], None, 0)
+    assert len(part.weights) == 300
+    assert set(range(40, 80)) <= set(part.places.tolist())
 
 
-def test_a_row_is_told_the_same_alone_and_among_others(rng):
-    x = rng.normal(size=(5000, 7))
-    part = LinearPart.fit(encoded(*x.T), x @ rng.normal(size=7) + 1e-3 * rng.normal(size=5000))
+def test_no_column_and_no_answer_is_far_outside_what_was_seen(rng):
+    """A typing error in a column that says little must not decide the answer."""
+    a, b = rng.normal(size=(2, 200))
+    y = 3 * a + 0.1 * rng.normal(size=200)
+    part, _ = cross_fitted(encoded(a, b), y, None, 0)
+    plain, wrong, far, missing = part.predict(np.array([[0.5, 0.0], [0.5, 1e4], [1e308, 0.0], [np.nan, 0.0]]))
+    assert wrong == pytest.approx(plain, abs=0.3)
+    assert missing == pytest.approx(3 * a.mean(), abs=0.1)
+    assert 3 * a.max() < far <= part.bounds[1]
+    assert part.bounds.tolist() == [y.min() - np.ptp(y) / 2, y.max() + np.ptp(y) / 2]
+
+
+@pytest.mark.parametrize("n_columns", [3, 9, 40])
+def test_a_row_is_told_the_same_alone_and_among_others(rng, n_columns):
+    x = rng.normal(size=(4500, n_columns))
+    y = x @ rng.normal(size=n_columns) + 1e-3 * rng.normal(size=4500)
+    part, _ = cross_fitted(encoded(*x.T), y, None, 0)
     together = part.predict(x)
-    assert [part.predict(x[k : k + 1])[0] for k in (0, 4095, 4096, 4999)] == together[
-        [0, 4095, 4096, 4999]
+    assert [part.predict(x[k : k + 1])[0] for k in (0, 7, 4095, 4096)] == together[
+        [0, 7, 4095, 4096]
     ].tolist()
+    assert part.predict(x[4:9]).tolist() == together[4:9].tolist()
 
 
 class TestCrossFitting:
     def test_a_row_says_nothing_to_itself(self, rng):
         """As many random columns as half of the rows: fitted, they explain anything; of other rows, nothing."""
         table, y = encoded(*rng.normal(size=(60, 120))), rng.normal(size=120)
-        part = LinearPart.fit(table, y, 1e-4)
-        assert np.mean((y - part.predict(table.x)) ** 2) < 0.7 * y.var()
-        _, said = cross_fitted(table, y, None, 0)
-        assert np.mean((y - said) ** 2) > 0.9 * y.var()
-
-    def test_the_penalty_is_that_of_all_rows(self, rng):
-        table, y = encoded(*rng.normal(size=(40, 100))), rng.normal(size=100)
         part, said = cross_fitted(table, y, None, 0)
-        assert part.penalty > 1.0
-        assert np.std(said) < 0.5 * y.std()
+        assert np.mean((y - said) ** 2) > 0.95 * y.var()
+        assert np.mean((y - part.predict(table.x)) ** 2) < 0.95 * np.mean((y - said) ** 2)
+
+    def test_it_is_the_regression_of_the_other_rows(self, rng):
+        """As scikit-learn fits them, with the penalty of all rows."""
+        x = rng.normal(size=(200, 4))
+        y = x @ np.arange(4.0) + rng.normal(size=200)
+        fold = np.arange(200) // 20
+        _, said = cross_fitted(encoded(*x.T), y, fold, 0)
+        terms = (x - x.mean(0)) / x.std(0)
+        penalty = RidgeCV(np.logspace(-4, 4, 17)).fit(terms, y).alpha_
+        for k in range(10):
+            other = Ridge(penalty).fit(terms[fold != k], y[fold != k])
+            assert np.allclose(said[fold == k], other.predict(terms[fold == k]), atol=1e-9)
 
     def test_copies_are_told_the_same(self, rng):
         x = np.repeat(rng.normal(size=(50, 2)), 3, axis=0)
@@ -108,15 +138,16 @@ class TestCrossFitting:
 def test_arrays_and_back(rng):
     a, b = rng.normal(size=100), rng.integers(0, 3, 100).astype(float)
     table = encoded(a, b, levels=(1,))
-    part = LinearPart.fit(table, a + b)
+    part, _ = cross_fitted(table, a + b, None, 0)
     arrays = part.to_arrays()
     again = LinearPart.from_arrays(arrays, 2)
     assert again is not None
     assert np.array_equal(again.predict(table.x), part.predict(table.x))
-    assert again.penalty == part.penalty
+    assert again.left == part.left
     assert LinearPart.from_arrays(arrays, 1) is None
     for name, damaged in {
         "numbers": np.array([0.0, 1.0, 1.0, 1.0]),
+        "lows": arrays["highs"] + 1.0,
         "forms": arrays["forms"] + 4,
         "places": arrays["places"] - 1,
         "scales": arrays["scales"] * 0,
@@ -124,3 +155,26 @@ def test_arrays_and_back(rng):
         "middles": arrays["middles"] + np.inf,
     }.items():
         assert LinearPart.from_arrays(arrays | {name: damaged}, 2) is None, name
+    assert LinearPart.from_arrays(arrays | {"numbers": np.array([0.0, -1.0, 1.0, 0.0])}, 2) is None
+
+
+class TestReduced:
+    def test_nothing_of_other_targets_is_in_what_is_left(self, rng):
+        x = rng.normal(size=(90, 5))
+        y = x @ np.arange(5.0) + rng.normal(size=90)
+        table, known, others = encoded(*x.T), np.arange(60), np.arange(60, 90)
+        changed = y.copy()
+        changed[others] += rng.normal(size=30)
+        left, said = Reduced(y, 2.0, None, 0).known_by(table, known)
+        again, said_again = Reduced(changed, 2.0, None, 0).known_by(table, known)
+        assert np.array_equal(left[known], again[known])
+        assert np.array_equal(said, said_again)
+        assert np.allclose(2.0 * left + said, y)
+        whole = cross_fitted(table, y, None, 0)[1]
+        assert not np.allclose(said[known], whole[known])
+
+    def test_copies_are_not_parted(self, rng):
+        x = np.repeat(rng.normal(size=(40, 2)), 2, axis=0)
+        y = x[:, 0] + np.repeat(rng.normal(size=40), 2)
+        left, _ = Reduced(y, 1.0, np.arange(80) // 2, 0).known_by(encoded(*x.T), np.arange(60))
+        assert np.array_equal(left[:60:2], left[1:60:2])

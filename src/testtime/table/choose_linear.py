@@ -18,7 +18,7 @@ from testtime.adapt.work import UNWATCHED, Work
 from testtime.backbones.base import Backbone
 from testtime.backbones.scaling import TargetScaler
 from testtime.table.encoding import EncodedRows
-from testtime.table.linear import cross_fitted
+from testtime.table.linear import Reduced, cross_fitted
 from testtime.table.rows import DealtRows
 from testtime.table.target import NumericTarget
 from testtime.table.trial import Measure, Trial, Way
@@ -29,6 +29,7 @@ _FEWEST = 60  # rows; fewer say little about a loss
 _MOST_CONTEXT, _MOST_GUARD = 1024, 512  # rows; whether it helps shows in a few hundred
 _LEAST = 0.2  # share of the variance that the part must explain, in other rows, to be tried
 _ERRORS = 2.0  # standard errors by which the loss must fall
+_SHARE_OF_LIMIT = 0.1  # of a time limit, for the regressions
 
 Scale: TypeAlias = tuple[NumericTarget, EncodedRows]
 """A target on one of its curves, and the rows with it."""
@@ -74,9 +75,10 @@ def choose_linear(
         return unchanged
     draw = int(seed.generate_state(1)[0])
     found = rows.together(target.task, np.random.default_rng(draw))
+    limit, before = _SHARE_OF_LIMIT * budget.left(), budget.spent()
     apart = [_Apart.of(*scale, found.codes, draw) for scale in scales]
     apart = [one for one in apart if one.explained >= _LEAST]
-    if not apart:
+    if not apart or budget.spent() - before > limit:
         return unchanged
     work.say("looking for a linear part of the target")
     trial = Trial.of(
@@ -90,16 +92,16 @@ def choose_linear(
         most_guard=_MOST_GUARD,
     )
     unit = scales[-1][0].scaler
-    ways: list[Way] = [lambda fold: (rows, _measure(target, np.zeros(len(fold.guard)), unit))]
+    ways: list[Way] = [lambda fold: (rows, _measure(target, np.zeros(len(fold.guard)), 1.0, unit))]
     ways += [partial(one.read, unit) for one in apart]
     measured = trial.run(ways, budget)
     if measured is None:
         return unchanged
-    before, *after = measured
+    as_is, *after = measured
     units = None if found.codes is None else found.codes[trial.measured]
     taken: list[tuple[float, float, _Apart]] = []
     for one, own in zip(apart, after, strict=True):
-        gains, closer = (before - own).T
+        gains, closer = (as_is - own).T
         error = standard_error(gains, units)
         if gains.mean() > _ERRORS * error and closer.mean() >= -standard_error(closer, units):
             taken.append((float(own[:, 0].mean()), error, one))
@@ -109,32 +111,19 @@ def choose_linear(
     note = (
         f"A ridge regression on the columns explains {one.explained:.2%} of the variance of the target in other rows, "
         f"and the model predicts what it leaves: on other rows, the frozen model's CRPS is then {loss:.4f} instead of "
-        f"{before[:, 0].mean():.4f} standard deviations (the difference has a standard error of {error:.4f})."
+        f"{as_is[:, 0].mean():.4f} standard deviations (the difference has a standard error of {error:.4f}). "
+        "Losses of the fit are in standard deviations of what it leaves."
     )
     return one.target, replace(one.left, found=found), note
 
 
 @dataclass(frozen=True)
 class _Apart:
-    """A target on one of its curves, and what it is without its linear part.
-
-    Attributes
-    ----------
-    target
-        With its linear part.
-    rows, left
-        With the target as it is on the curve, and with what the part leaves of it.
-    together
-        Codes of rows that are not parted, ``(N,)``, or None.
-    draw
-        Seed of the folds of the regression.
-    """
+    """A target on one of its curves without its linear part: the target with the part, and rows with what it leaves."""
 
     target: NumericTarget
-    rows: EncodedRows
     left: EncodedRows
-    together: NDArray[np.int64] | None
-    draw: int
+    reduced: Reduced
 
     @classmethod
     def of(
@@ -142,33 +131,32 @@ class _Apart:
     ) -> _Apart:
         """Take a target apart."""
         part, said = cross_fitted(rows.encoded, rows.y, together, draw)
-        return cls(replace(target, linear=part), rows, replace(rows, y=rows.y - said), together, draw)
+        reduced = Reduced(rows.y, part.left, together, draw)
+        left = replace(rows, y=(rows.y - said) / part.left, reduced=reduced)
+        return cls(replace(target, linear=part), left, reduced)
 
     @property
     def explained(self) -> float:
         """Share of the target's variance that the linear part explains in rows it was not fitted on."""
-        return 1.0 - float(np.mean(self.left.y**2) / self.rows.y.var())
+        whole, left = self.reduced.y, self.reduced.left * self.left.y
+        return 1.0 - float(np.mean(left**2) / whole.var())
 
     def read(self, unit: TargetScaler, fold: DealtRows) -> tuple[EncodedRows, Measure]:
         """Rows with what linear parts leave, where none has seen the targets of the fold."""
-        rows, outside = self.rows, fold.pool
-        own = replace(rows.encoded, x=rows.encoded.x[outside])
-        together = None if self.together is None else self.together[outside]
-        part, crossed = cross_fitted(own, rows.y[outside], together, self.draw)
-        said = part.predict(rows.encoded.x)
-        said[outside] = crossed
-        return replace(rows, y=rows.y - said), _measure(self.target, said[fold.guard], unit)
+        left, said = self.reduced.known_by(self.left.encoded, fold.pool)
+        rows = replace(self.left, y=left, reduced=None)
+        return rows, _measure(self.target, said[fold.guard], self.reduced.left, unit)
 
 
-def _measure(target: NumericTarget, said: NDArray[np.float64], unit: TargetScaler) -> Measure:
+def _measure(target: NumericTarget, said: NDArray[np.float64], left: float, unit: TargetScaler) -> Measure:
     """CRPS and squared error of the mean, ``(g, 2)``, in standard deviations of the target as it is.
 
-    `said` is what the linear part says of the rows, ``(g,)``.
+    `said` is what the linear part says of the rows, ``(g,)``, and `left` the unit of what it leaves.
     """
 
     def measure(answers: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-        quantiles = unit.transform(target.straight(answers + said[:, None]))
-        true = unit.transform(target.straight(y + said))
+        quantiles = unit.transform(target.straight(left * answers + said[:, None]))
+        true = unit.transform(target.straight(left * y + said))
         return np.column_stack([Numbers().score(quantiles, true), np.square(quantiles.mean(1) - true)])
 
     return measure

@@ -13,6 +13,7 @@ from testtime.adapt.task import Task
 from testtime.backbones.base import Backbone, Encoded, View
 from testtime.table.columns import TableColumns
 from testtime.table.levels import LevelStatistics, has_statistics
+from testtime.table.linear import Reduced
 from testtime.table.repeats import Groups, rows_together
 
 __all__ = ["EncodedRows", "TableEncoding", "encode_fold", "with_levels", "with_statistics"]
@@ -99,6 +100,8 @@ class EncodedRows:
         The user's groups joined with rows that repeat each other, where these were looked for.
     numbers
         Positions of columns of numbers that are codes.
+    reduced
+        What `y` is left of, where a linear part was taken out.
     """
 
     encoded: Encoded
@@ -108,6 +111,7 @@ class EncodedRows:
     time: NDArray[np.float64] | None = None
     found: Groups | None = None
     numbers: tuple[int, ...] = ()
+    reduced: Reduced | None = None
 
     @property
     def apart(self) -> NDArray[np.int64] | None:
@@ -138,6 +142,18 @@ class EncodedRows:
             return self.x
         time = self.time if later else None
         return encode_fold(self.encoded, self.y, task.n_classes, held, seed, self.apart, time, self.numbers)
+
+    def targets_without(self, held: NDArray[np.int64]) -> NDArray:
+        """Return the targets ``(N,)``, modelled so that nothing of the held rows' targets is in those of the others.
+
+        Where rows have a time, the held rows are a block in it, and nothing of what came after them is in the others.
+        """
+        if self.reduced is None:
+            return self.y
+        known = np.setdiff1d(np.arange(len(self.y)), held)
+        if self.time is not None:
+            known = known[self.time[known] < self.time[held].min()]
+        return self.reduced.known_by(self.encoded, known)[0]
 
 
 def with_levels(

@@ -228,7 +228,7 @@ def choose(
     )
     work.say("adapting")
     chosen.answers = runs.run(chosen.config)
-    decide(chosen, task, rows, folds, groups.codes, plan.n_adapters, guard=config.guard)
+    decide(chosen, task, folds, groups.codes, plan.n_adapters, guard=config.guard)
     if config.n_steps is not None or short:
         return chosen
     if any(trained.out_of_time for one in chosen.answers for trained in one.trained):
@@ -244,7 +244,7 @@ def choose(
             chosen.notes.append(f"More than {chosen.n_steps} steps led to losses that are no numbers.")
             break
         chosen.answers = answers
-        decide(chosen, task, rows, folds, groups.codes, plan.n_adapters, guard=config.guard)
+        decide(chosen, task, folds, groups.codes, plan.n_adapters, guard=config.guard)
         chosen.notes.append(
             f"Training went on for {stage.n_steps} steps, since those before had paid; of all, {chosen.n_steps} are "
             "served."
@@ -273,14 +273,14 @@ def with_snapshots(config: TrainConfig, n_steps: int, shares: Sequence[float]) -
 
 def fold_of(rows: EncodedRows, task: Task, dealt: DealtRows, seed: np.random.SeedSequence) -> Fold:
     """Encode the rows for one fold: nothing of the targets it holds is in any of them."""
-    x = rows.without(dealt.held, task, seed, later=rows.time is not None)
-    return Fold(x, rows.y, dealt.pool, dealt.context, dealt.guard, dealt.rival)
+    y = rows.targets_without(dealt.held)
+    x = replace(rows, y=y).without(dealt.held, task, seed, later=rows.time is not None)
+    return Fold(x, y, dealt.pool, dealt.context, dealt.guard, dealt.rival)
 
 
 def decide(
     chosen: Chosen,
     task: Task,
-    rows: EncodedRows,
     folds: list[Fold],
     groups: NDArray[np.int64] | None,
     n_members: int,
@@ -294,7 +294,7 @@ def decide(
     """
     answers = chosen.answers
     measured = np.concatenate([folds[k].guard for k in range(len(answers))])
-    y = rows.y[measured]
+    y = np.concatenate([folds[k].y[folds[k].guard] for k in range(len(answers))])
     trained = in_order([one.trained for one in answers])
     rivals = [one.rival for one in answers if one.rival is not None]
     if rivals:

@@ -14,23 +14,25 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import Ridge, RidgeCV
+from sklearn.linear_model import RidgeCV
 
 from testtime.adapt.episodes import deal_folds
 from testtime.backbones.base import Encoded
 
-__all__ = ["LinearPart", "cross_fitted"]
+__all__ = ["LinearPart", "Reduced", "cross_fitted"]
 
 _NUMBER, _DRAWN_IN, _LEVEL, _MISSING = range(4)  # forms of a term
 _PENALTIES = np.logspace(-4, 4, 17)
-_MOST_LEVELS, _FEWEST_OF_LEVEL = 30, 5
+_PENALTY_ROWS = 2_000  # the penalty is chosen on these many
+_MOST_TERMS = 300
+_MOST_LEVELS, _FEWEST_OF_LEVEL = 10, 5  # of columns with more or rarer levels, new ones must be expected
 _FEWEST_MISSING = 5
 _SKEWED, _HEAVY = (
     1.0,
     3.0,
 )  # skewness and excess kurtosis from which a column has a term with its tails drawn in
-_BEYOND = 0.5  # of the range of the targets of fit; no answer is further outside it
-_MOST = 1e9  # of a term before it is weighted
+_BEYOND = 0.5  # of a range at fit: no column counts as further outside it, and no answer is
+_CONSTANT = 1e-12  # of the largest value; less is rounding
 _ROWS_AT_ONCE = 4096
 _N_FOLDS = 10
 
@@ -40,8 +42,8 @@ class LinearPart:
     r"""A linear function of terms of the columns.
 
     A number ``v`` gives the term ``(v - middle) / scale``; where it is skewed or heavy-tailed, also
-    :math:`\operatorname{arsinh}((v - \text{middle}) / \text{scale})` about the median. A level that is not rare and
-    missing values give terms of 0 or 1; a missing number is in the middle.
+    :math:`\operatorname{arsinh}((v - \text{middle}) / \text{scale})` about the median. Levels of columns that have few,
+    none of them rare, and missing values give terms of 0 or 1; a missing number is in the middle.
 
     Attributes
     ----------
@@ -49,79 +51,57 @@ class LinearPart:
         What is said where all terms are 0.
     bounds
         Lowest and highest answer, ``(2,)``.
+    left
+        Standard deviation of what the part leaves of the targets, which is the unit in which that is modelled.
     forms, places
         Of each term the form and the column, ``(K,)``.
     middles, scales
         Of each term, ``(K,)``; the middle of a level is its code.
+    lows, highs
+        Of each term, ``(K,)``: values of its column below or above count as these.
     weights
         Of each term, ``(K,)``.
-    penalty
-        They were fitted with.
     """
 
     intercept: float
     bounds: NDArray[np.float64]
+    left: float
     forms: NDArray[np.int64]
     places: NDArray[np.int64]
     middles: NDArray[np.float64]
     scales: NDArray[np.float64]
+    lows: NDArray[np.float64]
+    highs: NDArray[np.float64]
     weights: NDArray[np.float64]
-    penalty: float
-
-    @classmethod
-    def fit(cls, encoded: Encoded, y: NDArray[np.float64], penalty: float | None = None) -> LinearPart:
-        """Fit targets ``(N,)`` of encoded rows.
-
-        Parameters
-        ----------
-        penalty
-            Of the squared weights; None takes the one with the smallest error on rows left out one by one.
-        """
-        terms = [term for place in range(encoded.x.shape[1]) for term in _terms(encoded, place)]
-        forms, places, middles, scales = np.array(terms, dtype=np.float64).reshape(-1, 4).T
-        room = _BEYOND * float(np.ptp(y))
-        blank = cls(
-            intercept=0.0,
-            bounds=np.array([y.min() - room, y.max() + room]),
-            forms=forms.astype(np.int64),
-            places=places.astype(np.int64),
-            middles=middles,
-            scales=scales,
-            weights=np.zeros(len(terms)),
-            penalty=0.0,
-        )
-        if not terms:
-            return replace(blank, intercept=float(y.mean()))
-        values = blank._values(encoded.x)
-        if penalty is None:
-            penalty = float(cast("float", RidgeCV(_PENALTIES).fit(values, y).alpha_))
-        model = Ridge(penalty).fit(values, y)
-        return replace(blank, intercept=float(model.intercept_), weights=model.coef_, penalty=penalty)
 
     def predict(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """What the part says of encoded rows, ``(q,)``; columns beyond those it was fitted on are ignored."""
-        said = [  # no matrix product, whose last digits depend on the number of rows
-            (self._values(x[begin : begin + _ROWS_AT_ONCE]) * self.weights).sum(1)
-            for begin in range(0, len(x), _ROWS_AT_ONCE)
-        ]
-        return np.clip(self.intercept + np.concatenate([*said, np.empty(0)]), *self.bounds)
+        said = np.full(len(x), self.intercept)
+        for begin in range(0, len(x), _ROWS_AT_ONCE):
+            piece = slice(begin, begin + _ROWS_AT_ONCE)
+            # One term after the other: the last digits of a product of matrices depend on the number of rows.
+            for values, weight in zip(self._values(x[piece]).T, self.weights, strict=True):
+                said[piece] += weight * values
+        return np.clip(said, *self.bounds)
 
     def to_arrays(self) -> dict[str, NDArray]:
         """Return what :meth:`from_arrays` takes."""
-        numbers = np.array([self.intercept, *self.bounds, self.penalty])
+        numbers = np.array([self.intercept, *self.bounds, self.left])
         return {"numbers": numbers} | {name: getattr(self, name) for name in _OF_TERMS}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray], n_columns: int) -> LinearPart | None:
         """Rebuild the part for rows of `n_columns` columns; None where these are the arrays of no part."""
-        intercept, low, high, penalty = arrays["numbers"].tolist()
+        intercept, low, high, left = arrays["numbers"].tolist()
         own = {name: arrays[name] for name in _OF_TERMS}
-        part = cls(intercept=intercept, bounds=np.array([low, high]), penalty=penalty, **own)
-        numbers = np.concatenate([arrays["numbers"], part.middles, part.scales, part.weights])
+        part = cls(intercept=intercept, bounds=np.array([low, high]), left=left, **own)
+        of_columns = part.middles, part.scales, part.lows, part.highs, part.weights
         valid = (
-            np.isfinite(numbers).all()
+            np.isfinite(np.concatenate([arrays["numbers"], *of_columns])).all()
             and low < high
+            and left > 0
             and (part.scales > 0).all()
+            and (part.lows <= part.highs).all()
             and np.isin(part.forms, (_NUMBER, _DRAWN_IN, _LEVEL, _MISSING)).all()
             and ((part.places >= 0) & (part.places < n_columns)).all()
         )
@@ -130,8 +110,7 @@ class LinearPart:
     def _values(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Terms of rows, ``(q, K)``."""
         given = x[:, self.places]
-        with np.errstate(over="ignore"):  # at the edge of what a float holds
-            values = np.clip(np.nan_to_num((given - self.middles) / self.scales), -_MOST, _MOST)
+        values = np.nan_to_num((np.clip(given, self.lows, self.highs) - self.middles) / self.scales)
         drawn_in, level, missing = (self.forms == form for form in (_DRAWN_IN, _LEVEL, _MISSING))
         values[:, drawn_in] = np.arcsinh(values[:, drawn_in])
         values[:, level] = given[:, level] == self.middles[level]
@@ -139,38 +118,10 @@ class LinearPart:
         return values
 
 
-_OF_TERMS = ("forms", "places", "middles", "scales", "weights")
+_OF_TERMS = ("forms", "places", "middles", "scales", "lows", "highs", "weights")
 
-
-def _terms(encoded: Encoded, place: int) -> Iterator[tuple[int, int, float, float]]:
-    """Forms, column, middles and scales of the terms of a column."""
-    given = encoded.x[:, place]
-    missing = np.isnan(given)
-    values = given[~missing]
-    if encoded.kinds[place] == "number":
-        spread = float(values.std()) if len(values) else 0.0
-        if spread > 0 and np.isfinite(spread):
-            yield _NUMBER, place, float(values.mean()), spread
-            yield from _drawn_in(place, values, (values - values.mean()) / spread)
-    else:
-        levels, counts = np.unique(values, return_counts=True)
-        for level in np.argsort(-counts, kind="stable")[:_MOST_LEVELS]:
-            if counts[level] >= _FEWEST_OF_LEVEL:
-                yield _LEVEL, place, float(levels[level]), 1.0
-    if missing.sum() >= _FEWEST_MISSING and len(values):
-        yield _MISSING, place, 0.0, 1.0
-
-
-def _drawn_in(
-    place: int, values: NDArray[np.float64], u: NDArray[np.float64]
-) -> Iterator[tuple[int, int, float, float]]:
-    """A term with the tails drawn in, for standardised values `u` that are skewed or heavy-tailed."""
-    if abs((u**3).mean()) > _SKEWED or (u**4).mean() - 3.0 > _HEAVY:
-        middle = float(np.median(values))
-        apart = np.abs(values - middle)
-        scale = float(np.median(apart)) or float(apart.mean())
-        if scale > 0:
-            yield _DRAWN_IN, place, middle, scale
+_Term = tuple[int, int, float, float, float, float]
+"""Form, column, middle, scale, lowest and highest value."""
 
 
 def cross_fitted(
@@ -178,17 +129,128 @@ def cross_fitted(
 ) -> tuple[LinearPart, NDArray[np.float64]]:
     """The linear part of all rows, and what parts of other rows say of each row, ``(N,)``.
 
-    Rows of one code in `together` are not parted, so that copies of a row are told the same. The penalty is that of all
-    rows.
+    Rows of one code in `together` are not parted, so that copies of a row are told the same. Terms and penalty are
+    those of all rows.
     """
-    part = LinearPart.fit(encoded, y)
-    rng = np.random.default_rng(seed)
+    part = _without_weights(encoded, y)
+    terms = np.column_stack([np.ones(len(y)), part._values(encoded.x)])
+    penalties = np.full(terms.shape[1], _penalty(terms[:, 1:], y, seed))
+    penalties[0] = 0.0  # of the intercept
+    gram, moments = terms.T @ terms, terms.T @ y
+
+    def solved(own: NDArray[np.float64], of_own: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Weights without the rows of these terms and targets."""
+        system = gram - own.T @ own + np.diag(penalties)
+        return cast("NDArray[np.float64]", np.linalg.solve(system, moments - own.T @ of_own))
+
+    weights = solved(terms[:0], y[:0])
+    part = replace(part, intercept=float(weights[0]), weights=weights[1:])
     said = part.predict(encoded.x)
+    rng = np.random.default_rng(seed)
     n_units = len(y) if together is None else len(np.unique(together))
-    if n_units < 2:
-        return part, said
-    for held in deal_folds(rng.permutation(len(y)), None, together, min(_N_FOLDS, n_units), rng):
-        outside = np.setdiff1d(np.arange(len(y)), held)
-        other = LinearPart.fit(replace(encoded, x=encoded.x[outside]), y[outside], part.penalty)
-        said[held] = other.predict(encoded.x[held])
-    return part, said
+    if n_units > 1:
+        for held in deal_folds(rng.permutation(len(y)), None, together, min(_N_FOLDS, n_units), rng):
+            said[held] = np.clip(terms[held] @ solved(terms[held], y[held]), *part.bounds)
+    return replace(part, left=float(np.std(y - said)) or 1.0), said
+
+
+def _without_weights(encoded: Encoded, y: NDArray[np.float64]) -> LinearPart:
+    """Terms and bounds of a part."""
+    found = [term for place in range(encoded.x.shape[1]) for term in _terms(encoded, place)]
+    found = sorted(found, key=lambda term: term[0] == _LEVEL)[:_MOST_TERMS]  # levels last
+    forms, places, middles, scales, lows, highs = np.array(found, dtype=np.float64).reshape(-1, 6).T
+    room = _BEYOND * float(np.ptp(y))
+    return LinearPart(
+        intercept=0.0,
+        bounds=np.array([y.min() - room, y.max() + room]),
+        left=1.0,
+        forms=forms.astype(np.int64),
+        places=places.astype(np.int64),
+        middles=middles,
+        scales=scales,
+        lows=lows,
+        highs=highs,
+        weights=np.zeros(len(found)),
+    )
+
+
+def _penalty(terms: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> float:
+    """The penalty with the smallest error on rows left out one by one."""
+    if not terms.shape[1]:
+        return 0.0
+    rows = np.random.default_rng(seed).permutation(len(y))[:_PENALTY_ROWS]
+    return float(cast("float", RidgeCV(_PENALTIES).fit(terms[rows], y[rows]).alpha_))
+
+
+def _terms(encoded: Encoded, place: int) -> Iterator[_Term]:
+    """Terms of a column."""
+    given = encoded.x[:, place]
+    missing = np.isnan(given)
+    values = given[~missing]
+    if not len(values):
+        return
+    if encoded.kinds[place] == "number":
+        yield from _of_numbers(place, values)
+    else:
+        levels, counts = np.unique(values, return_counts=True)
+        if len(levels) <= _MOST_LEVELS and counts.min() >= _FEWEST_OF_LEVEL:
+            yield from ((_LEVEL, place, level, 1.0, level, level) for level in levels.tolist())
+    if missing.sum() >= _FEWEST_MISSING:
+        yield _MISSING, place, 0.0, 1.0, 0.0, 0.0
+
+
+def _of_numbers(place: int, values: NDArray[np.float64]) -> Iterator[_Term]:
+    """A term of numbers, and where they are skewed or heavy-tailed one with the tails drawn in."""
+    low, high = float(values.min()), float(values.max())
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # of numbers at the edge of what a float holds there is none
+        mean, spread = float(values.mean()), float(values.std())
+        room = _BEYOND * (high - low)
+        ends = low - room, high + room
+    if not (np.isfinite([*ends, mean, spread]).all() and spread > _CONSTANT * max(abs(low), abs(high))):
+        return
+    yield _NUMBER, place, mean, spread, *ends
+    u = (values - mean) / spread
+    if abs((u**3).mean()) > _SKEWED or (u**4).mean() - 3.0 > _HEAVY:
+        middle = float(np.median(values))
+        apart = np.abs(values - middle)
+        scale = float(np.median(apart)) or float(apart.mean())
+        if scale > _CONSTANT * spread:
+            yield _DRAWN_IN, place, middle, scale, *ends
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """Targets that were reduced by their linear part, so that it can be taken out anew without some of the rows.
+
+    Attributes
+    ----------
+    y
+        The targets with their linear part, ``(N,)``.
+    left
+        The unit of what is left.
+    together
+        Codes of rows that are not parted, ``(N,)``, or None.
+    draw
+        Seed of the folds of the regression.
+    """
+
+    y: NDArray[np.float64]
+    left: float
+    together: NDArray[np.int64] | None
+    draw: int
+
+    def known_by(
+        self, encoded: Encoded, known: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What parts of the known rows leave of all targets, and what they say, ``(N,)`` each.
+
+        A known row is told what other known rows say, so that nothing of the others' targets is in it.
+        """
+        own = replace(encoded, x=encoded.x[known])
+        together = None if self.together is None else self.together[known]
+        part, crossed = cross_fitted(own, self.y[known], together, self.draw)
+        said = part.predict(encoded.x)
+        said[known] = crossed
+        return (self.y - said) / self.left, said

@@ -38,9 +38,10 @@ def check_arrays(meta: TableMeta, arrays: Mapping[str, NDArray]) -> None:
         if "target_curve" in arrays:
             forms |= {"target_curve": Form("i", (1,)), "target_curve_numbers": Form("f", ("curve numbers",))}
         if any(name.startswith("target_linear_") for name in arrays):
-            of_terms = {"forms": "i", "places": "i", "middles": "f", "scales": "f", "weights": "f"}
             forms["target_linear_numbers"] = Form("f", (4,))
-            forms |= {f"target_linear_{name}": Form(kind, ("terms",)) for name, kind in of_terms.items()}
+            of_terms = dict.fromkeys(("middles", "scales", "lows", "highs", "weights"), "f")
+            for name, kind in {"forms": "i", "places": "i", **of_terms}.items():
+                forms[f"target_linear_{name}"] = Form(kind, ("terms",))
     check_forms(arrays, forms | _level_forms(meta, arrays), {"columns": len(meta.names)}, WHERE)
     n_rows = len(arrays["x"])
     if max(meta.n_reference, meta.record.n_context) > n_rows:

@@ -136,7 +136,7 @@ class Prepared:
         chosen = replace(self.chosen, answers=[answers], start_scale=scale)
         task, folds = self.target.task, [training.fold]
         guard = self.config.guard
-        decide(chosen, task, self.rows, folds, training.groups, n_views, guard=guard, doubt=self.doubt)
+        decide(chosen, task, folds, training.groups, n_views, guard=guard, doubt=self.doubt)
         return chosen
 
 

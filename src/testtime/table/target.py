@@ -75,7 +75,7 @@ class NumericTarget:
     curve
         What evens them before that.
     linear
-        What is taken out after that: the model sees what it leaves.
+        What is taken out after that: the model sees what it leaves, brought to a deviation of 1.
     """
 
     scaler: TargetScaler
@@ -89,8 +89,9 @@ class NumericTarget:
 
     def inverse(self, answer: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return quantiles in the unit of the target."""
-        said = 0.0 if self.linear is None else self.linear.predict(x)[:, None]
-        return self.straight(answer + said)
+        if self.linear is None:
+            return self.straight(answer)
+        return self.straight(self.linear.left * answer + self.linear.predict(x)[:, None])
 
     def straight(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return values with their linear part in the unit of the target."""

