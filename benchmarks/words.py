@@ -24,6 +24,7 @@ from benchmarks import (
     words_groups,
     words_long,
     words_single_index,
+    words_unseen,
 )
 from benchmarks.stored import markdown, stored
 from benchmarks.words_generations import lowest
@@ -315,6 +316,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     **words_gpt2.BLOCKS,
     **words_groups.BLOCKS,
     **words_codes.BLOCKS,
+    **words_unseen.BLOCKS,
     **words_long.BLOCKS,
     **words_single_index.BLOCKS,
 }
