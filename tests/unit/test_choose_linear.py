@@ -44,6 +44,7 @@ class TestChoice:
         frame, y = table(900)
         model = TTTRegressor(random_state=0, n_steps=0).fit(frame[:600], y[:600])
         assert len(said(model)) == 1
+        assert model.adaptation_.unit == "standard deviations of what a ridge regression leaves of the target"
         answers = model.predict(frame[600:])
         assert np.sqrt(np.mean((answers - y[600:]) ** 2)) < 0.005 * y.std()
         inside = model.predict_quantiles(frame[600:], (0.1, 0.9))
@@ -59,7 +60,9 @@ class TestChoice:
 
     def test_it_does_not_pay_where_the_target_is_no_sum(self):
         frame, y = wave()
-        assert not said(TTTRegressor(random_state=0, n_steps=0).fit(frame, y))
+        model = TTTRegressor(random_state=0, n_steps=0).fit(frame, y)
+        assert not said(model)
+        assert model.adaptation_.unit == "standard deviations of the target"
 
     def test_what_is_linear_on_no_curve_is_taken_as_it_is(self):
         """Sums of money: skewed, and on a logarithm no sum of their parts."""

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from testtime.adapt.budget import Budget
 from testtime.adapt.delta import DeltaSpec, delta_bytes
 from testtime.adapt.parallel import alone
-from testtime.adapt.task import Task
 from testtime.adapt.work import UNWATCHED, Work
 from testtime.backbones.base import Backbone
 from testtime.backbones.many_class import with_classes
@@ -129,7 +128,7 @@ def served_table(
         n_reference=chosen.n_reference,
         members=_members(chosen),
         spec=DeltaSpec(config.adapt or backbone.recipe.adapt, config.rank),
-        record=_record(chosen, task, config, backbone, encoding.columns, budget),
+        record=_record(chosen, target, config, backbone, encoding.columns, budget),
         names=described.names,
         kinds=described.kinds,
         n_levels=described.n_levels,
@@ -150,7 +149,12 @@ def _members(chosen: Chosen) -> tuple[Member, ...]:
 
 
 def _record(
-    chosen: Chosen, task: Task, config: FitConfig, backbone: Backbone, columns: TableColumns, budget: Budget
+    chosen: Chosen,
+    target: Target,
+    config: FitConfig,
+    backbone: Backbone,
+    columns: TableColumns,
+    budget: Budget,
 ) -> Adaptation:
     """Put numbers and choices into the record users see."""
     mix = chosen.mix
@@ -192,8 +196,8 @@ def _record(
         probes=tuple(probe.to_dict() for probe in chosen.probes),
         columns=tuple(record.to_dict() for record in columns.records),
         notes=tuple(chosen.notes),
-        loss_name=task.loss_name,
-        unit=task.unit,
+        loss_name=target.task.loss_name,
+        unit=target.unit,
         rival_loss=chosen.rival_loss,
         start_scale=chosen.start_scale,
     )

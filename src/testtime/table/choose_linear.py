@@ -111,8 +111,7 @@ def choose_linear(
     note = (
         f"A ridge regression on the columns explains {one.explained:.2%} of the variance of the target in other rows, "
         f"and the model predicts what it leaves: on other rows, the frozen model's CRPS is then {loss:.4f} instead of "
-        f"{as_is[:, 0].mean():.4f} standard deviations (the difference has a standard error of {error:.4f}). "
-        "Losses of the fit are in standard deviations of what it leaves."
+        f"{as_is[:, 0].mean():.4f} standard deviations (the difference has a standard error of {error:.4f})."
     )
     return one.target, replace(one.left, found=found), note
 

@@ -43,6 +43,11 @@ class Target(Protocol):
         """What the engine predicts and how it is scored."""
         ...
 
+    @property
+    def unit(self) -> str:
+        """Of the losses of a fit."""
+        ...
+
     def inverse(self, answer: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Turn answers ``(q, A)`` for encoded rows ``(q, D)`` into the user's unit."""
         ...
@@ -58,6 +63,11 @@ class ClassTarget:
     def task(self) -> Classes:
         """Classification."""
         return Classes(len(self.classes))
+
+    @property
+    def unit(self) -> str:
+        """Of the log loss."""
+        return self.task.unit
 
     def inverse(self, answer: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return probabilities as they are."""
@@ -86,6 +96,13 @@ class NumericTarget:
     def task(self) -> Numbers:
         """Regression."""
         return Numbers()
+
+    @property
+    def unit(self) -> str:
+        """Of the CRPS of what is modelled."""
+        if self.linear is None:
+            return self.task.unit
+        return "standard deviations of what a ridge regression leaves of the target"
 
     def inverse(self, answer: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return quantiles in the unit of the target."""
