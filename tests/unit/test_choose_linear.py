@@ -119,6 +119,16 @@ class TestMeasure:
     def test_squared_errors_may_not_rise_but_for_noise(self, taken):
         assert [taken(9.0, closer) for closer in (-1.1, -0.9)] == [False, True]
 
+    def test_before_training_the_loss_must_fall_by_two_fifths(self, monkeypatch):
+        """Adapters learn much of a linear part themselves."""
+        frame, y = table()
+        as_is = np.full((400, 2), 1.0)
+        for loss, frozen, adapted in ((0.61, True, False), (0.59, True, True)):
+            monkeypatch.setattr(choose_linear.Trial, "run", lambda *_, loss=loss: [as_is, as_is * loss])
+            for n_steps, is_taken in ((0, frozen), (1, adapted)):
+                model = TTTRegressor(n_steps=n_steps, n_members=1).fit(frame, y)
+                assert bool(said(model)) == is_taken
+
     def test_rows_of_a_group_count_as_one_in_the_error(self, monkeypatch):
         frame, y = table()
         told = []

@@ -29,6 +29,9 @@ _FEWEST = 60  # rows; fewer say little about a loss
 _MOST_CONTEXT, _MOST_GUARD = 1024, 512  # rows; whether it helps shows in a few hundred
 _LEAST = 0.2  # share of the variance that the part must explain, in other rows, to be tried
 _ERRORS = 2.0  # standard errors by which the loss must fall
+_LEAST_BEFORE_TRAINING = (
+    0.4  # share of the loss; adapters gain up to half of it where a target is nearly linear
+)
 _SHARE_OF_LIMIT = 0.1  # of a time limit, for the regressions
 
 Scale: TypeAlias = tuple[NumericTarget, EncodedRows]
@@ -42,12 +45,15 @@ def choose_linear(
     seed: np.random.SeedSequence,
     budget: Budget,
     work: Work = UNWATCHED,
+    *,
+    trains: bool = True,
 ) -> tuple[NumericTarget, EncodedRows, str]:
     """Take the linear part out of a target where that pays.
 
     Each fold is predicted by the frozen model from the rows outside it, or before it where rows have a time: as it is,
     and by a ridge regression on the rows outside and what the model says about that regression's errors. The part is
-    taken out if the CRPS is lower by two standard errors, and the squared error of the mean not higher by one.
+    taken out if the CRPS is lower by two standard errors, and the squared error of the mean not higher by one. Where
+    adapters are trained after that, which learn much of a linear part themselves, the CRPS must fall by two fifths.
 
     Parameters
     ----------
@@ -62,6 +68,8 @@ def choose_linear(
         Where a tenth of what is left is not enough to try it, the target stays as it is.
     work
         Told what is done.
+    trains
+        Whether adapters are trained.
 
     Returns
     -------
@@ -103,7 +111,8 @@ def choose_linear(
     for one, own in zip(apart, after, strict=True):
         gains, closer = (as_is - own).T
         error = standard_error(gains, units)
-        if gains.mean() > _ERRORS * error and closer.mean() >= -standard_error(closer, units):
+        least = max(_ERRORS * error, _LEAST_BEFORE_TRAINING * as_is[:, 0].mean() if trains else 0.0)
+        if gains.mean() > least and closer.mean() >= -standard_error(closer, units):
             taken.append((float(own[:, 0].mean()), error, one))
     if not taken:
         return unchanged

@@ -102,7 +102,9 @@ def _modelled(
     curve_seed, linear_seed = seeds
     bent, y, note = choose_curve(*plain, backbone, config, curve_seed, budget, work)
     scales = [(bent, replace(plain[1], y=y, found=None)), plain] if note else [plain]
-    target, rows, linear_note = choose_linear(scales, backbone, config.device, linear_seed, budget, work)
+    trains = config.n_steps != 0
+    told = scales, backbone, config.device, linear_seed, budget, work
+    target, rows, linear_note = choose_linear(*told, trains=trains)
     notes = [note] if note and target.curve is bent.curve else []
     return target, rows, [*notes, linear_note] if linear_note else notes
 
