@@ -33,6 +33,7 @@ from benchmarks.tabular import Draw, adapted, numbers, trees
 from pretraining.packages import package_tables
 
 N_TRAIN = 1_000
+RIVALS = ("frozen", "random forest", "CatBoost")
 _FEWEST_TARGETS = 600
 _MOST_BOOSTED = 3
 
@@ -139,17 +140,11 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
     done = [one for one in found if "error" not in one]
     classes = [one for one in done if "auc" in one["served"]]
     many = [one for one in done if "rmse" in one["served"]]
-    return {
-        "not measured": [one["name"] for one in found if "error" in one],
-        "classes": {
-            "targets": len(classes),
-            **{name: _against(classes, name) for name in ("frozen", "random forest", "CatBoost")},
-        },
-        "numbers": {
-            "targets": len(many),
-            **{name: _errors(many, name) for name in ("frozen", "random forest", "CatBoost")},
-        },
+    kinds = {
+        "classes": {rival: _against(classes, rival) for rival in RIVALS} if classes else {},
+        "numbers": {rival: _errors(many, rival) for rival in RIVALS} if many else {},
     }
+    return {"not measured": [one["name"] for one in found if "error" in one], **kinds}
 
 
 def _against(classes: list[dict[str, Any]], rival: str) -> dict[str, float]:
@@ -168,6 +163,7 @@ def _against(classes: list[dict[str, Any]], rival: str) -> dict[str, float]:
 def _errors(many: list[dict[str, Any]], rival: str) -> dict[str, float]:
     both = [(one["served"], one[rival]) for one in many]
     return {
+        "targets": len(both),
         "RMSE lower": float(np.mean([own["rmse"] < other["rmse"] for own, other in both])),
         "median change of RMSE": _change(both, "rmse"),
         "more than 5% above": float(np.mean([own["rmse"] > 1.05 * other["rmse"] for own, other in both])),

@@ -26,10 +26,8 @@ def _column(draws: list[dict[str, Any]]) -> dict[str, str]:
         for score in ("crps", "rmse")
     }
 
-    def below(rival: str) -> str:
-        shares = [
-            mean(one[way]["rmse"] < one[rival]["rmse"] for one in taken) for way in ("without", "chosen")
-        ]
+    def below(rival: str, of: list[dict[str, Any]]) -> str:
+        shares = [mean(one[way]["rmse"] < one[rival]["rmse"] for one in of) for way in ("without", "chosen")]
         return ", ".join(f"{100 * share:.0f}%" for share in shares)
 
     def change(score: str) -> str:
