@@ -129,6 +129,14 @@ class TestMeasure:
                 model = TTTRegressor(n_steps=n_steps, n_members=1).fit(frame, y)
                 assert bool(said(model)) == is_taken
 
+    def test_of_few_rows_nothing_is_trained(self, monkeypatch):
+        frame, y = table()
+        for n_rows, is_taken in ((85, True), (86, False)):
+            as_is = np.full((n_rows, 2), 1.0)
+            monkeypatch.setattr(choose_linear.Trial, "run", lambda *_, as_is=as_is: [as_is, as_is * 0.7])
+            model = TTTRegressor(n_members=1).fit(frame[:n_rows], y[:n_rows])
+            assert bool(said(model)) == is_taken
+
     def test_rows_of_a_group_count_as_one_in_the_error(self, monkeypatch):
         frame, y = table()
         told = []

@@ -29,9 +29,7 @@ _FEWEST = 60  # rows; fewer say little about a loss
 _MOST_CONTEXT, _MOST_GUARD = 1024, 512  # rows; whether it helps shows in a few hundred
 _LEAST = 0.2  # share of the variance that the part must explain, in other rows, to be tried
 _ERRORS = 2.0  # standard errors by which the loss must fall
-_LEAST_BEFORE_TRAINING = (
-    0.4  # share of the loss; adapters gain up to half of it where a target is nearly linear
-)
+_LEAST_BEFORE_TRAINING = 0.4  # share of the loss: adapters learn much of a linear part themselves
 _SHARE_OF_LIMIT = 0.1  # of a time limit, for the regressions
 
 Scale: TypeAlias = tuple[NumericTarget, EncodedRows]

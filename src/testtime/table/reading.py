@@ -23,7 +23,7 @@ from testtime.table.columns import TableColumns
 from testtime.table.config import FitConfig
 from testtime.table.encoding import EncodedRows, TableEncoding, with_levels
 from testtime.table.levels import LevelStatistics, has_statistics
-from testtime.table.rows import MOST_ROWS
+from testtime.table.rows import MOST_ROWS, fewest_rows, pool_rows
 from testtime.table.target import NumericTarget, Target
 
 __all__ = ["Reading", "ReadingSeeds", "choose_reading", "drawn_rows", "encode_rows"]
@@ -102,7 +102,8 @@ def _modelled(
     curve_seed, linear_seed = seeds
     bent, y, note = choose_curve(*plain, backbone, config, curve_seed, budget, work)
     scales = [(bent, replace(plain[1], y=y, found=None)), plain] if note else [plain]
-    trains = config.n_steps != 0
+    enough = pool_rows(len(y)) >= fewest_rows(backbone.recipe, bent.task.n_classes)
+    trains = enough if config.n_steps is None else config.n_steps > 0
     told = scales, backbone, config.device, linear_seed, budget, work
     target, rows, linear_note = choose_linear(*told, trains=trains)
     notes = [note] if note and target.curve is bent.curve else []
