@@ -69,7 +69,9 @@ class TestUnits:
         assert two.loss_before == pytest.approx(one.loss_before, rel=1e-6)
         assert two.loss_after == pytest.approx(one.loss_after, rel=1e-6)
         assert one.loss_name == "CRPS"
-        assert "CRPS, in standard deviations of the target," in one.explain()
+        assert one.unit == two.unit
+        assert one.unit.startswith("standard deviations of ")
+        assert f"CRPS, in {one.unit}," in one.explain()
 
     def test_whole_numbers_truth_values_and_decimals_are_numbers(self, tiny_embedded):
         from decimal import Decimal
