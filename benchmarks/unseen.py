@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--development", action="store_true")
     parser.add_argument(
-        "--part", default="1/1", help="which share of the tables: 1/2 is the first half of them"
+        "--part", default="1/1", help="of the tables: 2/4 is every fourth, from the second on"
     )
     parser.add_argument("--kinds", nargs="+", choices=("classes", "numbers"), default=("classes", "numbers"))
     parser.add_argument("--out", type=Path)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.codes import shops, table
 from tests.support.line import Clock
+from tests.support.slow import with_slow_views
 from tests.support.tables import fitted
 from testtime import TTTClassifier, TTTRegressor, load, plan_table
 from testtime.adapt.budget import Budget
@@ -125,15 +126,7 @@ class TestChoice:
 @pytest.mark.parametrize(("limit", "taken"), [(60.0, False), (6000.0, True)])
 def test_without_time_to_try_columns_are_as_they_are(limit: float, taken: bool, monkeypatch):
     frame, y = table()
-    clock = Clock()
-    backbone = load_embedded("classifier")
-    views = backbone.views
-
-    def slow(*arguments):
-        clock.spend(10.0)
-        return views(*arguments)
-
-    monkeypatch.setattr(backbone, "views", slow)
+    backbone, clock = with_slow_views("classifier", 10.0, monkeypatch)
     found = fitted(backbone, frame, y, n_steps=0, n_members=1, budget=Budget(limit, clock))
     assert found.x.shape[1] == (4 if taken else 2)
 

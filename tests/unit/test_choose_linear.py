@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.support.line import Clock
+from tests.support.slow import with_slow_views
 from tests.support.tables import fitted, linear_table
 from testtime import TTTRegressor, load, plan_table
 from testtime.adapt.budget import Budget
@@ -222,15 +222,7 @@ def test_with_time_later_rows_are_predicted_from_earlier_ones(monkeypatch):
 @pytest.mark.parametrize(("limit", "taken"), [(60.0, False), (6000.0, True)])
 def test_without_time_to_try_it_the_target_stays_as_it_is(limit: float, taken: bool, monkeypatch):
     frame, y = table()
-    clock = Clock()
-    backbone = load_embedded("regressor")
-    views = backbone.views
-
-    def slow(*arguments):
-        clock.spend(10.0)
-        return views(*arguments)
-
-    monkeypatch.setattr(backbone, "views", slow)
+    backbone, clock = with_slow_views("regressor", 10.0, monkeypatch)
     found = fitted(
         backbone, frame, y.to_numpy(), numeric=True, n_steps=0, n_members=1, budget=Budget(limit, clock)
     )

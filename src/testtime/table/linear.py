@@ -18,6 +18,7 @@ from sklearn.linear_model import RidgeCV
 
 from testtime.adapt.episodes import deal_folds
 from testtime.backbones.base import Encoded
+from testtime.table.target_curve import is_skewed
 
 __all__ = ["LinearPart", "Reduced", "cross_fitted"]
 
@@ -27,10 +28,6 @@ _PENALTY_ROWS = 2_000  # the penalty is chosen on these many
 _MOST_TERMS = 300
 _MOST_LEVELS, _FEWEST_OF_LEVEL = 10, 5  # of columns with more or rarer levels, new ones must be expected
 _FEWEST_MISSING = 5
-_SKEWED, _HEAVY = (
-    1.0,
-    3.0,
-)  # skewness and excess kurtosis from which a column has a term with its tails drawn in
 _BEYOND = 0.5  # of a range at fit: no column counts as further outside it, and no answer is
 _CONSTANT = 1e-12  # of the largest value; less is rounding
 _ROWS_AT_ONCE = 4096
@@ -202,17 +199,14 @@ def _terms(encoded: Encoded, place: int) -> Iterator[_Term]:
 def _of_numbers(place: int, values: NDArray[np.float64]) -> Iterator[_Term]:
     """A term of numbers, and where they are skewed or heavy-tailed one with the tails drawn in."""
     low, high = float(values.min()), float(values.max())
-    with np.errstate(
-        over="ignore", invalid="ignore"
-    ):  # of numbers at the edge of what a float holds there is none
+    with np.errstate(over="ignore", invalid="ignore"):  # at the edge of what a float holds there is no term
         mean, spread = float(values.mean()), float(values.std())
         room = _BEYOND * (high - low)
         ends = low - room, high + room
     if not (np.isfinite([*ends, mean, spread]).all() and spread > _CONSTANT * max(abs(low), abs(high))):
         return
     yield _NUMBER, place, mean, spread, *ends
-    u = (values - mean) / spread
-    if abs((u**3).mean()) > _SKEWED or (u**4).mean() - 3.0 > _HEAVY:
+    if is_skewed((values - mean) / spread):
         middle = float(np.median(values))
         apart = np.abs(values - middle)
         scale = float(np.median(apart)) or float(apart.mean())

@@ -161,7 +161,7 @@ IDENTITY = Curve(np.empty(0))
 
 
 def is_skewed(y: NDArray[np.float64]) -> bool:
-    """Tell whether targets ``(N,)`` of mean 0 and deviation 1 are uneven or heavy-tailed enough to try curves.
+    """Tell whether numbers ``(N,)`` of mean 0 and deviation 1 are uneven or heavy-tailed enough to try curves.
 
     >>> even = np.linspace(-1.7, 1.7, 50)
     >>> is_skewed(even), is_skewed((np.exp(even) - 1.4) / 1.3)
