@@ -114,14 +114,14 @@ def looks_coded(draw: Draw) -> bool:
 
 def measured(draw: Draw) -> dict[str, Any]:
     """Scores without codes and as the package chooses, and whether it took them; a forest on the same rows."""
-    scores = _numbers if is_numeric(draw.y) else _classes
+    scores = scores_of_numbers if is_numeric(draw.y) else scores_of_classes
     with _looking(lambda *_: ()):
         without, _ = scores(draw)
-    chosen, is_coded = scores(draw)
+    chosen, model = scores(draw)
     return {
         "rows": len(draw.X),
         "columns": draw.X.shape[1],
-        "coded": is_coded,
+        "coded": any("look like codes" in note for note in model.adaptation_.notes),
         "without": without,
         "chosen": chosen,
         "forest": forest(draw) if is_numeric(draw.y) else trees(draw, ["random forest"])["random forest"],
@@ -139,16 +139,12 @@ def _looking(look: Callable[..., tuple[int, ...]]) -> Iterator[None]:
         choose_codes.code_columns = own
 
 
-def _classes(draw: Draw) -> tuple[dict[str, float], bool]:
+def scores_of_classes(draw: Draw) -> tuple[dict[str, float], Any]:
+    """Scores of the frozen model, and the fitted model."""
     from testtime import TTTClassifier
 
     model = TTTClassifier(n_steps=0, random_state=0, precision="float32").fit(draw.X, draw.y)
-    return draw.scores(model.classes_, model.predict_proba(draw.X_test)), _coded(model)
-
-
-def _numbers(draw: Draw) -> tuple[dict[str, float], bool]:
-    scores, model = scores_of_numbers(draw)
-    return scores, _coded(model)
+    return draw.scores(model.classes_, model.predict_proba(draw.X_test)), model
 
 
 def scores_of_numbers(draw: Draw) -> tuple[dict[str, float], Any]:
@@ -161,10 +157,6 @@ def scores_of_numbers(draw: Draw) -> tuple[dict[str, float], Any]:
     quantiles = model.predict_quantiles(draw.X_test, levels=levels)
     crps = float(Numbers().score(quantiles, draw.y_test).mean() / draw.y.std())
     return {"crps": crps, "rmse": root_mean_square(draw, model.predict(draw.X_test))}, model
-
-
-def _coded(model: Any) -> bool:
-    return any("look like codes" in note for note in model.adaptation_.notes)
 
 
 def forest(draw: Draw) -> dict[str, float]:

@@ -17,7 +17,7 @@ from testtime.adapt.budget import Budget
 from testtime.backbones.embedded import load_embedded
 from testtime.errors import StoreError
 from testtime.estimators.together import fit_together
-from testtime.table import choose_codes
+from testtime.table import choose_codes, reading
 from testtime.table.saved import StoredTable, from_stored, to_stored
 from testtime.table.tail_episodes import TailRecipe
 
@@ -67,6 +67,7 @@ class TestChoice:
         for gain, n_columns in ((1.9, 2), (2.1, 4)):
             losses = noise + gain, np.zeros(400)
             monkeypatch.setattr(choose_codes.Trial, "run", lambda *_, losses=losses: losses)
+            monkeypatch.setattr(reading, "choose_keys", lambda levels, rows, *_, **__: (levels, rows, ""))
             assert TTTClassifier(n_steps=0).fit(frame, y)._table.x.shape[1] == n_columns
 
     def test_rows_of_a_group_count_as_one_in_the_error(self, monkeypatch):

@@ -171,7 +171,7 @@ class TestStatistics:
         labels = (y > 0).astype(int)
         codes = np.unique(x, return_inverse=True)[1].astype(float)
         as_levels = Encoded(codes[:, None], ("a",), ("nominal",), (60,))
-        told = LevelStatistics.fit(encoded(x), labels, 2, numbers=(0,))
+        told = LevelStatistics.fit(encoded(x), labels, 2, keys=((0,),))
         expected = LevelStatistics.fit(as_levels, labels, 2)
         assert np.array_equal(told.transform(encoded(x))[:, 1:], expected.transform(as_levels)[:, 1:])
         crossed = told.cross_fitted(encoded(x), labels, 0)
@@ -180,7 +180,7 @@ class TestStatistics:
 
     def test_numbers_never_seen_and_missing_ones_have_the_mean_of_all_rows(self):
         x, y = shops()
-        told = LevelStatistics.fit(encoded(x), y, 0, numbers=(0,))
+        told = LevelStatistics.fit(encoded(x), y, 0, keys=((0,),))
         found = told.transform(encoded(np.array([99.0, 105.0, 1e9, np.nan, x[0]])))
         assert np.allclose(found[:4, 1], y.mean())
         assert np.array_equal(found[:4, 2], np.zeros(4))
@@ -188,13 +188,13 @@ class TestStatistics:
 
     def test_the_share_of_rows_is_told_however_few_numbers_are_left(self):
         x, y = shops(n_shops=12)
-        assert LevelStatistics.fit(encoded(x), y, 0, numbers=(0,)).transform(encoded(x)).shape == (800, 3)
+        assert LevelStatistics.fit(encoded(x), y, 0, keys=((0,),)).transform(encoded(x)).shape == (800, 3)
 
     def test_a_row_does_not_see_its_own_label(self):
         x, y = shops()
         changed = np.where(np.arange(800) == 7, 50.0, y)
         before, after = (
-            LevelStatistics.fit(encoded(x), target, 0, numbers=(0,)).cross_fitted(encoded(x), target, 0)
+            LevelStatistics.fit(encoded(x), target, 0, keys=((0,),)).cross_fitted(encoded(x), target, 0)
             for target in (y, changed)
         )
         assert np.array_equal(before[7], after[7])
@@ -202,18 +202,18 @@ class TestStatistics:
 
     def test_a_fold_is_encoded_without_its_targets(self):
         x, y = shops()
-        rows = EncodedRows(encoded(x), encoded(x).x, (y > 0).astype(int), numbers=(0,))
+        rows = EncodedRows(encoded(x), encoded(x).x, (y > 0).astype(int), keys=((0,),))
         held, seed = np.arange(0, 800, 4), np.random.SeedSequence(0)
         flipped = rows.y.copy()
         flipped[held] = 1 - flipped[held]
-        other = EncodedRows(encoded(x), encoded(x).x, flipped, numbers=(0,))
+        other = EncodedRows(encoded(x), encoded(x).x, flipped, keys=((0,),))
         found, again = (one.without(held, Classes(2), seed) for one in (rows, other))
         assert found.shape == (800, 3)
         assert np.array_equal(found, again)
 
     def test_they_survive_as_arrays(self):
         x, y = shops()
-        told = LevelStatistics.fit(encoded(x), y, 0, numbers=(0,))
+        told = LevelStatistics.fit(encoded(x), y, 0, keys=((0,),))
         new = encoded(np.append(x[:20], 3.0))
         again = LevelStatistics.from_arrays(told.to_arrays())
         assert np.array_equal(again.transform(new), told.transform(new))
@@ -221,10 +221,10 @@ class TestStatistics:
     def test_storage_does_not_change_a_number(self):
         x, y = shops()
         x = x / 1000 + 0.1
-        told = LevelStatistics.fit(encoded(x), y, 0, numbers=(0,))
+        told = LevelStatistics.fit(encoded(x), y, 0, keys=((0,),))
         for stored in (x.astype(np.float32), x.round(9), x * (1 + 1e-15)):
             assert np.array_equal(told.transform(encoded(stored))[:, 1:], told.transform(encoded(x))[:, 1:])
         mixed = np.where(np.arange(800) % 2, x, x.astype(np.float32))
-        assert len(LevelStatistics.fit(encoded(mixed), y, 0, numbers=(0,)).columns[0].values) == 60
-        whole = LevelStatistics.fit(encoded(123456700.0 + x.round(3) * 1000), y, 0, numbers=(0,))
+        assert len(LevelStatistics.fit(encoded(mixed), y, 0, keys=((0,),)).columns[0].values) == 60
+        whole = LevelStatistics.fit(encoded(123456700.0 + x.round(3) * 1000), y, 0, keys=((0,),))
         assert len(np.unique(whole.columns[0].values)) == 60

@@ -173,4 +173,4 @@ def test_there_is_room_for_so_many_columns_of_statistics():
     x = np.random.default_rng(0).integers(0, 5, (60, 40)).astype(float)
     encoded = Encoded(x, tuple(f"c{k}" for k in range(40)), ("nominal",) * 40, n_levels)
     found = LevelStatistics.fit(encoded, np.arange(60) % 2, 2).columns
-    assert [column.position for column in found] == list(range(10, 40))
+    assert [column.key for column in found] == [(k,) for k in range(10, 40)]

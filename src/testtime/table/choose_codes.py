@@ -76,7 +76,7 @@ def choose_codes(
     if not found or n_columns > backbone.limits.features:
         return unchanged
     work.say("telling numbers from codes")
-    coded = replace(rows, numbers=found, found=together)
+    coded = replace(rows, keys=tuple((k,) for k in found), found=together)
     trial = Trial.of(coded, together.codes, task, backbone, device, draw)
     # As many rows are context as can be served: the more there are, the more of them the model matches by itself.
     losses = trial.run((lambda _: (rows, task.score), lambda _: (coded, task.score)), budget)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from testtime.adapt.task import Task
 from testtime.backbones.base import Backbone, Encoded, View
 from testtime.table.columns import TableColumns
+from testtime.table.keys import Key
 from testtime.table.levels import LevelStatistics, has_statistics
 from testtime.table.linear import Reduced
 from testtime.table.repeats import Groups, rows_together
@@ -58,7 +59,7 @@ def encode_fold(
     seed: np.random.SeedSequence,
     groups: NDArray[np.int64] | None = None,
     time: NDArray[np.float64] | None = None,
-    numbers: Sequence[int] = (),
+    keys: Collection[Key] = (),
 ) -> NDArray[np.float64]:
     """Encode all rows so that nothing of the fold's targets is in any of them, ``(N, D + S)``.
 
@@ -71,7 +72,7 @@ def encode_fold(
         outside = outside[time[outside] < time[fold].min()]
     own = replace(encoded, x=encoded.x[outside])
     apart = None if groups is None else groups[outside]
-    levels = LevelStatistics.fit(own, y[outside], n_classes, apart, numbers)
+    levels = LevelStatistics.fit(own, y[outside], n_classes, apart, keys)
     crossed = levels.cross_fitted(own, y[outside], int(seed.generate_state(1)[0]), apart)
     x = np.empty((len(y), crossed.shape[1]))
     x[outside] = crossed
@@ -98,8 +99,8 @@ class EncodedRows:
         Position of each row in time, or None. With it, later rows guard what was trained on earlier ones.
     found
         The user's groups joined with rows that repeat each other, where these were looked for.
-    numbers
-        Positions of columns of numbers that are codes.
+    keys
+        Columns of numbers that are codes, and sets of columns that name something together.
     reduced
         What `y` is left of, where a linear part was taken out.
     """
@@ -110,7 +111,7 @@ class EncodedRows:
     groups: NDArray[np.int64] | None = None
     time: NDArray[np.float64] | None = None
     found: Groups | None = None
-    numbers: tuple[int, ...] = ()
+    keys: tuple[Key, ...] = ()
     reduced: Reduced | None = None
 
     @property
@@ -138,10 +139,10 @@ class EncodedRows:
 
         With `later`, the held rows are a block in time, and nothing of what came after them is in them either.
         """
-        if not (has_statistics(self.encoded) or self.numbers):
+        if not (has_statistics(self.encoded) or self.keys):
             return self.x
         time = self.time if later else None
-        return encode_fold(self.encoded, self.y, task.n_classes, held, seed, self.apart, time, self.numbers)
+        return encode_fold(self.encoded, self.y, task.n_classes, held, seed, self.apart, time, self.keys)
 
     def targets_without(self, held: NDArray[np.int64]) -> NDArray:
         """Return the targets ``(N,)``, modelled so that nothing of the held rows' targets is in those of the others.
@@ -161,5 +162,5 @@ def with_levels(
 ) -> tuple[LevelStatistics, EncodedRows]:
     """Put beside the columns of `rows` what levels say about the target; a copy of a row says nothing to it."""
     number = int(seed.generate_state(1)[0])
-    levels = LevelStatistics.fit(rows.encoded, rows.y, task.n_classes, rows.apart, rows.numbers)
+    levels = LevelStatistics.fit(rows.encoded, rows.y, task.n_classes, rows.apart, rows.keys)
     return levels, replace(rows, x=levels.cross_fitted(rows.encoded, rows.y, number, rows.apart))

@@ -1,10 +1,11 @@
-"""What levels say about the target: numbers beside nominal columns and beside numbers that are codes, without leaks.
+"""What levels say about the target: numbers beside nominal columns and beside keys, without leaks.
 
 A code is a name; its order says nothing. For a column with many levels the model cannot learn from a thousand rows
 which of them go with which class, though their means over the labelled rows tell. Each such column gets the mean of the
 target over the rows of its level, shrunk towards the mean of all rows by the empirical Bayes rule of scikit-learn's
 ``TargetEncoder`` (Micci-Barreca, 2001, SIGKDD Explorations 3); columns with very many levels get the share of rows.
-Columns of numbers that are codes (:mod:`testtime.table.codes`) get both, with their values as levels.
+Numbers that are codes (:mod:`testtime.table.codes`) and columns that name something together
+(:mod:`testtime.table.keys`) get both, with their values as levels.
 
 A labelled row must not see its own target: its statistics come from rows of other folds
 (:meth:`LevelStatistics.cross_fitted`); those of new rows from all labelled rows (:meth:`LevelStatistics.transform`).
@@ -12,7 +13,7 @@ A labelled row must not see its own target: its statistics come from rows of oth
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,8 +25,9 @@ from sklearn.preprocessing import TargetEncoder
 from testtime.adapt.episodes import deal_folds
 from testtime.backbones.base import Encoded
 from testtime.table.codes import same_number
+from testtime.table.keys import Key
 
-__all__ = ["LevelStatistics", "has_statistics", "signals_of"]
+__all__ = ["LevelStatistics", "has_statistics", "signals_of", "told_classes"]
 
 FEWEST_LEVELS = 5
 """Levels from which a column gets statistics; the model reads fewer from their codes."""
@@ -38,24 +40,25 @@ _INNER_FOLDS = 5
 
 @dataclass(frozen=True)
 class _Column:
-    """Statistics of one column.
+    """Statistics of one column, or of several that name something together.
 
     Attributes
     ----------
-    position
-        Of the column among the encoded ones.
+    key
+        Positions of the columns among the encoded ones.
     means
         Shrunk means of the target by level, ``(L + 1, S)``; the last row is for levels that were never seen.
     shares
         Share of the rows by level, ``(L + 1,)``; empty where it is not told.
     values
-        The numbers that are levels, ascending, ``(L,)``; empty for a nominal column, which holds codes.
+        The values that are levels, ``(L, K)``, with NaN for a missing one among several; without rows for a nominal
+        column, which holds codes.
     """
 
-    position: int
+    key: Key
     means: NDArray[np.float64]
     shares: NDArray[np.float64]
-    values: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    values: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 1)))
 
     @property
     def n_levels(self) -> int:
@@ -64,7 +67,7 @@ class _Column:
 
     def codes(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Codes of the levels of rows ``(q, D) -> (q,)``, NaN where there is none."""
-        return _codes(x[:, self.position], self.values)
+        return _codes(x[:, self.key], self.values)
 
     def lookup(self, codes: NDArray[np.float64]) -> NDArray[np.float64]:
         """Statistics of rows by their codes, ``(q,) -> (q, S or S + 1)``; a missing level counts as never seen."""
@@ -77,7 +80,7 @@ class _Column:
 
 @dataclass(frozen=True)
 class LevelStatistics:
-    """Fitted statistics of a table: of its nominal columns, and of numbers that are codes.
+    """Fitted statistics of a table: of its nominal columns, and of its keys.
 
     Attributes
     ----------
@@ -97,7 +100,7 @@ class LevelStatistics:
         y: NDArray,
         n_classes: int,
         groups: NDArray[np.int64] | None = None,
-        numbers: Sequence[int] = (),
+        keys: Collection[Key] = (),
     ) -> LevelStatistics:
         """Read the statistics off labelled rows.
 
@@ -111,24 +114,24 @@ class LevelStatistics:
             Number of classes, 0 for a numeric target.
         groups
             Codes of rows that belong together, which count once in shares, ``(N,)``; or None.
-        numbers
-            Positions of columns of numbers that are codes.
+        keys
+            Columns of numbers that are codes, and sets of columns that name something together.
         """
-        targets = _told_classes(y, n_classes)
+        targets = told_classes(y, n_classes)
         columns = []
-        for position in _positions(encoded, len(targets), numbers):
-            x, n_levels, values = encoded.x[:, position], encoded.n_levels[position], np.empty(0)
-            if position in numbers:
-                values = np.unique(same_number(x[~np.isnan(x)]))
+        for key in _told_columns(encoded, len(targets), keys):
+            x, n_levels, values = encoded.x[:, key], encoded.n_levels[key[0]], np.empty((0, 1))
+            if key in keys:
+                values = _levels(x)
                 n_levels = len(values)
             codes = _codes(x, values)
             means = np.column_stack(
                 [_level_means(codes, _signal(y, t, n_classes), n_levels) for t in targets]
             )
             shares = np.empty(0)
-            if n_levels >= _MANY_LEVELS or position in numbers:  # of other rows a code may have fewer values
+            if n_levels >= _MANY_LEVELS or key in keys:  # of other rows a key may have fewer values
                 shares = _level_shares(codes, n_levels, groups)
-            columns.append(_Column(position, means, shares, values))
+            columns.append(_Column(key, means, shares, values))
         return cls(tuple(columns), targets)
 
     def cross_fitted(
@@ -164,7 +167,7 @@ class LevelStatistics:
                         for t in self.targets
                     ]
                 )
-                own[inside, : means.shape[1]] = _Column(0, means, np.empty(0)).lookup(codes[inside])
+                own[inside, : means.shape[1]] = _Column((0,), means, np.empty(0)).lookup(codes[inside])
         return np.column_stack([encoded.x, *found])
 
     def transform(self, encoded: Encoded) -> NDArray[np.float64]:
@@ -175,11 +178,13 @@ class LevelStatistics:
     def to_arrays(self) -> dict[str, NDArray]:
         """Return the statistics as arrays, for the store."""
         arrays: dict[str, NDArray] = {"targets": np.array(self.targets, dtype=np.int64)}
-        arrays["positions"] = np.array([column.position for column in self.columns], dtype=np.int64)
+        arrays["positions"] = np.array([column.key[0] for column in self.columns], dtype=np.int64)
         for i, column in enumerate(self.columns):
             arrays[f"means_{i}"], arrays[f"shares_{i}"] = column.means, column.shares
             if len(column.values):
-                arrays[f"values_{i}"] = column.values
+                arrays[f"values_{i}"] = column.values.squeeze(1) if len(column.key) == 1 else column.values
+            if len(column.key) > 1:
+                arrays[f"key_{i}"] = np.array(column.key, dtype=np.int64)
         return arrays
 
     @classmethod
@@ -187,10 +192,10 @@ class LevelStatistics:
         """Rebuild from :meth:`to_arrays`."""
         columns = tuple(
             _Column(
-                int(position),
+                tuple(arrays.get(f"key_{i}", [position])),
                 arrays[f"means_{i}"],
                 arrays[f"shares_{i}"],
-                arrays.get(f"values_{i}", np.empty(0)),
+                arrays.get(f"values_{i}", np.empty(0)).reshape(-1, len(arrays.get(f"key_{i}", [position]))),
             )
             for i, position in enumerate(arrays["positions"])
         )
@@ -210,8 +215,8 @@ def _folds(
     return list(kind(n_folds, shuffle=True, random_state=seed).split(y, y))
 
 
-def _told_classes(y: NDArray, n_classes: int) -> tuple[int, ...]:
-    """Classes whose means are told: of two, the second; of more, the most frequent; 0 for a numeric target."""
+def told_classes(y: NDArray, n_classes: int) -> tuple[int, ...]:
+    """Return the classes whose means are told: of two the second, of more the most frequent; 0 for numbers."""
     if n_classes == 0:
         return (0,)
     if n_classes == 2:
@@ -224,7 +229,7 @@ def signals_of(y: NDArray, n_classes: int) -> NDArray[np.float64]:
     """Return what levels may tell, ``(N, S)``: if a row is of each told class, or the place of a number among all."""
     if n_classes == 0:
         return (rankdata(y) / len(y))[:, None]
-    return np.column_stack([_signal(y, target, n_classes) for target in _told_classes(y, n_classes)])
+    return np.column_stack([_signal(y, target, n_classes) for target in told_classes(y, n_classes)])
 
 
 def _signal(y: NDArray, target: int, n_classes: int) -> NDArray[np.float64]:
@@ -232,20 +237,36 @@ def _signal(y: NDArray, target: int, n_classes: int) -> NDArray[np.float64]:
     return y.astype(np.float64) if n_classes == 0 else (y == target).astype(np.float64)
 
 
-def _positions(encoded: Encoded, n_targets: int, numbers: Sequence[int]) -> list[int]:
-    """Columns that get statistics, as many as there is room for: codes, and nominal ones with the most levels."""
+def _told_columns(encoded: Encoded, n_targets: int, keys: Collection[Key]) -> list[Key]:
+    """Columns that get statistics, as many as there is room for: keys, and nominal ones with the most levels."""
     room = _MOST_COLUMNS // (n_targets + 1)
     nominal = sorted(_many_levels(encoded), key=lambda j: -encoded.n_levels[j])
-    return sorted([*numbers, *nominal][:room])
+    return sorted([*keys, *((j,) for j in nominal)][:room])
+
+
+def _levels(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Different values of the columns of a key, ``(N, K) -> (L, K)``, in order; a missing one is none if alone."""
+    x = x[~np.isnan(x[:, 0])] if x.shape[1] == 1 else x
+    return np.unique(same_number(x), axis=0)
 
 
 def _codes(x: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Codes of a column, ``(q,)``: its own where it is nominal, else the places of its numbers among the known ones."""
+    """Codes of levels, ``(q, K) -> (q,)``: a nominal column's own, else the places of its values among `values`."""
     if not len(values):
-        return x
-    x = same_number(x)
-    places = np.minimum(np.searchsorted(values, x), len(values) - 1)
-    return np.where(values[places] == x, places, np.nan)
+        return x[:, 0]
+    known, places, of_levels = np.ones(len(x), dtype=bool), np.zeros(len(x), np.int64), np.zeros(1, np.int64)
+    for own, levels in zip(same_number(x).T, values.T, strict=True):
+        # Missing values sort last and count as one.
+        distinct, codes = np.unique(levels, return_inverse=True)
+        found = np.minimum(np.searchsorted(distinct, own), len(distinct) - 1)
+        known &= (distinct[found] == own) | (np.isnan(distinct[found]) & np.isnan(own))
+        # Sets of values so far, and among them those of the rows.
+        sets, of_levels = np.unique(of_levels * len(distinct) + codes.ravel(), return_inverse=True)
+        asked = places * len(distinct) + found
+        places = np.minimum(np.searchsorted(sets, asked), len(sets) - 1)
+        known &= sets[places] == asked
+    level_of = np.argsort(of_levels.ravel(), kind="stable")
+    return np.where(known, level_of[places], np.nan)
 
 
 def has_statistics(encoded: Encoded) -> bool:

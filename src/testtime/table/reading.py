@@ -18,6 +18,7 @@ from testtime.backbones.base import Backbone
 from testtime.errors import InputError, sentence
 from testtime.table.choose_codes import choose_codes
 from testtime.table.choose_curve import choose_curve
+from testtime.table.choose_keys import choose_keys
 from testtime.table.choose_linear import Scale, choose_linear
 from testtime.table.columns import TableColumns
 from testtime.table.config import FitConfig
@@ -63,7 +64,7 @@ def choose_reading(
     budget: Budget,
     work: Work = UNWATCHED,
 ) -> Reading:
-    """Choose by the frozen model what its own rows cannot tell: codes among numbers, a curve, a linear part.
+    """Choose by the frozen model what its own rows cannot tell: codes among numbers, a curve, a linear part, keys.
 
     Parameters
     ----------
@@ -75,8 +76,11 @@ def choose_reading(
         Each choice takes a tenth of what is left of it, or is not made.
     """
     level_seed, curve_seed, linear_seed = seeds
-    told = levels, rows, target.task, backbone, config.device, level_seed, budget, work
-    levels, rows, note = choose_codes(*told, numbers=columns.undeclared_numbers)
+    told, numbers = (
+        (target.task, backbone, config.device, level_seed, budget, work),
+        columns.undeclared_numbers,
+    )
+    levels, rows, note = choose_codes(levels, rows, *told, numbers=numbers)
     notes = [note] if note else []
     if isinstance(target, NumericTarget):
         chosen = _modelled((target, rows), backbone, config, (curve_seed, linear_seed), budget, work)
@@ -84,6 +88,8 @@ def choose_reading(
         if chosen[2]:
             notes += chosen[2]
             levels, rows = _told(rows, target.task, level_seed)
+    levels, rows, note = choose_keys(levels, rows, *told, numbers=numbers, fixed=columns.declared_numbers)
+    notes += [note] if note else []
     return Reading(TableEncoding(columns, levels), target, rows, notes)
 
 
@@ -147,7 +153,7 @@ def encode_rows(
 
 def _told(rows: EncodedRows, task: Task, seed: np.random.SeedSequence) -> tuple[LevelStatistics, EncodedRows]:
     """Look for rows that repeat each other where columns have levels, and put beside them what the levels say."""
-    if has_statistics(rows.encoded) or rows.numbers:
+    if has_statistics(rows.encoded) or rows.keys:
         rows = replace(rows, found=rows.together(task, np.random.default_rng(int(seed.generate_state(1)[0]))))
     return with_levels(rows, task, seed)
 

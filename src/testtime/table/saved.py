@@ -162,7 +162,7 @@ def _encoding(meta: TableMeta, arrays: Mapping[str, NDArray]) -> TableEncoding:
     levels = LevelStatistics.from_arrays(own)
     described = list(zip(meta.names, meta.kinds, meta.n_levels, strict=True))
     expected = list(zip(given.names, given.kinds, given.n_levels, strict=True))
-    inside = all(column.position < len(expected) for column in levels.columns)
+    inside = all(max(column.key) < len(expected) for column in levels.columns)
     if (
         described[: len(expected)] != expected
         or not inside

@@ -64,8 +64,14 @@ def _level_forms(meta: TableMeta, arrays: Mapping[str, NDArray]) -> dict[str, Fo
         if not isinstance(position, int) or not 0 <= position < len(meta.names):
             raise damaged(WHERE, f"it has statistics of levels of a column {position}")
         n_levels, shares = meta.n_levels[position], arrays.get(f"levels_shares_{i}")
-        values = arrays.get(f"levels_values_{i}")
-        if values is not None:  # numbers that are codes
+        values, key = arrays.get(f"levels_values_{i}"), arrays.get(f"levels_key_{i}")
+        if key is not None:  # columns that name something together
+            n_levels = _check_key(key, values, position, len(meta.names))
+            forms |= {
+                f"levels_key_{i}": Form("i", key.shape),
+                f"levels_values_{i}": Form("f", (n_levels, len(key))),
+            }
+        elif values is not None:  # numbers that are codes
             n_levels = values.size
             ascending = (
                 values.dtype == np.float64
@@ -79,3 +85,27 @@ def _level_forms(meta: TableMeta, arrays: Mapping[str, NDArray]) -> dict[str, Fo
         n_shares = 0 if shares is not None and shares.size == 0 else n_levels + 1
         forms[f"levels_shares_{i}"] = Form("f", (n_shares,))
     return forms
+
+
+def _check_key(key: NDArray, values: NDArray | None, position: int, n_columns: int) -> int:
+    """Raise unless these are several columns, `position` first, and different values of them; return how many."""
+    if not (
+        key.dtype == np.int64
+        and key.ndim == 1
+        and len(key) > 1
+        and key[0] == position
+        and (np.diff(key) > 0).all()
+        and key[-1] < n_columns
+    ):
+        raise damaged(WHERE, f"the columns of its key at column {position} are none")
+    if not (
+        values is not None
+        and values.dtype == np.float64
+        and values.ndim == 2
+        and values.shape[1] == len(key)
+        and len(values)
+        and not np.isinf(values).any()
+        and len(np.unique(values, axis=0)) == len(values)
+    ):
+        raise damaged(WHERE, f"the values of its key at column {position} are not different rows of numbers")
+    return len(values)

@@ -73,6 +73,15 @@ class TableColumns:
             if isinstance(column, NumberColumn) and column.name not in self.kinds
         )
 
+    @property
+    def declared_numbers(self) -> tuple[str, ...]:
+        """Names of the columns that were declared to hold numbers."""
+        return tuple(
+            column.name
+            for column in self._columns
+            if isinstance(column, NumberColumn) and column.name in self.kinds
+        )
+
     def fit(self, frame: pd.DataFrame) -> TableColumns:
         """Learn the columns of a frame ``(N, D)`` of :func:`as_frame`.
 

@@ -1,0 +1,203 @@
+"""Columns that name something together: the statistic, the search, and what rows of one key are told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.support.keys import streets
+from testtime.adapt.task import Classes
+from testtime.backbones.base import Encoded
+from testtime.table.encoding import EncodedRows
+from testtime.table.keys import Leftovers, find_key, key_columns
+from testtime.table.levels import LevelStatistics
+
+
+def encoded(*columns: np.ndarray) -> Encoded:
+    n = len(columns)
+    return Encoded(
+        np.column_stack(columns).astype(float), tuple("abcdefghijkl"[:n]), ("number",) * n, (0,) * n
+    )
+
+
+def found(
+    *columns: np.ndarray, left: np.ndarray, units: np.ndarray | None = None, **given
+) -> tuple[int, ...]:
+    """The key of columns, all of which may be keys alone."""
+    positions, codes = key_columns(encoded(*columns), range(len(columns)))
+    given = {"alone": set(positions), "known": ()} | given
+    return find_key(positions, codes, Leftovers(left.reshape(len(left), -1), units), **given)
+
+
+class TestAgreement:
+    @pytest.mark.parametrize("rate", [0.02, 0.2, 0.5])
+    @pytest.mark.parametrize("n_cells", [2, 20, 200, 700])
+    def test_errors_that_mean_nothing_agree_by_chance(self, rate: float, n_cells: int):
+        """Values as of a standard normal, whatever the number of cells; rare classes have smaller ones."""
+        rng = np.random.default_rng(0)
+        values = []
+        for _ in range(400):
+            left = Leftovers((rng.random(800) < rate).astype(float)[:, None] - rate)
+            values.append(left.agreement(rng.integers(0, n_cells, 800)))
+        assert np.mean(np.array(values) > 2.33) <= 0.02
+        assert rate < 0.5 or np.mean(np.array(values) > 1.28) == pytest.approx(0.1, abs=0.04)
+
+    def test_it_is_the_sum_over_pairs(self):
+        rng = np.random.default_rng(0)
+        left, cells = rng.normal(size=60), rng.integers(0, 20, 60)
+        floor = np.maximum(left**2, np.mean(left**2))
+        total = spread = 0.0
+        for i in range(60):
+            for j in range(60):
+                if i != j and cells[i] == cells[j]:
+                    m = np.sum(cells == cells[i])
+                    total += left[i] * left[j] / m
+                    spread += 2 * floor[i] * floor[j] / m**2
+        n_cells = np.sum(np.bincount(cells) > 1)
+        ratio, small = 1 + total / np.sqrt(spread) * np.sqrt(2 / n_cells), 2 / (9 * n_cells)
+        expected = max(0.0, (np.cbrt(ratio) - 1 + small) / np.sqrt(small))
+        assert Leftovers(left[:, None]).agreement(cells) == pytest.approx(expected)
+        assert Leftovers(np.column_stack([left, -left])).agreement(cells) == pytest.approx(expected)
+
+    def test_rows_of_a_unit_do_not_agree_with_each_other(self):
+        rng = np.random.default_rng(0)
+        unit = np.repeat(np.arange(200), 4)
+        left = np.repeat(rng.choice([-1.0, 1.0], 200), 4)[:, None]
+        assert Leftovers(left).agreement(unit) > 15
+        assert Leftovers(left, unit).agreement(unit) < 0.1
+        pairs = unit // 2  # two units in each cell, which have nothing to do with each other
+        assert Leftovers(left, unit).agreement(pairs) < 3
+
+    def test_units_that_agree_count(self):
+        rng = np.random.default_rng(0)
+        effect = np.repeat(rng.choice([-1.0, 1.0], 100), 8)
+        unit, cell = np.repeat(np.arange(200), 4), np.repeat(np.arange(100), 8)
+        alone = Leftovers(effect[::4, None]).agreement(cell[::4])  # a unit counts as one row
+        assert Leftovers(effect[:, None], unit).agreement(cell) == pytest.approx(alone)
+
+    def test_codes_need_not_be_dense(self):
+        left = np.tile([1.0, 1.0, -1.0, -1.0], 50)[:, None]
+        cells = np.repeat(np.arange(100), 2)
+        assert Leftovers(left).agreement(7 * cells + 3) == Leftovers(left).agreement(cells) > 5
+
+
+class TestSearch:
+    def test_the_columns_that_name_something_are_found(self):
+        frame, y = streets()
+        noise = np.random.default_rng(1).integers(0, 9, (2, 900))
+        key = found(frame["street"], noise[0], frame["house"], noise[1], frame["a"], left=y)
+        assert key == (0, 2)
+
+    def test_three_columns(self):
+        rng = np.random.default_rng(0)
+        a, b, c, other = rng.integers(0, 5, (4, 2000))
+        effect = rng.choice([-1.0, 1.0], (5, 5, 5))
+        y = effect[a, b, c] + rng.normal(size=2000)
+        assert found(other, a, b, c, left=y) == (1, 2, 3)
+
+    def test_one_column_is_a_key_where_it_may_be(self):
+        rng = np.random.default_rng(0)
+        shop, other = rng.integers(0, 30, (2, 900))
+        y = rng.normal(size=30)[shop] + rng.normal(size=900)
+        assert found(other, shop, left=y) == (1,)
+        assert found(other, shop, left=y, alone={0}) in ((), (0, 1))
+        assert found(shop, left=y, alone=()) == ()
+
+    def test_what_is_known_is_not_found_again(self):
+        frame, y = streets()
+        assert found(frame["street"], frame["house"], left=y, known=[(0, 1)]) == ()
+
+    def test_errors_that_mean_nothing_make_no_keys(self):
+        rng = np.random.default_rng(0)
+        n_found = 0
+        for _ in range(150):
+            columns = [rng.integers(0, n, 500) for n in (2, 3, 8, 30, 100, 400)]
+            n_found += bool(found(*columns, left=(rng.random(500) < 0.3) - 0.3))
+        assert n_found == 0
+
+    def test_copies_make_no_keys(self):
+        rng = np.random.default_rng(0)
+        columns = np.repeat(rng.integers(0, 40, (3, 150)), 4, axis=1)
+        left, unit = np.repeat(rng.normal(size=150), 4), np.repeat(np.arange(150), 4)
+        assert found(*columns, left=left) != ()
+        assert found(*columns, left=left, units=unit) == ()
+
+    def test_columns_whose_values_do_not_repeat_are_left_out(self):
+        rng = np.random.default_rng(0)
+        few = np.where(np.arange(500) < 20, 0.0, rng.normal(size=500))
+        positions, codes = key_columns(
+            encoded(rng.normal(size=500), few, np.ones(500), np.arange(500) % 7), range(4)
+        )
+        assert positions == [3]
+        assert codes.shape == (500, 1)
+
+    def test_a_missing_value_is_a_value(self):
+        rng = np.random.default_rng(0)
+        street, house = rng.integers(0, 9, (2, 900)).astype(float)
+        effect = rng.normal(size=(9, 9))
+        y = effect[street.astype(int), house.astype(int)]
+        holes = np.where(street == 4, np.nan, street)
+        assert found(holes, house, left=y - y.mean()) == (0, 1)
+
+    def test_it_ends_when_time_is_over(self):
+        frame, y = streets()
+        assert found(frame["street"], frame["house"], left=y, late=lambda: True) == ()
+
+
+class TestStatistics:
+    """What rows of a key are told."""
+
+    def test_pairs_tell_what_levels_of_pairs_would(self):
+        frame, y = streets()
+        street, house = frame["street"].to_numpy(), frame["house"].to_numpy()
+        pairs = np.unique(100 * street + house, return_inverse=True)[1]
+        labels = (y > 0).astype(int)
+        as_levels = Encoded(pairs[:, None].astype(float), ("pair",), ("nominal",), (81,))
+        told = LevelStatistics.fit(encoded(street, house), labels, 2, keys=((0, 1),))
+        expected = LevelStatistics.fit(as_levels, labels, 2)
+        assert np.allclose(
+            told.cross_fitted(encoded(street, house), labels, 0)[:, 2:],
+            expected.cross_fitted(as_levels, labels, 0)[:, 1:],
+        )
+        assert np.allclose(
+            told.transform(encoded(street, house))[:, 2:], expected.transform(as_levels)[:, 1:]
+        )
+
+    def test_pairs_that_were_never_seen_have_the_mean_of_all(self):
+        street, house = np.array([0, 0, 1, 1] * 30), np.array([0, 1, 0, 1] * 30)
+        y = np.where(street == house, 1.0, 5.0)
+        seen = ~((street == 1) & (house == 1))
+        told = LevelStatistics.fit(encoded(street[seen], house[seen]), y[seen], 0, keys=((0, 1),))
+        new = told.transform(encoded(np.array([1.0, 0.0, 7.0, np.nan]), np.array([1.0, 0.0, 0.0, 0.0])))
+        assert new[0, 2:].tolist() == new[2, 2:].tolist() == new[3, 2:].tolist() == [y[seen].mean(), 0.0]
+        assert new[1, 2] < 1.5
+
+    def test_missing_values_name_something_too(self):
+        street, house = np.array([0, 0, 1, 1] * 30, dtype=float), np.array([0, 1, 0, 1] * 30, dtype=float)
+        y = np.where(street == house, 1.0, 5.0)
+        holes = np.where(street == 1, np.nan, street)
+        told = LevelStatistics.fit(encoded(holes, house), y, 0, keys=((0, 1),)).transform(
+            encoded(holes, house)
+        )
+        assert np.abs(told[:, 2] - y).max() < 0.2
+
+    def test_a_fold_is_encoded_without_its_targets(self):
+        frame, y = streets()
+        rows = EncodedRows(
+            encoded(*frame.to_numpy().T), frame.to_numpy(), (y > 0).astype(int), keys=((0, 1),)
+        )
+        held, seed = np.arange(0, 900, 4), np.random.SeedSequence(0)
+        flipped = rows.y.copy()
+        flipped[held] = 1 - flipped[held]
+        other = EncodedRows(rows.encoded, rows.x, flipped, keys=((0, 1),))
+        one, again = (each.without(held, Classes(2), seed) for each in (rows, other))
+        assert one.shape == (900, 5)
+        assert np.array_equal(one, again)
+
+    def test_they_survive_as_arrays(self):
+        frame, y = streets()
+        told = LevelStatistics.fit(encoded(*frame.to_numpy().T), y, 0, keys=((0, 1), (1,)))
+        again = LevelStatistics.from_arrays(told.to_arrays())
+        assert [one.key for one in again.columns] == [(0, 1), (1,)]
+        new = encoded(*frame[:30].to_numpy().T)
+        assert np.array_equal(again.transform(new), told.transform(new))
