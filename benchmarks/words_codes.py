@@ -1,4 +1,4 @@
-"""What pages show of numbers that are codes: ``python -m benchmarks.codes``."""
+"""What pages show of codes and keys: ``python -m benchmarks.codes`` and ``python -m benchmarks.keys``."""
 
 from __future__ import annotations
 
@@ -11,19 +11,31 @@ from benchmarks.stored import markdown, stored
 
 def codes() -> str:
     """Draws in which a column looks like a code: losses with and without, beside a forest."""
+    counted = "draws with a column that looks like a code", "in which codes are read"
+    return _table("codes", "coded", counted)
+
+
+def keys() -> str:
+    """Targets of a third source: losses with and without keys where they are taken, beside a forest."""
+    return _table("keys", "taken", ("targets", "in which keys are taken"))
+
+
+def _table(name: str, taken: str, counted: tuple[str, str]) -> str:
     groups = []
-    for name, label in (("codes", "development"), ("codes_reported", "reported")):
-        found: list[dict[str, Any]] = stored(name)
+    for result, label in ((name, "development"), (f"{name}_reported", "reported")):
+        found: list[dict[str, Any]] = [one for one in stored(result) if "error" not in one]
         for loss, kind in (("log_loss", "classes"), ("crps", "numbers")):
-            groups.append((f"{label}, {kind}", loss, [one for one in found if loss in one["chosen"]]))
-    columns = [_column(loss, draws) for _, loss, draws in groups]
-    rows = [[row, *(column[row] for column in columns)] for row in columns[0]]
-    return markdown(["", *(label for label, _, _ in groups)], rows)
+            draws = [one for one in found if loss in one["chosen"]]
+            numbers = dict(
+                zip(counted, (f"{len(draws)}", f"{sum(bool(one[taken]) for one in draws)}"), strict=True)
+            )
+            groups.append((f"{label}, {kind}", numbers | _column(loss, [one for one in draws if one[taken]])))
+    rows = [[row, *(column[row] for _, column in groups)] for row in groups[0][1]]
+    return markdown(["", *(label for label, _ in groups)], rows)
 
 
-def _column(loss: str, draws: list[dict[str, Any]]) -> dict[str, str]:
+def _column(loss: str, taken: list[dict[str, Any]]) -> dict[str, str]:
     score = "auc" if loss == "log_loss" else "rmse"
-    taken = [one for one in draws if one["coded"]]
     changes = [one["chosen"][loss] / one["without"][loss] - 1 for one in taken]
     name = {"log_loss": "log loss", "crps": "CRPS", "auc": "AUC", "rmse": "RMSE"}
 
@@ -31,8 +43,6 @@ def _column(loss: str, draws: list[dict[str, Any]]) -> dict[str, str]:
         return ", ".join(f"{mean(one[way][of] for one in taken):.3f}" for way in ways)
 
     return {
-        "draws with a column that looks like a code": f"{len(draws)}",
-        "in which codes are read": f"{len(taken)}",
         "of these: loss without and with": f"{name[loss]} {means(loss, 'without', 'chosen')}",
         "change of the loss, median (worst)": f"{100 * median(changes):+.0f} % ({100 * max(changes):+.0f} %)",
         "lower on": f"{100 * mean(change < 0 for change in changes):.0f}%",
@@ -40,4 +50,4 @@ def _column(loss: str, draws: list[dict[str, Any]]) -> dict[str, str]:
     }
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"codes": codes}
+BLOCKS: dict[str, Callable[[], str]] = {"codes": codes, "keys": keys}

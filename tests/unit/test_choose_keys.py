@@ -125,7 +125,7 @@ class TestChoice:
         left = np.where(y == "yes", 1.0, -1.0)
 
         for gain, n_keys in ((1.9, 0), (2.1, 1)):
-            losses = iter([noise + gain, *[np.zeros(900)] * 3])
+            losses = iter([noise + gain, *[np.zeros(900)] * 6])
 
             def run(trial, *_, losses=losses):
                 return [np.column_stack([next(losses), left[trial.measured]])]
@@ -134,18 +134,32 @@ class TestChoice:
             model = TTTClassifier(n_steps=0).fit(frame, y)
             assert (model._table.x.shape[1] == 5) == bool(n_keys)
 
-    def test_few_rows_are_not_tried(self):
-        for n_rows, n_keys in ((59, 0), (200, 1)):
-            frame, y = table(n_rows, n_values=3, noise=0.05)
-            model = TTTClassifier(n_steps=0).fit(frame, y)
-            assert len(said(model)) <= n_keys
+    def test_few_rows_are_not_tried(self, monkeypatch):
+        tried = []
+        monkeypatch.setattr(choose_keys, "key_columns", lambda *_: tried.append(1) or ([], np.empty((0, 0))))
+        for n_rows, n_tried in ((59, 0), (60, 1)):
+            TTTClassifier(n_steps=0).fit(*table(n_rows))
+            assert len(tried) == n_tried
 
     def test_there_are_three_at_most(self, monkeypatch):
         monkeypatch.setattr(choose_keys, "_ERRORS", -1e9)
-        monkeypatch.setattr("testtime.table.keys._SIGMAS", 0.0)
+        monkeypatch.setattr(choose_keys, "_SIGMAS", 0.0)
         frame, y = table()
         model = TTTClassifier(n_steps=0).fit(frame, y)
         assert model._table.x.shape[1] == 3 + 2 * 3
+
+    def test_columns_that_mean_nothing_have_no_keys(self):
+        """So many columns that some set of them agrees with any labels: what it says of other rows is nothing."""
+        rng = np.random.default_rng(0)
+        frame = pd.DataFrame(rng.integers(0, 2, (200, 100)), columns=[f"c{k}" for k in range(100)])
+        model = TTTClassifier(random_state=0, n_steps=0).fit(frame, rng.random(200) < 0.4)
+        assert not said(model)
+
+    def test_where_a_declared_number_is_missing_is_in_no_key(self):
+        frame, _ = table()
+        hidden = frame.assign(house=np.where(frame["house"] > 40, np.nan, frame["house"]))
+        turned = np.where(hidden["house"].isna() == (frame["street"] % 2 == 0), "yes", "no")
+        assert not said(TTTClassifier(n_steps=0, column_kinds={"house": "number"}).fit(hidden, turned))
 
 
 @pytest.mark.parametrize(("limit", "taken"), [(60.0, False), (6000.0, True)])
@@ -191,6 +205,9 @@ def test_damaged_keys_are_refused():
         {"levels_key_0": np.array([-1, 0])},
         {"levels_key_0": np.array([0.0, 1.0])},
         {"levels_key_0": np.array([0, 1, 2])},
+        {"levels_means_0": np.full_like(stored.arrays["levels_means_0"], np.nan)},
+        {"levels_shares_0": np.full_like(stored.arrays["levels_shares_0"], np.inf)},
+        {"levels_values_0": np.full_like(values, np.nan)},
     ):
         arrays = stored.arrays | damaged
         with pytest.raises(StoreError):

@@ -25,7 +25,7 @@ def found(
 ) -> tuple[int, ...]:
     """The key of columns, all of which may be keys alone."""
     positions, codes = key_columns(encoded(*columns), range(len(columns)))
-    given = {"alone": set(positions), "known": ()} | given
+    given = {"alone": set(positions), "known": (), "least": 3.5} | given
     return find_key(positions, codes, Leftovers(left.reshape(len(left), -1), units), **given)
 
 
@@ -67,6 +67,17 @@ class TestAgreement:
         assert Leftovers(left, unit).agreement(unit) < 0.1
         pairs = unit // 2  # two units in each cell, which have nothing to do with each other
         assert Leftovers(left, unit).agreement(pairs) < 3
+
+    def test_cells_of_one_unit_decide_nothing(self):
+        """Nearly all units have a cell of their own, and the others one cell: its square is one, and skewed."""
+        rng = np.random.default_rng(0)
+        unit = np.repeat(np.arange(200), 4)
+        cell = np.minimum(unit, 180)
+        values = [
+            Leftovers(np.repeat(rng.normal(size=200), 4)[:, None], unit).agreement(cell) for _ in range(300)
+        ]
+        assert np.mean(np.array(values) > 2.33) < 0.025
+        assert max(values) < 3.7
 
     def test_units_that_agree_count(self):
         rng = np.random.default_rng(0)
@@ -180,6 +191,11 @@ class TestStatistics:
             encoded(holes, house)
         )
         assert np.abs(told[:, 2] - y).max() < 0.2
+
+    def test_missing_values_are_one_level(self):
+        street, house = np.array([0, np.nan] * 60), np.array([0, 1, np.nan] * 40)
+        told = LevelStatistics.fit(encoded(street, house), np.arange(120.0), 0, keys=((0, 1),))
+        assert len(told.columns[0].values) == 6
 
     def test_a_fold_is_encoded_without_its_targets(self):
         frame, y = streets()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +16,7 @@ from testtime.adapt.work import UNWATCHED, Work
 from testtime.backbones.base import Backbone
 from testtime.table.encoding import EncodedRows, with_levels
 from testtime.table.keys import Key, Leftovers, find_key, key_columns
-from testtime.table.levels import LevelStatistics, told_classes
+from testtime.table.levels import LevelStatistics, room_for_keys, told_classes
 from testtime.table.rows import DealtRows
 from testtime.table.trial import Measure, Trial
 
@@ -24,9 +24,10 @@ __all__ = ["choose_keys"]
 
 _FEWEST = 60  # rows; fewer say little about a loss
 _ERRORS = 2.0  # standard errors by which the loss must fall
-_LEAST_LOSS = 0.01  # nats or standard deviations, below which nothing is left to gain
+_SIGMAS = 3.5  # many sets are tried; of errors that mean nothing the largest is seldom above 2.5
+_LEAST_LOSS = 0.01  # in the unit of the fit, below which nothing is left to gain
 _MOST_KEYS = 3
-_SHARE_OF_LIMIT = 0.1  # of a time limit, for the search
+_SHARE_OF_LIMIT = 0.1  # of a time limit, after which nothing more is tried
 
 
 def choose_keys(
@@ -46,9 +47,11 @@ def choose_keys(
 
     Each fold is predicted by the frozen model from the rows outside it, or before it where rows have a time. The set
     of columns whose values together say most about what it leaves (:func:`testtime.table.keys.find_key`) is tried:
-    what rows with the same values say about the target stands beside the columns. It is taken if the loss is lower by
-    two standard errors; then what is left now is searched, for up to three sets. Nothing is looked for where the loss
-    is below .01 as it is.
+    what rows with the same values say about the target stands beside the columns. So many sets may be that the best
+    says something about the very rows it was found with, whatever the columns mean; so each fold is predicted with the
+    set that the *other* folds name, or those before it. If the loss is lower by two standard errors, the set that all
+    folds name is taken, and what is left now is searched, for up to three sets. Nothing is looked for where the loss is
+    below .01 as it is.
 
     Parameters
     ----------
@@ -59,7 +62,8 @@ def choose_keys(
     seed
         As the statistics were made with; nothing is spawned from it.
     budget
-        Where a tenth of what is left is not enough to predict the folds, nothing is tried; a search ends after that.
+        Where a tenth of what is left is not enough to predict the folds, nothing is tried; once it is spent, nothing
+        more is.
     work
         Told what is done.
     numbers
@@ -73,56 +77,57 @@ def choose_keys(
         The same with the keys, and a sentence; unchanged and "" where there are none.
     """
     unchanged = levels, rows, ""
-    names = rows.encoded.names
-    if len(rows.y) < _FEWEST:
+    names, told = rows.encoded.names, told_classes(rows.y, task.n_classes)
+    room = min(
+        _MOST_KEYS,
+        room_for_keys(len(told)) - len(rows.keys),
+        (backbone.limits.features - rows.x.shape[1]) // (len(told) + 1),
+    )
+    if len(rows.y) < _FEWEST or room < 1:
         return unchanged
+    limit, before = _SHARE_OF_LIMIT * budget.left(), budget.spent()
     positions, codes = key_columns(rows.encoded, [k for k, name in enumerate(names) if name not in fixed])
-    alone = {k for k, name in enumerate(names) if name in numbers}
+    alone = frozenset(k for k, name in enumerate(names) if name in numbers)
     if not positions or not (len(positions) > 1 or alone.intersection(positions)):
         return unchanged
     draw = int(seed.generate_state(1)[0])
     together = rows.together(task, np.random.default_rng(draw))
     trial = Trial.of(rows, together.codes, task, backbone, device, draw)
+    if not trial.dealt:
+        return unchanged
     work.say("looking for columns that name something together")
-    told = told_classes(rows.y, task.n_classes)
-    limit, before = _SHARE_OF_LIMIT * budget.left(), budget.spent()
-    as_is = _Answers.of(trial, rows, task, told, budget)
+    units = None if together.codes is None else together.codes[trial.measured]
+    tried = _Tried(trial, told, budget, lambda: budget.spent() - before > limit)
+    search = _Search(positions, codes[trial.measured], units, alone, tried.late)
+    keyed, found, gains = replace(rows, found=together), list[Key](), np.zeros(len(trial.measured))
+    as_is = answers = tried.answers(keyed)
     if as_is is None or as_is.losses.mean() < _LEAST_LOSS:
         return unchanged
-    answers = as_is
-    units = None if together.codes is None else together.codes[trial.measured]
-    keyed, found = replace(rows, found=together), list[Key]()
-    room = (backbone.limits.features - rows.x.shape[1]) // (len(told) + 1)
-    while len(found) < min(_MOST_KEYS, room):
-        left = Leftovers(answers.left, units)
-        key = find_key(
-            positions,
-            codes[trial.measured],
-            left,
-            alone=alone,
-            known=keyed.keys,
-            late=lambda: budget.spent() - before > limit,
-        )
-        tried = replace(keyed, keys=(*keyed.keys, key))
-        after = _Answers.of(trial, tried, task, told, budget) if key else None
-        if after is None or not _lower(after.losses, answers.losses, units):
+    while answers is not None and len(found) < room:
+        key = search.key(answers, keyed.keys)
+        if not key:
             break
-        keyed, answers = tried, after
+        of_folds = [search.key(answers, keyed.keys, among) for among in trial.others(later=rows.time is None)]
+        apart = tried.answers(keyed, of_folds)
+        if apart is None or not _clear(answers.losses - apart.losses, units):
+            break
+        gains += answers.losses - apart.losses
         found.append(key)
+        keyed = replace(keyed, keys=(*keyed.keys, key))
+        answers = apart if set(of_folds) == {key} else tried.answers(keyed) if len(found) < room else None
     if not found:
         return unchanged
     listed = ", in ".join(" and ".join(repr(names[k]) for k in key) for key in found)
-    error = standard_error(as_is.losses - answers.losses, units)
+    loss = as_is.losses.mean()
     note = (
         f"What rows say about the target that agree in {listed} stands beside the columns: on other rows, the frozen "
-        f"model's {task.loss_name} is then {answers.losses.mean():.4f} instead of {as_is.losses.mean():.4f} (the "
-        f"difference has a standard error of {error:.4f})."
+        f"model's {task.loss_name} is then {loss - gains.mean():.4f} instead of {loss:.4f} (the difference has a "
+        f"standard error of {standard_error(gains, units):.4f})."
     )
     return *with_levels(keyed, task, seed), note
 
 
-def _lower(after: NDArray[np.float64], before: NDArray[np.float64], units: NDArray[np.int64] | None) -> bool:
-    gains = before - after
+def _clear(gains: NDArray[np.float64], units: NDArray[np.int64] | None) -> bool:
     return bool(gains.mean() > _ERRORS * standard_error(gains, units))
 
 
@@ -141,18 +146,63 @@ class _Answers:
     losses: NDArray[np.float64]
     left: NDArray[np.float64]
 
-    @classmethod
-    def of(
-        cls, trial: Trial, rows: EncodedRows, task: Task, told: tuple[int, ...], budget: Budget
-    ) -> _Answers | None:
-        """Predict the folds with rows read like this; None where there are no folds, or no time."""
-        measure = _measure(task, told)
+
+@dataclass(frozen=True)
+class _Tried:
+    """Ways to read rows, tried on folds.
+
+    Attributes
+    ----------
+    trial, told
+        The folds, and the classes that are told.
+    budget, late
+        What time there is, and whether the share of it that may be used is spent.
+    """
+
+    trial: Trial
+    told: tuple[int, ...]
+    budget: Budget
+    late: Callable[[], bool]
+
+    def answers(self, rows: EncodedRows, of_folds: Sequence[Key] = ()) -> _Answers | None:
+        """Predict the folds with rows read like this, each with one more key; None where there is no time."""
+        keys = iter(of_folds)
+        measure = _measure(self.trial.task, self.told)
 
         def way(fold: DealtRows) -> tuple[EncodedRows, Measure]:
-            return replace(rows, y=rows.targets_without(fold.held), reduced=None), measure
+            key = next(keys, Key())
+            more = (*rows.keys, key) if key else rows.keys
+            return replace(rows, y=rows.targets_without(fold.held), reduced=None, keys=more), measure
 
-        measured = trial.run((way,), budget)
-        return None if measured is None else cls(measured[0][:, 0], measured[0][:, 1:])
+        measured = None if self.late() else self.trial.run((way,), self.budget)
+        return None if measured is None else _Answers(measured[0][:, 0], measured[0][:, 1:])
+
+
+@dataclass(frozen=True)
+class _Search:
+    """The search for a key among the rows that are measured; fields as of :func:`testtime.table.keys.find_key`."""
+
+    positions: Sequence[int]
+    codes: NDArray[np.int64]
+    units: NDArray[np.int64] | None
+    alone: frozenset[int]
+    late: Callable[[], bool]
+
+    def key(self, answers: _Answers, known: Collection[Key], among: NDArray[np.bool_] | None = None) -> Key:
+        """Return the key that rows name, all of them or some; of fewer rows as much is asked for as they can say."""
+        if among is None:
+            among = np.ones(len(self.codes), dtype=bool)
+        if not among.any():
+            return Key()
+        return find_key(
+            self.positions,
+            self.codes[among],
+            Leftovers(answers.left[among], None if self.units is None else self.units[among]),
+            alone=self.alone,
+            known=known,
+            least=_SIGMAS * float(np.sqrt(among.mean())),
+            late=self.late,
+        )
 
 
 def _measure(task: Task, told: tuple[int, ...]) -> Measure:

@@ -12,8 +12,8 @@ the model's answer leaves of the target of row :math:`i`, predicted without it. 
 :math:`T` is how much the squares of the errors would fall by if each cell's mean error were known, less what chance
 gives, and :math:`T/\sqrt V` how far it is from none, in standard deviations. Where few cells decide, that is as skewed
 as a sum of as many squares, so it is read as a value of :math:`\chi^2` with one degree of freedom for each cell of two
-rows or more, and brought to a normal scale (Wilson and Hilferty, 1931). The set is grown and shrunk by one column at a
-time to where that is largest.
+or more rows that do not belong together, and brought to a normal scale (Wilson and Hilferty, 1931). The set is grown
+and shrunk by one column at a time to where that is largest.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ Key = tuple[int, ...]
 """Positions of the columns that name something together, in order."""
 
 _REPEATED = 0.05  # share of the rows whose values occur again: others are told nothing
-_SIGMAS = 3.5  # many sets are tried; of errors that mean nothing the largest is seldom above 2.5
 _MOST_COLUMNS = 8
 _STARTS = 4  # of the columns alone: those that say most, and
 _FINE_STARTS = 3  # those with the most values, which say little before others split them further
@@ -73,7 +72,7 @@ class Leftovers:
             unit = _split(cells, self.units)
             rows = np.empty(unit.max() + 1, dtype=np.int64)
             rows[unit] = cells
-        largest = 0.0
+        n_squares, largest = int((np.bincount(rows) > 1).sum()), 0.0
         for left in self.values.T:
             usual = float(np.mean(left**2))
             summed, least = left, np.full(len(left), usual)
@@ -84,7 +83,7 @@ class Leftovers:
             spread = _products(rows, np.maximum(summed**2, least)) / m**2
             if spread.sum() > 0:
                 largest = max(largest, float(total.sum() / np.sqrt(2.0 * spread.sum())))
-        return max(0.0, _normal(largest, int((m > 1).sum())))
+        return max(0.0, _normal(largest, n_squares)) if n_squares else 0.0
 
 
 def key_columns(encoded: Encoded, asked: Iterable[int]) -> tuple[list[int], NDArray[np.int64]]:
@@ -110,6 +109,7 @@ def find_key(
     *,
     alone: Collection[int],
     known: Collection[Key],
+    least: float = 0.0,
     late: Callable[[], bool] = lambda: False,
 ) -> Key:
     """Return the set of columns whose values together say most about what is left; empty if none is clear.
@@ -124,14 +124,18 @@ def find_key(
         Positions of the columns that may be a key alone.
     known
         Keys that were found before.
+    least
+        How clearly the rows of a key must agree.
     late
         Asked between the climbs of the search; where it says so, the best set so far is returned.
     """
+    if late():
+        return Key()
     search = _Search(positions, codes, left, frozenset(alone), frozenset(known))
     single = np.array([search.agreement((k,)) for k in range(len(positions))])
     fine = np.argsort(-codes.max(axis=0, initial=0), kind="stable")[:_FINE_STARTS]
     starts = dict.fromkeys([*np.argsort(-single, kind="stable")[:_STARTS].tolist(), *fine.tolist()])
-    best, key = _SIGMAS, Key()
+    best, key = least, Key()
     for start in starts:
         if late():
             break

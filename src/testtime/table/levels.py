@@ -27,7 +27,7 @@ from testtime.backbones.base import Encoded
 from testtime.table.codes import same_number
 from testtime.table.keys import Key
 
-__all__ = ["LevelStatistics", "has_statistics", "signals_of", "told_classes"]
+__all__ = ["LevelStatistics", "has_statistics", "room_for_keys", "signals_of", "told_classes"]
 
 FEWEST_LEVELS = 5
 """Levels from which a column gets statistics; the model reads fewer from their codes."""
@@ -237,17 +237,24 @@ def _signal(y: NDArray, target: int, n_classes: int) -> NDArray[np.float64]:
     return y.astype(np.float64) if n_classes == 0 else (y == target).astype(np.float64)
 
 
+def room_for_keys(n_told: int) -> int:
+    """Return how many columns or keys can have statistics where so many means are told of each."""
+    return _MOST_COLUMNS // (n_told + 1)
+
+
 def _told_columns(encoded: Encoded, n_targets: int, keys: Collection[Key]) -> list[Key]:
     """Columns that get statistics, as many as there is room for: keys, and nominal ones with the most levels."""
-    room = _MOST_COLUMNS // (n_targets + 1)
+    room = room_for_keys(n_targets)
     nominal = sorted(_many_levels(encoded), key=lambda j: -encoded.n_levels[j])
     return sorted([*keys, *((j,) for j in nominal)][:room])
 
 
 def _levels(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Different values of the columns of a key, ``(N, K) -> (L, K)``, in order; a missing one is none if alone."""
-    x = x[~np.isnan(x[:, 0])] if x.shape[1] == 1 else x
-    return np.unique(same_number(x), axis=0)
+    x = same_number(x[~np.isnan(x[:, 0])] if x.shape[1] == 1 else x)
+    # Column by column, missing values are one.
+    codes = [np.unique(column, return_inverse=True)[1].ravel() for column in x.T]
+    return x[np.unique(np.column_stack(codes), axis=0, return_index=True)[1]]
 
 
 def _codes(x: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -81,6 +81,9 @@ def _level_forms(meta: TableMeta, arrays: Mapping[str, NDArray]) -> dict[str, Fo
             if not (n_levels and ascending and meta.kinds[position] == "number"):
                 raise damaged(WHERE, f"the codes of its column {position} are not ascending numbers")
             forms[f"levels_values_{i}"] = Form("f", (n_levels,))
+        for told in (arrays.get(f"levels_means_{i}"), shares):
+            if told is not None and told.dtype.kind == "f" and not np.isfinite(told).all():
+                raise damaged(WHERE, f"what levels of its column {position} say is not finite")
         forms[f"levels_means_{i}"] = Form("f", (n_levels + 1, "level targets"))
         n_shares = 0 if shares is not None and shares.size == 0 else n_levels + 1
         forms[f"levels_shares_{i}"] = Form("f", (n_shares,))
@@ -105,7 +108,7 @@ def _check_key(key: NDArray, values: NDArray | None, position: int, n_columns: i
         and values.shape[1] == len(key)
         and len(values)
         and not np.isinf(values).any()
-        and len(np.unique(values, axis=0)) == len(values)
+        and len(np.unique(np.nan_to_num(values, nan=np.inf), axis=0)) == len(values)
     ):
         raise damaged(WHERE, f"the values of its key at column {position} are not different rows of numbers")
     return len(values)

@@ -86,6 +86,11 @@ class Trial:
         """The rows that are predicted, ``(g,)``, in the order in which they are measured."""
         return np.concatenate([fold.guard for fold in self.dealt])
 
+    def others(self, *, later: bool) -> list[NDArray[np.bool_]]:
+        """Which of the measured rows are in other folds than each of them, ``(g,)``: in all others, or those before."""
+        fold = np.repeat(np.arange(len(self.dealt)), [len(one.guard) for one in self.dealt])
+        return [fold != k if later else fold < k for k in range(len(self.dealt))]
+
     def run(self, ways: Sequence[Way], budget: Budget) -> list[NDArray[np.float64]] | None:
         """Measure each way on the rows of all folds; None where there are no folds, or no time.
 

@@ -75,12 +75,13 @@ class TableColumns:
 
     @property
     def declared_numbers(self) -> tuple[str, ...]:
-        """Names of the columns that were declared to hold numbers."""
-        return tuple(
-            column.name
+        """Names of the columns that were declared to hold numbers, and of what says where they are missing."""
+        declared = [
+            column
             for column in self._columns
             if isinstance(column, NumberColumn) and column.name in self.kinds
-        )
+        ]
+        return tuple(name for column in declared for name in (column.name, column.indicator_name))
 
     def fit(self, frame: pd.DataFrame) -> TableColumns:
         """Learn the columns of a frame ``(N, D)`` of :func:`as_frame`.

@@ -64,11 +64,14 @@ class Lossy(Fitted):
     blanks: list[str] = Field(default=[], max_length=1000)
     indicator: bool = False
 
+    @property
+    def indicator_name(self) -> str:
+        """Name of the column of missing values."""
+        return f"{self.name} is missing"
+
     def with_indicator(self, values: NDArray[np.float64]) -> list[Output]:
         """Return the column of missing values, if there is to be one."""
-        return (
-            [Output(np.isnan(values).astype(np.float64), f"{self.name} is missing")] if self.indicator else []
-        )
+        return [Output(np.isnan(values).astype(np.float64), self.indicator_name)] if self.indicator else []
 
     def accept(self, reading: Reading, expected: str, told: list[str]) -> None:
         """Take what could be read of new cells, or refuse them.
