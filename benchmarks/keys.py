@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.as_is import without_keys
 from benchmarks.codes import drawn, forest, is_numeric, scores_of_classes, scores_of_numbers
 from benchmarks.stored import measure_each
 from benchmarks.tabular import Draw, trees
 from benchmarks.unseen import N_TRAIN, tables, targets
-from testtime.table import reading
 
 
 def main() -> None:
@@ -54,12 +54,8 @@ def measured(draw: Draw) -> dict[str, Any]:
     taken = [note for note in model.adaptation_.notes if note.startswith("What rows say about the target")]
     found = {"rows": len(draw.X), "columns": draw.X.shape[1], "taken": taken, "chosen": chosen}
     if taken:
-        own = reading.choose_keys
-        reading.choose_keys = lambda levels, rows, *_, **__: (levels, rows, "")
-        try:
+        with without_keys():
             found["without"], _ = scores(draw)
-        finally:
-            reading.choose_keys = own
         found["forest"] = (
             forest(draw) if is_numeric(draw.y) else trees(draw, ["random forest"])["random forest"]
         )

