@@ -63,6 +63,10 @@ class TestChoice:
         assert any(note.startswith("A ridge regression") for note in model.adaptation_.notes)
         assert np.sqrt(np.mean((model.predict(frame[900:]) - y[900:]) ** 2)) < 0.7
 
+    def test_what_an_exact_sum_leaves_has_no_keys(self):
+        frame, y = streets(900)
+        assert not said(TTTRegressor(random_state=0, n_steps=0).fit(frame, 1e5 * frame["a"] + y))
+
     def test_names_of_streets_are_columns_like_others(self):
         frame, y = table()
         named = frame.assign(street="street " + frame["street"].astype(str))
@@ -154,6 +158,23 @@ class TestChoice:
         frame = pd.DataFrame(rng.integers(0, 2, (200, 100)), columns=[f"c{k}" for k in range(100)])
         model = TTTClassifier(random_state=0, n_steps=0).fit(frame, rng.random(200) < 0.4)
         assert not said(model)
+
+    def test_a_fold_is_predicted_with_the_key_that_other_folds_name(self, monkeypatch):
+        frame, y = table()
+        asked, search = [], choose_keys.find_key
+
+        def noted(positions, codes, left, **given):
+            asked.append((len(codes), given["least"]))
+            return search(positions, codes, left, **given)
+
+        monkeypatch.setattr(choose_keys, "find_key", noted)
+        monkeypatch.setattr(choose_keys, "_MOST_KEYS", 1)
+        TTTClassifier(random_state=0, n_steps=0).fit(frame, y)
+        assert [n for n, _ in asked] == [900, 600, 600, 600]
+        assert [least for _, least in asked] == pytest.approx([3.5, *[3.5 * np.sqrt(2 / 3)] * 3])
+        asked.clear()
+        TTTClassifier(random_state=0, n_steps=0).fit(frame, y, time=np.arange(900))
+        assert [n for n, _ in asked] == [360, 120, 240]  # none before the first block
 
     def test_where_a_declared_number_is_missing_is_in_no_key(self):
         frame, _ = table()

@@ -25,7 +25,8 @@ __all__ = ["choose_keys"]
 _FEWEST = 60  # rows; fewer say little about a loss
 _ERRORS = 2.0  # standard errors by which the loss must fall
 _SIGMAS = 3.5  # many sets are tried; of errors that mean nothing the largest is seldom above 2.5
-_LEAST_LOSS = 0.01  # in the unit of the fit, below which nothing is left to gain
+_LEAST_LOSS = 0.01  # in the unit of the fit, below which nothing is left to gain;
+_LEAST_OF_TARGET = 0.001  # in deviations of the target, where the fit's unit is what a linear part leaves
 _MOST_KEYS = 3
 _SHARE_OF_LIMIT = 0.1  # of a time limit, after which nothing more is tried
 
@@ -51,7 +52,7 @@ def choose_keys(
     says something about the very rows it was found with, whatever the columns mean; so each fold is predicted with the
     set that the *other* folds name, or those before it. If the loss is lower by two standard errors, the set that all
     folds name is taken, and what is left now is searched, for up to three sets. Nothing is looked for where the loss is
-    below .01 as it is.
+    below .01 as it is, or below a thousandth of the target's deviation where a linear part was taken out.
 
     Parameters
     ----------
@@ -101,7 +102,8 @@ def choose_keys(
     search = _Search(positions, codes[trial.measured], units, alone, tried.late)
     keyed, found, gains = replace(rows, found=together), list[Key](), np.zeros(len(trial.measured))
     as_is = answers = tried.answers(keyed)
-    if as_is is None or as_is.losses.mean() < _LEAST_LOSS:
+    left = 1.0 if rows.reduced is None else rows.reduced.left
+    if as_is is None or as_is.losses.mean() < max(_LEAST_LOSS, _LEAST_OF_TARGET / left):
         return unchanged
     while answers is not None and len(found) < room:
         key = search.key(answers, keyed.keys)
