@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -28,6 +29,11 @@ def table(n_rows: int = 900, **given: float) -> tuple[pd.DataFrame, np.ndarray]:
 
 def said(model: TTTClassifier | TTTRegressor) -> list[str]:
     return [note for note in model.adaptation_.notes if note.startswith("What rows say")]
+
+
+def _losses(note: str) -> tuple[float, float]:
+    after, before = re.findall(r"0\.\d{4}", note)[:2]
+    return float(before), float(after)
 
 
 class TestChoice:
@@ -110,6 +116,16 @@ class TestChoice:
         y = rng.integers(0, 2, 100)[person]
         alone = TTTClassifier(random_state=0, n_steps=0).fit(frame, y, groups=person)
         assert not said(alone)
+
+    def test_before_training_the_loss_must_fall_by_a_share(self, monkeypatch):
+        frame, y = table()
+        before, after = _losses(said(TTTClassifier(random_state=0, n_steps=0).fit(frame, y))[0])
+        share = 1 - after / before
+        assert share > choose_keys._LEAST_BEFORE_TRAINING
+        for least, n_steps, n_keys in ((0.99 * share, 1, 1), (1.01 * share, 1, 0), (1.01 * share, 0, 1)):
+            monkeypatch.setattr(choose_keys, "_LEAST_BEFORE_TRAINING", least)
+            model = TTTClassifier(random_state=0, n_steps=n_steps, n_members=1).fit(frame, y)
+            assert len(said(model)) == n_keys
 
     def test_rows_of_a_group_count_as_one_in_the_error(self, monkeypatch):
         frame, y = table()

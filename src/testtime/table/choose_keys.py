@@ -24,6 +24,7 @@ __all__ = ["choose_keys"]
 
 _FEWEST = 60  # rows; fewer say little about a loss
 _ERRORS = 2.0  # standard errors by which the loss must fall
+_LEAST_BEFORE_TRAINING = 0.05  # share of the loss: adapters learn much of a small effect themselves
 _SIGMAS = 3.5  # many sets are tried; of errors that mean nothing the largest is seldom above 2.5
 _LEAST_LOSS = 0.01  # in the unit of the fit, below which nothing is left to gain;
 _LEAST_OF_TARGET = 0.001  # in deviations of the target, where the fit's unit is what a linear part leaves
@@ -43,6 +44,7 @@ def choose_keys(
     *,
     numbers: Collection[str],
     fixed: Collection[str],
+    trains: bool = True,
 ) -> tuple[LevelStatistics, EncodedRows, str]:
     """Tell the model what rows say that agree in several columns, where that pays.
 
@@ -51,7 +53,8 @@ def choose_keys(
     what rows with the same values say about the target stands beside the columns. So many sets may be that the best
     says something about the very rows it was found with, whatever the columns mean; so each fold is predicted with the
     set that the *other* folds name, or those before it. If the loss is lower by two standard errors, the set that all
-    folds name is taken, and what is left now is searched, for up to three sets. Nothing is looked for where the loss is
+    folds name is taken, and what is left now is searched, for up to three sets. Where adapters are trained after that,
+    which learn much of a small effect themselves, the loss must fall by a twentieth. Nothing is looked for where it is
     below .01 as it is, or below a thousandth of the target's deviation where a linear part was taken out.
 
     Parameters
@@ -71,6 +74,8 @@ def choose_keys(
         Names of the columns that may be a key alone.
     fixed
         Names of the columns that are in no key.
+    trains
+        Whether adapters are trained.
 
     Returns
     -------
@@ -105,15 +110,19 @@ def choose_keys(
     left = 1.0 if rows.reduced is None else rows.reduced.left
     if as_is is None or as_is.losses.mean() < max(_LEAST_LOSS, _LEAST_OF_TARGET / left):
         return unchanged
+    least = _LEAST_BEFORE_TRAINING * as_is.losses.mean() if trains else 0.0
     while answers is not None and len(found) < room:
         key = search.key(answers, keyed.keys)
         if not key:
             break
         of_folds = [search.key(answers, keyed.keys, among) for among in trial.others(later=rows.time is None)]
         apart = tried.answers(keyed, of_folds)
-        if apart is None or not _clear(answers.losses - apart.losses, units):
+        if apart is None:
             break
-        gains += answers.losses - apart.losses
+        gained = answers.losses - apart.losses
+        if gained.mean() <= _ERRORS * standard_error(gained, units) or (gains + gained).mean() <= least:
+            break
+        gains += gained
         found.append(key)
         keyed = replace(keyed, keys=(*keyed.keys, key))
         answers = apart if set(of_folds) == {key} else tried.answers(keyed) if len(found) < room else None
@@ -127,10 +136,6 @@ def choose_keys(
         f"standard error of {standard_error(gains, units):.4f})."
     )
     return *with_levels(keyed, task, seed), note
-
-
-def _clear(gains: NDArray[np.float64], units: NDArray[np.int64] | None) -> bool:
-    return bool(gains.mean() > _ERRORS * standard_error(gains, units))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -75,20 +75,20 @@ def choose_reading(
     budget
         Each choice takes a tenth of what is left of it, or is not made.
     """
-    level_seed, curve_seed, linear_seed = seeds
-    told, numbers = (
-        (target.task, backbone, config.device, level_seed, budget, work),
-        columns.undeclared_numbers,
-    )
+    level_seed, *of_target = seeds
+    told = target.task, backbone, config.device, level_seed, budget, work
+    numbers, declared = columns.undeclared_numbers, columns.declared_numbers
     levels, rows, note = choose_codes(levels, rows, *told, numbers=numbers)
     notes = [note] if note else []
+    enough = pool_rows(len(rows.y)) >= fewest_rows(backbone.recipe, target.task.n_classes)
+    trains = enough if config.n_steps is None else config.n_steps > 0
     if isinstance(target, NumericTarget):
-        chosen = _modelled((target, rows), backbone, config, (curve_seed, linear_seed), budget, work)
+        chosen = _modelled((target, rows), backbone, config, of_target, budget, work, trains=trains)
         target, rows = chosen[:2]
         if chosen[2]:
             notes += chosen[2]
             levels, rows = _told(rows, target.task, level_seed)
-    levels, rows, note = choose_keys(levels, rows, *told, numbers=numbers, fixed=columns.declared_numbers)
+    levels, rows, note = choose_keys(levels, rows, *told, numbers=numbers, fixed=declared, trains=trains)
     notes += [note] if note else []
     return Reading(TableEncoding(columns, levels), target, rows, notes)
 
@@ -97,9 +97,11 @@ def _modelled(
     plain: Scale,
     backbone: Backbone,
     config: FitConfig,
-    seeds: tuple[np.random.SeedSequence, np.random.SeedSequence],
+    seeds: Sequence[np.random.SeedSequence],
     budget: Budget,
     work: Work,
+    *,
+    trains: bool,
 ) -> tuple[NumericTarget, EncodedRows, list[str]]:
     """Choose how a numeric target is modelled: on which curve, and with or without its linear part.
 
@@ -108,8 +110,6 @@ def _modelled(
     curve_seed, linear_seed = seeds
     bent, y, note = choose_curve(*plain, backbone, config, curve_seed, budget, work)
     scales = [(bent, replace(plain[1], y=y, found=None)), plain] if note else [plain]
-    enough = pool_rows(len(y)) >= fewest_rows(backbone.recipe, bent.task.n_classes)
-    trains = enough if config.n_steps is None else config.n_steps > 0
     told = scales, backbone, config.device, linear_seed, budget, work
     target, rows, linear_note = choose_linear(*told, trains=trains)
     notes = [note] if note and target.curve is bent.curve else []
