@@ -86,6 +86,12 @@ class TestAgreement:
         alone = Leftovers(effect[::4, None]).agreement(cell[::4])  # a unit counts as one row
         assert Leftovers(effect[:, None], unit).agreement(cell) == pytest.approx(alone)
 
+    def test_some_rows_that_agree_are_enough(self):
+        effect = np.random.default_rng(0).choice([-1.0, 1.0], 100)
+        left = np.append(np.repeat(effect, 2), np.random.default_rng(1).choice([-1.0, 1.0], 600))[:, None]
+        cells = np.append(np.repeat(np.arange(100), 2), np.arange(100, 700))
+        assert Leftovers(left).agreement(cells) > 5
+
     def test_codes_need_not_be_dense(self):
         left = np.tile([1.0, 1.0, -1.0, -1.0], 50)[:, None]
         cells = np.repeat(np.arange(100), 2)
@@ -153,6 +159,7 @@ class TestSearch:
     def test_it_ends_when_time_is_over(self):
         frame, y = streets()
         assert found(frame["street"], frame["house"], left=y, late=lambda: True) == ()
+        assert found(frame["street"], frame["house"], left=y, late=iter([False, True]).__next__) == ()
 
 
 class TestStatistics:
