@@ -165,8 +165,9 @@ class TestChoice:
         monkeypatch.setattr(choose_keys, "_ERRORS", -1e9)
         monkeypatch.setattr(choose_keys, "_SIGMAS", 0.0)
         frame, y = table()
+        frame["b"], frame["c"] = np.random.default_rng(1).integers(0, 9, (2, 900))
         model = TTTClassifier(n_steps=0).fit(frame, y)
-        assert model._table.x.shape[1] == 3 + 2 * 3
+        assert model._table.x.shape[1] == 5 + 2 * 3
 
     def test_columns_that_mean_nothing_have_no_keys(self):
         """So many columns that some set of them agrees with any labels: what it says of other rows is nothing."""
@@ -181,10 +182,12 @@ class TestChoice:
 
         def noted(positions, codes, left, **given):
             asked.append((len(codes), given["least"]))
+            assert given["alone"] == {1, 2}  # numbers; the street is a name
             return search(positions, codes, left, **given)
 
         monkeypatch.setattr(choose_keys, "find_key", noted)
         monkeypatch.setattr(choose_keys, "_MOST_KEYS", 1)
+        frame["street"] = "street " + frame["street"].astype(str)
         TTTClassifier(random_state=0, n_steps=0).fit(frame, y)
         assert [n for n, _ in asked] == [900, 600, 600, 600]
         assert [least for _, least in asked] == pytest.approx([3.5, *[3.5 * np.sqrt(2 / 3)] * 3])
@@ -213,6 +216,8 @@ def test_there_is_no_room_for_keys_where_the_model_takes_no_more_columns(monkeyp
         backbone = load_embedded("classifier")
         monkeypatch.setattr(backbone, "limits", replace(backbone.limits, features=room))
         assert fitted(backbone, frame, y, n_steps=0, n_members=1).x.shape[1] == n_columns
+    monkeypatch.setattr("testtime.table.levels._MOST_COLUMNS", 1)
+    assert fitted(load_embedded("classifier"), frame, y, n_steps=0, n_members=1).x.shape[1] == 3
 
 
 def test_damaged_keys_are_refused():
