@@ -11,18 +11,14 @@ from __future__ import annotations
 
 import argparse
 import warnings
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks.as_is import without_keys
-from benchmarks.codes import drawn, forest, is_numeric, scores_of_classes, scores_of_numbers
+from benchmarks.codes import forest, is_numeric, scores_of_classes, scores_of_numbers
 from benchmarks.stored import measure_each
 from benchmarks.tabular import Draw, trees
-from benchmarks.unseen import N_TRAIN, tables, targets
+from benchmarks.unseen import draws
 
 
 def main() -> None:
@@ -33,15 +29,7 @@ def main() -> None:
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     out = given.out or Path(f"benchmarks/results/keys{'_reported' if given.reported else ''}.json")
-    measure_each(_draws(development=not given.reported), measured, out)
-
-
-def _draws(*, development: bool) -> Iterator[tuple[str, Draw]]:
-    for name, frame in tables(development=development):
-        for column, y in targets(frame, np.random.default_rng(zlib.crc32(name.encode()))):
-            draw = drawn(frame.loc[y.index].drop(columns=[column]), y, N_TRAIN)
-            if len(np.unique(draw.y)) > 1:
-                yield f"{name} {column}", draw
+    measure_each(draws(development=not given.reported), measured, out)
 
 
 def measured(draw: Draw) -> dict[str, Any]:

