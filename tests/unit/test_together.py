@@ -12,20 +12,22 @@ from testtime.adapt.memory import tensor_bytes
 from testtime.adapt.task import Classes, Numbers
 from testtime.adapt.together import Together
 from testtime.backbones.embedded import load_embedded
+from testtime.backbones.many_class import with_classes
 
 CPU = torch.device("cpu")
 
 
+@pytest.mark.parametrize("part", ["all", "encoders", "tail", "head"])
 @pytest.mark.parametrize("task", [Classes(3), Numbers()], ids=["classes", "numbers"])
-def test_one_pass_equals_one_after_the_other(task):
+def test_one_pass_equals_one_after_the_other(task, part):
     learner = load_embedded("classifier" if task.n_classes else "regressor").learner(task, CPU, torch.float64)
     draw = torch.Generator().manual_seed(0)
     base = dict(learner.module.named_parameters())
     changed = {
         name: base[name] + 0.01 * torch.randn(base[name].shape, generator=draw, dtype=torch.float64)
-        for name in learner.parts()["encoders"][:6]
+        for name in learner.parts()[part]
     }
-    weights = [FROZEN, changed, {name: 2.0 * base[name] for name in list(changed)[:2]}]
+    weights = [FROZEN, changed, {name: 1.5 * base[name] for name in list(changed)[-2:]}]
     x = torch.randn(3, 24, 4, generator=draw, dtype=torch.float64)
     y = torch.arange(20) % 3 if task.n_classes else x[0, :20, 0]
     with torch.no_grad():
@@ -35,6 +37,31 @@ def test_one_pass_equals_one_after_the_other(task):
     torch.testing.assert_close(together.predict(learner, x[:, 20:]), torch.stack(apart), rtol=0, atol=1e-12)
     again = [predict_rows(learner, w, read, x[m, 20:]) for m, (w, read) in enumerate(together.apart())]
     assert all(torch.equal(a, b) for a, b in zip(again, apart, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["weight", "bias"])
+def test_weight_and_bias_of_a_layer_may_differ_each_on_its_own(kind):
+    learner = load_embedded().learner(Classes(3), CPU, torch.float64)
+    base = dict(learner.module.named_parameters())
+    changed = {name: 1.1 * base[name] for name in learner.parts()["all"] if name.endswith(kind)}
+    x, y = torch.randn(16, 4, dtype=torch.float64), torch.arange(12) % 3
+    with torch.no_grad():
+        reads = [learner.read(one, Rows(x[:12], y)) for one in (changed, FROZEN)]
+        apart = [learner.predict(one, read, x[12:]) for one, read in zip((changed, FROZEN), reads, strict=True)]
+    together = Together.of(learner, [changed, FROZEN], reads).predict(learner, x[12:].expand(2, -1, -1))
+    torch.testing.assert_close(together, torch.stack(apart), rtol=0, atol=1e-12)
+
+
+def test_more_classes_than_the_model_knows():
+    learner = with_classes(load_embedded(), Classes(12)).learner(Classes(12), CPU, torch.float64)
+    x, y = torch.randn(40, 3, dtype=torch.float64), torch.arange(36) % 12
+    name = learner.parts()["encoders"][0]
+    weights = [FROZEN, {name: 1.2 * dict(learner.module.named_parameters())[name]}]
+    with torch.no_grad():
+        reads = [learner.read(one, Rows(x[:36], y)) for one in weights]
+        apart = [learner.predict(one, read, x[36:]) for one, read in zip(weights, reads, strict=True)]
+    together = Together.of(learner, weights, reads).predict(learner, x[36:].expand(2, -1, -1))
+    torch.testing.assert_close(together, torch.stack(apart), rtol=0, atol=1e-12)
 
 
 def test_frozen_models_need_no_weights():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar, runtime_checkable
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -110,7 +111,8 @@ def call_with(
 ) -> _Answer:
     """Return ``function(module, *arguments)`` with `weights` in the place of the module's own parameters.
 
-    The module is as it was afterwards, also after an exception. A tied parameter changes in every place.
+    The module is as it was afterwards, also after an exception. A tied parameter changes in every place; whether a
+    module ties any is found out at its first call.
 
     >>> layer = nn.Linear(1, 1, bias=False)
     >>> double = {"weight": torch.full((1, 1), 2.0)}
@@ -120,7 +122,19 @@ def call_with(
     if not weights:
         return function(module, *arguments)
     named = {f"module.{name}": tensor for name, tensor in weights.items()}
-    return functional_call(_Bound(module), named, (function, *arguments))
+    return functional_call(_Bound(module), named, (function, *arguments), tie_weights=_has_ties(module))
+
+
+_TIES: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
+
+
+def _has_ties(module: nn.Module) -> bool:
+    """Tell whether a tensor has several names; to look takes as long as a few layers, so a module is asked once."""
+    if module not in _TIES:
+        named = (module.named_parameters(remove_duplicate=False), module.named_buffers(remove_duplicate=False))
+        tensors = [id(tensor) for _, tensor in chain(*named)]
+        _TIES[module] = len(set(tensors)) < len(tensors)
+    return _TIES[module]
 
 
 def sharing_tensors(module: _Module) -> _Module:

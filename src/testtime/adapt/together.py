@@ -1,24 +1,29 @@
-"""Several models that differ in some weights predict a few rows in one vectorised pass.
+"""Several models that differ in some weights predict a few rows in one pass.
 
-For a few rows a core's time goes into calling operations, not into computing them; ``torch.func.vmap`` calls each once
-for all models. For many rows it is slower than one model after the other, since attention is computed by its
-definition (fused kernels have no batching rule).
+For a few rows a core's time goes into calling operations, not into computing them; here each is called once for all
+models. For many rows, models are better called one after the other, each on a core of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
-from torch.func import vmap
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from testtime.adapt.learner import Learner, Weights
 
-__all__ = ["Together"]
+__all__ = ["Together", "TogetherLearner"]
+
+
+class TogetherLearner(Learner, Protocol):
+    """A learner that can also be several models at once."""
+
+    def predict_together(self, weights: Weights, read: Any, x: Tensor) -> Tensor:
+        """Predict rows ``(M, q, D)`` -> ``(M, q, K)``; weights and what was read are those of model m at ``[m]``."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -61,10 +66,12 @@ class Together:
         ]
 
     def predict(self, learner: Learner, x: Tensor) -> Tensor:
-        """Predict rows without gradients, ``(M, q, D) -> (M, q, K)``: those of model m as its view shows them."""
-        over_weights = 0 if self.weights else None  # vmap refuses an axis of nothing
-        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-            return vmap(learner.predict, in_dims=(over_weights, 0, 0))(self.weights, self.read, x)
+        """Predict rows without gradients, ``(M, q, D) -> (M, q, K)``: those of model m as its view shows them.
+
+        The learner is a :class:`TogetherLearner`, which a recipe with ``together_rows`` says.
+        """
+        with torch.no_grad():
+            return cast(TogetherLearner, learner).predict_together(self.weights, self.read, x)
 
 
 def _stacked(values: Sequence[Any]) -> Any:

@@ -116,8 +116,8 @@ class Recipe:
     min_rows
         Fewest rows that are worth training on.
     together_rows
-        Rows of a prediction up to which all members predict in one vectorised pass; 0 for a model whose operations
-        have no batching rule, or whose views differ in their columns.
+        Rows of a prediction up to which all members predict in one pass; 0 for a model whose learner has no
+        ``predict_together``, or whose views differ in their columns.
     """
 
     rates: Mapping[str, float]

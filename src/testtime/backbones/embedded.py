@@ -48,7 +48,7 @@ RECIPE = Recipe(
     rates={"encoders": 1e-3, "all": 5e-4, "norms": 3e-3, "head": 1e-3, "lora": 3e-3},
     longest_episode=1024,
     context_draws=8,
-    together_rows=4,
+    together_rows=16,
 )
 """What both tasks have in common."""
 

@@ -15,10 +15,10 @@ the classes in another way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from torch.nn import functional as F
 
 from testtime.adapt.learner import Learner, Rows, Weights
 from testtime.adapt.task import Classes, Task
+from testtime.adapt.together import TogetherLearner
 from testtime.backbones.base import Backbone, Encoded, View
 
 __all__ = ["MOST_CLASSES", "CodebookLearner", "ManyClassBackbone", "codebook", "with_classes"]
@@ -99,10 +100,18 @@ class CodebookLearner:
 
     def predict(self, weights: Weights, read: tuple[Any, ...], x: Tensor) -> Tensor:
         """Logits of the classes, ``(q, C)``."""
+        return self._logits(self.inner.predict, weights, read, x)
 
+    def predict_together(self, weights: Weights, read: tuple[Any, ...], x: Tensor) -> Tensor:
+        """Logits of several models, ``(M, q, D) -> (M, q, C)``, where the learner inside can do so."""
+        return self._logits(cast(TogetherLearner, self.inner).predict_together, weights, read, x)
+
+    def _logits(
+        self, predict: Callable[..., Tensor], weights: Weights, read: tuple[Any, ...], x: Tensor
+    ) -> Tensor:
         def of_digit(digits: Tensor, one: Any) -> Tensor:
-            answer = self.inner.answer(self.inner.predict(weights, one, x))
-            return answer.clamp_min(torch.finfo(answer.dtype).tiny).log()[:, digits]
+            answer = self.inner.answer(predict(weights, one, x))
+            return answer.clamp_min(torch.finfo(answer.dtype).tiny).log()[..., digits]
 
         return reduce(torch.add, map(of_digit, self._words, read))
 

@@ -27,8 +27,11 @@ from tabicl._model.layers import OneHotAndLinear
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from testtime.backbones.stacked import linear, multi_layer, norm, project, scaled_queries
+
 __all__ = [
     "ICL_STAGE",
+    "KeysValues",
     "TabICLRead",
     "encode_context",
     "encode_rows",
@@ -49,7 +52,7 @@ _CELLS_AT_ONCE = 60_000
 
 
 class KeysValues(NamedTuple):
-    """Keys and values of a block, ``(..., H, T, E / H)`` each; tabicl's attention reads them by these names."""
+    """Keys and values of a block, ``(..., H, T, E / H)`` each."""
 
     key: Tensor
     value: Tensor
@@ -79,19 +82,29 @@ def _embed_targets(targets: Tensor, encoder: nn.Linear) -> Tensor:
     return embedded if encoder.bias is None else embedded + encoder.bias
 
 
+def _by_head(part: Any, normed: Tensor, which: int) -> Tensor:
+    """Queries (0), keys (1) or values (2) of an attention, ``(B, ..., T, E) -> (B, ..., H, T, E / H)``."""
+    rows = slice(which * part.embed_dim, (which + 1) * part.embed_dim)
+    bias = None if part.in_proj_bias is None else part.in_proj_bias[..., rows]
+    projected = project(normed, part.in_proj_weight[..., rows, :], bias)
+    return projected.unflatten(-1, (part.num_heads, -1)).transpose(-3, -2)
+
+
 def _keys_values(block: Any, normed: Tensor, rope: Any = None) -> KeysValues:
-    """Keys and values of a block over normalised rows, ``(..., T, E) -> (..., H, T, E / H)`` each."""
-    attention = block.attn
-    width, heads = attention.embed_dim, attention.num_heads
-
-    def project(part: int) -> Tensor:
-        rows = slice(part * width, (part + 1) * width)
-        bias = None if attention.in_proj_bias is None else attention.in_proj_bias[rows]
-        projected = F.linear(normed, attention.in_proj_weight[rows], bias)
-        return projected.unflatten(-1, (heads, width // heads)).transpose(-3, -2)
-
-    key, value = project(1), project(2)
+    """Keys and values of a block over normalised rows, ``(B, ..., T, E) -> (B, ..., H, T, E / H)`` each."""
+    key, value = _by_head(block.attn, normed, 1), _by_head(block.attn, normed, 2)
     return KeysValues(key=key if rope is None else rope.rotate_queries_or_keys(key), value=value)
+
+
+def _attention(part: Any, normed: Tensor, entry: KeysValues, rope: Any) -> Tensor:
+    """What tabicl's attention returns for given keys and values, ``(B, ..., T, E) -> (B, ..., T, E)``."""
+    query = _by_head(part, normed, 0)
+    query = query if rope is None else rope.rotate_queries_or_keys(query)
+    query = query if part.ssmax_layer is None else scaled_queries(part.ssmax_layer, query, entry.key.shape[-2])
+    # The fastest kernels want all axes of the batch as one.
+    q, k, v = (one.reshape(-1, *one.shape[-3:]) for one in (query, entry.key, entry.value))
+    found = F.scaled_dot_product_attention(q, k, v).view(query.shape)
+    return linear(part.out_proj, found.transpose(-3, -2).flatten(-2))
 
 
 def _attend(
@@ -102,10 +115,9 @@ def _attend(
     normed: Tensor | None = None,
     rope: Any = None,
 ) -> Tensor:
-    """A pre-norm block in which `x` attends to given keys and values, ``(..., T, E) -> (..., T, E)``."""
-    normed = block.norm1(x) if normed is None else normed
-    x = x + block.attn(normed, cached_kv=entry, rope=rope)
-    return x + block.linear2(block.activation(block.linear1(block.norm2(x))))
+    """A pre-norm block in which `x` attends to given keys and values, ``(B, ..., T, E) -> (B, ..., T, E)``."""
+    x = x + _attention(block.attn, norm(block.norm1, x) if normed is None else normed, entry, rope)
+    return x + linear(block.linear2, block.activation(linear(block.linear1, norm(block.norm2, x))))
 
 
 def _grouped(model: Any, x_BTD: Tensor) -> Tensor:
@@ -115,8 +127,7 @@ def _grouped(model: Any, x_BTD: Tensor) -> Tensor:
 
 def _embed_cells(model: Any, x_BDTg: Tensor) -> Tensor:
     """Embed grouped cells, ``(B, D, T, g) -> (B, D, T, E)``."""
-    linear = model.col_embedder.in_linear
-    return F.linear(x_BDTg, linear.weight, linear.bias)
+    return linear(model.col_embedder.in_linear, x_BDTg)
 
 
 def _column_output(model: Any, x_BDTg: Tensor, cells_BDTE: Tensor) -> Tensor:
@@ -124,8 +135,8 @@ def _column_output(model: Any, x_BDTg: Tensor, cells_BDTE: Tensor) -> Tensor:
     embedder = model.col_embedder
     if not embedder.affine:
         return cells_BDTE
-    scale = embedder.ln_w(F.linear(cells_BDTE, embedder.out_w.weight, embedder.out_w.bias))
-    shift = embedder.ln_b(F.linear(cells_BDTE, embedder.out_b.weight, embedder.out_b.bias))
+    scale = norm(embedder.ln_w, linear(embedder.out_w, cells_BDTE))
+    shift = norm(embedder.ln_b, linear(embedder.out_b, cells_BDTE))
     return x_BDTg * scale + shift
 
 
@@ -136,16 +147,16 @@ def _interact(model: Any, cells_BDTE: Tensor) -> Tensor:
     at_once = max(1, _CELLS_AT_ONCE // (n_tables * (n_features + interactor.num_cls)))
     if not torch.is_grad_enabled() and at_once < n_rows:
         return torch.cat([_interact(model, piece) for piece in cells_BDTE.split(at_once, dim=2)], dim=1)
-    cls_BTCE = interactor.cls_tokens.expand(n_tables, n_rows, *interactor.cls_tokens.shape)
+    cls_BTCE = interactor.cls_tokens.unsqueeze(-3).expand(n_tables, n_rows, -1, -1)
     tokens_BTSE = torch.cat([cls_BTCE, cells_BDTE.transpose(1, 2)], dim=2)
     blocks, rope, n_cls = interactor.tf_row.blocks, interactor.tf_row.rope, interactor.num_cls
     for block in blocks:
-        normed = block.norm1(tokens_BTSE)
+        normed = norm(block.norm1, tokens_BTSE)
         entry = _keys_values(block, normed, rope)
         if block is blocks[-1]:  # the other cells are not read any more
             tokens_BTSE, normed = tokens_BTSE[..., :n_cls, :], normed[..., :n_cls, :]
         tokens_BTSE = _attend(block, tokens_BTSE, entry, normed=normed, rope=rope)
-    return interactor.out_ln(tokens_BTSE).flatten(-2)
+    return norm(interactor.out_ln, tokens_BTSE).flatten(-2)
 
 
 def encode_context(model: Any, x_context: Tensor, y_context: Tensor) -> tuple[tuple[KeysValues, ...], Tensor]:
@@ -198,7 +209,7 @@ def predict_encoded(stage: Any, rows: Sequence[KeysValues], rows_BQW: Tensor) ->
     """Predict encoded rows from what :func:`read_encoded` returned, ``(B, Q, W) -> (B, Q, K)``."""
     for block, entry in zip(stage.tf_icl.blocks, rows, strict=True):
         rows_BQW = _attend(block, rows_BQW, entry)
-    return stage.decoder(stage.ln(rows_BQW))
+    return multi_layer(stage.decoder, norm(stage.ln, rows_BQW))
 
 
 def read_tabicl(model: Any, x_context: Tensor, y_context: Tensor) -> TabICLRead:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from testtime.adapt.learner import Rows, Weights, call_with
-from testtime.backbones.tabicl_forward import ICL_STAGE, TabICLRead, predict_tabicl, read_tabicl
+from testtime.backbones.tabicl_forward import ICL_STAGE, KeysValues, TabICLRead, predict_tabicl, read_tabicl
 from testtime.backbones.targets import ClassAnswers, QuantileAnswers, location_and_scale
 
 __all__ = ["TabICLClassifierLearner", "TabICLRegressorLearner"]
@@ -56,7 +56,14 @@ class TabICLClassifierLearner(ClassAnswers, _TabICLParts):
 
     def predict(self, weights: Weights, read: TabICLRead, x: Tensor) -> Tensor:
         """Logits of the table's classes, ``(q, n_classes)``."""
-        logits = call_with(self.module, weights, predict_tabicl, read, x[None])[0, :, : self.n_classes]
+        return self._logits(weights, read, x[None])[0]
+
+    def predict_together(self, weights: Weights, read: TabICLRead, x: Tensor) -> Tensor:
+        """Logits of several models, ``(M, q, D) -> (M, q, n_classes)``, in one pass."""
+        return self._logits(weights, _as_tables(read), x)
+
+    def _logits(self, weights: Weights, read: TabICLRead, x: Tensor) -> Tensor:
+        logits = call_with(self.module, weights, predict_tabicl, read, x)[..., : self.n_classes]
         return logits if self.temperature == 1.0 else logits / self.temperature
 
 
@@ -82,3 +89,17 @@ class TabICLRegressorLearner(QuantileAnswers, _TabICLParts):
         """Quantiles at the levels ``k / (K + 1)``, ``(q, K)``, in the units of the context's targets; may cross."""
         quantiles = call_with(self.module, weights, predict_tabicl, read.read, x[None])
         return read.mean + read.scale * quantiles[0]
+
+    def predict_together(self, weights: Weights, read: _NumericRead, x: Tensor) -> Tensor:
+        """Quantiles of several models, ``(M, q, D) -> (M, q, K)``, in one pass."""
+        quantiles = call_with(self.module, weights, predict_tabicl, _as_tables(read.read), x)
+        return read.mean[:, None, None] + read.scale[:, None, None] * quantiles
+
+
+def _as_tables(read: TabICLRead) -> TabICLRead:
+    """Take what M models have read of one table each, ``(M, 1, ...)``, for M tables, ``(M, ...)``."""
+
+    def flat(entries: tuple[KeysValues, ...]) -> tuple[KeysValues, ...]:
+        return tuple(KeysValues(one.key.squeeze(1), one.value.squeeze(1)) for one in entries)
+
+    return TabICLRead(flat(read.columns), flat(read.rows))
