@@ -118,6 +118,25 @@ def test_cells_stay_text(tmp_path):
             None,
         ),
         (
+            "Länge, cm;Breite, cm\n10,38;4,6\n9,6;3,8\n11,92;6,7\n",
+            ["Länge, cm", "Breite, cm"],
+            3,
+            None,
+        ),
+        (
+            "Name, First;score\nSmith, J;1.5\nDoe, A;2.5\nRoe, B;3.5\n",
+            ["Name, First", "score"],
+            3,
+            None,
+        ),
+        ("range,text,n\n5;7,up,1\n6;8,down,2\n4;9,up,3\n", ["range", "text", "n"], 3, None),
+        (
+            "Sales by year\n,country,2019,2020\n1,fr,7.5,8.5\n2,it,6.5,2020\n3,es,5.5,4.5\n",
+            ["Unnamed: 0", "country", "2019", "2020"],
+            3,
+            "1 lines above the header are left out",
+        ),
+        (
             "a\tb\nr1\t1\t2\nr2\t3\t4\n",
             ["Unnamed: 0", "a", "b"],
             2,
@@ -135,6 +154,12 @@ def test_odd_files_that_people_mail(tmp_path, text, names, rows, note):
     frame, facts = read_table(path)
     assert (list(frame), len(frame)) == (names, rows)
     assert facts.notes == ((note,) if note else ())
+
+
+def test_a_first_row_of_data_with_a_year_is_no_header_below_a_title(tmp_path):
+    (tmp_path / "odd.csv").write_text("People\nAnna,1999\nAnna,2001\nEva,2003\n")
+    frame, _ = read_table(tmp_path / "odd.csv")
+    assert (list(frame), len(frame)) == (["People", "Unnamed: 1"], 3)
 
 
 def test_a_trailing_separator_is_no_column_of_the_model(tmp_path):

@@ -59,6 +59,17 @@ def test_what_holds_bytes_that_are_no_letters_is_refused(tmp_path, text, codec, 
         read(tmp_path / "table.csv", text, codec)
 
 
+@pytest.mark.parametrize("name", ["table.jsonl", "table.json"])
+@pytest.mark.parametrize("row", ['{"a": "Köln", "b": 1}', '{"größe": 1, "b": 2}'])
+def test_json_is_utf8(tmp_path, name, row):
+    text = f"[{row}]" if name.endswith(".json") else f"{row}\n"
+    (tmp_path / name).write_text(text, "latin-1")
+    with pytest.raises(InputError, match=r"'\\xf6.*is not UTF-8.*Save it as UTF-8\."):
+        read_table(tmp_path / name)
+    (tmp_path / name).write_text(text, "utf-8")
+    assert len(read_table(tmp_path / name)[0]) == 1
+
+
 def test_one_damaged_byte_in_utf8_is_shown(tmp_path):
     text = "Łódź,1\n".encode() * 50
     (tmp_path / "table.csv").write_bytes(b"a,b\n" + text + b"Gda\xf1sk \xc3\x9d,1\n" + text)

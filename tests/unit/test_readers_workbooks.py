@@ -48,6 +48,44 @@ def test_workbooks(tmp_path):
         read_table(tmp_path / "empty.xlsx")
 
 
+def test_cells_merged_down_a_column_hold_their_value_in_every_row(tmp_path):
+    from openpyxl import Workbook
+
+    book = Workbook()
+    sheet = book.active
+    rows = [
+        ["Sales"],
+        [],
+        ["region", "x", "two", "names"],
+        *([f"R{i}", i, None, i] for i in range(8)),
+        [None, 9],
+    ]
+    for row in rows:
+        sheet.append(row)
+    for merged in ("A1:A2", "A4:A6", "B8:B9", "A10:B11", "A12:A13", "C4:C8"):
+        sheet.merge_cells(merged)
+    book.save(tmp_path / "table.xlsx")
+    frame, _ = read_table(tmp_path / "table.xlsx")
+    assert list(frame) == ["region", "x", "two", "names"]
+    assert frame["region"].fillna("").tolist() == ["R0", "R0", "R0", "R3", "R4", "R5", "R6", "R6", ""]
+    assert frame["x"].fillna("").tolist() == ["0", "1", "2", "3", "4", "4", "", "", "9"]
+    assert frame["two"].isna().all()
+
+
+def test_a_table_that_begins_in_the_second_column_below_a_title(tmp_path):
+    from openpyxl import Workbook
+
+    book = Workbook()
+    book.active["A1"] = "Report"
+    for row in range(3, 8):
+        for column, value in enumerate(["x", "y"] if row == 3 else [row, row % 2], 2):
+            book.active.cell(row, column, value)
+    book.save(tmp_path / "table.xlsx")
+    frame, _ = read_table(tmp_path / "table.xlsx")
+    assert list(frame) == ["Unnamed: 0", "x", "y"]
+    assert frame["x"].tolist() == ["4", "5", "6", "7"]
+
+
 def test_rows_stay_where_they_stand_in_the_sheet(tmp_path):
     from openpyxl import Workbook
 

@@ -47,7 +47,9 @@ def test_weight_and_bias_of_a_layer_may_differ_each_on_its_own(kind):
     x, y = torch.randn(16, 4, dtype=torch.float64), torch.arange(12) % 3
     with torch.no_grad():
         reads = [learner.read(one, Rows(x[:12], y)) for one in (changed, FROZEN)]
-        apart = [learner.predict(one, read, x[12:]) for one, read in zip((changed, FROZEN), reads, strict=True)]
+        apart = [
+            learner.predict(one, read, x[12:]) for one, read in zip((changed, FROZEN), reads, strict=True)
+        ]
     together = Together.of(learner, [changed, FROZEN], reads).predict(learner, x[12:].expand(2, -1, -1))
     torch.testing.assert_close(together, torch.stack(apart), rtol=0, atol=1e-12)
 

@@ -131,7 +131,10 @@ _TIES: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 def _has_ties(module: nn.Module) -> bool:
     """Tell whether a tensor has several names; to look takes as long as a few layers, so a module is asked once."""
     if module not in _TIES:
-        named = (module.named_parameters(remove_duplicate=False), module.named_buffers(remove_duplicate=False))
+        named = (
+            module.named_parameters(remove_duplicate=False),
+            module.named_buffers(remove_duplicate=False),
+        )
         tensors = [id(tensor) for _, tensor in chain(*named)]
         _TIES[module] = len(set(tensors)) < len(tensors)
     return _TIES[module]

@@ -19,8 +19,8 @@ from torch.nn import functional as F
 
 __all__ = ["linear", "multi_layer", "norm", "project", "scaled_queries"]
 
-# M=models  E=width in  F=width out  H=heads  Q=queries  d=width of a head. Layers are typed Any: torch types an attribute
-# of a module as a tensor or a module.
+# M=models  E=width in  F=width out  H=heads  Q=queries  d=width of a head. Layers are typed Any: torch types an
+# attribute of a module as a tensor or a module.
 
 
 def project(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

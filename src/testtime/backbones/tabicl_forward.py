@@ -100,7 +100,9 @@ def _attention(part: Any, normed: Tensor, entry: KeysValues, rope: Any) -> Tenso
     """What tabicl's attention returns for given keys and values, ``(B, ..., T, E) -> (B, ..., T, E)``."""
     query = _by_head(part, normed, 0)
     query = query if rope is None else rope.rotate_queries_or_keys(query)
-    query = query if part.ssmax_layer is None else scaled_queries(part.ssmax_layer, query, entry.key.shape[-2])
+    query = (
+        query if part.ssmax_layer is None else scaled_queries(part.ssmax_layer, query, entry.key.shape[-2])
+    )
     # The fastest kernels want all axes of the batch as one.
     q, k, v = (one.reshape(-1, *one.shape[-3:]) for one in (query, entry.key, entry.value))
     found = F.scaled_dot_product_attention(q, k, v).view(query.shape)

@@ -22,6 +22,9 @@ _MOST_TITLE_LINES = 20
 BRACKETED = re.compile(r"[<\[](?=[^<>\[\]{}\"]*[^\W\d])[^<>\[\]{}\",;\t|]*[>\]][ ]*[,;\t|]")
 """A header such as ``<DATE>,<TIME>`` or ``[Order ID];[Price]``, which is neither HTML nor JSON."""
 _NUMBER = re.compile(r"[+-]?[0-9][0-9.,]*")
+_PLAINLY = 0.25  # share of the cells
+_LETTER = re.compile(r"[^\W\d]")
+_YEAR = re.compile(r"(1[5-9]|20)[0-9][0-9]")
 _SAID = re.compile(r"^sep=(.)\r?\n?$", re.IGNORECASE)  # how Excel is told
 _FORMATS = {
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
@@ -122,9 +125,22 @@ def title_rows(rows: list[list[str]]) -> int:
     first = next((at for at, row in enumerate(rows) if len(row) == width and filled[at] > 1), 0)
     agree = sum(len(row) == width for row in rows[first:])
     titles = all(number <= 1 for number in filled[:first])
-    header = all(re.search(r"[^\W\d]", cell) for cell in rows[first])  # it names its columns
+    header = _names_columns(rows[first], rows[first + 1 :])
     enough = 0 < first <= _MOST_TITLE_LINES and agree >= 0.9 * (len(rows) - first) and agree >= 3
     return first if titles and header and enough else 0
+
+
+def _names_columns(header: list[str], body: list[list[str]]) -> bool:
+    """Tell whether a row is a header: words, of which some may be missing, or years over columns of other values."""
+    if not any(map(_LETTER.search, header)):
+        return False
+    for at, cell in enumerate(map(str.strip, header)):
+        if not cell or _LETTER.search(cell):
+            continue
+        below = [row[at].strip() for row in body if at < len(row)]
+        if not _YEAR.fullmatch(cell) or 2 * sum(bool(_YEAR.fullmatch(value)) for value in below) > len(below):
+            return False
+    return True
 
 
 def _dialect(source: Source, sample: str, text: Text) -> Dialect:
@@ -135,8 +151,7 @@ def _dialect(source: Source, sample: str, text: Text) -> Dialect:
         reading = _reading(source, sample[len(first) :], said[1])
         lines = 1
     else:
-        readings = [_reading(source, sample, separator) for separator in SEPARATORS]
-        reading = max(readings, key=lambda reading: reading.score)
+        reading = _best([_reading(source, sample, separator) for separator in SEPARATORS])
         lines = 0
     rows = reading.rows
     if not rows:
@@ -160,13 +175,34 @@ def _dialect(source: Source, sample: str, text: Text) -> Dialect:
 
 
 @dataclass(frozen=True)
+class _Score:
+    """How much rows are a table: the share that has one width, the width, and the share of numbers among the cells."""
+
+    agree: float
+    width: int
+    numbers: float
+
+
+@dataclass(frozen=True)
 class _Reading:
-    """The rows of a sample as one separator makes them; the score says how much they are a table."""
+    """The rows of a sample as one separator makes them."""
 
     separator: str
     spaced: bool
     rows: list[tuple[int, list[str]]]
-    score: tuple[float, int, float]
+    score: _Score
+
+
+def _best(readings: list[_Reading]) -> _Reading:
+    """Of the readings whose rows agree best, return the widest one, unless another one finds plainly more numbers.
+
+    With decimal commas, and commas in the header, a comma divides all rows alike as a semicolon does, into more cells.
+    """
+    most = max(reading.score.agree for reading in readings)
+    agreeing = [reading for reading in readings if reading.score.agree == most]
+    numbers = max(reading.score.numbers for reading in agreeing)
+    numeric = [reading for reading in agreeing if reading.score.numbers >= numbers - _PLAINLY]
+    return max(numeric, key=lambda reading: (reading.score.width, reading.score.numbers))
 
 
 def _reading(source: Source, sample: str, separator: str) -> _Reading:
@@ -178,7 +214,7 @@ def _reading(source: Source, sample: str, separator: str) -> _Reading:
         return plain
     rows = _rows(source, sample, separator, spaced=True)
     spaced = _Reading(separator, True, rows, _score(rows))
-    return spaced if spaced.score[0] >= plain.score[0] else plain
+    return spaced if spaced.score.agree >= plain.score.agree else plain
 
 
 def _rows(
@@ -198,15 +234,14 @@ def _rows(
     return rows if len(sample) < _SAMPLE or len(rows) < 2 else rows[:-1]  # the last row of a part may be cut
 
 
-def _score(rows: list[tuple[int, list[str]]]) -> tuple[float, int, float]:
-    """Return the share of rows with one width, the width, and the share of numbers."""
+def _score(rows: list[tuple[int, list[str]]]) -> _Score:
     if not rows:
-        return -1.0, 0, 0.0
+        return _Score(-1.0, 0, 0.0)
     body = rows[title_rows([row for _, row in rows]) :]
     width = len(body[0][1])
     if width == 1:
-        return 0.0, 1, 0.0
+        return _Score(0.0, 1, 0.0)
     agree = sum(len(row) == width for _, row in body[1:]) / max(1, len(rows) - 1)
     cells = [cell.strip() for _, row in body[1:] for cell in row]
     numbers = sum(bool(_NUMBER.fullmatch(cell)) for cell in cells) / max(1, len(cells))
-    return agree, width, numbers
+    return _Score(agree, width, numbers)

@@ -79,8 +79,10 @@ class ExcelFile:
     def batches(self) -> Iterator[pa.Table]:
         """Yield the rows in pieces."""
         with _workbook(self.source) as book:
-            rows = _rows(book[self.sheet], self.source)
-            deque(islice(filter(None, rows), self.skipped + 1), maxlen=0)
+            sheet = book[self.sheet]
+            numbered = enumerate(_rows(sheet, self.source), 1)
+            header = deque(islice((at for at, row in numbered if row), self.skipped + 1), maxlen=1)
+            rows = _merged(sheet, self.source).filled((row for _, row in numbered), header[0] + 1)
             while block := list(islice(rows, _BLOCK_ROWS)):
                 widest = max(map(len, block))
                 if widest > len(self.names):
@@ -142,6 +144,15 @@ def _rows(sheet: Any, source: Source) -> Iterator[list[str | None]]:
         yield from ([] for _ in range(n_empty))
         n_empty = 0
         yield row
+
+
+def _merged(sheet: Any, source: Source) -> Any:
+    from testtime.table.readers.merged import Merged  # which needs openpyxl
+
+    try:
+        return Merged.of(sheet)
+    except _DAMAGE as error:
+        raise _damaged(source, error) from error
 
 
 def _damaged(source: Source, error: Exception) -> InputError:

@@ -61,6 +61,9 @@ class JsonFile:
                         yield _of_lines(whole + end)
                 if rest.strip():
                     yield _of_lines(rest)
+        except UnicodeDecodeError as error:
+            word = repr(error.object[error.start : error.start + 12].split()[0])[1:]
+            raise unreadable(self.source.name, f"{word} in it is not UTF-8", "Save it as UTF-8") from error
         except (pa.ArrowException, ValueError, RecursionError, TypeError) as error:
             raise unreadable(
                 self.source.name, f"it is not a row of JSON per line: {shown(error)}", "Write the file again"
@@ -69,6 +72,7 @@ class JsonFile:
 
 def _of_lines(lines: bytes) -> pa.Table:
     lines = lines.removeprefix(b"\xef\xbb\xbf")
+    lines.decode("utf-8")  # Arrow does not look, and fails later, where a name or a value is asked for
     try:
         return arrow_json.read_json(io.BytesIO(lines))
     except pa.ArrowInvalid:  # a column of several types, among other things
