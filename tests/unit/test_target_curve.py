@@ -1,13 +1,19 @@
 """Curves of a skewed target: exact inverses, what they refuse, and that the better one on other rows is taken."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from tests.support.models import tiny_regressor
 from tests.support.tables import fitted, linear_table
 from testtime.adapt.budget import Budget
+from testtime.backbones.base import Encoded
 from testtime.errors import StoreError
+from testtime.table import choose_curve as module
+from testtime.table.encoding import EncodedRows
 from testtime.table.saved import StoredTable, from_stored, to_stored
 from testtime.table.target import numeric_target
 from testtime.table.target_curve import CURVES, IDENTITY, Curve, Logarithm, Ranks, SignedPower, is_skewed
@@ -67,7 +73,9 @@ def test_what_is_skewed():
     ("kind", "numbers"),
     [
         (Curve, [1.0]),
-        (Logarithm, [1.0]),
+        (Logarithm, [0.0]),
+        (Logarithm, [np.inf]),
+        (Logarithm, [1.0, 2.0]),
         (SignedPower, [0.0, 0.0]),
         (SignedPower, [np.nan, 1.0]),
         (Ranks, [1.0, 2.0]),
@@ -124,3 +132,48 @@ def test_a_damaged_curve_is_refused():
         with pytest.raises(StoreError, match="curve of its target"):
             from_stored(StoredTable(stored.meta, arrays, stored.tensors), backbone, table.device, table.dtype)
     assert isinstance(table.predict(pd.DataFrame(frame)), np.ndarray)
+
+
+def test_a_logarithm_ends_above_the_targets_and_one_saved_before_does_not():
+    y = np.array([1.0, 2.0, 11.0])
+    curve = Logarithm.fit(y)
+    assert curve.inverse(np.array([50.0, np.log(15.0)])).tolist() == pytest.approx([16.0, 15.0])
+    assert Logarithm(np.empty(0)).inverse(np.array([50.0])) == pytest.approx(np.exp(50.0))
+    assert Logarithm.fit(np.array([1e-300, 1.7e308])) is None  # its end is no number
+
+
+def test_bounds_of_a_linear_part_hold_in_the_unit_of_the_target():
+    y = np.exp(np.linspace(0.0, 6.0, 50))
+    target, values = numeric_target(y, len(y))
+    bent, standard = target.bent(Logarithm.fit(y), values)
+    wide = np.array([standard.min() - 1.5, standard.max() + 1.5])
+    low, high = bent.narrowed(wide, standard)
+    assert low == wide[0]
+    assert bent.straight(np.array([high])) == pytest.approx(y.max() + 0.5 * np.ptp(y))
+    assert target.narrowed(np.array([-0.1, 0.1]), values).tolist() == [-0.1, 0.1]
+
+
+def test_a_curve_that_decides_the_mean_by_a_few_far_quantiles_is_not_taken(monkeypatch):
+    rng = np.random.default_rng(0)
+    y = np.exp(rng.normal(size=200))
+    target, values = numeric_target(y, len(y))
+    x = np.ones((200, 1))
+    rows = EncodedRows(Encoded(x, ("a",), ("number",), (0,)), x, values)
+
+    def losses(errors):
+        def of_fold(target, rows, bent, y, held, *rest):
+            is_log = isinstance(bent.curve, Logarithm)
+            crps = np.full(len(held), 0.5 if is_log else 0.6) + rng.normal(0, 0.01, len(held))
+            return np.column_stack([crps, (errors if is_log else 1.0) + rng.normal(0, 0.01, len(held))])
+
+        return of_fold
+
+    def chosen(errors):
+        monkeypatch.setattr(module, "_fold_losses", losses(errors))
+        device = SimpleNamespace(device=torch.device("cpu"))
+        given = (target, rows, tiny_regressor(), device, np.random.SeedSequence(0), Budget(None))
+        return type(module.choose_curve(*given)[0].curve)
+
+    assert chosen(1.0) is Logarithm
+    assert chosen(0.5) is Logarithm
+    assert chosen(1.5) is Curve

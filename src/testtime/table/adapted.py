@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -30,6 +30,8 @@ __all__ = ["AdaptedTable", "Member"]
 
 _ROWS_AT_ONCE = 8_192
 _CPU = torch.device("cpu")
+_MOST_OTHERS = 4  # tables without what some levels say, each with its own context in memory
+_OWN = ("_served", "_others", "_lock", "_idle")  # of a process
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ class AdaptedTable:
     device: torch.device = _CPU
     dtype: torch.dtype = torch.float32
     _served: list[_Served] = field(default_factory=list, init=False, repr=False, compare=False)
+    _others: dict[bytes, AdaptedTable] = field(default_factory=dict, init=False, repr=False, compare=False)
     _lock: Any = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
     _idle: list[Learner] = field(default_factory=list, init=False, repr=False, compare=False)
 
@@ -125,10 +128,11 @@ class AdaptedTable:
         return Encoded(self.x, self.names, self.kinds, self.n_levels)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key not in ("_served", "_lock", "_idle")}
+        return {key: value for key, value in vars(self).items() if key not in _OWN}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _served=[], _lock=threading.Lock(), _idle=[])  # what was read is read again
+        # What was read is read again.
+        vars(self).update(state, _served=[], _others={}, _lock=threading.Lock(), _idle=[])
 
     def predict(self, frame: pd.DataFrame, *, work: Work = UNWATCHED) -> NDArray[np.float64]:
         """Answers ``(q, A)`` for new rows: probabilities in the order of classes, or quantiles in the target's unit.
@@ -139,7 +143,56 @@ class AdaptedTable:
 
     def predict_encoded(self, x: NDArray[np.float64], *, work: Work = UNWATCHED) -> NDArray[np.float64]:
         """Answers for rows ``(q, D)`` that ``encoding.transform`` gave; rows of several callers may be joined."""
-        return self._answers(self._reading(), x, work)
+        return self._by_strangeness(x, lambda table, rows: table._answers(table._reading(), rows, work))
+
+    def _by_strangeness(
+        self,
+        x: NDArray[np.float64],
+        ask: Callable[[AdaptedTable, NDArray[np.float64]], NDArray[np.float64]],
+    ) -> NDArray[np.float64]:
+        """Answers in the target's unit: this table's, and for rows with a level nobody has seen those without it.
+
+        What rows of a level say outweighs what else is known of a row. Where all levels were seen several times, the
+        model lets it do so for new ones too, of which nothing is said, and is then far worse than without.
+        """
+        wrong = self.encoding.levels.misleading(x)
+        if not wrong.any():
+            return self.target.inverse(ask(self, x), x)
+        order, pieces = [], []
+        patterns, of_row = np.unique(wrong, axis=0, return_inverse=True)
+        for number, pattern in enumerate(patterns):
+            rows = np.flatnonzero(of_row.ravel() == number)
+            table, left = self._without(pattern) if pattern.any() else (self, np.arange(x.shape[1]))
+            order.append(rows)
+            pieces.append(ask(table, x[np.ix_(rows, left)]))
+        answers = np.concatenate(pieces)[np.argsort(np.concatenate(order))]
+        return self.target.inverse(answers, x)
+
+    def _without(self, columns: NDArray[np.bool_]) -> tuple[AdaptedTable, NDArray[np.int64]]:
+        """The frozen model on the same rows without what levels of some columns say, and the places that are left.
+
+        It answers encoded rows, in the unit that the model sees.
+        """
+        left = self.encoding.levels.left_without(columns, self.x.shape[1])
+        key = columns.tobytes()
+        with self._lock:
+            if key not in self._others:
+                while len(self._others) >= _MOST_OTHERS:
+                    self._others.pop(next(iter(self._others)))
+                self._others[key] = self._frozen_on(left)
+            return self._others[key], left
+
+    def _frozen_on(self, places: NDArray[np.int64]) -> AdaptedTable:
+        names = tuple(self.names[at] for at in places)
+        kinds = tuple(self.kinds[at] for at in places)
+        n_levels = tuple(self.n_levels[at] for at in places)
+        x, members = self.x[:, places], self._frozen_members()
+        reference = Encoded(x[: self.n_reference], names, kinds, n_levels)
+        seed = np.random.SeedSequence(self.view_seed)
+        views = self.backbone.views(reference, self.y[: self.n_reference], self.task, len(members), seed)
+        return replace(
+            self, x=x, views=tuple(views), members=members, names=names, kinds=kinds, n_levels=n_levels
+        )
 
     def read_context(self) -> int:
         """Read the context now, if that was not done; return the bytes that are held to predict with it."""
@@ -175,9 +228,13 @@ class AdaptedTable:
         InputError
             When that many context rows are not there.
         """
-        members = self.members if adapted else self._frozen_members()
-        readings = self._read(members, self._context(n_context))
-        return self._answers(_Served(tuple(readings)), self.encoding.transform(frame), work)
+
+        def ask(table: AdaptedTable, x: NDArray[np.float64]) -> NDArray[np.float64]:
+            members = table.members if adapted else table._frozen_members()
+            readings = table._read(members, table._context(n_context))
+            return table._answers(_Served(tuple(readings)), x, work)
+
+        return self._by_strangeness(self.encoding.transform(frame), ask)
 
     def _context(self, n_context: int) -> tuple[NDArray[np.float64], NDArray]:
         least = max(1, self.task.n_classes)
@@ -219,7 +276,7 @@ class AdaptedTable:
         return side_by_side([lambda member=member: read(member) for member in members])
 
     def _answers(self, served: _Served, x: NDArray[np.float64], work: Work) -> NDArray[np.float64]:
-        """Answers in the target's unit, some thousand rows at a time, so that memory does not grow with the rows."""
+        """Answers as the model gives them, some thousand rows at a time, so that memory does not grow with the rows."""
         readings = served.readings
         work.plan(len(x) * len(readings))
         if served.together is not None and len(x) <= self.backbone.recipe.together_rows:
@@ -230,7 +287,7 @@ class AdaptedTable:
                 self._mixed(readings, x[begin : begin + _ROWS_AT_ONCE], work)
                 for begin in range(0, len(x), _ROWS_AT_ONCE)
             ]
-        return self.target.inverse(np.concatenate(pieces), x)
+        return np.concatenate(pieces)
 
     def _mixed(self, readings: Sequence[_Reading], x: NDArray[np.float64], work: Work) -> NDArray[np.float64]:
         def answers(reading: _Reading) -> NDArray[np.float64]:

@@ -137,6 +137,7 @@ class _Apart:
     ) -> _Apart:
         """Take a target apart."""
         part, said = cross_fitted(rows.encoded, rows.y, together, draw)
+        part = replace(part, bounds=target.narrowed(part.bounds, rows.y))
         reduced = Reduced(rows.y, part.left, together, draw)
         left = replace(rows, y=(rows.y - said) / part.left, reduced=reduced)
         return cls(replace(target, linear=part), left, reduced)

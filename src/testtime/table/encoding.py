@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from testtime.adapt.task import Task
 from testtime.backbones.base import Backbone, Encoded, View
 from testtime.table.columns import TableColumns
+from testtime.table.columns.frame import DataWarning
 from testtime.table.keys import Key
 from testtime.table.levels import LevelStatistics, has_statistics
 from testtime.table.linear import Reduced
@@ -36,8 +38,20 @@ class TableEncoding:
     levels: LevelStatistics
 
     def transform(self, frame: pd.DataFrame) -> NDArray[np.float64]:
-        """Encode new rows, ``(q, D + S)``."""
-        return self.levels.transform(self.columns.transform(frame))
+        """Encode new rows, ``(q, D + S)``; says which of their levels nobody has seen where that changes the answer."""
+        encoded = self.columns.transform(frame)
+        strange = self.levels.strange(encoded.x)
+        for column, rows in zip(self.levels.columns, strange.T, strict=True):
+            if rows.any():
+                names = ", ".join(repr(encoded.names[at]) for at in column.key)
+                warnings.warn(
+                    f"In {int(rows.sum()):,} of {len(rows):,} rows {names} holds what was not there at fit, where "
+                    "nearly all values occurred several times; they are answered by the frozen model, without what "
+                    "rows of the same value say.",
+                    DataWarning,
+                    stacklevel=3,
+                )
+        return self.levels.transform(encoded)
 
 
 def with_statistics(encoded: Encoded, x: NDArray[np.float64]) -> Encoded:

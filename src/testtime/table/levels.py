@@ -36,6 +36,9 @@ _MANY_LEVELS = 20  # from which the share of rows is told as well
 _MOST_CLASSES = 3  # classes whose means are told where there are more than two: the most frequent ones
 _MOST_COLUMNS = 60  # statistics in all
 _INNER_FOLDS = 5
+_FEW_ALONE = (
+    0.01  # share of the rows; the share of later rows with a new level is as large, if they are of a kind
+)
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,20 @@ class _Column:
     values
         The values that are levels, ``(L, K)``, with NaN for a missing one among several; without rows for a nominal
         column, which holds codes.
+    alone
+        Share of the rows whose level no other row has: what a level that was never seen means is learned from them.
     """
 
     key: Key
     means: NDArray[np.float64]
     shares: NDArray[np.float64]
     values: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 1)))
+    alone: float = 1.0
+
+    @property
+    def width(self) -> int:
+        """Number of statistics, S or S + 1."""
+        return self.means.shape[1] + bool(len(self.shares))
 
     @property
     def n_levels(self) -> int:
@@ -71,11 +82,13 @@ class _Column:
 
     def lookup(self, codes: NDArray[np.float64]) -> NDArray[np.float64]:
         """Statistics of rows by their codes, ``(q,) -> (q, S or S + 1)``; a missing level counts as never seen."""
-        unseen = len(self.means) - 1
-        known = ~np.isnan(codes) & (codes >= 0) & (codes < unseen)
-        rows = np.where(known, codes, unseen).astype(np.int64)
+        rows = np.where(self.knows(codes), codes, self.n_levels).astype(np.int64)
         found = self.means[rows]
         return np.column_stack([found, self.shares[rows]]) if len(self.shares) else found
+
+    def knows(self, codes: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which codes are those of levels at fit, ``(q,)``."""
+        return ~np.isnan(codes) & (codes >= 0) & (codes < self.n_levels)
 
 
 @dataclass(frozen=True)
@@ -131,7 +144,7 @@ class LevelStatistics:
             shares = np.empty(0)
             if n_levels >= _MANY_LEVELS or key in keys:  # of other rows a key may have fewer values
                 shares = _level_shares(codes, n_levels, groups)
-            columns.append(_Column(key, means, shares, values))
+            columns.append(_Column(key, means, shares, values, _share_alone(codes, groups)))
         return cls(tuple(columns), targets)
 
     def cross_fitted(
@@ -175,12 +188,52 @@ class LevelStatistics:
         found = [column.lookup(column.codes(encoded.x)) for column in self.columns]
         return np.column_stack([encoded.x, *found]) if found else encoded.x
 
+    def strange(self, x: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which rows ``(q, D)`` have a level that nobody has seen, by column with statistics, ``(q, C)``.
+
+        Only where nearly all levels were seen several times: a row of the fit that is alone in its level is told what
+        a new level is told, and from such rows the model learns what that means. A missing level is not strange.
+        """
+        strange = np.zeros((len(x), len(self.columns)), dtype=bool)
+        for at, column in enumerate(self.columns):
+            if column.alone < _FEW_ALONE:
+                missing = np.isnan(x[:, column.key]).any(axis=1)
+                strange[:, at] = ~missing & ~column.knows(column.codes(x))
+        return strange
+
+    def misleading(self, x: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which statistics of rows ``(q, D)`` mislead, ``(q, C)``: of strange levels, and of columns of a strange key.
+
+        What a column of a key says alone was largely learned from rows of the same unit, which are not there now.
+        """
+        strange = self.strange(x)
+        wrong = strange.copy()
+        for rows, column in zip(strange.T, self.columns, strict=True):
+            if len(column.key) > 1:
+                shared = [not set(column.key).isdisjoint(other.key) for other in self.columns]
+                wrong[:, shared] |= rows[:, None]
+        return wrong
+
+    def left_without(self, columns: NDArray[np.bool_], width: int) -> NDArray[np.int64]:
+        """Return the places of rows ``(q, width)`` that are left without what levels of some columns say.
+
+        Of a category nothing is left: its codes are names, and new ones say nothing.
+        """
+        sizes = [column.width for column in self.columns]
+        given = np.ones(width - sum(sizes), dtype=bool)
+        gone = [column for column, asked in zip(self.columns, columns, strict=True) if asked]
+        given[[column.key[0] for column in gone if not len(column.values)]] = False
+        if not given.any():  # a model wants a column
+            given[0] = True
+        return np.flatnonzero(np.concatenate([given, np.repeat(~columns, sizes)]))
+
     def to_arrays(self) -> dict[str, NDArray]:
         """Return the statistics as arrays, for the store."""
         arrays: dict[str, NDArray] = {"targets": np.array(self.targets, dtype=np.int64)}
         arrays["positions"] = np.array([column.key[0] for column in self.columns], dtype=np.int64)
         for i, column in enumerate(self.columns):
             arrays[f"means_{i}"], arrays[f"shares_{i}"] = column.means, column.shares
+            arrays[f"alone_{i}"] = np.array([column.alone])
             if len(column.values):
                 arrays[f"values_{i}"] = column.values.squeeze(1) if len(column.key) == 1 else column.values
             if len(column.key) > 1:
@@ -196,6 +249,9 @@ class LevelStatistics:
                 arrays[f"means_{i}"],
                 arrays[f"shares_{i}"],
                 arrays.get(f"values_{i}", np.empty(0)).reshape(-1, len(arrays.get(f"key_{i}", [position]))),
+                float(
+                    arrays.get(f"alone_{i}", [1.0])[0]
+                ),  # a model of before there was this answers as it did
             )
             for i, position in enumerate(arrays["positions"])
         )
@@ -295,6 +351,13 @@ def _level_shares(
     pairs = np.unique(np.column_stack([units[known], codes[known]]), axis=0)
     counts = np.bincount(pairs[:, 1].astype(np.int64), minlength=n_levels)
     return np.append(counts, 0) / max(1, len(np.unique(units)))
+
+
+def _share_alone(codes: NDArray[np.float64], groups: NDArray[np.int64] | None) -> float:
+    """Share of the rows, or groups, whose level no other has; a missing level is none."""
+    pairs = np.column_stack([np.arange(len(codes)) if groups is None else groups, codes])
+    counts = np.unique(np.unique(pairs[~np.isnan(codes)], axis=0)[:, 1], return_counts=True)[1]
+    return float((counts == 1).sum() / max(1, counts.sum()))
 
 
 def _level_means(

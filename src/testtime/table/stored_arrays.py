@@ -87,6 +87,8 @@ def _level_forms(meta: TableMeta, arrays: Mapping[str, NDArray]) -> dict[str, Fo
         forms[f"levels_means_{i}"] = Form("f", (n_levels + 1, "level targets"))
         n_shares = 0 if shares is not None and shares.size == 0 else n_levels + 1
         forms[f"levels_shares_{i}"] = Form("f", (n_shares,))
+        if f"levels_alone_{i}" in arrays:
+            forms[f"levels_alone_{i}"] = Form("f", (1,))
     return forms
 
 

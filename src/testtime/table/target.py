@@ -114,6 +114,18 @@ class NumericTarget:
         """Return values with their linear part in the unit of the target."""
         return self.curve.inverse(self.scaler.inverse(y))
 
+    def narrowed(self, bounds: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return bounds of `y`, ``(2,)``, that keep straight values within half their range beyond those of `y`, too.
+
+        Half the range of logarithms is more than any value that was seen, times a large factor.
+        """
+        straight = self.straight(y)
+        low, high = straight.min(), straight.max()
+        with np.errstate(over="ignore", invalid="ignore"):  # a logarithm has no value below zero
+            room = 0.5 * (high - low)
+            ends = self.scaler.transform(self.curve.forward(np.array([low - room, high + room])))
+        return np.array([np.fmax(bounds[0], ends[0]), np.fmin(bounds[1], ends[1])])
+
     def bent(self, curve: Curve, y: NDArray[np.float64]) -> tuple[NumericTarget, NDArray[np.float64]]:
         """Return the target on another curve, and the values that are `y` on this one; ``(N,)``, standardised."""
         values = curve.forward(self.straight(y))

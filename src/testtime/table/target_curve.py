@@ -16,6 +16,7 @@ from scipy.special import ndtri
 __all__ = ["CURVES", "IDENTITY", "Curve", "is_skewed"]
 
 _MOST_KNOTS = 1001
+_BEYOND = 0.5  # of the range of the targets
 _SKEWED, _HEAVY = 1.0, 3.0  # skewness and excess kurtosis from which another curve than the identity is tried
 
 
@@ -54,25 +55,38 @@ class Curve:
 class Logarithm(Curve):
     """The natural logarithm, for positive targets: predictions are positive, too.
 
-    >>> curve = Logarithm.fit(np.array([1.0, np.e]))
+    They end half the range of the targets above the largest one: on a logarithm that is a small step, and a few
+    quantiles beyond it would decide the mean.
+
+    >>> curve = Logarithm.fit(np.array([1.0, 3.0]))
     >>> curve.forward(np.array([1.0, np.e])).tolist(), curve.inverse(np.array([-50.0])) > 0
     ([0.0, 1.0], array([ True]))
+    >>> curve.inverse(np.array([9.0])).tolist()
+    [4.0]
     """
 
     name = "as its logarithm"
 
     @classmethod
     def fit(cls, y: NDArray[np.float64]) -> Curve | None:
-        """Nothing to learn; None unless all targets are positive."""
-        return cls(np.empty(0)) if y.min() > 0 else None
+        """Learn where predictions end; None unless all targets are positive."""
+        with np.errstate(over="ignore"):
+            most = y.max() + _BEYOND * (y.max() - y.min())
+        return cls(np.array([most])) if y.min() > 0 and np.isfinite(most) else None
+
+    @property
+    def valid(self) -> bool:
+        """Whether there is an end; models that were saved before there was one have none."""
+        ends = self.numbers.shape in ((0,), (1,))
+        return ends and bool((np.isfinite(self.numbers) & (self.numbers > 0)).all())
 
     def forward(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the logarithm."""
         return np.log(y)
 
     def inverse(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the exponential, below the largest float."""
-        return np.exp(np.minimum(z, 700.0))
+        """Return the exponential, up to the end."""
+        return np.minimum(np.exp(np.minimum(z, 700.0)), self.numbers.min(initial=np.inf))
 
 
 class SignedPower(Curve):
