@@ -303,7 +303,7 @@ def _from_arrow(array: pa.Array, name: str) -> Cells:
     kind = array.type
     if pa.types.is_dictionary(kind):
         return _from_categories(array.to_pandas(), name)
-    if pa.types.is_null(kind):
+    if array.null_count == len(array):  # whatever the type says, lists among them
         return NumberCells(np.full(len(array), np.nan))
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return _trimmed(array)
