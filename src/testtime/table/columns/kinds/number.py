@@ -24,7 +24,7 @@ from testtime.table.columns.kinds.base import (
     told_lost,
 )
 from testtime.table.columns.words.dates import are_compact, are_months
-from testtime.table.columns.words.numbers import NumberReading, read_numbers
+from testtime.table.columns.words.numbers import Manner, NumberReading, read_numbers
 from testtime.table.columns.words.reading import SAMPLE, RejectColumn, blank_words, likely, shown_counts
 from testtime.table.columns.words.truth import truth_of
 
@@ -38,6 +38,8 @@ class NumberColumn(Lossy):
     """Numbers: as they are, or read from words the way the column was written at fit.
 
     `scale` names the factors, such as "'k'", of which one stood beside every number of fit.
+    `factors` and `units` are all that stood beside numbers.
+    `accounting` tells whether a dash was 0; None if nothing told.
     `grouped` is a number of fit whose point was taken as a decimal sign, in doubt, where it may separate thousands.
     """
 
@@ -48,6 +50,9 @@ class NumberColumn(Lossy):
     short_minutes: bool = False
     grouped: str = Field(default="", max_length=100)
     scale: str = Field(default="", max_length=200)
+    factors: dict[str, float] = Field(default={}, max_length=100)
+    units: list[str] = Field(default=[], max_length=10)
+    accounting: bool | None = False  # in models that were saved before a dash was looked at, it was missing
 
     @classmethod
     def fit(cls, cells: Cells, name: str, habits: Habits, *, asked: bool = False) -> Learned:
@@ -67,7 +72,7 @@ class NumberColumn(Lossy):
         if isinstance(cells, NumberCells):
             values = never_infinite(cells.values, name)
             notes = [_TOO_LARGE.format(n=cells.too_large, name=name)] if cells.too_large else []
-            column = cls(name=name, indicator=missing_matters(values))
+            column = cls(name=name, accounting=None, indicator=missing_matters(values))
             return Learned(column, "", tuple(notes), int(np.isnan(values).sum()))
         if not asked and are_months(cells):
             raise RejectColumn("it holds months")
@@ -83,6 +88,9 @@ class NumberColumn(Lossy):
             unit=reading.unit,
             short_minutes=reading.short_minutes,
             scale=reading.scale,
+            factors=reading.factors,
+            units=list(reading.units),
+            accounting=reading.dashes.are_zero if reading.dashes else None,
             grouped=reading.ambiguous[:100] if "." in reading.ambiguous and not reading.comma else "",
             blanks=blank_words(reading),
             indicator=missing_matters(values),
@@ -119,7 +127,9 @@ class NumberColumn(Lossy):
         # What the column showed at fit comes before what other columns show, unless those have changed since.
         comma = None if habits.turned else self.comma
         table_comma = habits.comma if comma is None else None
-        given = {"comma": comma, "table_comma": table_comma, "short_minutes": self.short_minutes}
+        units = self.units or [unit for unit in [self.unit] if unit]
+        manner = Manner(self.short_minutes, self.accounting, self.factors, units)
+        given = {"comma": comma, "table_comma": table_comma, "manner": manner}
         reading = read_numbers(cells, known=frozenset(self.blanks), **given)
         truth = np.where(_spelled_out(cells.words), truth_of(cells.words), np.nan)
         if reading.stray and not np.isnan(truth).all():
@@ -145,6 +155,8 @@ class NumberColumn(Lossy):
                 f"Column {self.name!r} holds numbers in {reading.unit!r}, and had none with a unit at fit: "
                 f"{_example(reading)}."
             )
+        if reading.dashes and self.accounting is None:
+            told.extend(filter(None, [reading.dashes.doubt(f"Column {self.name!r}")]))
         if reading.ambiguous:
             told.extend([reading.doubt(f"Column {self.name!r}")])
         elif not any(reading.scales):

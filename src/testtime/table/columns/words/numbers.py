@@ -9,7 +9,8 @@ the other columns of the table, then the habit of programming languages; see :at
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -17,12 +18,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from testtime.table.columns.cells import WordCells
+from testtime.table.columns.words.accounting import Dashes, find_dashes, zeros_of_currencies
 from testtime.table.columns.words.clock import minutes_lead, read_clock
 from testtime.table.columns.words.dates import are_months
 from testtime.table.columns.words.dress import undressed
 from testtime.table.columns.words.reading import SAMPLE, Reading, judge
 
-__all__ = ["NumberReading", "decimal_comma", "read_numbers"]
+__all__ = ["Manner", "NumberReading", "decimal_comma", "read_numbers"]
 
 _BODY = "|".join(
     [
@@ -40,6 +42,28 @@ _POINT_OR_GROUPS = r"^[+-]?[1-9][0-9]{0,2}\.[0-9]{3}$"
 _NO_CENTS = r"([0-9][.,])-{1,2}(\s*[^0-9-]*)$"  # "5,-" are five euros and no cents
 _ZEROS_FIRST = r"^0[0-9]{2,}$"
 _PLAIN = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a column was written when it was fitted, beyond its decimal sign; by default nothing is known.
+
+    Attributes
+    ----------
+    short_minutes
+        Whether ``24:37`` was minutes and seconds; None lets the column tell.
+    accounting
+        Whether a dash was 0; None lets the column tell.
+    factors
+        The factors that stood beside numbers.
+    units
+        The units that did.
+    """
+
+    short_minutes: bool | None = None
+    accounting: bool | None = None
+    factors: Mapping[str, float] = field(default_factory=dict)
+    units: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +90,12 @@ class NumberReading(Reading):
         Rows whose number no float64 can hold; they are missing.
     short_minutes
         Whether ``24:37`` is minutes and seconds.
+    units
+        All that stood beside the numbers and is no factor: a currency and "kg" can.
+    factors
+        What each of the factors stands for.
+    dashes
+        What a bare dash means; None if no word had to be looked at.
     """
 
     comma: bool | None = None
@@ -76,6 +106,9 @@ class NumberReading(Reading):
     too_large: int = 0
     short_minutes: bool = False
     scales: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    factors: dict[str, float] = field(default_factory=dict)
+    dashes: Dashes | None = None
 
     @property
     def scale(self) -> str:
@@ -91,7 +124,8 @@ class NumberReading(Reading):
                 f"{what} holds {word!r}, and {self.scale} in every value: it is taken as a factor ({value:.15g}), "
                 "though it may be a unit. Write it beside new values too, or beside none at all."
             )
-        return said
+        dashes = self.dashes.doubt(what) if self.dashes else ""
+        return [*said, dashes] if dashes else said
 
     def doubt(self, what: str) -> str:
         """Say how an ambiguous value was read; `what` begins the sentence."""
@@ -104,6 +138,9 @@ class NumberReading(Reading):
         elif sign == ".":
             why = "as a decimal sign, though it may separate thousands: three digits follow it wherever it stands"
         return f"{what} holds {self.ambiguous!r}: the {sign!r} is taken {why}."
+
+
+_UNKNOWN = Manner()
 
 
 def decimal_comma(cells: WordCells) -> bool | None:
@@ -123,7 +160,7 @@ def read_numbers(
     comma: bool | None,
     table_comma: bool | None,
     known: frozenset[str] = frozenset(),
-    short_minutes: bool | None = None,
+    manner: Manner = _UNKNOWN,
 ) -> NumberReading:
     """Read words as numbers.
 
@@ -137,14 +174,14 @@ def read_numbers(
         Whether other columns have decimal commas, for values that could be read in two ways; None if none tells.
     known
         Words that counted as missing at fit, in lower case.
-    short_minutes
-        Whether ``24:37`` was minutes and seconds at fit; None lets the column tell.
+    manner
+        How it was written when it was fitted.
     """
     if not comma and not table_comma:
         plain = _read_plain(cells, doubted=comma is None and table_comma is None)
         if plain is not None:
             return plain
-    return _read_dressed(cells, comma, table_comma, known, short_minutes)
+    return _read_dressed(cells, comma, table_comma, known, manner)
 
 
 def _read_plain(cells: WordCells, *, doubted: bool) -> NumberReading | None:
@@ -200,13 +237,13 @@ def _read_dressed(
     comma: bool | None,
     table_comma: bool | None,
     known: frozenset[str],
-    short_minutes: bool | None,
+    manner: Manner,
 ) -> NumberReading:
     words, counts = cells.words, cells.counts
     text = pc.replace_substring_regex(words, r"[\x{00A0}\x{2007}\x{2009}\x{202F}]", " ")
     text = pc.replace_substring_regex(text, r"[\x{2212}\x{2013}]", "-")
     text = pc.replace_substring_regex(text, _NO_CENTS, r"\100\2")
-    dress = undressed(text, counts)
+    dress = undressed(zeros_of_currencies(text), counts, manner.factors, manner.units)
     body = dress.body
     read = dress.dressed & _match(body, f"^(?:{_BODY})$")
     plain = ~_filled(dress.exponent)
@@ -225,8 +262,7 @@ def _read_dressed(
     swapped = sure_comma | ((either_comma | either_point) & decimal)
     values = _cast(body, dress.exponent, swapped, read) * dress.factor
     values = np.where(dress.negative, -values, values)
-    if short_minutes is None:
-        short_minutes = minutes_lead(text)
+    short_minutes = minutes_lead(text) if manner.short_minutes is None else manner.short_minutes
     clock = read_clock(text, short_minutes=short_minutes)
     values = np.where(read, values, clock)
     read |= ~np.isnan(clock)
@@ -234,6 +270,11 @@ def _read_dressed(
     too_large = read & np.isinf(values)
     values[too_large] = np.nan
     values[endless] = np.where(_match(text, "^-"), -np.inf, np.inf)[endless]
+
+    dashes = find_dashes(text, dress, read, values, counts, manner.accounting)
+    if dashes.are_zero:
+        values[dashes.words] = 0.0
+        read |= dashes.words
 
     # A column that told at fit, and other columns with points, are enough of an answer.
     alone = own is None and comma is None
@@ -259,6 +300,9 @@ def _read_dressed(
         too_large=int(counts[too_large].sum()),
         short_minutes=short_minutes,
         scales=dress.scales,
+        units=dress.units,
+        factors=dress.factors,
+        dashes=dashes,
     )
 
 

@@ -1,0 +1,154 @@
+"""Amounts as accountants and newspapers write them: brackets, dashes, words for large numbers, sizes of files."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.support.columns import NAN, encode, fitted, same
+from testtime.errors import InputError
+from testtime.table.columns import TableColumns
+from testtime.table.columns.alone import read_as_numbers
+from testtime.table.readers import read_table
+
+pytestmark = pytest.mark.filterwarnings("ignore::testtime.table.columns.DataWarning")
+
+ACCOUNTING = {  # what a spreadsheet's format makes of a number
+    "dollar": lambda x: " $-   " if x == 0 else f" ${x:,.2f} " if x > 0 else f" $({-x:,.2f})",
+    "euro": lambda x: "€ -" if x == 0 else f"€{x:,.2f}" if x > 0 else f"€({-x:,.2f})",
+    "code": lambda x: "USD -" if x == 0 else f"USD {x:,.2f}" if x > 0 else f"USD ({-x:,.2f})",
+    "behind": lambda x: "-   $" if x == 0 else f"{x:,.2f} $" if x > 0 else f"({-x:,.2f}) $",
+    "per cent": lambda x: "0 %" if x == 0 else f"{x:.2f}%" if x > 0 else f"({-x:.2f})%",
+    "none": lambda x: " -   " if x == 0 else f" {x:,.2f} " if x > 0 else f" ({-x:,.2f})",
+}
+
+
+def amounts(negative: float, zero: float = 0.2, n_rows: int = 200) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    size = np.abs(rng.normal(0, 2000, n_rows)).round(2) + 0.01
+    return np.where(
+        rng.random(n_rows) < zero, 0.0, np.where(rng.random(n_rows) < negative, -size, size)
+    ).round(2)
+
+
+class TestAccounting:
+    @pytest.mark.parametrize("negative", [0.05, 0.5])
+    @pytest.mark.parametrize("form", ACCOUNTING)
+    def test_negative_numbers_and_zeros_of_a_file_are_read(self, tmp_path: Path, form: str, negative: float):
+        values = amounts(negative)
+        path = tmp_path / "accounts.csv"
+        pd.DataFrame({"c": map(ACCOUNTING[form], values), "z": values**2}).to_csv(path, index=False)
+        table, encoded = fitted(read_table(path)[0])
+        np.testing.assert_array_equal(encoded.x[:, 0], values)
+        assert table.records[0].missing == 0
+        target = read_as_numbers(read_table(path)[0]["c"], pd.DataFrame())
+        np.testing.assert_array_equal(target.values, values)
+
+    def test_a_dash_that_is_0_is_said_and_is_0_later(self):
+        table, _ = fitted(pd.DataFrame({"c": ["1,200.00", "(7.50)", "-"] * 9}))
+        assert table.notes[-1] == (
+            "Column 'c' holds '-' in 9 rows: it is read as 0, as in accounting, since negative numbers stand in "
+            "brackets."
+        )
+        assert table.transform(pd.DataFrame({"c": ["-", "3"]})).x[:, 0].tolist() == [0, 3]
+
+    @pytest.mark.parametrize("values", [["1,200.00", "7.50", "-"], ["$5", "$7", "-"], ["7.50", "8.25", "-"]])
+    def test_a_dash_that_may_be_0_is_missing_and_said(self, values: list[str]):
+        table, encoded = fitted(pd.DataFrame({"c": values * 9}))
+        assert np.isnan(encoded.x[2, 0])
+        assert "'-' in 9 rows, which count as missing, though it may stand for 0" in table.notes[-1]
+        later = table.transform(pd.DataFrame({"c": ["-", "(3.00)"]})).x[:, 0]
+        assert same(later.tolist(), [NAN, -3.0])  # what it was at fit, whatever stands beside it now
+        assert "may stand for 0" in read_as_numbers(pd.Series(values, name="y"), pd.DataFrame()).doubt
+
+    @pytest.mark.parametrize("values", [["0.00", "7.50", "-"], ["1.5", "2.125", "-"], ["(3)", "0", "5", "-"]])
+    def test_a_dash_beside_measurements_or_zeros_is_missing(self, values: list[str]):
+        table, encoded = fitted(pd.DataFrame({"c": values * 9}))
+        assert np.isnan(encoded.x[len(values) - 1, 0])
+        assert not any("stand for 0" in note for note in table.notes)
+
+    def test_models_without_a_dash_at_fit_hear_of_it(self):
+        table, _ = fitted(pd.DataFrame({"c": [1.5, 2.5, 7.0]}))
+        with pytest.warns(UserWarning, match="'-' in 1 rows: it is read as 0"):
+            assert table.transform(pd.DataFrame({"c": ["-", "(3.00)"]})).x[:, 0].tolist() == [0.0, -3.0]
+
+    def test_models_that_were_saved_before_read_as_ever(self):
+        state = TableColumns().fit(pd.DataFrame({"c": ["(1.50)", "2.50", "7.00"]})).to_state()
+        for new in ("accounting", "factors", "units"):
+            del state["columns"][0][new]
+        old = TableColumns.from_state(state)
+        assert same(old.transform(pd.DataFrame({"c": ["-", "(3.00)"]})).x[:, 0].tolist(), [NAN, -3.0])
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            ["(1) Yes", "(2) No", "(3) Unsure"],
+            ["(1) M", "(2) F"],
+            ["$(5", "$5)", "(6"],
+            ["($(5))", "-$(7)", "(-(5))"],
+            ["f(5)", "g(6)", "h(7)"],
+        ],
+    )
+    def test_what_only_looks_so_stays_text(self, values: list[str]):
+        assert fitted(pd.DataFrame({"c": values * 9}))[0].records[0].kind == "nominal"
+
+
+class TestFactors:
+    @pytest.mark.parametrize(
+        ("values", "expected"),
+        [
+            (["12.3 Mio.", "1.40 Mrd.", "7 Tsd."], [12.3e6, 1.4e9, 7e3]),
+            (["12,5 Mio. €", "1,25 Mrd. €", "800 €"], [12.5e6, 1.25e9, 800]),
+            (["12.5 Mio. EUR", "1.25 Mrd. EUR", "700 EUR"], [12.5e6, 1.25e9, 700]),
+            (["3 million", "2.5 billion", "1.5 trillion"], [3e6, 2.5e9, 1.5e12]),
+            (["350k", "1.2m", "12"], [350e3, 1.2e6, 12]),
+            (["£350k", "£1.2m", "£3.5bn"], [350e3, 1.2e6, 3.5e9]),
+            (["1,2 M€", "350 k€"], [1.2e6, 350e3]),
+            (["$12.3B", "$1.4T", "$700M"], [12.3e9, 1.4e12, 700e6]),
+            (["3 mld", "250 mln", "7 mln"], [3e9, 250e6, 7e6]),
+            (["$(1.2)M", "$3.5M", "$(800)k"], [-1.2e6, 3.5e6, -800e3]),
+            (["1227 B", "132.7 KB", "3 MB", "1.5 GB"], [1227, 132.7e3, 3e6, 1.5e9]),
+            (["512 bytes", "4 KiB", "1 MiB"], [512, 4096, 2**20]),
+            (["512B", "12K", "3.5M", "1.5G"], [512, 12e3, 3.5e6, 1.5e9]),
+            (["5 m", "7.5 m", "12 m"], [5, 7.5, 12]),  # metres
+            (["5 T", "7.5 T", "12 T"], [5, 7.5, 12]),
+            (["5 MB", "7.5 MB", "12 MB"], [5, 7.5, 12]),
+            (["5B", "7.5B", "12M"], [5e9, 7.5e9, 12e6]),
+        ],
+    )
+    def test_the_column_tells_what_a_word_stands_for(self, values: list[str], expected: list[float]):
+        np.testing.assert_allclose(encode(values), expected, rtol=1e-15)
+
+    @pytest.mark.parametrize(
+        ("values", "new", "expected"),
+        [
+            (["1227 B", "132.7 KB", "3 MB"], ["900 B", "7 B"], [900.0, 7.0]),
+            (["350k", "1.2m", "12"], ["1.5m", "2m"], [1.5e6, 2e6]),
+            (["$12B", "$1.5T"], ["$2T", "$3T"], [2e12, 3e12]),
+            (["5 m", "7.5 m"], ["8 m", "9 m", "3k"], [8.0, 9.0, 3.0]),
+        ],
+    )
+    def test_it_stands_for_the_same_later(self, values: list[str], new: list[str], expected: list[float]):
+        if "3k" in new:  # no thousand metres: another unit
+            with pytest.raises(InputError, match="holds '3k'"):
+                encode(values, new)
+        else:
+            assert encode(values, new) == expected
+
+    def test_megabytes_are_not_mixed_with_bytes_later(self):
+        with pytest.raises(InputError, match="column 'c' holds '1 MB'; expected numbers, as at fit"):
+            encode(["5 MB", "7 MB"], ["512 B", "700 B", "1 MB"])
+
+    @pytest.mark.parametrize("values", [["T", "F"], ["A", "B", "T"], ["m", "w"]])
+    def test_letters_without_digits_are_none(self, values: list[str]):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert fitted(pd.DataFrame({"c": values * 9}))[0].records[0].kind != "number"
+
+    @pytest.mark.parametrize("values", [["5 m", "1.5 km"], ["3 kg", "500 g"], ["5 t", "70 kg"]])
+    def test_other_units_are_no_factors(self, values: list[str]):
+        assert fitted(pd.DataFrame({"c": values * 9}))[0].records[0].kind == "nominal"
