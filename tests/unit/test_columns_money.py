@@ -152,3 +152,51 @@ class TestFactors:
     @pytest.mark.parametrize("values", [["5 m", "1.5 km"], ["3 kg", "500 g"], ["5 t", "70 kg"]])
     def test_other_units_are_no_factors(self, values: list[str]):
         assert fitted(pd.DataFrame({"c": values * 9}))[0].records[0].kind == "nominal"
+
+
+class TestPerCent:
+    """Fitted on words such as 40%, given numbers, which may be shares as a spreadsheet stores them."""
+
+    SHARES = tuple(f"{value:.0f}%" for value in np.random.default_rng(0).normal(40, 60, 120))
+    SMALL = tuple(f"{value:.2f} %" for value in np.random.default_rng(0).lognormal(-0.5, 1, 120))
+
+    @pytest.mark.parametrize(
+        ("fit", "new"),
+        [
+            (SHARES, [0.05, -0.3, 1.2]),
+            (SHARES, [0.05, -0.3, 0.9]),
+            (SHARES, ["0.05", "-0.3", "1.2"]),
+            (SHARES, [0.05, -0.3, 1.2, None, 0.0] * 50),
+            (SMALL, [0.0061, 0.0032, 0.0105]),
+        ],
+    )
+    def test_numbers_a_hundred_times_too_small_are_refused(self, fit: tuple[str, ...], new: list[object]):
+        with pytest.raises(InputError, match=r"without a unit; expected '%', as at fit"):
+            encode(fit, new)
+
+    @pytest.mark.parametrize(
+        ("fit", "new"),
+        [
+            (SHARES, [5.0, -30.0, 120.0]),
+            (SHARES, [0.3, 45.0, -20.0]),  # a small one among others
+            (SHARES, [1.2]),
+            (SMALL, [0.4]),  # as many of fit are
+            (SMALL, [0.61, 0.32, 0.95] * 20),
+            (SMALL, ["0.61", "0.32", "1.05"]),
+            (("3 kg", "40 kg"), [0.01, 0.02, 0.03]),
+            (SHARES, [0.0, None]),
+        ],
+    )
+    def test_numbers_of_the_size_of_fit_are_per_cent(self, fit: tuple[str, ...], new: list[object]):
+        read = np.array(encode(fit, new))
+        expected = pd.to_numeric(pd.Series(new), errors="coerce").to_numpy(float)
+        np.testing.assert_array_equal(read, expected)
+
+    def test_models_that_were_saved_before_refuse_what_they_did(self):
+        state = TableColumns().fit(pd.DataFrame({"c": self.SHARES})).to_state()
+        for new in ("typical", "small", "factors", "units", "accounting"):
+            del state["columns"][0][new]
+        old = TableColumns.from_state(state)
+        assert old.transform(pd.DataFrame({"c": [0.05, 1.2, 0.3]})).x[:, 0].tolist() == [0.05, 1.2, 0.3]
+        with pytest.raises(InputError, match=r"holds 0\.9 without a unit"):
+            old.transform(pd.DataFrame({"c": [0.05, 0.9]}))

@@ -31,6 +31,9 @@ from testtime.table.columns.words.truth import truth_of
 __all__ = ["NumberColumn"]
 
 _SHARES = ("%", "‰")  # 12 % may have been .12 at fit, as a spreadsheet stores it
+_SEVERAL = 3  # numbers; the middle of fewer may be anything
+_FAR, _NEAR = 30.0, 10.0  # times smaller than at fit: hardly per cent, and rather per cent than shares
+_RARE = 0.01
 _TOO_LARGE = "{n:,} numbers of column {name!r} are beyond 1.8e308 and count as missing."
 
 
@@ -40,6 +43,7 @@ class NumberColumn(Lossy):
     `scale` names the factors, such as "'k'", of which one stood beside every number of fit.
     `factors` and `units` are all that stood beside numbers.
     `accounting` tells whether a dash was 0; None if nothing told.
+    `typical` is the median size of per cent, and `small` the share of them up to 1; 0 for anything else.
     `grouped` is a number of fit whose point was taken as a decimal sign, in doubt, where it may separate thousands.
     """
 
@@ -52,6 +56,8 @@ class NumberColumn(Lossy):
     scale: str = Field(default="", max_length=200)
     factors: dict[str, float] = Field(default={}, max_length=100)
     units: list[str] = Field(default=[], max_length=10)
+    typical: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    small: float = Field(default=0.0, ge=0, le=1)
     accounting: bool | None = False  # in models that were saved before a dash was looked at, it was missing
 
     @classmethod
@@ -82,6 +88,7 @@ class NumberColumn(Lossy):
         if not (reading.enough or (asked and reading.n_read)):
             raise RejectColumn("it holds words that are no numbers", _nearly(reading))
         values = never_infinite(reading.values, name)
+        sizes = _sizes(values) if reading.unit in _SHARES else np.empty(0)
         column = cls(
             name=name,
             comma=reading.comma,
@@ -90,6 +97,8 @@ class NumberColumn(Lossy):
             scale=reading.scale,
             factors=reading.factors,
             units=list(reading.units),
+            typical=float(np.median(sizes)) if len(sizes) else 0.0,
+            small=float((sizes <= 1).mean()) if len(sizes) else 0.0,
             accounting=reading.dashes.are_zero if reading.dashes else None,
             grouped=reading.ambiguous[:100] if "." in reading.ambiguous and not reading.comma else "",
             blanks=blank_words(reading),
@@ -190,18 +199,33 @@ class NumberColumn(Lossy):
         Raises
         ------
         InputError
-            If none of the values, which have no unit, is beyond 1.
+            If several of the values, which have no unit, are far smaller than those of fit, or if none is beyond 1 and
+            that would be a rare chance at fit.
         """
-        largest = np.nanmax(np.abs(values), initial=0.0)
-        if self.unit in _SHARES and 0 < largest <= 1:
+        sizes = _sizes(values)
+        if self.unit not in _SHARES or not len(sizes):
+            return
+        middle = float(np.median(sizes))
+        far = len(sizes) >= _SEVERAL and middle < self.typical / _FAR
+        # A few small ones are what they were at fit; where sizes are closer to those of fit than a hundredfold is, too.
+        near = self.small ** len(sizes) >= _RARE or middle >= self.typical / _NEAR > 0
+        if far or (sizes.max() <= 1 and not near):
+            shown = sizes.max() if sizes.max() <= 1 else sizes[np.argmin(np.abs(sizes - middle))]
+            at_fit = f", and half of the values of fit are beyond {self.typical:.3g}" if self.typical else ""
             raise InputError(
                 sentence(
-                    f"column {self.name!r} holds {values[np.nanargmax(np.abs(values))]:g} without a unit",
+                    f"column {self.name!r} holds {values[np.flatnonzero(np.abs(values) == shown)[0]]:g} without a unit",
                     expected=f"{self.unit!r}, as at fit",
-                    why=f"it may be a share or a number of {self.unit}",
+                    why=f"it may be a share or a number of {self.unit}{at_fit}",
                     remedy=f"Write it with its unit, such as 29 {self.unit}",
                 )
             )
+
+
+def _sizes(values: np.ndarray) -> np.ndarray:
+    """Return the sizes of the numbers that are there and not zero."""
+    sizes = np.abs(values)
+    return sizes[sizes > 0]
 
 
 def _spelled_out(words: pa.Array) -> np.ndarray:
