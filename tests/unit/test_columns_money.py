@@ -179,7 +179,6 @@ class TestPerCent:
         [
             (SHARES, [5.0, -30.0, 120.0]),
             (SHARES, [0.3, 45.0, -20.0]),  # a small one among others
-            (SHARES, [1.2]),
             (SMALL, [0.4]),  # as many of fit are
             (SMALL, [0.61, 0.32, 0.95] * 20),
             (SMALL, ["0.61", "0.32", "1.05"]),
@@ -188,9 +187,20 @@ class TestPerCent:
         ],
     )
     def test_numbers_of_the_size_of_fit_are_per_cent(self, fit: tuple[str, ...], new: list[object]):
-        read = np.array(encode(fit, new))
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            read = np.array(encode(fit, new))
+        assert not any("without a unit" in str(one.message) for one in said)
         expected = pd.to_numeric(pd.Series(new), errors="coerce").to_numpy(float)
         np.testing.assert_array_equal(read, expected)
+
+    @pytest.mark.parametrize("new", [[1.2], [0.3, 1.2], [1.8, 3.0, 2.5]])
+    def test_few_or_nearer_numbers_are_per_cent_with_a_word(self, new: list[float]):
+        table, _ = fitted(pd.DataFrame({"c": self.SHARES}))
+        with pytest.warns(
+            UserWarning, match=r"'c' holds .* without a unit, which is taken as %, as at fit: it may"
+        ):
+            assert table.transform(pd.DataFrame({"c": new})).x[:, 0].tolist() == new
 
     def test_models_that_were_saved_before_refuse_what_they_did(self):
         state = TableColumns().fit(pd.DataFrame({"c": self.SHARES})).to_state()

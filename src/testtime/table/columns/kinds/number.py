@@ -127,7 +127,7 @@ class NumberColumn(Lossy):
             values = np.full(len(cells.values), np.nan)
         else:
             values = cells.values
-            self._check_shares(values)
+            self._check_shares(values, told)
             self._tell_size(values, told)
             told += [_TOO_LARGE.format(n=cells.too_large, name=self.name)] if cells.too_large else []
         return [Output(never_infinite(values, self.name), self.name), *self.with_indicator(values)]
@@ -158,7 +158,7 @@ class NumberColumn(Lossy):
                 )
             )
         if not reading.unit:
-            self._check_shares(reading.values)
+            self._check_shares(reading.values, told)
         if reading.unit and not self.unit:
             told.append(
                 f"Column {self.name!r} holds numbers in {reading.unit!r}, and had none with a unit at fit: "
@@ -193,8 +193,8 @@ class NumberColumn(Lossy):
                 "again with all numbers written in one way."
             )
 
-    def _check_shares(self, values: np.ndarray) -> None:
-        """Refuse numbers that may be shares where per cent were: a spreadsheet stores 29 % as 0.29.
+    def _check_shares(self, values: np.ndarray, told: list[str]) -> None:
+        """Refuse what may be shares where per cent were, or say so: a spreadsheet stores 29 % as 0.29.
 
         Raises
         ------
@@ -209,17 +209,16 @@ class NumberColumn(Lossy):
         far = len(sizes) >= _SEVERAL and middle < self.typical / _FAR
         # A few small ones are what they were at fit; where sizes are closer to those of fit than a hundredfold is, too.
         near = self.small ** len(sizes) >= _RARE or middle >= self.typical / _NEAR > 0
+        shown = values[np.nanargmin(np.abs(np.abs(values) - (sizes.max() if sizes.max() <= 1 else middle)))]
+        got = f"column {self.name!r} holds {shown:g} without a unit"
+        why = f"it may be a share or a number of {self.unit}"
+        if self.typical:
+            why += f", and half of the values of fit are beyond {self.typical:.3g}"
         if far or (sizes.max() <= 1 and not near):
-            shown = sizes.max() if sizes.max() <= 1 else sizes[np.argmin(np.abs(sizes - middle))]
-            at_fit = f", and half of the values of fit are beyond {self.typical:.3g}" if self.typical else ""
-            raise InputError(
-                sentence(
-                    f"column {self.name!r} holds {values[np.flatnonzero(np.abs(values) == shown)[0]]:g} without a unit",
-                    expected=f"{self.unit!r}, as at fit",
-                    why=f"it may be a share or a number of {self.unit}{at_fit}",
-                    remedy=f"Write it with its unit, such as 29 {self.unit}",
-                )
-            )
+            remedy = f"Write it with its unit, such as 29 {self.unit}"
+            raise InputError(sentence(got, expected=f"{self.unit!r}, as at fit", why=why, remedy=remedy))
+        if middle < self.typical / _NEAR:
+            told.append(f"C{got[1:]}, which is taken as {self.unit}, as at fit: {why}.")
 
 
 def _sizes(values: np.ndarray) -> np.ndarray:
