@@ -143,7 +143,8 @@ class NumberColumn(Lossy):
         truth = np.where(_spelled_out(cells.words), truth_of(cells.words), np.nan)
         if reading.stray and not np.isnan(truth).all():
             # A truth value where numbers were, as in a file that another program wrote; "T" or "no" may mean else.
-            numbers = np.where(np.isnan(truth), read_numbers(WordCells(cells.words), **given).values, truth)
+            alone = WordCells(cells.words, typed=cells.typed)
+            numbers = np.where(np.isnan(truth), read_numbers(alone, **given).values, truth)
             if not np.isnan(numbers).any():
                 return cells.spread(numbers, np.nan)
         self.accept(reading, "numbers", told)
@@ -222,9 +223,9 @@ class NumberColumn(Lossy):
 
 
 def _sizes(values: np.ndarray) -> np.ndarray:
-    """Return the sizes of the numbers that are there and not zero."""
+    """Return the sizes of the numbers that are there, not zero, and not endless."""
     sizes = np.abs(values)
-    return sizes[sizes > 0]
+    return sizes[(sizes > 0) & np.isfinite(sizes)]
 
 
 def _spelled_out(words: pa.Array) -> np.ndarray:

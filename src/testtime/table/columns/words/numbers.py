@@ -21,7 +21,7 @@ from testtime.table.columns.cells import WordCells
 from testtime.table.columns.words.accounting import Dashes, find_dashes, zeros_of_currencies
 from testtime.table.columns.words.clock import minutes_lead, read_clock
 from testtime.table.columns.words.dates import are_months
-from testtime.table.columns.words.dress import undressed
+from testtime.table.columns.words.dress import Dress, undressed
 from testtime.table.columns.words.reading import SAMPLE, Reading, judge
 
 __all__ = ["Manner", "NumberReading", "decimal_comma", "read_numbers"]
@@ -41,6 +41,7 @@ _COMMA_OR_GROUPS = r"^[+-]?[1-9][0-9]{0,2},[0-9]{3}$"
 _POINT_OR_GROUPS = r"^[+-]?[1-9][0-9]{0,2}\.[0-9]{3}$"
 _NO_CENTS = r"([0-9][.,])-{1,2}(\s*[^0-9-]*)$"  # "5,-" are five euros and no cents
 _ZEROS_FIRST = r"^0[0-9]{2,}$"
+_NEARER = 0.5  # of a power of ten: two readings differ by three of them
 _PLAIN = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 
 
@@ -96,6 +97,8 @@ class NumberReading(Reading):
         What each of the factors stands for.
     dashes
         What a bare dash means; None if no word had to be looked at.
+    by_range
+        Whether only the number cells beside the text tell what its decimal sign is.
     """
 
     comma: bool | None = None
@@ -109,6 +112,7 @@ class NumberReading(Reading):
     units: tuple[str, ...] = ()
     factors: dict[str, float] = field(default_factory=dict)
     dashes: Dashes | None = None
+    by_range: bool = False
 
     @property
     def scale(self) -> str:
@@ -151,7 +155,7 @@ def decimal_comma(cells: WordCells) -> bool | None:
     ):
         return None
     reading = read_numbers(sample, comma=None, table_comma=None)
-    return reading.comma if reading.enough else None
+    return reading.comma if reading.enough and not reading.by_range else None
 
 
 def read_numbers(
@@ -189,7 +193,7 @@ def _read_plain(cells: WordCells, *, doubted: bool) -> NumberReading | None:
 
     Where it is `doubted`, points that may separate thousands are told of.
     """
-    if pa.types.is_dictionary(cells.text.type):
+    if pa.types.is_dictionary(cells.text.type) or cells.typed:
         return None
     try:
         numbers = pc.cast(cells.text, pa.float64())
@@ -198,7 +202,7 @@ def _read_plain(cells: WordCells, *, doubted: bool) -> NumberReading | None:
     values = numbers.to_numpy(zero_copy_only=False)
     if np.isinf(values).any():
         return None
-    point = bool(pc.any(pc.match_substring(cells.text, ".")).as_py())
+    point = cells.typed is None and bool(pc.any(pc.match_substring(cells.text, ".")).as_py())
     either, ambiguous = _points_of_thousands(cells.text) if point and doubted else ("", "")
     comma = False if point and not ambiguous else None
     n_read = len(values) - numbers.null_count
@@ -246,18 +250,23 @@ def _read_dressed(
     dress = undressed(zeros_of_currencies(text), counts, manner.factors, manner.units)
     body = dress.body
     read = dress.dressed & _match(body, f"^(?:{_BODY})$")
-    plain = ~_filled(dress.exponent)
+    plain = ~_filled(dress.exponent) & ~cells.were_numbers
     either_comma = _match(body, _COMMA_OR_GROUPS) & plain & read
     either_point = _match(body, _POINT_OR_GROUPS) & plain & read
     commas, points = _count(body, ","), _count(body, ".")
     sure_comma = read & (
         ((commas == 1) & (points == 0) & ~either_comma) | (points >= 2) | _match(body, r"\..*,")
     )
-    sure_point = read & (
-        ((points == 1) & (commas == 0) & ~either_point) | (commas >= 2) | _match(body, r",.*\.")
+    sure_point = (
+        read
+        & ~cells.were_numbers
+        & (((points == 1) & (commas == 0) & ~either_point) | (commas >= 2) | _match(body, r",.*\."))
     )
     # What these words show comes first: a new file may be written in another way than the one of fit was.
     own = _evidence(counts[sure_comma].sum(), counts[sure_point].sum())
+    by_range = own is None and comma is None
+    if by_range:
+        own = _by_number_cells(cells, dress, read, either_comma | either_point)
     decimal = own if own is not None else bool(table_comma) if comma is None else comma
     swapped = sure_comma | ((either_comma | either_point) & decimal)
     values = _cast(body, dress.exponent, swapped, read) * dress.factor
@@ -286,6 +295,7 @@ def _read_dressed(
     either = either_comma | either_point if alone else np.zeros(len(words), bool)
     reading = judge(cells, values, read | endless, np.nan, known)
     odd = np.flatnonzero(read & (counts > 0) & ~_match(words, _PLAIN))
+    odd = odd if len(odd) else np.flatnonzero(read & (counts > 0) & either_point & swapped)
     return NumberReading(
         reading.values,
         reading.n_read,
@@ -303,6 +313,7 @@ def _read_dressed(
         units=dress.units,
         factors=dress.factors,
         dashes=dashes,
+        by_range=by_range and own is not None,
     )
 
 
@@ -312,6 +323,26 @@ def _first(words: pa.Array, which: NDArray[np.bool_]) -> str:
 
 def _evidence(comma: int, point: int) -> bool | None:
     return None if comma == point == 0 else bool(comma > point)
+
+
+def _by_number_cells(
+    cells: WordCells, dress: Dress, read: NDArray[np.bool_], either: NDArray[np.bool_]
+) -> bool | None:
+    """Tell whether a decimal comma or point brings text nearer to the number cells beside it; None if neither."""
+    there = read & (cells.counts > 0)
+    if not (there & cells.were_numbers).any() or not (there & either).any():
+        return None
+    far = []
+    for swapped in (either, np.zeros(len(either), bool)):
+        size = np.abs(_cast(dress.body, dress.exponent, swapped, read) * dress.factor)
+        given = size[there & cells.were_numbers & (size > 0)]
+        if not len(given):
+            return None
+        text, rows = np.log10(size[there & either]), cells.counts[there & either]
+        low, high = np.log10(given.min()), np.log10(given.max())
+        outside = np.maximum(np.maximum(low - text, text - high), 0.0)
+        far.append(float((outside * rows).sum() / rows.sum()))
+    return None if abs(far[0] - far[1]) < _NEARER else far[0] < far[1]
 
 
 def _cast(
