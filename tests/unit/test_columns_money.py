@@ -154,6 +154,60 @@ class TestFactors:
         assert fitted(pd.DataFrame({"c": values * 9}))[0].records[0].kind == "nominal"
 
 
+class TestUnreadQuantities:
+    """No column of quantities becomes categories without a word, and codes do so without one."""
+
+    def notes(self, words: list[str]) -> list[str]:
+        table, _ = fitted(pd.DataFrame({"c": words * 3, "z": np.arange(3 * len(words)) ** 2}))
+        assert table.records[0].kind == "nominal"
+        return [note for note in table.notes if "is taken as categories" in note]
+
+    @pytest.mark.parametrize(
+        "word",
+        [
+            lambda i: f"{i} min" if i % 2 else f"{i} h",
+            lambda i: f"{i / 4:.2f} kg" if i % 2 else f"{i * 10} g",
+            lambda i: f"{i / 4:.2f} GHz" if i % 2 else f"{i * 10} MHz",
+            lambda i: f"{i / 4:.2f}{'*' * (i % 3)}",
+            lambda i: f"{i / 4:.2f}A" if i % 2 else f"{i}mA",
+            lambda i: f"{i / 4:.2f} (kg)",
+            lambda i: f"{i}.5 ± 0.{i}",
+            lambda i: f"{i}h {i % 6}0m",
+            lambda i: f"{i / 4:.2f} Ztr." if i % 2 else f"{i} dz.",
+            lambda i: "$5 CR" if i % 20 == 0 else f"{i / 4:.2f} CR" if i % 2 else f"{i / 4:.2f} DR",
+        ],
+    )
+    def test_they_are_said_once(self, word):
+        (note,) = self.notes([word(i) for i in range(1, 41)])
+        assert "% of its values begin with a number, but" in note
+
+    @pytest.mark.parametrize(
+        "word",
+        [
+            lambda i: f"{i}{'ABC'[i % 3]}",
+            lambda i: f"{i}{'abc'[i % 3]}",
+            lambda i: f"{i} {'ABC'[i % 3]}",
+            lambda i: f"{i}{['AB', 'BC', 'CD'][i % 3]}",
+            lambda i: f"{i} {('Main', 'High', 'Mill')[i % 3]} Street",
+            lambda i: f"{i} {('Oak', 'Elm', 'Broadway')[i % 3]}",
+            lambda i: f"80{i:03d} {('München', 'Freising')[i % 2]}",
+            lambda i: f"{i}x{i + 5}",
+            lambda i: f"{i} x {i + 5} cm",
+            lambda i: f"{i}-{i + 5}",
+            lambda i: f"{i // 10}.{i % 10}.{i % 7}",
+            lambda i: f"192.168.{i}.{i % 7}",
+            lambda i: f"2021-{i}",
+            lambda i: f"{i}/{2000 + i}",
+            lambda i: f"{i}A{i * 7}",
+            lambda i: f"{i % 4} {('low', 'mid', 'high', 'top')[i % 4]}",
+            lambda i: f"{i}_{'ab'[i % 2]}",
+            lambda i: f"{i} {('January', 'March', 'May')[i % 3]}",
+        ],
+    )
+    def test_codes_and_the_like_are_not(self, word):
+        assert self.notes([word(i) for i in range(1, 41)]) == []
+
+
 class TestPerCent:
     """Fitted on words such as 40%, given numbers, which may be shares as a spreadsheet stores them."""
 
