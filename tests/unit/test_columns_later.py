@@ -108,6 +108,19 @@ def test_arrow_cells_that_are_no_values_are_refused(array: pa.Array):
         encode(pd.Series(array, dtype=pd.ArrowDtype(array.type)))
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [pa.list_(pa.int64()), pa.binary(), pa.struct([("u", pa.int64())]), pa.map_(pa.string(), pa.int64())],
+    ids=str,
+)
+def test_arrow_cells_without_values_are_missing_whatever_their_type(kind: pa.DataType):
+    nothing = pd.Series([None] * 30, dtype=pd.ArrowDtype(kind))
+    table, encoded = fitted(pd.DataFrame({"c": nothing, "z": np.arange(30) ** 2.0}))
+    assert [record.left_out for record in table.records] == ["nothing but missing values", ""]
+    assert encoded.x.shape == (30, 1)
+    assert np.isnan(encode([1.0, 2.0, 5.0], new=nothing)).all()
+
+
 def test_text_that_is_no_unicode_is_refused():
     for values in (["\ud800", "a"], ["\ud800", 1]):
         with pytest.raises(InputError, match=r"column .0. holds the character .\\ud800., half of a pair"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from testtime.errors import InputError, sentence
+from testtime.table.columns.typed import text_of_frame, text_of_values, were_numbers
 
 __all__ = ["Cells", "NumberCells", "TimeCells", "WordCells", "as_words", "composed", "read_cells", "spell"]
 
@@ -76,10 +77,15 @@ class TimeCells:
 
 @dataclass(frozen=True)
 class WordCells:
-    """Text: trimmed, null for missing. `order` is "ordinal" or "nominal" when a pandas type declares levels."""
+    """Text: trimmed, null for missing.
+
+    `order` is "ordinal" or "nominal" when a pandas type declares levels. `typed` is None unless number cells are among
+    the text, as in a spreadsheet; it is then the text that looks like one of them and is none.
+    """
 
     text: pa.Array  # large_string, or a dictionary of them
     order: str = ""
+    typed: tuple[str, ...] | None = None
 
     @cached_property
     def _dictionary(self) -> pa.DictionaryArray:
@@ -109,15 +115,21 @@ class WordCells:
         """Whether each cell holds no value."""
         return self.codes == len(self.words)
 
+    @cached_property
+    def were_numbers(self) -> NDArray[np.bool_]:
+        """Which of `words` spell number cells."""
+        return were_numbers(self.words, self.typed)
+
     def take(self, rows: NDArray[np.int64]) -> WordCells:
         """Return some rows."""
-        return WordCells(self.text.take(pa.array(rows)), self.order)
+        return WordCells(self.text.take(pa.array(rows)), self.order, self.typed)
 
     def sample(self, most: int) -> WordCells:
         """Return rows at even distances, `most` of them or all."""
         if len(self.text) <= most:
             return self
-        return WordCells(self.text.take(pa.array(np.linspace(0, len(self.text) - 1, most).astype(np.int64))))
+        rows = np.linspace(0, len(self.text) - 1, most).astype(np.int64)
+        return WordCells(self.text.take(pa.array(rows)), typed=self.typed)
 
     def spread(self, of_words: NDArray[Any], missing: Any) -> NDArray[Any]:
         """Give each row what was found for its word."""
@@ -155,7 +167,7 @@ def read_cells(values: pd.Series, name: str) -> Cells:
             return _spelled(values.astype(object), name)
         return NumberCells(values.to_numpy(dtype=np.float64, na_value=np.nan))
     if isinstance(dtype, pd.StringDtype):
-        return _from_text(values, name)
+        return replace(_from_text(values, name), typed=text_of_frame(values))
     if pd.api.types.is_object_dtype(dtype):
         return _from_objects(values, name)
     return _spelled(values.astype(object), name)  # intervals and what else pandas may come to have
@@ -253,7 +265,7 @@ def _checked(words: list[str], name: str) -> list[str]:
 def _from_objects(values: pd.Series, name: str) -> Cells:
     found = pd.api.types.infer_dtype(values, skipna=True)
     if found == "string":
-        return _from_text(values, name)
+        return replace(_from_text(values, name), typed=text_of_frame(values))
     if found == "empty":
         return NumberCells(np.full(len(values), np.nan))
     if found in _NUMERIC:
@@ -290,7 +302,8 @@ def _spelled(values: pd.Series, name: str) -> WordCells:
         codes, distinct = pd.factorize(objects)
     except TypeError:  # what cannot be hashed is no value
         raise _structure(next(v for v in objects if isinstance(v, _STRUCTURES)), name) from None
-    return _coded(codes, _checked([spell(value, name) for value in distinct], name))
+    words = _checked([spell(value, name) for value in distinct], name)
+    return replace(_coded(codes, words), typed=text_of_values(distinct))
 
 
 def _times(values: pd.Series) -> TimeCells:
@@ -303,7 +316,7 @@ def _from_arrow(array: pa.Array, name: str) -> Cells:
     kind = array.type
     if pa.types.is_dictionary(kind):
         return _from_categories(array.to_pandas(), name)
-    if pa.types.is_null(kind):
+    if array.null_count == len(array):  # whatever the type says, lists among them
         return NumberCells(np.full(len(array), np.nan))
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return _trimmed(array)

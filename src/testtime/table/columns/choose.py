@@ -22,6 +22,7 @@ from testtime.table.columns.kinds.date import DateColumn
 from testtime.table.columns.kinds.level import LevelColumn
 from testtime.table.columns.kinds.number import NumberColumn
 from testtime.table.columns.kinds.unused import UnusedColumn
+from testtime.table.columns.words.quantities import unread_quantities
 from testtime.table.columns.words.reading import RejectColumn
 
 __all__ = ["ASKABLE", "Choice", "check_kind", "choose"]
@@ -148,6 +149,9 @@ def _found(cells: Cells, record: ColumnRecord, habits: Habits, index: NDArray[np
         kind, why = why_text(cells, name)
         if why:
             return replace(_unused(record, kind, why), spare=choice)
+        if not nearly and (unread := unread_quantities(cells)):
+            note = f"Column {name!r} is taken as categories: {unread}. Write plain numbers if they are quantities."
+            choice = replace(choice, notes=(*choice.notes, note))
     return choice
 
 

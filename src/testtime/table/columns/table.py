@@ -105,7 +105,7 @@ class TableColumns:
             for at, name in enumerate(names)
         }
         habits = Habits([column for column in cells.values() if column is not None])
-        index, once = _row_numbers(frame), _once(frame.loc[:, [name not in ignored for name in names]])
+        index, once = _row_numbers(frame), _once(frame.loc[:, [_holds_any(cells[name]) for name in names]])
         choices = [
             _ignored(name)
             if column is None
@@ -325,6 +325,11 @@ def _row_numbers(frame: pd.DataFrame) -> np.ndarray | None:
     """Return the row numbers a frame brings from the table it was drawn from, if its index is one."""
     index = frame.index
     return index.to_numpy(np.int64) if index.dtype.kind in "iu" and index.is_unique else None
+
+
+def _holds_any(cells: Cells | None) -> bool:
+    """Whether a column holds a value; pandas cannot compare empty cells of every type, as of lists."""
+    return cells is not None and not cells.missing.all()
 
 
 def _once(frame: pd.DataFrame) -> np.ndarray | None:

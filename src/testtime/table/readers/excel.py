@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections import deque
-from collections.abc import Iterator
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, ClassVar
 from zipfile import BadZipFile
@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from testtime.errors import InputError, MissingExtra, sentence
 from testtime.table.columns.cells import spell
+from testtime.table.columns.typed import is_number, is_pointed
 from testtime.table.readers.dialect import check_names, title_rows
 from testtime.table.readers.source import Source, unreadable
 
@@ -36,6 +37,28 @@ _DAMAGE = (
 _SAMPLE_ROWS = 200  # that tell a title from the header
 
 
+class _Number(str):
+    """The spelling of a number cell."""
+
+    __slots__ = ()
+
+
+@dataclass
+class _Typed:
+    """Which columns of a sheet hold number cells, and the text of each column that looks like one."""
+
+    numbers: set[str] = field(default_factory=set)
+    texts: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def look(self, name: str, cells: Sequence[str | None]) -> None:
+        """Look at some cells of a column."""
+        for cell in cells:
+            if isinstance(cell, _Number):
+                self.numbers.add(name)
+            elif cell is not None and is_pointed(cell):
+                self.texts[name].add(cell)
+
+
 @dataclass(frozen=True)
 class ExcelFile:
     """The first sheet of a workbook that holds anything.
@@ -50,6 +73,12 @@ class ExcelFile:
     sheet: str
     skipped: int = 0
     notes: tuple[str, ...] = ()
+    _seen: _Typed = field(default_factory=_Typed, repr=False, compare=False)
+
+    @property
+    def typed(self) -> dict[str, list[str]]:
+        """Columns with number cells, as far as they were read, and the text in each that looks like one."""
+        return {name: sorted(self._seen.texts[name]) for name in self._seen.numbers}
 
     @classmethod
     def open(cls, source: Source) -> ExcelFile:
@@ -89,7 +118,11 @@ class ExcelFile:
                     why = f"a row of the sheet {self.sheet!r} has {widest:,} values and its header {len(self.names):,}"
                     remedy = "Name every column in the first row, and put the table on the first sheet"
                     raise unreadable(self.source.name, why, remedy)
-                columns = zip(*(row + [None] * (len(self.names) - len(row)) for row in block), strict=True)
+                columns = list(
+                    zip(*(row + [None] * (len(self.names) - len(row)) for row in block), strict=True)
+                )
+                for name, cells in zip(self.names, columns, strict=True):
+                    self._seen.look(name, cells)
                 yield pa.table(
                     [pa.array(column, pa.large_string()) for column in columns], names=list(self.names)
                 )
@@ -135,7 +168,7 @@ def _rows(sheet: Any, source: Source) -> Iterator[list[str | None]]:
             raise _damaged(source, error) from error
         if cells is None:
             return
-        row = [None if cell is None else spell(cell, "") or None for cell in cells]
+        row = [_spelled(cell) for cell in cells]
         while row and row[-1] is None:
             row.pop()
         if not row:
@@ -153,6 +186,12 @@ def _merged(sheet: Any, source: Source) -> Any:
         return Merged.of(sheet)
     except _DAMAGE as error:
         raise _damaged(source, error) from error
+
+
+def _spelled(cell: Any) -> str | None:
+    if is_number(cell):
+        return _Number(spell(cell, ""))
+    return None if cell is None else spell(cell, "") or None
 
 
 def _damaged(source: Source, error: Exception) -> InputError:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from testtime.errors import without_columns
 from testtime.results import Result
 from testtime.table.columns.frame import DataWarning
+from testtime.table.columns.typed import TYPED
 from testtime.table.readers.delimited import DelimitedFile
 from testtime.table.readers.dialect import BRACKETED, SEPARATORS
 from testtime.table.readers.draw import draw
@@ -134,7 +135,7 @@ def read_table(
         more = f"the last {n_sums} rows, from {total!r} on, hold sums and remarks and are left out"
         notes.append(one if n_sums == 1 else more)
         table, at = table.slice(0, kept), at[:kept]
-    frame = _frame(table, at)
+    frame = _frame(table, at, opened)
     dialect = opened.dialect if isinstance(opened, DelimitedFile) else None
     facts = FileFacts(
         path=opened.source.name,
@@ -189,7 +190,7 @@ def iterate_table(
     rows = 0
     for batch in opened.batches():
         if batch.num_rows:
-            yield _frame(_selected(batch, wanted), np.arange(rows, rows + batch.num_rows))
+            yield _frame(_selected(batch, wanted), np.arange(rows, rows + batch.num_rows), opened)
             rows += batch.num_rows
 
 
@@ -237,8 +238,11 @@ def _selected(table: pa.Table, names: list[str]) -> pa.Table:
     return pa.table({name: table[name] if name in there else pa.nulls(table.num_rows) for name in names})
 
 
-def _frame(table: pa.Table, index: np.ndarray) -> pd.DataFrame:
-    """Turn Arrow into pandas: whole numbers with gaps stay whole, truth values with gaps stay true or false."""
+def _frame(table: pa.Table, index: np.ndarray, opened: Format) -> pd.DataFrame:
+    """Turn Arrow into pandas: whole numbers with gaps stay whole, truth values with gaps stay true or false.
+
+    Of a workbook the frame remembers which text spells number cells.
+    """
     columns = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
         kind = column.type
@@ -252,4 +256,7 @@ def _frame(table: pa.Table, index: np.ndarray) -> pd.DataFrame:
         else:
             values = column.to_pandas(date_as_object=False)
         columns[name] = values.to_numpy() if values.dtype == object else values.array
-    return pd.DataFrame(columns, index=index)
+    frame = pd.DataFrame(columns, index=index)
+    if isinstance(opened, ExcelFile):
+        frame.attrs[TYPED] = opened.typed
+    return frame

@@ -24,13 +24,16 @@ from testtime.table.columns.kinds.base import (
     told_lost,
 )
 from testtime.table.columns.words.dates import are_compact, are_months
-from testtime.table.columns.words.numbers import NumberReading, read_numbers
+from testtime.table.columns.words.numbers import Manner, NumberReading, read_numbers
 from testtime.table.columns.words.reading import SAMPLE, RejectColumn, blank_words, likely, shown_counts
 from testtime.table.columns.words.truth import truth_of
 
 __all__ = ["NumberColumn"]
 
 _SHARES = ("%", "‰")  # 12 % may have been .12 at fit, as a spreadsheet stores it
+_SEVERAL = 3  # numbers; the middle of fewer may be anything
+_FAR, _NEAR = 30.0, 10.0  # times smaller than at fit: hardly per cent, and rather per cent than shares
+_RARE = 0.01
 _TOO_LARGE = "{n:,} numbers of column {name!r} are beyond 1.8e308 and count as missing."
 
 
@@ -38,6 +41,9 @@ class NumberColumn(Lossy):
     """Numbers: as they are, or read from words the way the column was written at fit.
 
     `scale` names the factors, such as "'k'", of which one stood beside every number of fit.
+    `factors` and `units` are all that stood beside numbers.
+    `accounting` tells whether a dash was 0; None if nothing told.
+    `typical` is the median size of per cent, and `small` the share of them up to 1; 0 for anything else.
     `grouped` is a number of fit whose point was taken as a decimal sign, in doubt, where it may separate thousands.
     """
 
@@ -48,6 +54,11 @@ class NumberColumn(Lossy):
     short_minutes: bool = False
     grouped: str = Field(default="", max_length=100)
     scale: str = Field(default="", max_length=200)
+    factors: dict[str, float] = Field(default={}, max_length=100)
+    units: list[str] = Field(default=[], max_length=10)
+    typical: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    small: float = Field(default=0.0, ge=0, le=1)
+    accounting: bool | None = False  # in models that were saved before a dash was looked at, it was missing
 
     @classmethod
     def fit(cls, cells: Cells, name: str, habits: Habits, *, asked: bool = False) -> Learned:
@@ -67,7 +78,7 @@ class NumberColumn(Lossy):
         if isinstance(cells, NumberCells):
             values = never_infinite(cells.values, name)
             notes = [_TOO_LARGE.format(n=cells.too_large, name=name)] if cells.too_large else []
-            column = cls(name=name, indicator=missing_matters(values))
+            column = cls(name=name, accounting=None, indicator=missing_matters(values))
             return Learned(column, "", tuple(notes), int(np.isnan(values).sum()))
         if not asked and are_months(cells):
             raise RejectColumn("it holds months")
@@ -77,12 +88,18 @@ class NumberColumn(Lossy):
         if not (reading.enough or (asked and reading.n_read)):
             raise RejectColumn("it holds words that are no numbers", _nearly(reading))
         values = never_infinite(reading.values, name)
+        sizes = _sizes(values) if reading.unit in _SHARES else np.empty(0)
         column = cls(
             name=name,
             comma=reading.comma,
             unit=reading.unit,
             short_minutes=reading.short_minutes,
             scale=reading.scale,
+            factors=reading.factors,
+            units=list(reading.units),
+            typical=float(np.median(sizes)) if len(sizes) else 0.0,
+            small=float((sizes <= 1).mean()) if len(sizes) else 0.0,
+            accounting=reading.dashes.are_zero if reading.dashes else None,
             grouped=reading.ambiguous[:100] if "." in reading.ambiguous and not reading.comma else "",
             blanks=blank_words(reading),
             indicator=missing_matters(values),
@@ -110,7 +127,7 @@ class NumberColumn(Lossy):
             values = np.full(len(cells.values), np.nan)
         else:
             values = cells.values
-            self._check_shares(values)
+            self._check_shares(values, told)
             self._tell_size(values, told)
             told += [_TOO_LARGE.format(n=cells.too_large, name=self.name)] if cells.too_large else []
         return [Output(never_infinite(values, self.name), self.name), *self.with_indicator(values)]
@@ -119,12 +136,15 @@ class NumberColumn(Lossy):
         # What the column showed at fit comes before what other columns show, unless those have changed since.
         comma = None if habits.turned else self.comma
         table_comma = habits.comma if comma is None else None
-        given = {"comma": comma, "table_comma": table_comma, "short_minutes": self.short_minutes}
+        units = self.units or [unit for unit in [self.unit] if unit]
+        manner = Manner(self.short_minutes, self.accounting, self.factors, units)
+        given = {"comma": comma, "table_comma": table_comma, "manner": manner}
         reading = read_numbers(cells, known=frozenset(self.blanks), **given)
         truth = np.where(_spelled_out(cells.words), truth_of(cells.words), np.nan)
         if reading.stray and not np.isnan(truth).all():
             # A truth value where numbers were, as in a file that another program wrote; "T" or "no" may mean else.
-            numbers = np.where(np.isnan(truth), read_numbers(WordCells(cells.words), **given).values, truth)
+            alone = WordCells(cells.words, typed=cells.typed)
+            numbers = np.where(np.isnan(truth), read_numbers(alone, **given).values, truth)
             if not np.isnan(numbers).any():
                 return cells.spread(numbers, np.nan)
         self.accept(reading, "numbers", told)
@@ -139,12 +159,14 @@ class NumberColumn(Lossy):
                 )
             )
         if not reading.unit:
-            self._check_shares(reading.values)
+            self._check_shares(reading.values, told)
         if reading.unit and not self.unit:
             told.append(
                 f"Column {self.name!r} holds numbers in {reading.unit!r}, and had none with a unit at fit: "
                 f"{_example(reading)}."
             )
+        if reading.dashes and self.accounting is None:
+            told.extend(filter(None, [reading.dashes.doubt(f"Column {self.name!r}")]))
         if reading.ambiguous:
             told.extend([reading.doubt(f"Column {self.name!r}")])
         elif not any(reading.scales):
@@ -172,24 +194,38 @@ class NumberColumn(Lossy):
                 "again with all numbers written in one way."
             )
 
-    def _check_shares(self, values: np.ndarray) -> None:
-        """Refuse numbers that may be shares where per cent were: a spreadsheet stores 29 % as 0.29.
+    def _check_shares(self, values: np.ndarray, told: list[str]) -> None:
+        """Refuse what may be shares where per cent were, or say so: a spreadsheet stores 29 % as 0.29.
 
         Raises
         ------
         InputError
-            If none of the values, which have no unit, is beyond 1.
+            If several of the values, which have no unit, are far smaller than those of fit, or if none is beyond 1 and
+            that would be a rare chance at fit.
         """
-        largest = np.nanmax(np.abs(values), initial=0.0)
-        if self.unit in _SHARES and 0 < largest <= 1:
-            raise InputError(
-                sentence(
-                    f"column {self.name!r} holds {values[np.nanargmax(np.abs(values))]:g} without a unit",
-                    expected=f"{self.unit!r}, as at fit",
-                    why=f"it may be a share or a number of {self.unit}",
-                    remedy=f"Write it with its unit, such as 29 {self.unit}",
-                )
-            )
+        sizes = _sizes(values)
+        if self.unit not in _SHARES or not len(sizes):
+            return
+        middle = float(np.median(sizes))
+        far = len(sizes) >= _SEVERAL and middle < self.typical / _FAR
+        # A few small ones are what they were at fit; where sizes are closer to those of fit than a hundredfold is, too.
+        near = self.small ** len(sizes) >= _RARE or middle >= self.typical / _NEAR > 0
+        shown = values[np.nanargmin(np.abs(np.abs(values) - (sizes.max() if sizes.max() <= 1 else middle)))]
+        got = f"column {self.name!r} holds {shown:g} without a unit"
+        why = f"it may be a share or a number of {self.unit}"
+        if self.typical:
+            why += f", and half of the values of fit are beyond {self.typical:.3g}"
+        if far or (sizes.max() <= 1 and not near):
+            remedy = f"Write it with its unit, such as 29 {self.unit}"
+            raise InputError(sentence(got, expected=f"{self.unit!r}, as at fit", why=why, remedy=remedy))
+        if middle < self.typical / _NEAR:
+            told.append(f"C{got[1:]}, which is taken as {self.unit}, as at fit: {why}.")
+
+
+def _sizes(values: np.ndarray) -> np.ndarray:
+    """Return the sizes of the numbers that are there, not zero, and not endless."""
+    sizes = np.abs(values)
+    return sizes[(sizes > 0) & np.isfinite(sizes)]
 
 
 def _spelled_out(words: pa.Array) -> np.ndarray:

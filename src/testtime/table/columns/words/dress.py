@@ -5,45 +5,25 @@
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from testtime.table.columns.words.scales import CURRENCIES, factors_of, is_currency, is_scale, parted
+
 __all__ = ["Dress", "undressed"]
 
-_Part = TypeVar("_Part")
 # Three parts and no more: with a group for each sign and unit, extraction takes ten times as long.
 _PARTS = r"^(?P<before>[^0-9.,]*(?:\.\s)?)(?P<body>[0-9.,][0-9.,'’ ]*)(?P<after>[^0-9].*)?$"
-_BEFORE = re.compile(r"(\()?\s*([+-])?\s*([^\s()+-][^()+-]*?)?\s*([+-])?\s*")
-_AFTER = re.compile(
-    r"([eE][+-]?[0-9]{1,9})?(-)?\s*"
-    r"(%|‰|[\"'′″°]|°?\s?[^\W\d_][^\W\d_.²³]*[.²³]*(?: [^\W\d_]{1,10})?(?:/[^\W\d_]+[²³]?)?|[^\w\s()])?\s*(\))?"
-)
-# fmt: off
-_CURRENCIES = frozenset((
-    "USD", "EUR", "GBP", "JPY", "CHF", "CNY", "RMB", "INR", "AUD", "CAD", "NZD", "SEK", "NOK", "DKK", "PLN",
-    "CZK", "HUF", "RUB", "TRY", "BRL", "MXN", "ZAR", "KRW", "SGD", "HKD", "Rs", "Rs.", "kr", "kr.",
-))
-# fmt: on
+_BEFORE = re.compile(r"(\()?\s*([+-])?\s*([^\s()+-][^()+-]*?)?\s*([+-])?\s*(\()?\s*")
+_WORD = r"°?\s?[^\W\d_][^\W\d_.²³]*[.²³]*(?: [^\W\d_]{1,10}| ?[^\w\s()./])?(?:/[^\W\d_]+[²³]?)?"
+_UNIT = rf"(%|‰|[\"'′″°]|{_WORD}|[^\w\s()])?"
+_AFTER = re.compile(rf"([eE][+-]?[0-9]{{1,9}})?(-)?\s*{_UNIT}\s*(?:(\))(\s*){_UNIT})?")
 _LONGEST_UNIT = 30
-_SCALES = {
-    "k": 1e3,
-    "K": 1e3,
-    "M": 1e6,
-    "mn": 1e6,
-    "mio": 1e6,
-    "million": 1e6,
-    "B": 1e9,
-    "bn": 1e9,
-    "billion": 1e9,
-}
 _ORDINALS = frozenset(("st", "nd", "rd", "th"))
 
 
@@ -61,25 +41,49 @@ class Dress:
         Whether the word is a number at all, by what surrounds its digits.
     negative
         Whether a minus or accounting parentheses surround it.
+    bracketed
+        Whether accounting parentheses surround it.
     factor
         What it must be multiplied with: 1,000 for "3 k".
-    unit
-        The unit of the column: numbers with another one are not `dressed`.
+    units
+        The units of the column, such as a currency and "kg": numbers with other ones are not `dressed`.
     scales
         The units that are factors, such as "k"; "" among them if a number has none, and nothing if none has one.
+    factors
+        What these are factors of.
     """
 
     body: pa.Array
     exponent: pa.Array
     dressed: NDArray[np.bool_]
     negative: NDArray[np.bool_]
+    bracketed: NDArray[np.bool_]
     factor: NDArray[np.float64]
-    unit: str
+    units: tuple[str, ...]
     scales: tuple[str, ...]
+    factors: dict[str, float]
+
+    @property
+    def unit(self) -> str:
+        """The first unit of the column, empty if there is none."""
+        return self.units[0] if self.units else ""
 
 
-def undressed(text: pa.Array, counts: NDArray[np.int64]) -> Dress:
-    """Take numbers out of their dress; `counts` are the rows of each word."""
+def undressed(
+    text: pa.Array,
+    counts: NDArray[np.int64],
+    factors: Mapping[str, float] | None = None,
+    units: Collection[str] = (),
+) -> Dress:
+    """Take numbers out of their dress.
+
+    Parameters
+    ----------
+    text, counts
+        The words and the rows of each.
+    factors, units
+        What stood beside numbers when the column was fitted, as in :class:`Dress`.
+    """
     parts = pc.extract_regex(text, pattern=_PARTS)
     sides = {name: pc.fill_null(pc.struct_field(parts, name), "") for name in ("before", "body", "after")}
     body = pc.utf8_rtrim(sides["body"], characters=" ")
@@ -87,15 +91,24 @@ def undressed(text: pa.Array, counts: NDArray[np.int64]) -> Dress:
     exponent, trailing, unit, closed = _each(sides["after"], _after, 4)
     valid = pc.is_valid(parts).to_numpy(zero_copy_only=False)
     dressed = valid & (opened != None) & (exponent != None) & (opened == closed)  # noqa: E711 -- arrays
-    fits, factor, found, scales = _units((currency, unit), counts, dressed)
+    bracketed = np.where(dressed, opened == "(", False).astype(bool)
+    first, behind, last = _sides(currency, unit, dressed)
+    fits, factor, scaled = _scaled(behind, counts, factors_of(_rows_of(behind, counts), factors, units))
+    found = []
+    for side in (first, last) if scaled else (first, behind, last):
+        fit, one = _one_unit(side, counts)
+        fits &= fit
+        found += [one] if one else []
     return Dress(
         body,
         pa.array(np.where(dressed, exponent, ""), pa.large_string()),
         dressed & fits,
         np.where(dressed, (opened == "(") ^ (minus == "-") ^ (trailing == "-"), False).astype(bool),
+        bracketed,
         factor,
-        found,
-        scales,
+        tuple(found),
+        tuple(np.unique(behind[dressed & fits & (counts > 0)]).tolist()) if scaled else (),
+        scaled,
     )
 
 
@@ -115,86 +128,113 @@ def _each(
 
 
 def _before(text: str) -> tuple[str, ...] | None:
-    """Return bracket, sign and currency.
+    """Return bracket, sign and currency; accountants write the bracket behind the currency.
 
-    >>> _before("-$"), _before("(EUR "), _before("A")
-    (('', '-', '$'), ('(', '', 'EUR'), None)
+    >>> _before("-$"), _before("(EUR "), _before("$ ("), _before("A")
+    (('', '-', '$'), ('(', '', 'EUR'), ('(', '', '$'), None)
     """
     found = _BEFORE.fullmatch(text)
     if not found:
         return None
-    bracket, sign, currency, sign_after = (part or "" for part in found.groups())
-    known = not currency or currency in _CURRENCIES
-    if not known and not (_is_currency(currency[-1]) and re.fullmatch("[A-Z]{0,3}", currency[:-1])):
+    bracket, sign, currency, sign_after, bracket_after = (part or "" for part in found.groups())
+    if bracket_after and (bracket or sign or sign_after or not currency):
+        return None
+    known = not currency or currency in CURRENCIES
+    if not known and not (is_currency(currency[-1]) and re.fullmatch("[A-Z]{0,3}", currency[:-1])):
         return None
     minus = (sign == "-") != (sign_after == "-")
-    return bracket, "-" if minus else "", currency
+    return bracket or bracket_after, "-" if minus else "", currency
 
 
 def _after(text: str) -> tuple[str, ...] | None:
     """Return exponent, sign, unit and the bracket that it closes.
 
-    >>> _after("e-5"), _after(" km/h)"), _after("%"), _after(" of 7")
-    (('e-5', '', '', ''), ('', '', 'km/h', '('), ('', '', '%', ''), None)
+    >>> _after("e-5"), _after(" km/h)"), _after("%"), _after(") €"), _after(" of 7")
+    (('e-5', '', '', ''), ('', '', 'km/h', '('), ('', '', '%', ''), ('', '', '€', '('), None)
     """
     found = _AFTER.fullmatch(text)
     if not found:
         return None
-    exponent, minus, unit, bracket = (part or "" for part in found.groups())
+    exponent, minus, unit, bracket, blank, outside = (part or "" for part in found.groups())
+    if outside and (unit or not _is_of_money(outside, apart=bool(blank))):
+        return None
+    unit = unit or outside
     if len(unit) > _LONGEST_UNIT or (len(unit) == 1 and not unit.isalpha() and not _is_sign(unit)):
         return None
+    if len(unit) > 1 and not (unit[-1].isalpha() or unit[-1] in ".²³") and not parted(unit)[1]:
+        return None  # only a factor has a sign behind it, as in "k€"
     return exponent, minus, _one_spelling(unit), "(" if bracket else ""
 
 
-def _is_currency(sign: str) -> bool:
-    return unicodedata.category(sign) == "Sc"
+def _is_of_money(unit: str, *, apart: bool) -> bool:
+    """Tell whether a unit can stand outside of brackets; "(1) M" is the code of an answer as likely as not."""
+    if unit in CURRENCIES or unit in ("%", "‰") or is_currency(unit[-1]):
+        return True
+    word = _one_spelling(parted(unit)[0])
+    return is_scale(word) and (len(word) > 1 or not apart)
 
 
 def _is_sign(sign: str) -> bool:
-    return sign in "%‰\"'′″°" or _is_currency(sign)
+    return sign in "%‰\"'′″°" or is_currency(sign)
 
 
 def _one_spelling(unit: str) -> str:
     """Write a unit in one way: "Days", "day" and "day." are the same.
 
-    >>> [_one_spelling(unit) for unit in ("Days", "day.", "m", "M", "nd")]
-    ['day', 'day', 'm', 'M', 'th']
+    >>> [_one_spelling(unit) for unit in ("Days", "day.", "m", "M", "nd", "Mio. €")]
+    ['day', 'day', 'm', 'M', 'th', 'mio €']
     """
+    scale, currency = parted(unit.strip())
+    if currency:
+        return f"{_one_spelling(scale)} {_one_spelling(currency)}"
     unit = unit.strip().rstrip(".")
     if unit in _ORDINALS:
         return "th"
-    if unit in _SCALES or len(unit) < 2:
+    if is_scale(unit) or len(unit) < 2:
         return unit
     unit = unit.lower()
     return unit.removesuffix("s") if len(unit) > 2 else unit
 
 
-def _units(
-    sides: tuple[NDArray[np.object_], NDArray[np.object_]],
-    counts: NDArray[np.int64],
-    dressed: NDArray[np.bool_],
-) -> tuple[NDArray[np.bool_], NDArray[np.float64], str, tuple[str, ...]]:
-    """Tell which words have the unit of the column or none, the factor of each, the unit, and the factors' names."""
-    fits, factor, found = np.ones(len(counts), bool), np.ones(len(counts)), ""
-    scales: tuple[str, ...] = ()
-    for before, units in zip((True, False), sides, strict=True):
-        rows = Counter[str]()
-        different, codes = np.unique(np.where(dressed, units, "").astype(str), return_inverse=True)
-        for unit, n_rows in zip(
-            different.tolist(), np.bincount(codes, counts, len(different)).tolist(), strict=True
-        ):
-            rows[unit] += n_rows
-        del rows[""]
-        if not rows:
-            continue
-        scaled = sum(n_rows for unit, n_rows in rows.items() if unit in _SCALES)
-        others = [unit for unit in rows if unit not in _SCALES]
-        if not before and scaled and scaled >= max((rows[unit] for unit in others), default=0):
-            factor = np.array([_SCALES.get(unit, 1.0) for unit in different.tolist()])[codes]
-            fits &= np.isin(different, ["", *_SCALES])[codes]
-            scales = tuple(np.unique(units[dressed & fits & (counts > 0)].astype(str)).tolist())
-            continue
-        main = max(others if not before and others else rows, key=lambda unit: (rows[unit], unit))
-        fits &= np.isin(different, ["", main])[codes]
-        found = found or main
-    return fits, factor, found, scales
+def _sides(
+    currency: NDArray[np.object_], unit: NDArray[np.object_], dressed: NDArray[np.bool_]
+) -> tuple[NDArray[np.str_], NDArray[np.str_], NDArray[np.str_]]:
+    """Return the currency before each number, the unit behind it, and the currency behind a factor there."""
+    different, codes = np.unique(np.where(dressed, unit, "").astype(str), return_inverse=True)
+    parts = [parted(one) for one in different.tolist()]
+    behind_factors = {currency for _, currency in parts} - {""}
+    parts = [("", word) if word in behind_factors else (word, money) for word, money in parts]
+    behind, last = np.array(parts, dtype=str).reshape(-1, 2)[codes].T
+    return np.where(dressed, currency, "").astype(str), behind, last
+
+
+def _rows_of(units: NDArray[np.str_], counts: NDArray[np.int64]) -> dict[str, float]:
+    """Return the number of rows of each unit."""
+    different, codes = np.unique(units, return_inverse=True)
+    rows = dict(zip(different.tolist(), np.bincount(codes, counts, len(different)).tolist(), strict=True))
+    rows.pop("", None)
+    return rows
+
+
+def _one_unit(units: NDArray[np.str_], counts: NDArray[np.int64]) -> tuple[NDArray[np.bool_], str]:
+    """Tell which words have the most frequent unit or none, and return it."""
+    rows = _rows_of(units, counts)
+    main = max(rows, key=lambda unit: (rows[unit], unit), default="")
+    return np.isin(units, ["", main]), main
+
+
+def _scaled(
+    units: NDArray[np.str_], counts: NDArray[np.int64], factors: Mapping[str, float]
+) -> tuple[NDArray[np.bool_], NDArray[np.float64], dict[str, float]]:
+    """Tell which words have a factor or nothing behind them, the factor of each, and those of the column.
+
+    There are none, unless at least as many rows have one as have the most frequent unit.
+    """
+    rows = _rows_of(units, counts)
+    found = {unit: factors[unit] for unit in rows if unit in factors}
+    most = max((n_rows for unit, n_rows in rows.items() if unit not in found), default=0)
+    if not found or sum(rows[unit] for unit in found) < most:
+        return np.ones(len(units), bool), np.ones(len(units)), {}
+    different, codes = np.unique(units, return_inverse=True)
+    factor = np.array([found.get(unit, 1.0) for unit in different.tolist()])[codes]
+    return np.isin(units, ["", *found]), factor, found

@@ -9,7 +9,8 @@ the other columns of the table, then the habit of programming languages; see :at
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -17,12 +18,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from testtime.table.columns.cells import WordCells
+from testtime.table.columns.words.accounting import Dashes, find_dashes, zeros_of_currencies
 from testtime.table.columns.words.clock import minutes_lead, read_clock
 from testtime.table.columns.words.dates import are_months
-from testtime.table.columns.words.dress import undressed
+from testtime.table.columns.words.dress import Dress, undressed
 from testtime.table.columns.words.reading import SAMPLE, Reading, judge
 
-__all__ = ["NumberReading", "decimal_comma", "read_numbers"]
+__all__ = ["Manner", "NumberReading", "decimal_comma", "read_numbers"]
 
 _BODY = "|".join(
     [
@@ -39,7 +41,30 @@ _COMMA_OR_GROUPS = r"^[+-]?[1-9][0-9]{0,2},[0-9]{3}$"
 _POINT_OR_GROUPS = r"^[+-]?[1-9][0-9]{0,2}\.[0-9]{3}$"
 _NO_CENTS = r"([0-9][.,])-{1,2}(\s*[^0-9-]*)$"  # "5,-" are five euros and no cents
 _ZEROS_FIRST = r"^0[0-9]{2,}$"
+_NEARER = 0.5  # of a power of ten: two readings differ by three of them
 _PLAIN = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a column was written when it was fitted, beyond its decimal sign; by default nothing is known.
+
+    Attributes
+    ----------
+    short_minutes
+        Whether ``24:37`` was minutes and seconds; None lets the column tell.
+    accounting
+        Whether a dash was 0; None lets the column tell.
+    factors
+        The factors that stood beside numbers.
+    units
+        The units that did.
+    """
+
+    short_minutes: bool | None = None
+    accounting: bool | None = None
+    factors: Mapping[str, float] = field(default_factory=dict)
+    units: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +91,14 @@ class NumberReading(Reading):
         Rows whose number no float64 can hold; they are missing.
     short_minutes
         Whether ``24:37`` is minutes and seconds.
+    units
+        All that stood beside the numbers and is no factor: a currency and "kg" can.
+    factors
+        What each of the factors stands for.
+    dashes
+        What a bare dash means; None if no word had to be looked at.
+    by_range
+        Whether only the number cells beside the text tell what its decimal sign is.
     """
 
     comma: bool | None = None
@@ -76,6 +109,10 @@ class NumberReading(Reading):
     too_large: int = 0
     short_minutes: bool = False
     scales: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    factors: dict[str, float] = field(default_factory=dict)
+    dashes: Dashes | None = None
+    by_range: bool = False
 
     @property
     def scale(self) -> str:
@@ -91,7 +128,8 @@ class NumberReading(Reading):
                 f"{what} holds {word!r}, and {self.scale} in every value: it is taken as a factor ({value:.15g}), "
                 "though it may be a unit. Write it beside new values too, or beside none at all."
             )
-        return said
+        dashes = self.dashes.doubt(what) if self.dashes else ""
+        return [*said, dashes] if dashes else said
 
     def doubt(self, what: str) -> str:
         """Say how an ambiguous value was read; `what` begins the sentence."""
@@ -106,6 +144,9 @@ class NumberReading(Reading):
         return f"{what} holds {self.ambiguous!r}: the {sign!r} is taken {why}."
 
 
+_UNKNOWN = Manner()
+
+
 def decimal_comma(cells: WordCells) -> bool | None:
     """Tell whether numbers of a column have a decimal comma (True) or point (False); None if nothing tells."""
     sample = cells.sample(SAMPLE)
@@ -114,7 +155,7 @@ def decimal_comma(cells: WordCells) -> bool | None:
     ):
         return None
     reading = read_numbers(sample, comma=None, table_comma=None)
-    return reading.comma if reading.enough else None
+    return reading.comma if reading.enough and not reading.by_range else None
 
 
 def read_numbers(
@@ -123,7 +164,7 @@ def read_numbers(
     comma: bool | None,
     table_comma: bool | None,
     known: frozenset[str] = frozenset(),
-    short_minutes: bool | None = None,
+    manner: Manner = _UNKNOWN,
 ) -> NumberReading:
     """Read words as numbers.
 
@@ -137,14 +178,14 @@ def read_numbers(
         Whether other columns have decimal commas, for values that could be read in two ways; None if none tells.
     known
         Words that counted as missing at fit, in lower case.
-    short_minutes
-        Whether ``24:37`` was minutes and seconds at fit; None lets the column tell.
+    manner
+        How it was written when it was fitted.
     """
     if not comma and not table_comma:
         plain = _read_plain(cells, doubted=comma is None and table_comma is None)
         if plain is not None:
             return plain
-    return _read_dressed(cells, comma, table_comma, known, short_minutes)
+    return _read_dressed(cells, comma, table_comma, known, manner)
 
 
 def _read_plain(cells: WordCells, *, doubted: bool) -> NumberReading | None:
@@ -152,7 +193,7 @@ def _read_plain(cells: WordCells, *, doubted: bool) -> NumberReading | None:
 
     Where it is `doubted`, points that may separate thousands are told of.
     """
-    if pa.types.is_dictionary(cells.text.type):
+    if pa.types.is_dictionary(cells.text.type) or cells.typed:
         return None
     try:
         numbers = pc.cast(cells.text, pa.float64())
@@ -161,7 +202,7 @@ def _read_plain(cells: WordCells, *, doubted: bool) -> NumberReading | None:
     values = numbers.to_numpy(zero_copy_only=False)
     if np.isinf(values).any():
         return None
-    point = bool(pc.any(pc.match_substring(cells.text, ".")).as_py())
+    point = cells.typed is None and bool(pc.any(pc.match_substring(cells.text, ".")).as_py())
     either, ambiguous = _points_of_thousands(cells.text) if point and doubted else ("", "")
     comma = False if point and not ambiguous else None
     n_read = len(values) - numbers.null_count
@@ -200,33 +241,37 @@ def _read_dressed(
     comma: bool | None,
     table_comma: bool | None,
     known: frozenset[str],
-    short_minutes: bool | None,
+    manner: Manner,
 ) -> NumberReading:
     words, counts = cells.words, cells.counts
     text = pc.replace_substring_regex(words, r"[\x{00A0}\x{2007}\x{2009}\x{202F}]", " ")
     text = pc.replace_substring_regex(text, r"[\x{2212}\x{2013}]", "-")
     text = pc.replace_substring_regex(text, _NO_CENTS, r"\100\2")
-    dress = undressed(text, counts)
+    dress = undressed(zeros_of_currencies(text), counts, manner.factors, manner.units)
     body = dress.body
     read = dress.dressed & _match(body, f"^(?:{_BODY})$")
-    plain = ~_filled(dress.exponent)
+    plain = ~_filled(dress.exponent) & ~cells.were_numbers
     either_comma = _match(body, _COMMA_OR_GROUPS) & plain & read
     either_point = _match(body, _POINT_OR_GROUPS) & plain & read
     commas, points = _count(body, ","), _count(body, ".")
     sure_comma = read & (
         ((commas == 1) & (points == 0) & ~either_comma) | (points >= 2) | _match(body, r"\..*,")
     )
-    sure_point = read & (
-        ((points == 1) & (commas == 0) & ~either_point) | (commas >= 2) | _match(body, r",.*\.")
+    sure_point = (
+        read
+        & ~cells.were_numbers
+        & (((points == 1) & (commas == 0) & ~either_point) | (commas >= 2) | _match(body, r",.*\."))
     )
     # What these words show comes first: a new file may be written in another way than the one of fit was.
     own = _evidence(counts[sure_comma].sum(), counts[sure_point].sum())
+    by_range = own is None and comma is None
+    if by_range:
+        own = _by_number_cells(cells, dress, read, either_comma | either_point)
     decimal = own if own is not None else bool(table_comma) if comma is None else comma
     swapped = sure_comma | ((either_comma | either_point) & decimal)
     values = _cast(body, dress.exponent, swapped, read) * dress.factor
     values = np.where(dress.negative, -values, values)
-    if short_minutes is None:
-        short_minutes = minutes_lead(text)
+    short_minutes = minutes_lead(text) if manner.short_minutes is None else manner.short_minutes
     clock = read_clock(text, short_minutes=short_minutes)
     values = np.where(read, values, clock)
     read |= ~np.isnan(clock)
@@ -234,6 +279,11 @@ def _read_dressed(
     too_large = read & np.isinf(values)
     values[too_large] = np.nan
     values[endless] = np.where(_match(text, "^-"), -np.inf, np.inf)[endless]
+
+    dashes = find_dashes(text, dress, read, values, counts, manner.accounting)
+    if dashes.are_zero:
+        values[dashes.words] = 0.0
+        read |= dashes.words
 
     # A column that told at fit, and other columns with points, are enough of an answer.
     alone = own is None and comma is None
@@ -245,6 +295,7 @@ def _read_dressed(
     either = either_comma | either_point if alone else np.zeros(len(words), bool)
     reading = judge(cells, values, read | endless, np.nan, known)
     odd = np.flatnonzero(read & (counts > 0) & ~_match(words, _PLAIN))
+    odd = odd if len(odd) else np.flatnonzero(read & (counts > 0) & either_point & swapped)
     return NumberReading(
         reading.values,
         reading.n_read,
@@ -259,6 +310,10 @@ def _read_dressed(
         too_large=int(counts[too_large].sum()),
         short_minutes=short_minutes,
         scales=dress.scales,
+        units=dress.units,
+        factors=dress.factors,
+        dashes=dashes,
+        by_range=by_range and own is not None,
     )
 
 
@@ -268,6 +323,26 @@ def _first(words: pa.Array, which: NDArray[np.bool_]) -> str:
 
 def _evidence(comma: int, point: int) -> bool | None:
     return None if comma == point == 0 else bool(comma > point)
+
+
+def _by_number_cells(
+    cells: WordCells, dress: Dress, read: NDArray[np.bool_], either: NDArray[np.bool_]
+) -> bool | None:
+    """Tell whether a decimal comma or point brings text nearer to the number cells beside it; None if neither."""
+    there = read & (cells.counts > 0)
+    if not (there & cells.were_numbers).any() or not (there & either).any():
+        return None
+    far = []
+    for swapped in (either, np.zeros(len(either), bool)):
+        size = np.abs(_cast(dress.body, dress.exponent, swapped, read) * dress.factor)
+        given = size[there & cells.were_numbers & (size > 0)]
+        if not len(given):
+            return None
+        text, rows = np.log10(size[there & either]), cells.counts[there & either]
+        low, high = np.log10(given.min()), np.log10(given.max())
+        outside = np.maximum(np.maximum(low - text, text - high), 0.0)
+        far.append(float((outside * rows).sum() / rows.sum()))
+    return None if abs(far[0] - far[1]) < _NEARER else far[0] < far[1]
 
 
 def _cast(

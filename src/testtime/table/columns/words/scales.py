@@ -1,0 +1,110 @@
+"""Words for large numbers: which stand for a factor, and for which one, is told by all words of a column.
+
+``B`` is billions beside ``M`` and bytes beside ``KB``; ``m`` is metres, and millions beside ``k``.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Mapping
+
+__all__ = ["CURRENCIES", "factors_of", "is_currency", "is_scale", "parted"]
+
+# fmt: off
+CURRENCIES = frozenset((
+    "USD", "EUR", "GBP", "JPY", "CHF", "CNY", "RMB", "INR", "AUD", "CAD", "NZD", "SEK", "NOK", "DKK", "PLN",
+    "CZK", "HUF", "RUB", "TRY", "BRL", "MXN", "ZAR", "KRW", "SGD", "HKD", "Rs", "Rs.", "kr", "kr.",
+))
+"""Currencies that are written in letters."""
+
+_WORDS = {
+    1e3: ("k", "K", "tsd", "tausend", "thousand"),
+    1e5: ("lakh",),
+    1e6: ("M", "mn", "mio", "mln", "million", "millionen"),
+    1e7: ("crore",),
+    1e9: ("B", "bn", "bln", "mrd", "mld", "billion", "milliard", "milliarde", "milliarden"),
+    1e12: ("trillion", "billionen"),
+}
+# fmt: on
+_ALONE = {word: factor for factor, words in _WORDS.items() for word in words}
+_THOUSANDS = frozenset(("k", "K", "thousand"))
+_BILLIONS = frozenset(("b", "B", "bn", "bln", "billion"))
+_BESIDE = {  # letters that are units or codes, unless one of these words stands in the same column
+    "m": (1e6, _THOUSANDS | _BILLIONS),
+    "b": (1e9, _THOUSANDS | {"m", "M", "mn", "mln", "million", "T", "tn", "trillion"}),
+    "t": (1e12, {"b", "bn"}),
+    "T": (1e12, _THOUSANDS | _BILLIONS | {"M", "G"}),
+    "tn": (1e12, _BILLIONS | {"mn", "million"}),
+    "G": (1e9, {"K", "M", "T"}),
+    "bio": (1e12, {"mio", "mrd"}),
+}
+_BYTES = {"B": 1.0, "byte": 1.0} | {
+    f"{letter}{end}": base**power
+    for power, letter in enumerate("kmgtp", start=1)
+    for end, base in (("b", 1e3), ("ib", 1024.0))
+}
+
+
+def is_currency(sign: str) -> bool:
+    """Tell whether a character is the sign of a currency."""
+    return unicodedata.category(sign) == "Sc"
+
+
+def is_scale(word: str) -> bool:
+    """Tell whether a word stands for a factor in some columns."""
+    return word in _ALONE or word in _BESIDE
+
+
+def factors_of(
+    units: Collection[str], at_fit: Mapping[str, float] | None = None, not_at_fit: Collection[str] = ()
+) -> dict[str, float]:
+    """Return what each word is a factor of, in a column that has these words beside its numbers.
+
+    Parameters
+    ----------
+    units
+        The words.
+    at_fit
+        Those that were factors when the column was fitted.
+    not_at_fit
+        Those that were units then: they are no factors now.
+
+    >>> factors_of(["B", "kb"])["B"], factors_of(["B", "M"])["B"]
+    (1.0, 1000000000.0)
+    >>> "m" in factors_of(["m"]), factors_of(["m", "k"])["m"]
+    (False, 1000000.0)
+    """
+    known = dict(at_fit or {})
+    found = frozenset(units) | known.keys()
+    sizes = found & _BYTES.keys()
+    if len(sizes) > 1 and not sizes <= {"B", "byte"}:
+        factors = _BYTES
+    else:
+        factors = _ALONE | {word: factor for word, (factor, beside) in _BESIDE.items() if found & beside}
+    if {"G", "B"} <= found:
+        factors = factors | {"B": 1.0}  # as "du -h" writes sizes
+    barred = frozenset(not_at_fit)
+    if barred & _BYTES.keys():
+        barred |= _BYTES.keys()
+    return {word: factor for word, factor in (factors | known).items() if word not in barred}
+
+
+def parted(unit: str) -> tuple[str, str]:
+    """Take a factor and a currency apart.
+
+    >>> parted("Mio. €"), parted("k€"), parted("Mrd. EUR"), parted("kg")
+    (('Mio.', '€'), ('k', '€'), ('Mrd.', 'EUR'), ('kg', ''))
+    """
+    found = re.fullmatch(r"([^\W\d_]+\.?)\s?([^\w\s.]|[^\W\d_]{2,3})", unit)
+    if not found or not is_scale(_plain(found[1])):
+        return unit, ""
+    sign = found[2]
+    known = sign in CURRENCIES or sign.upper() in CURRENCIES
+    apart = is_currency(sign) if len(sign) == 1 else known and not unit.isalpha()
+    return (found[1], sign) if apart else (unit, "")
+
+
+def _plain(word: str) -> str:
+    word = word.rstrip(".")
+    return word if len(word) < 2 else word.lower()
