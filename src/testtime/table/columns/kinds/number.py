@@ -38,6 +38,7 @@ class NumberColumn(Lossy):
     """Numbers: as they are, or read from words the way the column was written at fit.
 
     `scale` names the factors, such as "'k'", of which one stood beside every number of fit.
+    `clock` says that hours alone, as in ``3 PM``, are times of day.
     `grouped` is a number of fit whose point was taken as a decimal sign, in doubt, where it may separate thousands.
     """
 
@@ -46,6 +47,7 @@ class NumberColumn(Lossy):
     comma: bool | None = None
     unit: str = Field(default="", max_length=40)
     short_minutes: bool = False
+    clock: bool = False
     grouped: str = Field(default="", max_length=100)
     scale: str = Field(default="", max_length=200)
 
@@ -82,6 +84,7 @@ class NumberColumn(Lossy):
             comma=reading.comma,
             unit=reading.unit,
             short_minutes=reading.short_minutes,
+            clock=reading.clock,
             scale=reading.scale,
             grouped=reading.ambiguous[:100] if "." in reading.ambiguous and not reading.comma else "",
             blanks=blank_words(reading),
@@ -119,7 +122,14 @@ class NumberColumn(Lossy):
         # What the column showed at fit comes before what other columns show, unless those have changed since.
         comma = None if habits.turned else self.comma
         table_comma = habits.comma if comma is None else None
-        given = {"comma": comma, "table_comma": table_comma, "short_minutes": self.short_minutes}
+        # Where hours were numbers with a unit at fit, no other word makes times of them.
+        clock = self.clock or (False if self.unit else None)
+        given = {
+            "comma": comma,
+            "table_comma": table_comma,
+            "short_minutes": self.short_minutes,
+            "clock": clock,
+        }
         reading = read_numbers(cells, known=frozenset(self.blanks), **given)
         truth = np.where(_spelled_out(cells.words), truth_of(cells.words), np.nan)
         if reading.stray and not np.isnan(truth).all():

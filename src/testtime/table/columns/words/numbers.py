@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from testtime.table.columns.cells import WordCells
-from testtime.table.columns.words.clock import minutes_lead, read_clock
+from testtime.table.columns.words.clock import bare_hours, minutes_lead, read_clock, times_of_day
 from testtime.table.columns.words.dates import are_months
 from testtime.table.columns.words.dress import undressed
 from testtime.table.columns.words.reading import SAMPLE, Reading, judge
@@ -66,6 +66,8 @@ class NumberReading(Reading):
         Rows whose number no float64 can hold; they are missing.
     short_minutes
         Whether ``24:37`` is minutes and seconds.
+    clock
+        Whether ``3 PM`` and ``14h`` are times of day and no numbers with a unit.
     """
 
     comma: bool | None = None
@@ -75,6 +77,7 @@ class NumberReading(Reading):
     example: tuple[str, float] = ("", 0.0)
     too_large: int = 0
     short_minutes: bool = False
+    clock: bool = False
     scales: tuple[str, ...] = ()
 
     @property
@@ -124,6 +127,7 @@ def read_numbers(
     table_comma: bool | None,
     known: frozenset[str] = frozenset(),
     short_minutes: bool | None = None,
+    clock: bool | None = None,
 ) -> NumberReading:
     """Read words as numbers.
 
@@ -139,12 +143,14 @@ def read_numbers(
         Words that counted as missing at fit, in lower case.
     short_minutes
         Whether ``24:37`` was minutes and seconds at fit; None lets the column tell.
+    clock
+        Whether ``3 PM`` was a time of day at fit; None lets the column tell.
     """
     if not comma and not table_comma:
         plain = _read_plain(cells, doubted=comma is None and table_comma is None)
         if plain is not None:
             return plain
-    return _read_dressed(cells, comma, table_comma, known, short_minutes)
+    return _read_dressed(cells, comma, table_comma, known, short_minutes, clock)
 
 
 def _read_plain(cells: WordCells, *, doubted: bool) -> NumberReading | None:
@@ -201,12 +207,15 @@ def _read_dressed(
     table_comma: bool | None,
     known: frozenset[str],
     short_minutes: bool | None,
+    clock: bool | None,
 ) -> NumberReading:
     words, counts = cells.words, cells.counts
     text = pc.replace_substring_regex(words, r"[\x{00A0}\x{2007}\x{2009}\x{202F}]", " ")
     text = pc.replace_substring_regex(text, r"[\x{2212}\x{2013}]", "-")
     text = pc.replace_substring_regex(text, _NO_CENTS, r"\100\2")
-    dress = undressed(text, counts)
+    clock = times_of_day(text) if clock is None else clock
+    no_number = bare_hours(text) if clock else np.zeros(len(words), bool)
+    dress = undressed(pc.if_else(pa.array(no_number), "", text), counts)
     body = dress.body
     read = dress.dressed & _match(body, f"^(?:{_BODY})$")
     plain = ~_filled(dress.exponent)
@@ -227,9 +236,9 @@ def _read_dressed(
     values = np.where(dress.negative, -values, values)
     if short_minutes is None:
         short_minutes = minutes_lead(text)
-    clock = read_clock(text, short_minutes=short_minutes)
-    values = np.where(read, values, clock)
-    read |= ~np.isnan(clock)
+    seconds = read_clock(text, short_minutes=short_minutes, clock=clock)
+    values = np.where(read, values, seconds)
+    read |= ~np.isnan(seconds)
     endless = _match(pc.utf8_lower(text), r"^[+-]?(?:inf|infinity|∞)$")
     too_large = read & np.isinf(values)
     values[too_large] = np.nan
@@ -258,6 +267,7 @@ def _read_dressed(
         example=(words[int(odd[0])].as_py(), float(values[odd[0]])) if len(odd) else ("", 0.0),
         too_large=int(counts[too_large].sum()),
         short_minutes=short_minutes,
+        clock=clock,
         scales=dress.scales,
     )
 
