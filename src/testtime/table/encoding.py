@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from testtime.adapt.task import Task
 from testtime.backbones.base import Backbone, Encoded, View
 from testtime.table.columns import TableColumns
+from testtime.table.columns.file_habits import FileHabits
 from testtime.table.keys import Key
 from testtime.table.levels import LevelStatistics, has_statistics
 from testtime.table.linear import Reduced
@@ -35,9 +36,9 @@ class TableEncoding:
     columns: TableColumns
     levels: LevelStatistics
 
-    def transform(self, frame: pd.DataFrame) -> NDArray[np.float64]:
-        """Encode new rows, ``(q, D + S)``."""
-        return self.levels.transform(self.columns.transform(frame))
+    def transform(self, frame: pd.DataFrame, file: FileHabits | None = None) -> NDArray[np.float64]:
+        """Encode new rows, ``(q, D + S)``, which may be a piece of a `file` whose habits are known."""
+        return self.levels.transform(self.columns.transform(frame, file))
 
 
 def with_statistics(encoded: Encoded, x: NDArray[np.float64]) -> Encoded:

@@ -141,6 +141,10 @@ class Habits:
         """What the dates of a column show beyond the cells that are given; None if these are all there is."""
         return None
 
+    def sign(self, name: str) -> bool | None:
+        """Whether a column shows decimal commas beyond the cells that are given; None if these are all there is."""
+        return None
+
     def _words(self) -> list[WordCells]:
         return [cells for cells in self.columns if isinstance(cells, WordCells)]
 

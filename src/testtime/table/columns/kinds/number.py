@@ -129,6 +129,7 @@ class NumberColumn(Lossy):
             "table_comma": table_comma,
             "short_minutes": self.short_minutes,
             "clock": clock,
+            "shown": habits.sign(self.name),
         }
         reading = read_numbers(cells, known=frozenset(self.blanks), **given)
         truth = np.where(_spelled_out(cells.words), truth_of(cells.words), np.nan)

@@ -22,7 +22,7 @@ from testtime.table.columns.words.dates import are_months
 from testtime.table.columns.words.dress import undressed
 from testtime.table.columns.words.reading import SAMPLE, Reading, judge
 
-__all__ = ["NumberReading", "decimal_comma", "read_numbers"]
+__all__ = ["NumberReading", "decimal_comma", "decimal_signs", "may_turn", "read_numbers", "sign_shown"]
 
 _BODY = "|".join(
     [
@@ -38,6 +38,7 @@ _BODY = "|".join(
 _COMMA_OR_GROUPS = r"^[+-]?[1-9][0-9]{0,2},[0-9]{3}$"
 _POINT_OR_GROUPS = r"^[+-]?[1-9][0-9]{0,2}\.[0-9]{3}$"
 _NO_CENTS = r"([0-9][.,])-{1,2}(\s*[^0-9-]*)$"  # "5,-" are five euros and no cents
+_EITHER = r"(?:^|[^0-9.,])[1-9][0-9]{0,2}[.,][0-9]{3}(?:$|[^0-9.,])"  # what has two readings is among these
 _ZEROS_FIRST = r"^0[0-9]{2,}$"
 _PLAIN = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 
@@ -68,6 +69,8 @@ class NumberReading(Reading):
         Whether ``24:37`` is minutes and seconds.
     clock
         Whether ``3 PM`` and ``14h`` are times of day and no numbers with a unit.
+    signs
+        Rows that show a decimal comma and a decimal point, where nothing was known of the column.
     """
 
     comma: bool | None = None
@@ -78,6 +81,7 @@ class NumberReading(Reading):
     too_large: int = 0
     short_minutes: bool = False
     clock: bool = False
+    signs: tuple[int, int] = (0, 0)
     scales: tuple[str, ...] = ()
 
     @property
@@ -111,13 +115,39 @@ class NumberReading(Reading):
 
 def decimal_comma(cells: WordCells) -> bool | None:
     """Tell whether numbers of a column have a decimal comma (True) or point (False); None if nothing tells."""
+    return sign_shown(decimal_signs(cells))
+
+
+def decimal_signs(cells: WordCells) -> tuple[int, int]:
+    """Count the rows of a sample that show a decimal comma and a decimal point, if it holds numbers."""
     sample = cells.sample(SAMPLE)
     if not pc.any(pc.match_substring_regex(sample.words, "[0-9][.,]|[.,][0-9]")).as_py() or are_months(
         sample
     ):
-        return None
+        return 0, 0
     reading = read_numbers(sample, comma=None, table_comma=None)
-    return reading.comma if reading.enough else None
+    if not reading.enough or reading.comma is None:
+        return 0, 0
+    return (
+        reading.signs if any(reading.signs) else (0, 1)
+    )  # points alone, of which any may separate thousands
+
+
+def sign_shown(signs: tuple[int, int]) -> bool | None:
+    """Whether numbers have a decimal comma, if so many rows show a comma and a point; None if none does.
+
+    >>> sign_shown((3, 1)), sign_shown((0, 2)), sign_shown((0, 0))
+    (True, False, None)
+    """
+    return None if not any(signs) else signs[0] > signs[1]
+
+
+def may_turn(cells: WordCells, comma: bool | None) -> bool:
+    """Tell whether more of a file may let some numbers be read in another way; `comma` is the decimal sign of fit."""
+    if not pc.any(pc.match_substring_regex(cells.words, _EITHER)).as_py():
+        return False
+    own = sign_shown(read_numbers(cells, comma=None, table_comma=None).signs)
+    return own is None or own != comma
 
 
 def read_numbers(
@@ -128,6 +158,7 @@ def read_numbers(
     known: frozenset[str] = frozenset(),
     short_minutes: bool | None = None,
     clock: bool | None = None,
+    shown: bool | None = None,
 ) -> NumberReading:
     """Read words as numbers.
 
@@ -145,12 +176,14 @@ def read_numbers(
         Whether ``24:37`` was minutes and seconds at fit; None lets the column tell.
     clock
         Whether ``3 PM`` was a time of day at fit; None lets the column tell.
+    shown
+        Whether the file of which `cells` are a piece shows decimal commas in this column; None lets the cells tell.
     """
-    if not comma and not table_comma:
-        plain = _read_plain(cells, doubted=comma is None and table_comma is None)
+    if not comma and not table_comma and not shown:
+        plain = _read_plain(cells, doubted=comma is None and table_comma is None and shown is None)
         if plain is not None:
             return plain
-    return _read_dressed(cells, comma, table_comma, known, short_minutes, clock)
+    return _read_dressed(cells, comma, table_comma, known, short_minutes, clock, shown)
 
 
 def _read_plain(cells: WordCells, *, doubted: bool) -> NumberReading | None:
@@ -168,24 +201,36 @@ def _read_plain(cells: WordCells, *, doubted: bool) -> NumberReading | None:
     if np.isinf(values).any():
         return None
     point = bool(pc.any(pc.match_substring(cells.text, ".")).as_py())
-    either, ambiguous = _points_of_thousands(cells.text) if point and doubted else ("", "")
+    either, ambiguous, n_sure = _points_of_thousands(cells.text) if point and doubted else ("", "", 0)
     comma = False if point and not ambiguous else None
     n_read = len(values) - numbers.null_count
     coded = np.flatnonzero(_match(cells.text, _ZEROS_FIRST))
     example = (cells.text[int(coded[0])].as_py(), float(values[coded[0]])) if len(coded) else ("", 0.0)
     return NumberReading(
-        values, n_read, {}, {}, comma=comma, ambiguous=ambiguous, either=either, example=example
+        values,
+        n_read,
+        {},
+        {},
+        comma=comma,
+        ambiguous=ambiguous,
+        either=either,
+        example=example,
+        signs=(0, n_sure),
     )
 
 
-def _points_of_thousands(text: pa.Array) -> tuple[str, str]:
-    """Return a number whose point can separate thousands, and again if that is likely; else nothing."""
+def _points_of_thousands(text: pa.Array) -> tuple[str, str, int]:
+    """Return a number whose point can separate thousands, and again if that is likely; and how many points cannot.
+
+    If there are such points, no number is returned.
+    """
     text = pc.drop_null(text)
     grouped = _match(text, _POINT_OR_GROUPS)
-    if not grouped.any() or _count(text, ".").sum() > grouped.sum():
-        return "", ""
+    n_sure = int(_count(text, ".").sum() - grouped.sum())
+    if not grouped.any() or n_sure:
+        return "", "", n_sure
     first = _first(text, grouped)
-    return first, first if _like_thousands(text, grouped) else ""
+    return first, first if _like_thousands(text, grouped) else "", 0
 
 
 def _like_thousands(text: pa.Array, grouped: NDArray[np.bool_]) -> bool:
@@ -208,6 +253,7 @@ def _read_dressed(
     known: frozenset[str],
     short_minutes: bool | None,
     clock: bool | None,
+    shown: bool | None,
 ) -> NumberReading:
     words, counts = cells.words, cells.counts
     text = pc.replace_substring_regex(words, r"[\x{00A0}\x{2007}\x{2009}\x{202F}]", " ")
@@ -229,7 +275,8 @@ def _read_dressed(
         ((points == 1) & (commas == 0) & ~either_point) | (commas >= 2) | _match(body, r",.*\.")
     )
     # What these words show comes first: a new file may be written in another way than the one of fit was.
-    own = _evidence(counts[sure_comma].sum(), counts[sure_point].sum())
+    signs = int(counts[sure_comma].sum()), int(counts[sure_point].sum())
+    own = sign_shown(signs) if shown is None else shown
     decimal = own if own is not None else bool(table_comma) if comma is None else comma
     swapped = sure_comma | ((either_comma | either_point) & decimal)
     values = _cast(body, dress.exponent, swapped, read) * dress.factor
@@ -268,16 +315,13 @@ def _read_dressed(
         too_large=int(counts[too_large].sum()),
         short_minutes=short_minutes,
         clock=clock,
+        signs=signs,
         scales=dress.scales,
     )
 
 
 def _first(words: pa.Array, which: NDArray[np.bool_]) -> str:
     return words[int(np.argmax(which))].as_py() if which.any() else ""
-
-
-def _evidence(comma: int, point: int) -> bool | None:
-    return None if comma == point == 0 else bool(comma > point)
 
 
 def _cast(

@@ -103,15 +103,19 @@ class _Tally:
             return None
         return None if first == last else bool(first)
 
-    def year_first(self) -> tuple[bool, bool]:
-        """Tell whether the year is first, and whether that is sure."""
+    def year_first(self, at_fit: bool | None) -> tuple[bool, bool]:
+        """Tell whether the year is first, and whether that is sure; what is not shown is as at fit."""
         only = self.only_year()
         if only is not None:
             return only, True
         alone = int(self.rows[_YEAR_ONLY] - self.rows[_DAY_ONLY])
         first, third = self._days()
         if first != third:
-            return third, first or alone > 0 or self._hardly_years()
+            sure = first or alone > 0 or self._hardly_years()
+            if sure or at_fit is None:
+                return third, sure
+        if at_fit is not None:
+            return at_fit, True
         if alone:
             return alone > 0, bool(min(self.rows[_YEAR_ONLY], self.rows[_DAY_ONLY]) == 0)
         compact = _span(self.values[0]) > _span(self.values[2])
@@ -238,9 +242,8 @@ class Shown:
 
     def _with_year_last(self, at_fit: bool | None) -> tuple[_Tally, bool, bool]:
         """Return the dates with the year last, whether years of two digits are first, and if that is sure."""
-        only = self.brief.only_year()
-        year, sure = (at_fit, True) if at_fit is not None and only is None else self.brief.year_first()
-        return (self.full if year else self.full + self.brief), bool(year), sure
+        year, sure = self.brief.year_first(at_fit)
+        return (self.full if year else self.full + self.brief), year, sure
 
 
 def lead_with_years(fields: dict[str, NDArray[Any]]) -> None:
