@@ -76,6 +76,14 @@ class TestYearsOfTwoDigits:
         assert found == in_days(days + pd.Timedelta(int(form[:2]) - 1, "D"))
         assert all("the day is taken to come first" in note for note in columns.notes)
 
+    @pytest.mark.parametrize("freq", ["YE", "QE", "ME", "MS"])
+    def test_ends_of_months_are_no_years(self, freq: str):
+        """As plans reach ahead: years from 2001 to 2029 run like the days of a month."""
+        days = pd.date_range("2001-01-01", "2029-12-31", freq=freq)
+        columns, found, _, _ = read(days.strftime("%d.%m.%y"))
+        assert found == in_days(days)
+        assert all("though it may be the year" in note for note in columns.notes)
+
     def test_what_is_a_guess_is_said(self):
         kids = pd.date_range("2001-01-01", "2026-12-31", freq="37D")
         columns, found, _, _ = read(kids.strftime("%y-%m-%d"))
@@ -88,6 +96,10 @@ class TestYearsOfTwoDigits:
         assert columns.notes == (
             "Column 'c' holds '22-08-19': the day is taken to come first, though it may be the year.",
         )
+
+    def test_both_ways_in_one_column_are_said(self):
+        columns, _, _, _ = read([*DAYS[:100].strftime("%d-%m-%y"), *DAYS[100:].strftime("%y-%m-%d")])
+        assert "the day is taken to come first, though it may be the year" in columns.notes[0]
 
     def test_days_that_are_not_known_are_no_years(self):
         words = [

@@ -17,7 +17,7 @@ from testtime.table.columns.words.reading import ENOUGH
 __all__ = ["Orders", "Shown", "full_years", "lead_with_years"]
 
 _FIRST_SHORT = 30  # 29 is 2029 and 30 is 1930: years of birth reach further back than plans reach ahead
-_LAST_MONTH, _LAST_DAY = 12, 31
+_LAST_MONTH, _LAST_DAY, _SHORTEST_MONTH = 12, 31, 28
 _DAY, _MONTH, _OPEN, _DOUBTED, _READ, _YEAR_ONLY, _DAY_ONLY, _BOTH = range(8)
 _FEWEST_VALUES = 3  # of a part beside one that is always 1, that make a month of it
 _FEWEST_DAYS, _EARLY, _LATE = (
@@ -110,7 +110,8 @@ class _Tally:
             return only, True
         alone = int(self.rows[_YEAR_ONLY] - self.rows[_DAY_ONLY])
         first, third = self._days()
-        if first != third:
+        # Ends of quarters and years, 31.12.01 to 31.12.30, are no days of 2031.
+        if first != third and not (third and self._at_ends()):
             sure = first or alone > 0 or self._hardly_years()
             if sure or at_fit is None:
                 return third, sure
@@ -119,11 +120,15 @@ class _Tally:
         if alone:
             return alone > 0, bool(min(self.rows[_YEAR_ONLY], self.rows[_DAY_ONLY]) == 0)
         compact = _span(self.values[0]) > _span(self.values[2])
-        return False, first or compact or bool(self.values[0][1] == self.values[0].sum())
+        return False, compact or (not third and bool(self.values[0][1] == self.values[0].sum()))
 
     def _days(self) -> tuple[bool, bool]:
         """Whether the first and the third number run from the first days of a month to the last."""
         return _like_days(self.values[0]), _like_days(self.values[2])
+
+    def _at_ends(self) -> bool:
+        """Whether the first number is never another day than the first or last ones of a month."""
+        return not self.values[0][2:_SHORTEST_MONTH].any()
 
     def _hardly_years(self) -> bool:
         """Whether the third number has as many values as days have, and the first few."""
