@@ -13,6 +13,7 @@ import pytest
 from tests.support.columns import NAN, fitted, same
 from testtime.errors import InputError
 from testtime.table.columns import DataWarning
+from testtime.table.columns.alone import read_as_numbers
 from testtime.table.readers import read_table
 
 
@@ -234,6 +235,46 @@ class TestClocks:
     )
     def test_otherwise_they_are_hours_and_minutes(self, values: list[str], first: float):
         assert told(values, ["14:30"])[0] == [first]
+
+    TIMES = pd.date_range("2024-01-01", periods=60, freq="1403min")
+
+    @pytest.mark.parametrize(
+        "form",
+        ["%-I:%M %p", "%I:%M%p", "%H:%M Uhr", "%-Hh%M", "%-H h %M", "%H:%M:00.000Z", "%H:%MZ", "%H:%M"],
+    )
+    def test_a_clock_is_read_as_people_write_it(self, form: str):
+        """No two of them are equal, so that they would be left out as names of rows."""
+        of_day = self.TIMES.hour * 3600.0 + self.TIMES.minute * 60.0
+        words = self.TIMES.strftime(form)
+        columns, encoded = fitted(pd.DataFrame({"c": words}))
+        assert columns.records[0].kind == "number"
+        assert encoded.x[:, 0].tolist() == of_day.tolist()
+        new = ["12:15 AM", "12:15 p.m.", "14h30", "14:30 Uhr", "23:59", "14:30:05,5Z"]
+        assert told(words, new)[0] == [900.0, 44_100.0, 52_200.0, 52_200.0, 86_340.0, 52_205.5]
+        target = read_as_numbers(pd.Series(words, name="c"), pd.DataFrame())
+        assert target is not None
+        assert target.values.tolist() == of_day.tolist()
+
+    @pytest.mark.parametrize(
+        "values", [["9 AM", "2:30 PM"], ["9 AM", "3 PM"], ["9 Uhr", "14.30 Uhr", "14:30 Uhr"]]
+    )
+    def test_hours_alone_are_times_where_others_are_and_stay_so(self, values: list[str]):
+        new = values[0].replace("9", "11")
+        assert told(values * 20, [new, values[-1]])[0][0] == 39_600.0
+        assert told(values * 20, [new]) == ([39_600.0], [])
+
+    @pytest.mark.parametrize("unit", ["pm", "h", "Uhr"])
+    def test_otherwise_they_are_numbers_with_a_unit(self, unit: str):
+        values = [f"{i % 24} {unit}" for i in range(60)]
+        assert told(values, [f"3 {unit}"])[0] == [3.0]
+        with pytest.raises(InputError, match="expected numbers, as at fit"):
+            told(values, ["3:30 PM"])
+
+    def test_what_no_clock_shows_is_no_time(self):
+        times = self.TIMES.strftime("%-I:%M %p")
+        with pytest.raises(InputError, match="holds '14:30 AM'; expected numbers, as at fit"):
+            told(times, ["14:30 AM"])
+        assert told(times, ["14:30 PM"])[0] == [52_200.0]
 
 
 class TestWeeks:

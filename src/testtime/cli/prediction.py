@@ -18,6 +18,7 @@ from testtime.estimators.saved import load
 from testtime.evaluation.evaluate import decide
 from testtime.store import open_adapter
 from testtime.table.columns.alone import read_as_numbers, without_value
+from testtime.table.columns.file_habits import FileHabits
 from testtime.table.readers import Format, iterate_table, open_table, read_table
 from testtime.table.writers import write_table
 
@@ -59,21 +60,40 @@ def write_predictions(
     opened = open_table(table)
     warn_of_file(opened.source.name, opened.notes)
     names = _carried(list(opened.names), carried, training.get("carried", ()), estimator)
-    pieces = _pieces(opened, estimator, names, training)
+    pieces = _known(_pieces(opened, estimator, names, training), opened, estimator, work)
     first = next(pieces, None)
     if first is None:
         raise InputError(sentence(f"{str(table)!r} has a header and no rows", remedy="Add rows"))
 
-    def predicted(piece: pd.DataFrame) -> pd.DataFrame:
+    def predicted(piece: pd.DataFrame, file: FileHabits | None) -> pd.DataFrame:
         work.say("predicting")
         columns: dict[str, Any] = {name: piece[name] for name in names}
         if numbers:
-            columns |= _numbers(estimator, piece, () if labels_only else levels or _LEVELS)
+            columns |= _numbers(estimator, piece, file, () if labels_only else levels or _LEVELS)
         else:
-            columns |= _classes(estimator, piece, weights, labels_only)
+            columns |= _classes(estimator, piece, file, weights, labels_only)
         return pd.DataFrame(columns)
 
-    return write_table((predicted(piece) for piece in chain([first], pieces)), out)
+    return write_table((predicted(*piece) for piece in chain([first], pieces)), out)
+
+
+def _known(
+    pieces: Iterator[pd.DataFrame], opened: Format, estimator: Any, work: Work
+) -> Iterator[tuple[pd.DataFrame, FileHabits | None]]:
+    """Yield each piece with how its file is written, so that all dates and numbers of a column are read in one way.
+
+    The file is read a first time for that once a piece holds what can be read in two ways; not if it is the only one.
+    """
+    columns = estimator._table.encoding.columns
+    file, alone = None, True
+    following = next(pieces, None)
+    while following is not None:
+        piece, following = following, next(pieces, None)
+        alone &= following is None
+        if file is None and not alone and columns.leaves_open(piece):
+            work.say("reading the file")
+            file = columns.habits_of(iterate_table(opened, list(piece.columns), known=opened.names))
+        yield piece, file
 
 
 def _pieces(
@@ -164,8 +184,10 @@ def _carried(there: list[str], asked: Sequence[str], found: Sequence[str], estim
     return names
 
 
-def _numbers(estimator: Any, piece: pd.DataFrame, levels: Sequence[float]) -> dict[str, Any]:
-    predicted = estimator._predict_at(piece)  # once, for the mean and all levels
+def _numbers(
+    estimator: Any, piece: pd.DataFrame, file: FileHabits | None, levels: Sequence[float]
+) -> dict[str, Any]:
+    predicted = estimator._predict_at(piece, file=file)  # once, for the mean and all levels
     columns: dict[str, Any] = {"prediction": predicted.mean(axis=1)}
     if levels:
         names = [f"quantile_{level:g}" for level in levels]
@@ -174,9 +196,13 @@ def _numbers(estimator: Any, piece: pd.DataFrame, levels: Sequence[float]) -> di
 
 
 def _classes(
-    estimator: Any, piece: pd.DataFrame, costs: Sequence[float] | None, labels_only: bool
+    estimator: Any,
+    piece: pd.DataFrame,
+    file: FileHabits | None,
+    costs: Sequence[float] | None,
+    labels_only: bool,
 ) -> dict[str, Any]:
-    probabilities = estimator.predict_proba(piece)
+    probabilities = estimator._predict_at(piece, file=file)
     columns: dict[str, Any] = {"prediction": estimator.classes_[decide(probabilities, costs)]}
     if not labels_only:
         for label, column in zip(estimator.classes_.tolist(), probabilities.T, strict=True):

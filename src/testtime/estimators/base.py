@@ -25,6 +25,7 @@ from testtime.estimators.progress import progress
 from testtime.estimators.settings import check_settings
 from testtime.results import Adaptation
 from testtime.table.build import fit_table
+from testtime.table.columns.file_habits import FileHabits
 from testtime.table.columns.frame import as_frame, dense
 from testtime.table.target import Target, one_line
 
@@ -212,15 +213,23 @@ class TTTBase(BaseEstimator):
         return np.random.SeedSequence(int(check_random_state(self.random_state).randint(2**31 - 1)))
 
     def _predict_at(
-        self, X: Any, n_context: int | None = None, *, adapted: bool = True
+        self,
+        X: Any,
+        n_context: int | None = None,
+        *,
+        adapted: bool = True,
+        file: FileHabits | None = None,
     ) -> NDArray[np.float64]:
-        """Answers ``(q, A)`` as served, or with another context length or the frozen model."""
+        """Answers ``(q, A)`` as served, or with another context length or the frozen model.
+
+        `file` says how the file is written of which `X` is a piece.
+        """
         check_is_fitted(self)
         frame = self._check_table(X, reset=False)
         with progress(bool(self.verbose)) as work:
             work.say("predicting")
             if n_context is None and adapted:
-                return self._table.predict(frame, work=work)
+                return self._table.predict(frame, file=file, work=work)
             n_context = self._table.record.n_context if n_context is None else n_context
             return self._table.predict_at(frame, n_context, adapted=adapted, work=work)
 

@@ -73,7 +73,7 @@ def _positions(cells: Cells) -> NDArray[np.float64]:
         if dates.stray:
             word = next(iter(dates.stray))
             raise InputError(sentence(f"time holds {word!r}", expected="numbers or dates"))
-        doubt = dates.doubt("time")
+        doubt = dates.orders.doubt("time")
         if doubt:
             warnings.warn(doubt, DataWarning, stacklevel=4)
         cells = TimeCells(dates.values)

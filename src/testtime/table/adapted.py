@@ -23,6 +23,7 @@ from testtime.adapt.work import UNWATCHED, Work
 from testtime.backbones.base import Backbone, Encoded, View
 from testtime.errors import InputError, sentence
 from testtime.results import Adaptation
+from testtime.table.columns.file_habits import FileHabits
 from testtime.table.encoding import TableEncoding
 from testtime.table.target import Target
 
@@ -134,12 +135,15 @@ class AdaptedTable:
         # What was read is read again.
         vars(self).update(state, _served=[], _others={}, _lock=threading.Lock(), _idle=[])
 
-    def predict(self, frame: pd.DataFrame, *, work: Work = UNWATCHED) -> NDArray[np.float64]:
+    def predict(
+        self, frame: pd.DataFrame, *, file: FileHabits | None = None, work: Work = UNWATCHED
+    ) -> NDArray[np.float64]:
         """Answers ``(q, A)`` for new rows: probabilities in the order of classes, or quantiles in the target's unit.
 
-        The context is read once, at the first call, and kept. `work` is told of every row and member.
+        The context is read once, at the first call, and kept. `file` says how the file is written of which the rows
+        are a piece. `work` is told of every row and member.
         """
-        return self.predict_encoded(self.encoding.transform(frame), work=work)
+        return self.predict_encoded(self.encoding.transform(frame, file), work=work)
 
     def predict_encoded(self, x: NDArray[np.float64], *, work: Work = UNWATCHED) -> NDArray[np.float64]:
         """Answers for rows ``(q, D)`` that ``encoding.transform`` gave; rows of several callers may be joined."""

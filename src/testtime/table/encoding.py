@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from testtime.adapt.task import Task
 from testtime.backbones.base import Backbone, Encoded, View
 from testtime.table.columns import TableColumns
+from testtime.table.columns.file_habits import FileHabits
 from testtime.table.columns.frame import DataWarning
 from testtime.table.keys import Key
 from testtime.table.levels import LevelStatistics, has_statistics
@@ -37,9 +38,12 @@ class TableEncoding:
     columns: TableColumns
     levels: LevelStatistics
 
-    def transform(self, frame: pd.DataFrame) -> NDArray[np.float64]:
-        """Encode new rows, ``(q, D + S)``; says which of their levels nobody has seen where that changes the answer."""
-        encoded = self.columns.transform(frame)
+    def transform(self, frame: pd.DataFrame, file: FileHabits | None = None) -> NDArray[np.float64]:
+        """Encode new rows, ``(q, D + S)``, which may be a piece of a `file` whose habits are known.
+
+        Says which of their levels nobody has seen where that changes the answer.
+        """
+        encoded = self.columns.transform(frame, file)
         strange = self.levels.strange(encoded.x)
         for column, rows in zip(self.levels.columns, strange.T, strict=True):
             if rows.any():

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from testtime.table.columns.cells import Cells, NumberCells, WordCells, read_cells
 from testtime.table.columns.kinds.base import Habits
 from testtime.table.columns.words.dates import are_months
-from testtime.table.columns.words.numbers import NumberReading, read_numbers
+from testtime.table.columns.words.manner import NumberReading
+from testtime.table.columns.words.numbers import read_numbers
 
 __all__ = ["NumbersRead", "read_as_numbers", "without_value"]
 

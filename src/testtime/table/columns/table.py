@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from testtime.errors import InputError, nearest, sentence, without_columns
 from testtime.table.columns.cells import Cells, read_cells
 from testtime.table.columns.choose import Choice, check_kind, choose
 from testtime.table.columns.encoded import ColumnRecord, Encoded
+from testtime.table.columns.file_habits import FileHabits, is_open
 from testtime.table.columns.frame import DataWarning
 from testtime.table.columns.kinds.base import Fitted, Habits, Lossy, Output
 from testtime.table.columns.kinds.level import LevelColumn
@@ -146,25 +147,48 @@ class TableColumns:
                 return True
         return False
 
-    def transform(self, frame: pd.DataFrame) -> Encoded:
+    def leaves_open(self, piece: pd.DataFrame) -> bool:
+        """Tell whether dates or numbers of a piece of a file may be read in another way once the file is known.
+
+        Raises
+        ------
+        InputError
+            When a column is absent.
+        """
+        return is_open(self._cells(piece))
+
+    def habits_of(self, pieces: Iterable[pd.DataFrame]) -> FileHabits:
+        """Find out how a file is written, for :meth:`transform` of each of its pieces; none of them is kept.
+
+        Raises
+        ------
+        InputError
+            When a column is absent.
+        """
+        return FileHabits(self._cells(piece) for piece in pieces)
+
+    def transform(self, frame: pd.DataFrame, file: FileHabits | None = None) -> Encoded:
         """Encode rows; columns are matched by name, and those that were left out at fit need not be there.
+
+        Parameters
+        ----------
+        frame
+            Rows, ``(q, D)``.
+        file
+            How the file is written of which these rows are a piece, from :meth:`habits_of`; None if they are all.
 
         Raises
         ------
         InputError
             When a column is absent, or holds something else than at fit.
         """
-        used = [column for column in self._columns if not isinstance(column, UnusedColumn)]
-        places = self._places(frame, used)
-        cells = [
-            read_cells(frame.iloc[:, place], column.name) for column, place in zip(used, places, strict=True)
-        ]
-        pairs = zip(used, cells, strict=True)
-        habits = Habits(cells, [(own, one.comma) for one, own in pairs if isinstance(one, NumberColumn)])
+        read = self._cells(frame)
+        numbers = [(own, one.comma) for one, own in read if isinstance(one, NumberColumn)]
+        habits = Habits([own for _, own in read], numbers) if file is None else file
         outputs: list[Output] = []
         told: list[str] = []
         unseen: list[str] = []
-        for column, values in zip(used, cells, strict=True):
+        for column, values in read:
             outputs += column.transform(values, habits, unseen if isinstance(column, LevelColumn) else told)
         if unseen:
             told.append(
@@ -225,6 +249,12 @@ class TableColumns:
         columns.notes = tuple(checked.notes)
         columns.records = tuple(checked.records)
         return columns
+
+    def _cells(self, frame: pd.DataFrame) -> list[tuple[Fitted, Cells]]:
+        """Return the columns that are used, with their cells."""
+        used = [column for column in self._columns if not isinstance(column, UnusedColumn)]
+        places = zip(used, self._places(frame, used), strict=True)
+        return [(column, read_cells(frame.iloc[:, place], column.name)) for column, place in places]
 
     def _places(self, frame: pd.DataFrame, used: list[Fitted]) -> list[int]:
         """Return where in the frame each used column stands."""

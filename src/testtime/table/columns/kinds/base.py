@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from testtime.errors import InputError, sentence
 from testtime.table.columns.cells import Cells, WordCells
-from testtime.table.columns.words.dates import day_first_evidence
+from testtime.table.columns.words.dates import shown_orders
 from testtime.table.columns.words.numbers import decimal_comma
-from testtime.table.columns.words.reading import Reading, shown_counts
+from testtime.table.columns.words.orders import Shown
+from testtime.table.columns.words.reading import SAMPLE, Reading, shown_counts
 
 __all__ = [
     "Fitted",
@@ -133,8 +134,16 @@ class Habits:
     @cached_property
     def day_first(self) -> bool | None:
         """Whether dates of other columns have the day first; None if none tells."""
-        evidence = sum(day_first_evidence(cells) for cells in self._words())
+        evidence = sum(shown_orders(cells.sample(SAMPLE)).lead for cells in self._words())
         return None if evidence == 0 else evidence > 0
+
+    def dates(self, name: str) -> Shown | None:
+        """What the dates of a column show beyond the cells that are given; None if these are all there is."""
+        return None
+
+    def sign(self, name: str) -> bool | None:
+        """Whether a column shows decimal commas beyond the cells that are given; None if these are all there is."""
+        return None
 
     def _words(self) -> list[WordCells]:
         return [cells for cells in self.columns if isinstance(cells, WordCells)]

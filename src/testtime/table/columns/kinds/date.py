@@ -19,6 +19,7 @@ from testtime.table.columns.kinds.base import (
     told_lost,
 )
 from testtime.table.columns.words.dates import DateReading, are_compact, read_dates
+from testtime.table.columns.words.orders import Orders
 from testtime.table.columns.words.reading import SAMPLE, RejectColumn, blank_words, likely
 
 __all__ = ["DateColumn"]
@@ -34,6 +35,7 @@ class DateColumn(Lossy):
     kind: ClassVar[str] = "date"
     form: Literal["date"] = "date"
     day_first: bool | None = None
+    year_first: bool | None = None  # of dates of six digits, where there are some
     parts: list[_Part] = Field(default=[], max_length=4)
 
     @classmethod
@@ -52,20 +54,21 @@ class DateColumn(Lossy):
         if (
             isinstance(cells, WordCells)
             and not asked
-            and not likely(_reading(cells.sample(SAMPLE), None, None))
+            and not likely(read_dates(cells.sample(SAMPLE), day_first=None, table_day_first=None))
         ):
             raise RejectColumn("it holds words that are no dates")
         if isinstance(cells, TimeCells):
             reading, times = None, cells.values
         else:
-            reading = _reading(cells, None, habits.day_first)
+            reading = read_dates(cells, day_first=None, table_day_first=habits.day_first)
             times = reading.values
         if reading is not None and not (reading.enough or (asked and reading.n_read)):
             raise RejectColumn("it holds words that are no dates")
         days = _days(times)
         column = cls(
             name=name,
-            day_first=reading.day_first if reading else None,
+            day_first=reading.orders.day_first if reading else None,
+            year_first=reading.orders.year_first if reading else None,
             parts=[part for part in _PARTS if not is_constant(_present(_part(times, part)))],
             blanks=blank_words(reading) if reading else [],
             indicator=missing_matters(days),
@@ -78,16 +81,16 @@ class DateColumn(Lossy):
         if isinstance(cells, NumberCells):
             cells = as_words(cells)
         if isinstance(cells, WordCells):
-            table = None if self.day_first is not None else habits.day_first
-            reading = _reading(cells, self.day_first, table, frozenset(self.blanks))
+            reading = read_dates(
+                cells,
+                day_first=self.day_first,
+                table_day_first=None if self.day_first is not None else habits.day_first,
+                known=frozenset(self.blanks),
+                year_first=self.year_first,
+                shown=habits.dates(self.name),
+            )
             self.accept(reading, "dates", told)
-            doubt = reading.doubt(f"Column {self.name!r}")
-            told += [doubt] if doubt else []
-            if self.day_first is not None and reading.day_first not in (None, self.day_first):
-                here, before = ("day", "month") if reading.day_first else ("month", "day")
-                told.append(
-                    f"Dates of column {self.name!r} have the {here} first; at fit it was the {before}."
-                )
+            told += self._other_orders(reading.orders)
             times = reading.values
         else:
             times = cells.values
@@ -95,11 +98,15 @@ class DateColumn(Lossy):
         parts = [Output(_part(times, part), f"{self.name}: {part}") for part in self.parts]
         return [Output(days, self.name), *parts, *self.with_indicator(days)]
 
-
-def _reading(
-    cells: WordCells, day_first: bool | None, table: bool | None, known: frozenset[str] = frozenset()
-) -> DateReading:
-    return read_dates(cells, day_first=day_first, table_day_first=table, known=known)
+    def _other_orders(self, now: Orders) -> list[str]:
+        """Say what is not sure of the order of new dates, and what is another one than at fit."""
+        doubt = now.doubt(f"Column {self.name!r}")
+        told = [doubt] if doubt else []
+        before = _first(self.day_first, self.year_first)
+        there = _first(now.day_first, now.year_first)
+        if before and there != before:
+            told.append(f"Dates of column {self.name!r} have the {there} first; at fit it was the {before}.")
+        return told
 
 
 def _days(times: NDArray[np.datetime64]) -> NDArray[np.float64]:
@@ -128,13 +135,18 @@ def _parsed(times: NDArray[np.datetime64], column: DateColumn) -> str:
     present = times[~np.isnat(times)]
     if not len(present):
         return ""
-    order = {None: "", True: ", day first", False: ", month first"}[column.day_first]
-    return f"{str(present.min())[:10]} to {str(present.max())[:10]}{order}"
+    order = _first(column.day_first, column.year_first)
+    return f"{str(present.min())[:10]} to {str(present.max())[:10]}{f', {order} first' if order else ''}"
+
+
+def _first(day_first: bool | None, year_first: bool | None) -> str:
+    """Name what comes first in numeric dates; "" where nothing is known of it."""
+    return "year" if year_first else {None: "", True: "day", False: "month"}[day_first]
 
 
 def _notes(reading: DateReading | None, name: str) -> list[str]:
     if reading is None:
         return []
     lost = [told_lost(name, reading, "dates")] if reading.lost else []
-    doubt = reading.doubt(f"Column {name!r}")
+    doubt = reading.orders.doubt(f"Column {name!r}")
     return [*lost, doubt] if doubt else lost

@@ -24,7 +24,8 @@ from testtime.table.columns.kinds.base import (
     told_lost,
 )
 from testtime.table.columns.words.dates import are_compact, are_months
-from testtime.table.columns.words.numbers import Manner, NumberReading, read_numbers
+from testtime.table.columns.words.manner import Manner, NumberReading
+from testtime.table.columns.words.numbers import read_numbers
 from testtime.table.columns.words.reading import SAMPLE, RejectColumn, blank_words, likely, shown_counts
 from testtime.table.columns.words.truth import truth_of
 
@@ -44,6 +45,7 @@ class NumberColumn(Lossy):
     `factors` and `units` are all that stood beside numbers.
     `accounting` tells whether a dash was 0; None if nothing told.
     `typical` is the median size of per cent, and `small` the share of them up to 1; 0 for anything else.
+    `clock` says that hours alone, as in ``3 PM``, are times of day.
     `grouped` is a number of fit whose point was taken as a decimal sign, in doubt, where it may separate thousands.
     """
 
@@ -52,6 +54,7 @@ class NumberColumn(Lossy):
     comma: bool | None = None
     unit: str = Field(default="", max_length=40)
     short_minutes: bool = False
+    clock: bool = False
     grouped: str = Field(default="", max_length=100)
     scale: str = Field(default="", max_length=200)
     factors: dict[str, float] = Field(default={}, max_length=100)
@@ -94,6 +97,7 @@ class NumberColumn(Lossy):
             comma=reading.comma,
             unit=reading.unit,
             short_minutes=reading.short_minutes,
+            clock=reading.clock,
             scale=reading.scale,
             factors=reading.factors,
             units=list(reading.units),
@@ -137,8 +141,11 @@ class NumberColumn(Lossy):
         comma = None if habits.turned else self.comma
         table_comma = habits.comma if comma is None else None
         units = self.units or [unit for unit in [self.unit] if unit]
-        manner = Manner(self.short_minutes, self.accounting, self.factors, units)
-        given = {"comma": comma, "table_comma": table_comma, "manner": manner}
+        # Where hours were numbers with a unit at fit, no other word makes times of them.
+        clock = self.clock or (False if self.unit else None)
+        manner = Manner(self.short_minutes, clock, self.accounting, self.factors, units)
+        shown = habits.sign(self.name)
+        given = {"comma": comma, "table_comma": table_comma, "manner": manner, "shown": shown}
         reading = read_numbers(cells, known=frozenset(self.blanks), **given)
         truth = np.where(_spelled_out(cells.words), truth_of(cells.words), np.nan)
         if reading.stray and not np.isnan(truth).all():

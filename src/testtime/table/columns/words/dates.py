@@ -1,7 +1,8 @@
 """Dates as people write them: ISO with zones, 31.12.2020, 12/31/2020, 31-Dec-20, years with months, quarters, weeks.
 
 Times are points in UTC: a zone is converted, none is taken as UTC. ``05/06/2020`` has two readings; what decides is
-the rest of the column, then the other columns of the table, then the point (day first) or the slash (month first).
+the rest of the column, then the other columns of the table, then a number that is always 1 (the day), then the point
+(day first) or the slash (month first). In ``22-08-19`` the year may be first, which the rest of the column tells.
 """
 
 # pyright: reportAttributeAccessIssue=false
@@ -18,9 +19,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from testtime.table.columns.cells import Cells, NumberCells, WordCells, as_words
+from testtime.table.columns.words.orders import Orders, Shown, full_years, lead_with_years
 from testtime.table.columns.words.reading import ENOUGH, SAMPLE, Reading, is_blank, judge
 
-__all__ = ["DateReading", "are_compact", "are_months", "day_first_evidence", "read_dates"]
+__all__ = ["DateReading", "are_compact", "are_months", "read_dates", "shown_orders"]
 
 _CLOCK = (
     r"(?:(?:[T ]| at |, )\s*(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}(?:[.,][0-9]+)?))?"
@@ -62,45 +64,15 @@ _COMPACT = r"^(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])?$"
 _FEWEST_MONTHS = 6  # different ones that are no chance: one of eight numbers ends as a month does
 _EARLIEST, _LATEST = 190_001, 20_991_231
 _NUMERIC_FORM = 1  # the one with two readings
-_FIRST_SHORT = 30  # 29 is 2029 and 30 is 1930: years of birth reach further back than plans reach ahead
 _NOT_A_TIME = np.datetime64("NaT", "us")
+_NONE = Orders()
 
 
 @dataclass(frozen=True)
 class DateReading(Reading):
-    """Times, and what had to be decided to read them.
+    """Times, and what had to be decided to read them: which of their numbers is what."""
 
-    Attributes
-    ----------
-    day_first
-        Whether ``05/06/2020`` is the 5th of June; None if no such value occurs.
-    ambiguous
-        A value with two readings, with nothing in its column to decide; empty if there is none.
-    orders
-        Where dates with the day first stand beside dates with the month first: one of each, with its number of rows.
-    open_rows
-        Number of rows whose date has two readings.
-    """
-
-    day_first: bool | None = None
-    ambiguous: str = ""
-    orders: tuple[tuple[str, int], ...] = ()
-    open_rows: int = 0
-
-    def doubt(self, what: str) -> str:
-        """Say how dates with two readings were read, if there are some; `what` begins the sentence."""
-        order = "day" if self.day_first else "month"
-        if self.orders:
-            (day, days), (month, months) = self.orders
-            return (
-                f"{what} holds dates with the day first ({days:,}, such as {day!r}) and with the month first "
-                f"({months:,}, such as {month!r}). Of {self.open_rows:,} that can be read both ways, the {order} is "
-                "taken to come first. Write all dates in one way."
-            )
-        if self.ambiguous:
-            why = "since no date of the column tells"
-            return f"{what} holds {self.ambiguous!r}: the {order} is taken to come first, {why}."
-        return ""
+    orders: Orders = _NONE
 
 
 def are_months(cells: WordCells) -> bool:
@@ -148,28 +120,10 @@ def _all_months(cells: WordCells) -> bool:
     return len(words) > 0 and bool(pc.all(fits).as_py())
 
 
-def day_first_evidence(cells: WordCells) -> int:
-    """Count the rows of a sample that show the day first, minus those that show the month first."""
-    sample = cells.sample(SAMPLE)
-    return _evidence(_fields(sample.words, _FORMS[_NUMERIC_FORM]), sample.counts)
-
-
-def _evidence(fields: dict[str, NDArray[Any]], rows: NDArray[np.int64]) -> int:
-    first, following = fields["first"] > 12, fields["next"] > 12
-    return int(rows[first & ~following].sum() - rows[following & ~first].sum())
-
-
-def _both_orders(
-    fields: dict[str, NDArray[Any]], words: pa.Array, rows: NDArray[np.int64]
-) -> tuple[tuple[str, int], ...]:
-    """Return a date with the day first and one with the month first, with their numbers of rows, if both occur."""
-    first, following = fields["first"], fields["next"]
-    leads = (first > 12) & (first <= 31) & (following <= 12)
-    follows = (following > 12) & (following <= 31) & (first <= 12)
-    found = [np.flatnonzero(which & (rows > 0)) for which in (leads, follows)]
-    if not all(map(len, found)):
-        return ()
-    return tuple((words[int(at[0])].as_py(), int(rows[at].sum())) for at in found)
+def shown_orders(cells: WordCells) -> Shown:
+    """Return what the numeric dates of a column show of the order of day, month and year."""
+    words = cells.words
+    return Shown.of(_fields(words, _FORMS[_NUMERIC_FORM]), words, cells.counts)
 
 
 def read_dates(
@@ -178,6 +132,8 @@ def read_dates(
     day_first: bool | None,
     table_day_first: bool | None,
     known: frozenset[str] = frozenset(),
+    year_first: bool | None = None,
+    shown: Shown | None = None,
 ) -> DateReading:
     """Read words as times.
 
@@ -191,11 +147,14 @@ def read_dates(
         The order that other columns show, None if they show none.
     known
         Words that counted as missing at fit, in lower case.
+    year_first
+        Whether the year was first in dates of six digits at fit; None if there were none.
+    shown
+        What the file shows of which `cells` are a piece; None for cells that are all there is.
     """
     words = cells.words
     times = np.full(len(words), _NOT_A_TIME)
-    ambiguous, order, open_rows = "", day_first, 0
-    orders: tuple[tuple[str, int], ...] = ()
+    orders = Orders(day_first, year_first)
     for number, form in enumerate(_FORMS):
         left = np.flatnonzero(np.isnat(times))
         if not len(left):
@@ -205,23 +164,12 @@ def read_dates(
         if not matched.any():
             continue
         if number == _NUMERIC_FORM:
-            evidence = _evidence(fields, cells.counts[left])
-            shown = bool(evidence > 0) if evidence else None
-            orders = _both_orders(fields, words.take(pa.array(left)), cells.counts[left])
-            if day_first is not None and orders:
-                shown = None  # no order at all: that of fit
-            # What these words show comes first: a new file may be written in another way than the one of fit was.
-            own = shown if shown is not None else day_first
-            own = table_day_first if own is None else own
-            either = (fields["first"] <= 12) & (fields["next"] <= 12) & (fields["first"] != fields["next"])
-            open_rows = int(cells.counts[left][either].sum())
-            either &= ~fields["pointed"] & (evidence == 0) & (day_first is None)
-            if either.any():
-                ambiguous = words[int(left[either][0])].as_py()
+            shown = shown or Shown.of(fields, words.take(pa.array(left)), cells.counts[left])
+            orders = shown.orders(day_first, year_first, table_day_first)
             # With points the day comes first, with slashes the month, unless something tells otherwise.
-            leads = fields["pointed"] if own is None else np.full(len(left), own)
-            order = bool(leads[matched].mean() > 0.5)
-            _order(fields, leads)
+            _order(fields, fields["pointed"] if orders.leads is None else np.full(len(left), orders.leads))
+            if orders.year_first:
+                lead_with_years(fields)
         times[left[matched]] = _times(fields)[matched]
     reading = judge(cells, times, ~np.isnat(times), _NOT_A_TIME, known)
     return DateReading(
@@ -230,10 +178,7 @@ def read_dates(
         reading.blanks,
         reading.stray,
         reading.n_lost,
-        day_first=order,
-        ambiguous=ambiguous,
-        orders=orders,
-        open_rows=open_rows,
+        orders,
     )
 
 
@@ -264,13 +209,16 @@ def _fields(words: pa.Array, form: str) -> dict[str, NDArray[Any]]:
                 pc.equal(text, ""), pa.scalar(None, text.type), pc.replace_substring(text, ",", ".")
             )
             found[field.name] = pc.cast(text, pa.float64()).to_numpy(zero_copy_only=False)
+            two = pc.fill_null(pc.equal(pc.utf8_length(text), 2), False).to_numpy(zero_copy_only=False)
+            if field.name == "first":
+                found["two_digits"] = two
             if field.name == "year":
-                short = pc.fill_null(pc.equal(pc.utf8_length(text), 2), False).to_numpy(zero_copy_only=False)
-                found["year"] = np.where(short, _with_century(found["year"]), found["year"])
+                found["brief"], found["third"] = two, np.where(two, found["year"], np.nan)
+                found["year"] = np.where(two, full_years(found["year"]), found["year"])
     if "week" in found:
         _of_week(found)
     if "short" in found:
-        found["year"] = np.where(np.isnan(found["year"]), _with_century(found["short"]), found["year"])
+        found["year"] = np.where(np.isnan(found["year"]), full_years(found["short"]), found["year"])
     return found
 
 
@@ -290,11 +238,6 @@ def _of_week(fields: dict[str, NDArray[Any]]) -> None:
     fields["year"] = day.astype("datetime64[Y]").astype(np.int64) + 1970.0
     fields["month"] = np.where(there, month.astype(np.int64) % 12 + 1.0, np.nan)
     fields["day"] = (day - month.astype("datetime64[D]")).astype(np.int64) + 1.0
-
-
-def _with_century(year: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Years of two digits in full, as spreadsheets have it."""
-    return year + np.where(year < _FIRST_SHORT, 2000, 1900)
 
 
 def _codes(text: pa.Array, words: list[str]) -> NDArray[np.float64]:

@@ -9,22 +9,28 @@ the other columns of the table, then the habit of programming languages; see :at
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from testtime.table.columns.cells import WordCells
-from testtime.table.columns.words.accounting import Dashes, find_dashes, zeros_of_currencies
-from testtime.table.columns.words.clock import minutes_lead, read_clock
+from testtime.table.columns.words.accounting import find_dashes, zeros_of_currencies
+from testtime.table.columns.words.clock import bare_hours, minutes_lead, read_clock, times_of_day
 from testtime.table.columns.words.dates import are_months
 from testtime.table.columns.words.dress import Dress, undressed
-from testtime.table.columns.words.reading import SAMPLE, Reading, judge
+from testtime.table.columns.words.manner import Manner, NumberReading
+from testtime.table.columns.words.reading import SAMPLE, judge
 
-__all__ = ["Manner", "NumberReading", "decimal_comma", "read_numbers"]
+__all__ = [
+    "Manner",
+    "NumberReading",
+    "decimal_comma",
+    "decimal_signs",
+    "may_turn",
+    "read_numbers",
+    "sign_shown",
+]
 
 _BODY = "|".join(
     [
@@ -40,108 +46,10 @@ _BODY = "|".join(
 _COMMA_OR_GROUPS = r"^[+-]?[1-9][0-9]{0,2},[0-9]{3}$"
 _POINT_OR_GROUPS = r"^[+-]?[1-9][0-9]{0,2}\.[0-9]{3}$"
 _NO_CENTS = r"([0-9][.,])-{1,2}(\s*[^0-9-]*)$"  # "5,-" are five euros and no cents
+_EITHER = r"(?:^|[^0-9.,])[1-9][0-9]{0,2}[.,][0-9]{3}(?:$|[^0-9.,])"  # what has two readings is among these
 _ZEROS_FIRST = r"^0[0-9]{2,}$"
 _NEARER = 0.5  # of a power of ten: two readings differ by three of them
 _PLAIN = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
-
-
-@dataclass(frozen=True)
-class Manner:
-    """How a column was written when it was fitted, beyond its decimal sign; by default nothing is known.
-
-    Attributes
-    ----------
-    short_minutes
-        Whether ``24:37`` was minutes and seconds; None lets the column tell.
-    accounting
-        Whether a dash was 0; None lets the column tell.
-    factors
-        The factors that stood beside numbers.
-    units
-        The units that did.
-    """
-
-    short_minutes: bool | None = None
-    accounting: bool | None = None
-    factors: Mapping[str, float] = field(default_factory=dict)
-    units: Collection[str] = ()
-
-
-@dataclass(frozen=True)
-class NumberReading(Reading):
-    """Numbers, and what had to be decided to read them.
-
-    Attributes
-    ----------
-    comma
-        Whether the decimal sign is a comma; None if no value tells.
-    ambiguous
-        A value that may well be meant in the other way, with nothing in its column to decide; empty if there is none.
-    either
-        A value that can be read in two ways, likely or not, with nothing in its column to decide; empty if there is
-        none.
-    unit
-        What stood beside the numbers: "kg", "$", "%"; empty if nothing.
-    example
-        A word that no programming language would read, or a code with zeros in front, and its value; ("", 0.0) if
-        there is none.
-    scales
-        The factors that stood beside the numbers, such as "k"; "" among them if a number had none.
-    too_large
-        Rows whose number no float64 can hold; they are missing.
-    short_minutes
-        Whether ``24:37`` is minutes and seconds.
-    units
-        All that stood beside the numbers and is no factor: a currency and "kg" can.
-    factors
-        What each of the factors stands for.
-    dashes
-        What a bare dash means; None if no word had to be looked at.
-    by_range
-        Whether only the number cells beside the text tell what its decimal sign is.
-    """
-
-    comma: bool | None = None
-    ambiguous: str = ""
-    either: str = ""
-    unit: str = ""
-    example: tuple[str, float] = ("", 0.0)
-    too_large: int = 0
-    short_minutes: bool = False
-    scales: tuple[str, ...] = ()
-    units: tuple[str, ...] = ()
-    factors: dict[str, float] = field(default_factory=dict)
-    dashes: Dashes | None = None
-    by_range: bool = False
-
-    @property
-    def scale(self) -> str:
-        """The factors of which one stood beside every number, empty if there are none."""
-        return "" if "" in self.scales else " or ".join(map(repr, self.scales))
-
-    def doubts(self, what: str) -> list[str]:
-        """Say what may be meant in another way than it was read; `what` begins the sentences."""
-        said = [self.doubt(what)] if self.ambiguous else []
-        if len(self.scales) == len("".join(self.scales)) == 1:
-            word, value = self.example
-            said.append(
-                f"{what} holds {word!r}, and {self.scale} in every value: it is taken as a factor ({value:.15g}), "
-                "though it may be a unit. Write it beside new values too, or beside none at all."
-            )
-        dashes = self.dashes.doubt(what) if self.dashes else ""
-        return [*said, dashes] if dashes else said
-
-    def doubt(self, what: str) -> str:
-        """Say how an ambiguous value was read; `what` begins the sentence."""
-        sign = "," if "," in self.ambiguous else "."
-        why = "as a separator of thousands, since nothing in the table says otherwise"
-        if sign == "," and self.comma:
-            why = "as a decimal sign, as in other columns"
-        elif sign == "." and self.comma:
-            why = "as a separator of thousands, since other columns have decimal commas"
-        elif sign == ".":
-            why = "as a decimal sign, though it may separate thousands: three digits follow it wherever it stands"
-        return f"{what} holds {self.ambiguous!r}: the {sign!r} is taken {why}."
 
 
 _UNKNOWN = Manner()
@@ -149,13 +57,39 @@ _UNKNOWN = Manner()
 
 def decimal_comma(cells: WordCells) -> bool | None:
     """Tell whether numbers of a column have a decimal comma (True) or point (False); None if nothing tells."""
+    return sign_shown(decimal_signs(cells))
+
+
+def decimal_signs(cells: WordCells) -> tuple[int, int]:
+    """Count the rows of a sample that show a decimal comma and a decimal point, if it holds numbers."""
     sample = cells.sample(SAMPLE)
     if not pc.any(pc.match_substring_regex(sample.words, "[0-9][.,]|[.,][0-9]")).as_py() or are_months(
         sample
     ):
-        return None
+        return 0, 0
     reading = read_numbers(sample, comma=None, table_comma=None)
-    return reading.comma if reading.enough and not reading.by_range else None
+    if not reading.enough or reading.comma is None or reading.by_range:
+        return 0, 0
+    return (
+        reading.signs if any(reading.signs) else (0, 1)
+    )  # points alone, of which any may separate thousands
+
+
+def sign_shown(signs: tuple[int, int]) -> bool | None:
+    """Whether numbers have a decimal comma, if so many rows show a comma and a point; None if none does.
+
+    >>> sign_shown((3, 1)), sign_shown((0, 2)), sign_shown((0, 0))
+    (True, False, None)
+    """
+    return None if not any(signs) else signs[0] > signs[1]
+
+
+def may_turn(cells: WordCells, comma: bool | None) -> bool:
+    """Tell whether more of a file may let some numbers be read in another way; `comma` is the decimal sign of fit."""
+    if not pc.any(pc.match_substring_regex(cells.words, _EITHER)).as_py():
+        return False
+    own = sign_shown(read_numbers(cells, comma=None, table_comma=None).signs)
+    return own is None or own != comma
 
 
 def read_numbers(
@@ -165,6 +99,7 @@ def read_numbers(
     table_comma: bool | None,
     known: frozenset[str] = frozenset(),
     manner: Manner = _UNKNOWN,
+    shown: bool | None = None,
 ) -> NumberReading:
     """Read words as numbers.
 
@@ -180,12 +115,14 @@ def read_numbers(
         Words that counted as missing at fit, in lower case.
     manner
         How it was written when it was fitted.
+    shown
+        Whether the file of which `cells` are a piece shows decimal commas in this column; None lets the cells tell.
     """
-    if not comma and not table_comma:
-        plain = _read_plain(cells, doubted=comma is None and table_comma is None)
+    if not comma and not table_comma and not shown:
+        plain = _read_plain(cells, doubted=comma is None and table_comma is None and shown is None)
         if plain is not None:
             return plain
-    return _read_dressed(cells, comma, table_comma, known, manner)
+    return _read_dressed(cells, comma, table_comma, known, manner, shown)
 
 
 def _read_plain(cells: WordCells, *, doubted: bool) -> NumberReading | None:
@@ -203,24 +140,36 @@ def _read_plain(cells: WordCells, *, doubted: bool) -> NumberReading | None:
     if np.isinf(values).any():
         return None
     point = cells.typed is None and bool(pc.any(pc.match_substring(cells.text, ".")).as_py())
-    either, ambiguous = _points_of_thousands(cells.text) if point and doubted else ("", "")
+    either, ambiguous, n_sure = _points_of_thousands(cells.text) if point and doubted else ("", "", 0)
     comma = False if point and not ambiguous else None
     n_read = len(values) - numbers.null_count
     coded = np.flatnonzero(_match(cells.text, _ZEROS_FIRST))
     example = (cells.text[int(coded[0])].as_py(), float(values[coded[0]])) if len(coded) else ("", 0.0)
     return NumberReading(
-        values, n_read, {}, {}, comma=comma, ambiguous=ambiguous, either=either, example=example
+        values,
+        n_read,
+        {},
+        {},
+        comma=comma,
+        ambiguous=ambiguous,
+        either=either,
+        example=example,
+        signs=(0, n_sure),
     )
 
 
-def _points_of_thousands(text: pa.Array) -> tuple[str, str]:
-    """Return a number whose point can separate thousands, and again if that is likely; else nothing."""
+def _points_of_thousands(text: pa.Array) -> tuple[str, str, int]:
+    """Return a number whose point can separate thousands, and again if that is likely; and how many points cannot.
+
+    If there are such points, no number is returned.
+    """
     text = pc.drop_null(text)
     grouped = _match(text, _POINT_OR_GROUPS)
-    if not grouped.any() or _count(text, ".").sum() > grouped.sum():
-        return "", ""
+    n_sure = int(_count(text, ".").sum() - grouped.sum())
+    if not grouped.any() or n_sure:
+        return "", "", n_sure
     first = _first(text, grouped)
-    return first, first if _like_thousands(text, grouped) else ""
+    return first, first if _like_thousands(text, grouped) else "", 0
 
 
 def _like_thousands(text: pa.Array, grouped: NDArray[np.bool_]) -> bool:
@@ -242,12 +191,16 @@ def _read_dressed(
     table_comma: bool | None,
     known: frozenset[str],
     manner: Manner,
+    shown: bool | None,
 ) -> NumberReading:
     words, counts = cells.words, cells.counts
     text = pc.replace_substring_regex(words, r"[\x{00A0}\x{2007}\x{2009}\x{202F}]", " ")
     text = pc.replace_substring_regex(text, r"[\x{2212}\x{2013}]", "-")
     text = pc.replace_substring_regex(text, _NO_CENTS, r"\100\2")
-    dress = undressed(zeros_of_currencies(text), counts, manner.factors, manner.units)
+    clock = times_of_day(text) if manner.clock is None else manner.clock
+    no_number = bare_hours(text) if clock else np.zeros(len(words), bool)
+    numbers = zeros_of_currencies(pc.if_else(pa.array(no_number), "", text))
+    dress = undressed(numbers, counts, manner.factors, manner.units)
     body = dress.body
     read = dress.dressed & _match(body, f"^(?:{_BODY})$")
     plain = ~_filled(dress.exponent) & ~cells.were_numbers
@@ -263,7 +216,8 @@ def _read_dressed(
         & (((points == 1) & (commas == 0) & ~either_point) | (commas >= 2) | _match(body, r",.*\."))
     )
     # What these words show comes first: a new file may be written in another way than the one of fit was.
-    own = _evidence(counts[sure_comma].sum(), counts[sure_point].sum())
+    signs = int(counts[sure_comma].sum()), int(counts[sure_point].sum())
+    own = sign_shown(signs) if shown is None else shown
     by_range = own is None and comma is None
     if by_range:
         own = _by_number_cells(cells, dress, read, either_comma | either_point)
@@ -272,9 +226,9 @@ def _read_dressed(
     values = _cast(body, dress.exponent, swapped, read) * dress.factor
     values = np.where(dress.negative, -values, values)
     short_minutes = minutes_lead(text) if manner.short_minutes is None else manner.short_minutes
-    clock = read_clock(text, short_minutes=short_minutes)
-    values = np.where(read, values, clock)
-    read |= ~np.isnan(clock)
+    seconds = read_clock(text, short_minutes=short_minutes, clock=clock)
+    values = np.where(read, values, seconds)
+    read |= ~np.isnan(seconds)
     endless = _match(pc.utf8_lower(text), r"^[+-]?(?:inf|infinity|∞)$")
     too_large = read & np.isinf(values)
     values[too_large] = np.nan
@@ -309,6 +263,8 @@ def _read_dressed(
         example=(words[int(odd[0])].as_py(), float(values[odd[0]])) if len(odd) else ("", 0.0),
         too_large=int(counts[too_large].sum()),
         short_minutes=short_minutes,
+        clock=clock,
+        signs=signs,
         scales=dress.scales,
         units=dress.units,
         factors=dress.factors,
@@ -319,10 +275,6 @@ def _read_dressed(
 
 def _first(words: pa.Array, which: NDArray[np.bool_]) -> str:
     return words[int(np.argmax(which))].as_py() if which.any() else ""
-
-
-def _evidence(comma: int, point: int) -> bool | None:
-    return None if comma == point == 0 else bool(comma > point)
 
 
 def _by_number_cells(
