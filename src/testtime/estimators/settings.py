@@ -131,7 +131,7 @@ def check_settings(params: Mapping[str, Any]) -> FitConfig:
 
 
 def written(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return checked constructor arguments as they are written down, but for the backbone: plain values of their own."""
+    """Return checked constructor arguments as they are saved, but for the backbone: plain values of their own."""
     seed, kinds = params["random_state"], params["column_kinds"] or {}
     found = {
         **params,
