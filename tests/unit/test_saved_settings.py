@@ -169,6 +169,24 @@ def test_what_could_not_be_computed_or_saved_is_refused_first(params, said):
         TTTClassifier(**params).fit(FRAME, Y)
 
 
+@pytest.mark.parametrize(("one", "said"), [({1}, r"'\{1\}', a set"), ((1, [2]), r"'\(1, \[2\]\)', a tuple")])
+def test_groups_that_cannot_be_told_apart_are_refused_by_name(one, said):
+    groups = pd.Series([*[("a", 1)] * 30, *[one] * 30])
+    with pytest.raises(InputError, match=rf"groups holds {said}; expected a name, a number or a date"):
+        TTTClassifier(n_steps=0).fit(FRAME, Y, groups=groups)
+    TTTClassifier(n_steps=0).fit(FRAME, Y, groups=groups.map(str))
+
+
+@pytest.mark.parametrize("n_context", [2.5, 4.0, "4", True, np.float64(4), [4]])
+def test_a_number_of_context_rows_that_is_none_is_refused(n_context):
+    model = TTTClassifier(n_steps=0).fit(FRAME, Y)
+    with pytest.raises(
+        InputError, match=r"n_context=.*; expected an integer from 2 to 60, the rows that are"
+    ):
+        model.predict_proba_at(FRAME, n_context)
+    assert np.array_equal(model.predict_proba_at(FRAME, np.int64(4)), model.predict_proba_at(FRAME, 4))
+
+
 def test_groups_with_cells_that_are_lists_are_refused_by_name(tmp_path):
     frame = FRAME.assign(y=Y, g=["a", "b"] * 30, l=[[1, 2]] * 60)
     groups = adapt_groups(frame, target="y", by="g", store=tmp_path / "s", estimator=TTTClassifier(n_steps=0))
