@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shlex
 from dataclasses import replace
 
@@ -156,6 +157,40 @@ def test_a_budget_shortens_the_context():
     assert 0 < advice(signs, latency=0.05).n_context < 1000
     with pytest.raises(InputError, match=r"memory=10 bytes; expected at least .* Raise it"):
         advice(signs, memory=10.0)
+
+
+@pytest.mark.parametrize(("cores", "milliseconds"), [(1, 16), (4, 4), (64, 1)])
+def test_what_is_printed_is_what_is_served_and_what_a_budget_is_compared_with(
+    monkeypatch, cores, milliseconds
+):
+    monkeypatch.setattr(plan, "available_cores", lambda: cores)
+    signs = signs_with((0.001, 0.002, 0.003))
+    found = advice(signs)
+    for k, point in enumerate(found.curve, start=1):
+        assert f"Frozen, {100 * k} context rows: log loss 0.500, {k * milliseconds:.2f} ms" in found.explain()
+        assert point.seconds == pytest.approx(k * milliseconds / 1000)
+        assert point.n_bytes == 16 * 1000 * k
+        assert advice(signs, latency=point.seconds).n_context == 100 * k
+        assert advice(signs, memory=float(point.n_bytes)).n_context == 100 * k
+    least = {16: "0.0103", 4: "0.00256", 1: "0.00064"}[milliseconds]  # rounded up: what is asked for is taken
+    with pytest.raises(InputError, match=f"at least {least}, what 64 context rows"):
+        advice(signs, latency=0.0005 * milliseconds)
+
+
+@pytest.mark.parametrize("seconds", [(0.001, 0.002, 0.0017), (0.0013, 0.0011, 0.0012), (1e-5, 1e-5, 9e-4)])
+def test_a_plan_of_times_that_scatter_refuses_nothing_that_it_prints_or_asks_for(seconds):
+    signs = signs_with(seconds)
+    found = advice(signs)
+    assert found.curve[0].seconds <= found.curve[-1].seconds
+    for point in found.curve:
+        assert point.seconds >= 0
+        assert advice(signs, latency=max(point.seconds, 1e-9) * 1.001).n_context >= point.n_context
+    if found.curve[0].seconds > 0:
+        with pytest.raises(InputError) as refused:
+            advice(signs, latency=1e-9)
+        least = re.search(r"at least ([0-9.e+-]+),", str(refused.value))
+        assert least is not None
+        assert advice(signs, latency=float(least[1])).n_context >= 64
 
 
 def test_further_steps_may_follow_where_all_rows_are_served():

@@ -126,7 +126,9 @@ def _fit(
         share = _SHARE_OF_FIT if scored else 1.0
         estimator.set_params(time_limit=max(share * budget.left(), 1e-3))
     estimator.fit(fitted.X, fitted.labels, groups=fitted.groups, time=fitted.time)
-    return estimator.set_params(time_limit=limit)
+    estimator.set_params(time_limit=limit)
+    estimator._fitted_params["time_limit"] = limit  # what was asked for is saved, not the share of the fit
+    return estimator
 
 
 def _score(

@@ -22,8 +22,9 @@ from testtime.backbones.registry import load_backbone
 from testtime.errors import InputError
 from testtime.estimators.beside import group_codes, moments
 from testtime.estimators.progress import progress
-from testtime.estimators.settings import check_settings
+from testtime.estimators.settings import check_settings, written
 from testtime.results import Adaptation
+from testtime.table.adapted import AdaptedTable
 from testtime.table.build import fit_table
 from testtime.table.columns.file_habits import FileHabits
 from testtime.table.columns.frame import as_frame, dense
@@ -127,14 +128,15 @@ class TTTBase(BaseEstimator):
         return self
 
     def _fit(self, X: Any, y: Any, groups: Any, time: Any) -> None:
-        config = check_settings(self.get_params(deep=False))
+        params = self.get_params(deep=False)
+        config = check_settings(params)
         budget = Budget(config.time_limit)
         backbone = load_backbone(self.backbone, self._task)
         frame = self._check_table(X, reset=True)
         target, values = self._read_target(y, len(frame), backbone)
         codes, positions = group_codes(groups, len(frame)), moments(time, len(frame))
         with progress(bool(self.verbose)) as work:
-            self._table, self.context_indices_ = fit_table(
+            table, context = fit_table(
                 frame,
                 target,
                 values,
@@ -147,7 +149,13 @@ class TTTBase(BaseEstimator):
                 budget=budget,
                 work=work,
             )
-        self._set_target(target)
+        self._set_fitted(table, context, params)
+
+    def _set_fitted(self, table: AdaptedTable, context: NDArray[np.int64], params: Mapping[str, Any]) -> None:
+        """Take over what was fitted, and the arguments it was fitted with: those set later say nothing about it."""
+        self._table, self.context_indices_ = table, context
+        self._fitted_params = written(params)
+        self._set_target(table.target)
 
     @property
     def adaptation_(self) -> Adaptation:
@@ -235,6 +243,8 @@ class TTTBase(BaseEstimator):
 
     def save(self, directory: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the fitted estimator to a folder: adapters, reference rows, record; not the base weights.
+
+        Arguments are those of ``fit``; what ``set_params`` changed since is not saved.
 
         Parameters
         ----------

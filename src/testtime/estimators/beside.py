@@ -24,7 +24,7 @@ def group_codes(values: Any, n_rows: int) -> NDArray[np.int64] | None:
     Raises
     ------
     InputError
-        When there is not one per row.
+        When there is not one per row, or one is nothing that could be equal to another, as a list is.
     """
     if values is None:
         return None
@@ -33,10 +33,23 @@ def group_codes(values: Any, n_rows: int) -> NDArray[np.int64] | None:
         raise InputError(
             sentence(f"X has {n_rows:,} rows and groups has {len(given):,}", expected="one per row")
         )
-    codes = pd.factorize(given)[0].astype(np.int64)
+    try:
+        codes = pd.factorize(given)[0].astype(np.int64)
+    except TypeError as error:  # what cannot be hashed
+        one = next(value for value in given if not _is_hashable(value))
+        got = f"groups holds {str(one)[:60]!r}, a {type(one).__name__}"
+        raise InputError(sentence(got, expected="a name, a number or a date for each row")) from error
     alone = codes < 0
     codes[alone] = codes.max() + 1 + np.arange(int(alone.sum()))
     return codes
+
+
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def moments(values: Any, n_rows: int) -> NDArray[np.float64] | None:

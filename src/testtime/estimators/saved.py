@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from pydantic import Field
 from testtime.backbones.base import Backbone
 from testtime.backbones.registry import load_backbone, load_saved_backbone
 from testtime.errors import BackboneError, InputError, MissingExtra, StoreError, sentence
-from testtime.estimators.settings import check_settings
+from testtime.estimators.settings import check_settings, written
 from testtime.store import Record, SavedAdapter, open_adapter, save_adapter
 from testtime.table.config import FitConfig
 from testtime.table.saved import StoredTable, from_stored, to_stored
@@ -49,16 +48,9 @@ def save(
     kind = _public_kind(estimator)
     table = estimator._table
     stored = to_stored(table)
-    params = estimator.get_params(deep=False)
-    seed = params["random_state"]  # a generator has no value that could be written down
-    params["random_state"] = int(seed) if isinstance(seed, numbers.Integral) else None
-    params["guard"] = bool(params["guard"])
+    fitted = vars(estimator).get("_fitted_params")  # a pickle of before has none
+    params = written(estimator.get_params(deep=False)) if fitted is None else dict(fitted)
     params["backbone"] = table.backbone.name
-    params["column_kinds"] = {str(name): kind for name, kind in (params["column_kinds"] or {}).items()}
-    params["device"] = str(params["device"])
-    for name in ("step_size", "time_limit"):
-        number = isinstance(params[name], numbers.Real) and not isinstance(params[name], int)
-        params[name] = float(params[name]) if number else params[name]
     meta = EstimatorMeta(
         estimator=kind,
         params=params,
@@ -129,9 +121,7 @@ def load(
     context = arrays.pop("context_indices", np.empty(0, dtype=np.int64))
     dtype = config.dtype_on(base.limits)
     table = from_stored(StoredTable(meta.table, arrays, tensors), base, config.device, dtype)
-    estimator._table = table
-    estimator._set_target(table.target)
-    estimator.context_indices_ = context
+    estimator._set_fitted(table, context, params)
     estimator.n_features_in_ = meta.n_features_in
     if meta.feature_names:
         estimator.feature_names_in_ = np.array(meta.feature_names, dtype=object)

@@ -14,7 +14,7 @@ from testtime.adapt.delta import KINDS
 from testtime.errors import InputError, nearest, sentence
 from testtime.table.config import MEMBERS, MEMBERS_OF_ONE_STEP, OBJECTIVES, FitConfig
 
-__all__ = ["AUTO", "check_settings", "device_of"]
+__all__ = ["AUTO", "check_settings", "device_of", "written"]
 
 AUTO = "auto"
 PLANNED = "planned"
@@ -128,3 +128,22 @@ def check_settings(params: Mapping[str, Any]) -> FitConfig:
         predict_dtype=_PRECISIONS[precision],
         time_limit=_positive("time_limit", params["time_limit"], None),
     )
+
+
+def written(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return checked constructor arguments as they are saved, but for the backbone: plain values of their own."""
+    seed, kinds = params["random_state"], params["column_kinds"] or {}
+    found = {
+        **params,
+        "backbone": None,  # what is written is the name of the model that was loaded
+        "column_kinds": {str(name): kind for name, kind in kinds.items()},
+        "device": str(params["device"]),
+        "guard": bool(params["guard"]),
+        # A generator has no value that could be written down.
+        "random_state": int(seed) if isinstance(seed, numbers.Integral) else None,
+    }
+    for name in ("step_size", "time_limit"):
+        value = found[name]
+        if isinstance(value, numbers.Real) and not isinstance(value, int):
+            found[name] = float(value)
+    return found

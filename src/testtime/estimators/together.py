@@ -127,8 +127,8 @@ def _fit_alike(
     for members in alike.values():
         trained = _trained(members, recipe, starts, scales)
         for i, one in members.items():
-            estimators[i]._table, estimators[i].context_indices_ = one.finished(trained.get(i, {}))
-            estimators[i]._set_target(one.target)
+            table, context = one.finished(trained.get(i, {}))
+            estimators[i]._set_fitted(table, context, estimators[i].get_params(deep=False))
     return others
 
 

@@ -30,6 +30,7 @@ def report_data(model: Path, evaluation: dict[str, Any] | None = None) -> Report
     """
     with open_adapter(model) as saved:
         meta, versions = read_meta(saved, str(model)), saved.versions
+        saved.contents()  # no page is drawn of a model that could not be loaded: every byte of it is checked
         training = saved.document("training") or {}
         evaluation = evaluation or saved.document("evaluation")
     return ReportData(

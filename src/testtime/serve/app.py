@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from testtime.serve.batching import Batcher
 from testtime.serve.bodies import read_body
 from testtime.serve.metrics import Metrics
 from testtime.serve.models import Loaded, Models
+from testtime.serve.notes import log_notes, notes_of_rows
 from testtime.serve.page import KnownFacts, page_rows, render_page
 from testtime.serve.refusals import Refused
 from testtime.serve.rows import ARROW, answer_columns, as_arrow, read_rows
@@ -87,28 +89,35 @@ class _Server:
         body = await read_body(request, self.settings.most_bytes)
         request.state.arrived = True  # from here on it is not the client who is slow
         kind = request.headers.get("content-type", "")
-        number, loaded, x = await self.reading(self._prepare, name, body, kind)
+        number, loaded, x, notes = await self.reading(self._prepare, name, body, kind)
         answers = await self.batcher.predict(loaded, x)
         wants_arrow = ARROW in request.headers.get("accept", "")
-        response = await self.reading(_response, name, number, loaded, answers, wants_arrow)
+        response = await self.reading(_response, name, number, loaded, answers, notes, wants_arrow)
         self.metrics.answered(name, len(x), time.perf_counter() - start)
         watch = self.metrics.watch(name, loaded)
         self.readers.submit(watch.see, x[:, : len(loaded.names)])
         return response
 
-    def _prepare(self, name: str, body: bytes, kind: str) -> tuple[int, Loaded, Any]:
+    def _prepare(self, name: str, body: bytes, kind: str) -> tuple[int, Loaded, Any, list[str]]:
         number, loaded = self.models.get(name)
         frame = read_rows(body, kind, self.settings.most_rows, self.settings.most_bytes)
-        return number, loaded, loaded.encode(frame)
+        with notes_of_rows() as notes:
+            x = loaded.encode(frame)
+        log_notes(name, notes)
+        return number, loaded, x, notes
 
 
-def _response(name: str, number: int, loaded: Loaded, answers: Any, wants_arrow: bool) -> Response:
+def _response(
+    name: str, number: int, loaded: Loaded, answers: Any, notes: list[str], wants_arrow: bool
+) -> Response:
     columns = answer_columns(loaded, answers)
     headers = {HASH_HEADER: loaded.sha256, VERSION_HEADER: str(number)}
     said = {"model": name, "version": str(number), "adapter": loaded.sha256}
     if wants_arrow:
+        said |= {"notes": json.dumps(notes)} if notes else {}
         return Response(as_arrow(columns, said), media_type=ARROW, headers=headers)
     content = {**said, "version": number, "predictions": plain(columns.pop("prediction"))}
+    content |= {"notes": notes} if notes else {}
     if loaded.classes is None:
         content["quantiles"] = {name.removeprefix("quantile_"): plain(c) for name, c in columns.items()}
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -242,13 +243,11 @@ class AdaptedTable:
 
     def _context(self, n_context: int) -> tuple[NDArray[np.float64], NDArray]:
         least = max(1, self.task.n_classes)
-        if not least <= n_context <= len(self.y):
-            raise InputError(
-                sentence(
-                    f"n_context={n_context}",
-                    expected=f"{least} to {len(self.y)}, the rows that are at hand",
-                )
-            )
+        whole = isinstance(n_context, numbers.Integral) and not isinstance(n_context, bool)
+        if not whole or not least <= n_context <= len(self.y):
+            got = f"n_context={n_context if whole else repr(n_context)}"
+            expected = f"{least} to {len(self.y)}, the rows that are at hand"
+            raise InputError(sentence(got, expected=expected if whole else f"an integer from {expected}"))
         return self.x[:n_context], self.y[:n_context]
 
     def _frozen_members(self) -> tuple[Member, ...]:

@@ -71,8 +71,8 @@ def adapt_groups(
     """Adapt the same pretrained model to each group of a table, and keep the adapters in a store.
 
     A second call does only what is missing: groups that are new, failed, or whose rows or settings changed. A group
-    that fails is reported and stops no other. Groups with fewer than `smallest` rows, or one class, are served by a
-    shared model: the frozen one, with a context drawn from all groups.
+    that fails is reported and stops no other. Groups with fewer than `smallest` rows, one class, one value of the
+    target, or no column that varies are served by a shared model: the frozen one, with a context drawn from all groups.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ class Outcome(Enum):
 
     ADAPTED = "adapted"
     UNCHANGED = "found in the store, made from the same rows and settings"
-    SHARED = "too small to adapt: served by the shared model"
+    SHARED = "too little to adapt to: served by the shared model"
     FAILED = "failed"
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import numbers
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from decimal import Decimal
 from typing import Any, Literal
 
 import numpy as np
@@ -22,14 +26,16 @@ from testtime.scale.adapter_store import AdapterStore, Version
 from testtime.scale.cells import cell_seed
 from testtime.scale.groups.outcomes import GroupOutcome, Outcome
 from testtime.scale.groups.sources import Piece
+from testtime.table.columns import DataWarning, TableColumns, as_frame
 from testtime.table.starts import SharedStart
 from testtime.table.tail_episodes import TailRecipe
 
 __all__ = ["SHARED", "Batch", "Job", "adapt_batch", "adapt_shared", "with_start"]
 
 SHARED = "(shared)"
-"""Name of the model that stands in for groups too small to adapt to, and for groups nobody has seen."""
+"""Name of the model that stands in for groups with too little to adapt to; for unknown groups one asks for it."""
 
+_VARIES = "(a column that varies)"
 
 Batch = tuple[Piece, ...]
 """Groups that one worker takes at once: one, or several that are adapted together."""
@@ -152,7 +158,7 @@ def _begun(job: Job, piece: Piece) -> _Begun | GroupOutcome:
     made_from = job.fingerprint(piece.name, frame.assign(**{job.target: labels}))
     store = AdapterStore(job.store)
     served = _served(store, piece.name)
-    rule = _too_small(job, labels)
+    rule = _why_shared(job, frame, labels)
     if rule:
         return _shared(job, store, piece.name, len(labels), served, made_from, rule)
     if served is not None and served.job == made_from:
@@ -195,10 +201,11 @@ def with_start(job: Job, pieces: Sequence[Piece]) -> Job:
         for piece in pieces:
             try:
                 frame, labels = _features_and_target(job, piece.read())
+                if _why_shared(job, frame, labels):
+                    continue
             except InputError:  # it is said when the group itself is adapted to
                 continue
-            if not _too_small(job, labels):
-                tables[piece.name] = frame, labels
+            tables[piece.name] = frame, labels
         estimators = {name: job.estimator(name) for name in tables}
         start = fit_start(estimators, tables, job.tails or TailRecipe(), job.seed)
     return replace(job, start=start)
@@ -246,13 +253,52 @@ def _features_and_target(job: Job, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd
     return rows.drop(columns=job.target).iloc[there], labels
 
 
-def _too_small(job: Job, labels: pd.Series) -> str:
-    """Say why a group is served by the shared model; "" if it is adapted to."""
+def _why_shared(job: Job, frame: pd.DataFrame, labels: pd.Series) -> str:
+    """Say why a group is served by the shared model; "" if it is adapted to.
+
+    Raises
+    ------
+    InputError
+        When a column cannot be read.
+    """
     if len(labels) < job.smallest:
         return f"{len(labels):,} rows are fewer than {job.smallest:,}."
-    if job.classifies and labels.nunique() < 2:
-        return f"all {len(labels):,} rows have the class {str(labels.iloc[0])!r}."
-    return ""
+    return _one_target(job, labels) or _no_column(job, frame)
+
+
+def _one_target(job: Job, labels: pd.Series) -> str:
+    """Say that all rows have one target; "" if they have several, or what the fit refuses by name."""
+    try:
+        if labels.nunique() > 1:
+            return ""
+    except TypeError:  # labels that cannot be hashed
+        return ""
+    first, n_rows = labels.iloc[0], f"all {len(labels):,} rows"
+    if job.classifies:
+        return f"{n_rows} have the class {str(first)!r}."
+    number = isinstance(first, (numbers.Real, Decimal, np.bool_)) and math.isfinite(first)
+    return f"{n_rows} have the target {float(first):g}." if number else ""
+
+
+def _no_column(job: Job, frame: pd.DataFrame) -> str:
+    """Say that no column holds two different values, as the fit reads them; "" if one does."""
+    kinds, frame = job.params["column_kinds"], as_frame(frame)
+    if TableColumns(kinds).exceeds(0, frame):  # for nearly every group the first column tells
+        return ""
+    columns = TableColumns(kinds)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # the fit says them
+        # Beside a column that varies what has one value is left out, where alone it would be refused.
+        columns.fit(frame.assign(**{_VARIES: np.arange(len(frame)) % 2}))
+    asked = {"id", "text", "ignored"}
+    used = [
+        record.name
+        for record in columns.records
+        if record.name != _VARIES
+        and record.kind != "constant"
+        and not (record.kind in asked and record.name in columns.kinds)
+    ]
+    return "" if used else f"none of the {len(frame.columns)} columns holds two different values."
 
 
 def _served(store: AdapterStore, name: str) -> Version | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.optimize import nnls
 
 from testtime.adapt.parallel import available_cores
 from testtime.adapt.task import Task
@@ -49,7 +50,8 @@ class TablePlan(Result):
     seconds, most_seconds
         Of a fit on this machine, and of one that takes further steps since its first ones pay much.
     curve
-        The frozen model at growing context lengths.
+        The frozen model at growing context lengths. Loss is of one view; seconds and bytes are of all members that are
+        served by default, on the straight line that budgets are compared with.
     signs
         What the forecast rests on, by name.
     loss_name
@@ -90,7 +92,7 @@ class TablePlan(Result):
             lines.append(f"A fit would take about {self.seconds:,.0f} s {cores}{more}.")
         lines += [
             f"Frozen, {point.n_context:,} context rows: {self.loss_name} {point.loss:.3f}, "
-            f"{point.seconds * 1000:.2f} ms for a row."
+            f"{point.seconds * 1000:.2f} ms for a row as it is served."
             for point in self.curve
         ]
         lines.append(
@@ -197,7 +199,7 @@ def advise(
         n_members=config.n_members,
         seconds=cost(n_steps),
         most_seconds=cost(n_steps, further),
-        curve=signs.curve,
+        curve=_served_curve(signs),
         signs=dict(zip(NAMES, signs.values, strict=True)),
         loss_name=loss_name,
         reason=reason,
@@ -238,34 +240,74 @@ def _cost(
     )
 
 
+@dataclass(frozen=True)
+class _Line:
+    """A cost of what is served that grows with the context in a straight line and is never negative."""
+
+    start: float
+    slope: float
+
+    @classmethod
+    def through(cls, curve: Sequence[CurvePoint], costs: Sequence[float]) -> _Line:
+        """Return the line nearest to the measured costs, by least squares."""
+        lengths, found = np.array([point.n_context for point in curve], dtype=np.float64), np.array(costs)
+        unit, most = lengths.max(), float(found.max()) or 1.0
+        start, slope = nnls(np.stack([np.ones(len(lengths)), lengths / unit], axis=1), found / most)[0] * most
+        return cls(float(start), float(slope / unit))
+
+    def __call__(self, n_context: float) -> float:
+        return self.start + self.slope * n_context
+
+
+def _served_costs(curve: Sequence[CurvePoint]) -> tuple[_Line, _Line]:
+    """Return seconds of a row and bytes of a context, of all members; cores answer for some of them at once."""
+    rounds = -(-_SERVED // available_cores())
+    seconds = _Line.through(curve, [rounds * point.seconds for point in curve])
+    return seconds, _Line.through(curve, [_SERVED * float(point.n_bytes) for point in curve])
+
+
+def _served_curve(signs: Signs) -> tuple[CurvePoint, ...]:
+    """Return the measured points with what they cost as they are served."""
+    seconds, n_bytes = _served_costs(signs.curve)
+    return tuple(
+        replace(point, seconds=seconds(point.n_context), n_bytes=round(n_bytes(point.n_context)))
+        for point in signs.curve
+    )
+
+
 def _affordable(
     signs: Signs | None, n_rows: int, latency: float | None, memory: float | None
 ) -> tuple[int, bool]:
-    """Return the longest context within the budgets, and whether it is shorter than all rows.
-
-    Both costs grow with the context in a straight line, which is laid through the measured lengths.
-    """
+    """Return the longest context within the budgets, and whether it is shorter than all rows."""
     if signs is None or (latency is None and memory is None):
         return n_rows, False
-    lengths = np.array([point.n_context for point in signs.curve], dtype=np.float64)
-    served = -(-_SERVED // available_cores())
     longest = float(n_rows)
-    for name, unit, budget, costs in (
-        ("latency", "s a row", latency, [served * point.seconds for point in signs.curve]),
-        ("memory", "bytes", memory, [_SERVED * float(point.n_bytes) for point in signs.curve]),
+    least = max(1.0, min(64.0, float(signs.curve[0].n_context)))
+    seconds, n_bytes = _served_costs(signs.curve)
+    for name, unit, budget, cost in (
+        ("latency", "s a row", latency, seconds),
+        ("memory", "bytes", memory, n_bytes),
     ):
         if budget is None:
             continue
-        slope, start = np.polyfit(lengths, costs, 1)
-        least = max(1.0, min(64.0, lengths[0]))
-        if start + slope * least > budget:
+        if cost(least) > budget:
             raise InputError(
                 sentence(
                     f"{name}={budget:g} {unit}",
-                    expected=f"at least {start + slope * least:.3g}, what {least:.0f} context rows take here",
+                    expected=f"at least {_rounded_up(cost(least)):.3g}, what {least:.0f} context rows take here",
                     remedy="Raise it",
                 )
             )
-        if slope > 0:
-            longest = min(longest, (budget - start) / slope)
+        if cost.slope > 0:
+            longest = min(longest, (budget - cost.start) / cost.slope)
     return math.floor(longest + 1e-6), longest < n_rows  # a straight line is laid to the last digits
+
+
+def _rounded_up(value: float) -> float:
+    """Return a positive number with three digits that is not below `value`.
+
+    >>> _rounded_up(0.0015712), _rounded_up(25600.0)
+    (0.00158, 25600.0)
+    """
+    unit = 10.0 ** (math.floor(math.log10(value)) - 2)
+    return float(f"{math.ceil(value / unit - 1e-9) * unit:.3g}")

@@ -1,0 +1,103 @@
+"""What the rows of a request give cause for is said in its answer, and in a line of the log."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from tests.support.models import load_tiny
+from tests.support.served import client
+from testtime import AdapterStore, TTTClassifier
+from testtime.backbones import embedded
+from testtime.serve.notes import log_notes, notes_of_rows
+from testtime.serve.rows import ARROW
+from testtime.table.columns import DataWarning
+
+
+def unknown(n_rows: int) -> str:
+    return f"Categories that were not there at fit count as unknown in 'town' ({n_rows} rows)."
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(embedded, "load_embedded", load_tiny)
+        patched.setattr(os, "fsync", lambda handle: None)
+        rng = np.random.default_rng(0)
+        frame = pd.DataFrame({"town": rng.choice(["Oslo", "Rome"], 60), "size": rng.normal(size=60)})
+        store = AdapterStore(tmp_path_factory.mktemp("notes") / "store")
+        store.add("a", TTTClassifier(n_steps=0, n_members=1).fit(frame, np.arange(60) % 2))
+        with client(store) as opened:
+            yield opened
+
+
+def ask(served, *rows, **headers):
+    return served.post("/v1/models/a:predict", json={"rows": list(rows)}, headers=headers)
+
+
+KNOWN, NEW = {"town": "Oslo", "size": 1.0}, {"town": "Bonn", "size": 1.0}
+
+
+def test_notes_are_in_the_answer_and_in_one_line_of_the_log_every_time(served, caplog, recwarn):
+    for _ in range(2):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "testtime.serve"):
+            found = ask(served, KNOWN, NEW).json()
+        assert found["notes"] == [unknown(1)]
+        assert len(found["predictions"]) == 2
+        assert [one.getMessage() for one in caplog.records if one.name == "testtime.serve"] == [
+            f"'a': {unknown(1)}"
+        ]
+        caplog.clear()
+        assert "notes" not in ask(served, KNOWN).json()
+        assert not caplog.records
+    assert not [one for one in recwarn if issubclass(one.category, DataWarning)]
+
+
+def test_a_number_that_cannot_be_read_is_said(served):
+    found = ask(served, *[KNOWN] * 60, KNOWN | {"size": "abc"})
+    assert found.json()["notes"] == ["Column 'size' holds numbers; counted as missing: 'abc' (1)."]
+
+
+def test_what_rows_hold_begins_no_line_of_the_log(caplog):
+    log_notes("a\nb", ["holds 'x\nERROR \x1b[2J'.", "And more."])
+    log_notes("a", [])
+    (line,) = [one.getMessage() for one in caplog.records]
+    assert line == r"'a\nb': holds 'x\nERROR \x1b[2J'. And more."
+
+
+def test_arrow_has_them_in_its_metadata(served):
+    def metadata(rows):
+        sent, sink = pa.Table.from_pylist(rows), io.BytesIO()
+        with pa.ipc.new_stream(sink, sent.schema) as stream:
+            stream.write_table(sent)
+        headers = {"Content-Type": ARROW, "Accept": ARROW}
+        answer = served.post("/v1/models/a:predict", content=sink.getvalue(), headers=headers)
+        return pa.ipc.open_stream(answer.content).read_all().schema.metadata
+
+    assert json.loads(metadata([NEW])[b"notes"]) == [unknown(1)]
+    assert b"notes" not in metadata([KNOWN])
+
+
+def test_requests_that_are_predicted_together_have_the_notes_of_their_own_rows(served):
+    sent = [[KNOWN] + [NEW] * (i % 5) for i in range(60)]
+    with ThreadPoolExecutor(12) as pool:
+        found = list(pool.map(lambda rows: ask(served, *rows).json().get("notes", []), sent))
+    assert found == [[unknown(i % 5)] if i % 5 else [] for i in range(60)]
+
+
+def test_other_warnings_and_those_of_others_go_where_they_went():
+    with pytest.warns(UserWarning, match="of something else"), notes_of_rows() as notes:
+        warnings.warn("of something else", UserWarning, stacklevel=1)
+    with pytest.warns(DataWarning, match="nobody collects"):
+        warnings.warn("nobody collects it", DataWarning, stacklevel=1)
+    assert notes == []
