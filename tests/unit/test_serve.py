@@ -239,7 +239,7 @@ def test_waiting_requests_are_predicted_together_with_the_same_answers(store):
 
 def test_a_request_that_was_given_up_does_not_hold_up_the_others(store):
     loaded = Models(store, cache_bytes=2**30).get("a")[1]
-    x = loaded.encode(pd.DataFrame(rows(1)))
+    x = loaded.encode(pd.DataFrame(rows(1)), [])
 
     async def ask() -> None:
         with ThreadPoolExecutor(1) as pool:

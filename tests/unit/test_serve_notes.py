@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import os
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -18,7 +17,7 @@ from tests.support.models import load_tiny
 from tests.support.served import client
 from testtime import AdapterStore, TTTClassifier
 from testtime.backbones import embedded
-from testtime.serve.notes import log_notes, notes_of_rows
+from testtime.serve.notes import log_notes
 from testtime.serve.rows import ARROW
 from testtime.table.columns import DataWarning
 
@@ -93,11 +92,3 @@ def test_requests_that_are_predicted_together_have_the_notes_of_their_own_rows(s
     with ThreadPoolExecutor(12) as pool:
         found = list(pool.map(lambda rows: ask(served, *rows).json().get("notes", []), sent))
     assert found == [[unknown(i % 5)] if i % 5 else [] for i in range(60)]
-
-
-def test_other_warnings_and_those_of_others_go_where_they_went():
-    with pytest.warns(UserWarning, match="of something else"), notes_of_rows() as notes:
-        warnings.warn("of something else", UserWarning, stacklevel=1)
-    with pytest.warns(DataWarning, match="nobody collects"):
-        warnings.warn("nobody collects it", DataWarning, stacklevel=1)
-    assert notes == []

@@ -27,7 +27,7 @@ from testtime.serve.batching import Batcher
 from testtime.serve.bodies import read_body
 from testtime.serve.metrics import Metrics
 from testtime.serve.models import Loaded, Models
-from testtime.serve.notes import log_notes, notes_of_rows
+from testtime.serve.notes import log_notes
 from testtime.serve.page import KnownFacts, page_rows, render_page
 from testtime.serve.refusals import Refused
 from testtime.serve.rows import ARROW, answer_columns, as_arrow, read_rows
@@ -101,8 +101,8 @@ class _Server:
     def _prepare(self, name: str, body: bytes, kind: str) -> tuple[int, Loaded, Any, list[str]]:
         number, loaded = self.models.get(name)
         frame = read_rows(body, kind, self.settings.most_rows, self.settings.most_bytes)
-        with notes_of_rows() as notes:
-            x = loaded.encode(frame)
+        notes: list[str] = []
+        x = loaded.encode(frame, notes)
         log_notes(name, notes)
         return number, loaded, x, notes
 

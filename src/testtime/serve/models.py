@@ -51,15 +51,17 @@ class Loaded:
     names: tuple[str, ...]
     n_bytes: int
 
-    def encode(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+    def encode(self, frame: pd.DataFrame, notes: list[str]) -> NDArray[np.float64]:
         """Return rows as the model sees them, ``(q, D + S)``: the `D` columns of the reference, then statistics.
+
+        `notes` gets what is to be said about them.
 
         Raises
         ------
         InputError
             When a column is missing, or holds what cannot be used.
         """
-        return self.table.encoding.transform(frame)
+        return self.table.encoding.transform(frame, notes=notes)
 
 
 @dataclass

@@ -38,23 +38,28 @@ class TableEncoding:
     columns: TableColumns
     levels: LevelStatistics
 
-    def transform(self, frame: pd.DataFrame, file: FileHabits | None = None) -> NDArray[np.float64]:
+    def transform(
+        self, frame: pd.DataFrame, file: FileHabits | None = None, notes: list[str] | None = None
+    ) -> NDArray[np.float64]:
         """Encode new rows, ``(q, D + S)``, which may be a piece of a `file` whose habits are known.
 
-        Says which of their levels nobody has seen where that changes the answer.
+        What is to be said about them goes into `notes`, or is warned of: cells that cannot be read, and levels that
+        nobody has seen where that changes the answer.
         """
-        encoded = self.columns.transform(frame, file)
+        encoded = self.columns.transform(frame, file, notes)
         strange = self.levels.strange(encoded.x)
         for column, rows in zip(self.levels.columns, strange.T, strict=True):
             if rows.any():
                 names = ", ".join(repr(encoded.names[at]) for at in column.key)
-                warnings.warn(
+                note = (
                     f"In {int(rows.sum()):,} of {len(rows):,} rows {names} holds what was not there at fit, where "
                     "nearly all values occurred several times; they are answered by the frozen model, without what "
-                    "rows of the same value say.",
-                    DataWarning,
-                    stacklevel=3,
+                    "rows of the same value say."
                 )
+                if notes is None:
+                    warnings.warn(note, DataWarning, stacklevel=2)
+                else:
+                    notes.append(note)
         return self.levels.transform(encoded)
 
 

@@ -167,7 +167,9 @@ class TableColumns:
         """
         return FileHabits(self._cells(piece) for piece in pieces)
 
-    def transform(self, frame: pd.DataFrame, file: FileHabits | None = None) -> Encoded:
+    def transform(
+        self, frame: pd.DataFrame, file: FileHabits | None = None, notes: list[str] | None = None
+    ) -> Encoded:
         """Encode rows; columns are matched by name, and those that were left out at fit need not be there.
 
         Parameters
@@ -176,6 +178,8 @@ class TableColumns:
             Rows, ``(q, D)``.
         file
             How the file is written of which these rows are a piece, from :meth:`habits_of`; None if they are all.
+        notes
+            Gets what is to be said about the rows; without it, that is warned of.
 
         Raises
         ------
@@ -195,7 +199,10 @@ class TableColumns:
                 f"Categories that were not there at fit count as unknown in {', '.join(unseen[:5])}"
                 + (f" and {len(unseen) - 5} more columns." if len(unseen) > 5 else ".")
             )
-        _warn(told)
+        if notes is None:
+            _warn(told)
+        else:
+            notes += told
         x = np.empty((len(frame), len(outputs)))
         for at, output in enumerate(outputs):
             x[:, at] = output.values
@@ -208,10 +215,7 @@ class TableColumns:
 
     def fit_transform(self, frame: pd.DataFrame) -> Encoded:
         """Learn the columns of a frame and encode it, without warning about its cells a second time."""
-        self.fit(frame)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DataWarning)
-            return self.transform(frame)
+        return self.fit(frame).transform(frame, notes=[])
 
     def to_state(self) -> dict[str, Any]:
         """Return all that was learned as plain values, for the store."""
