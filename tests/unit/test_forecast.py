@@ -350,7 +350,7 @@ def test_the_command_that_is_printed_does_what_was_planned(frame, tiny_embedded,
     path = tmp_path / "my table.csv"
     frame[0].assign(bought=frame[1]).to_csv(path, index=False)
     whole = plan_table(*frame)
-    memory = plan._SERVED * (whole.curve[0].n_bytes + whole.curve[1].n_bytes) / 2
+    memory = (whole.curve[0].n_bytes + whole.curve[1].n_bytes) / 2
     code, said, _ = run(capsys, "plan", path, "--target", "bought", "--task", "classify", "--memory", memory)
     assert code == 0
     (line,) = [one for one in said.splitlines() if " with: testtime adapt " in one]
@@ -384,7 +384,7 @@ def test_the_command_that_is_printed_allows_for_the_rows_that_are_held_out(tiny_
     path = tmp_path / "table.csv"
     table.to_csv(path, index=False)
     curve = plan_table(table[list("abc")], table["bought"]).curve
-    memory = plan._SERVED * (curve[-1].n_bytes + 0.75 * (curve[-1].n_bytes - curve[-2].n_bytes))
+    memory = curve[-1].n_bytes + 0.75 * (curve[-1].n_bytes - curve[-2].n_bytes)
     code, said, _ = run(capsys, "plan", path, "--target", "bought", "--memory", memory)
     assert code == 0
     assert "n_context=28" in said

@@ -220,7 +220,7 @@ def test_the_current_version_is_believed_for_a_while(store, tmp_path):
 
 def test_waiting_requests_are_predicted_together_with_the_same_answers(store):
     loaded, sizes = Models(store, cache_bytes=2**30).get("a")[1], []
-    xs = [loaded.encode(pd.DataFrame(rows(n, seed=n))) for n in (1, 2, 3, 4)]
+    xs = [loaded.encode(pd.DataFrame(rows(n, seed=n)), []) for n in (1, 2, 3, 4)]
 
     async def ask() -> list[np.ndarray]:
         with ThreadPoolExecutor(1) as pool:

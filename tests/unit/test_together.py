@@ -5,14 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from tabicl._model.ssmax import create_ssmax_layer
+from torch.func import functional_call
 
 from testtime import TTTClassifier, TTTRegressor
-from testtime.adapt.learner import FROZEN, Rows, predict_rows
+from testtime.adapt.learner import FROZEN, Rows, call_with, predict_rows
 from testtime.adapt.memory import tensor_bytes
 from testtime.adapt.task import Classes, Numbers
 from testtime.adapt.together import Together
 from testtime.backbones.embedded import load_embedded
 from testtime.backbones.many_class import with_classes
+from testtime.backbones.stacked import scaled_queries
 
 CPU = torch.device("cpu")
 
@@ -94,3 +97,26 @@ def test_members_beside_each_other_take_no_memory_twice():
         reads = [learner.read(FROZEN, Rows(x, y)) for _ in range(3)]
     together = Together.of(learner, [FROZEN] * 3, reads)
     assert tensor_bytes((together.read, together.apart())) == tensor_bytes(reads)
+
+
+@pytest.mark.parametrize(
+    "kind", ["ssmax", "ssmax-mlp", "ssmax-mlp-elementwise", "qassmax-mlp", "qassmax-mlp-elementwise"]
+)
+@pytest.mark.parametrize("axes", [(), (5,)])
+def test_every_scale_of_a_softmax_may_differ_between_models(kind, axes):
+    layer = create_ssmax_layer(ssmax_type=kind, num_heads=2, embed_dim=8).double()
+    draw = torch.Generator().manual_seed(0)
+    query = torch.randn(3, *axes, 2, 4, 4, generator=draw, dtype=torch.float64)
+    base = dict(layer.named_parameters())
+    own = {
+        name: one.detach() + torch.randn((3, *one.shape), generator=draw, dtype=torch.float64)
+        for name, one in base.items()
+    }
+    apart = [
+        functional_call(
+            layer, {name: one[m] for name, one in own.items()}, (query[m].reshape(-1, 2, 4, 4), 7)
+        )
+        for m in range(3)
+    ]
+    together = call_with(layer, own, lambda module: scaled_queries(module, query, 7))
+    torch.testing.assert_close(together, torch.stack(apart).view(query.shape), rtol=0, atol=1e-12)

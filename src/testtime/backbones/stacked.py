@@ -15,9 +15,13 @@ from typing import Any
 import torch
 from tabicl._model.ssmax import SSMax
 from torch import Tensor
+from torch.func import functional_call, vmap
 from torch.nn import functional as F
 
 __all__ = ["linear", "multi_layer", "norm", "project", "scaled_queries"]
+
+_N_AXES = {"weight": 2, "bias": 1, "scales": 1}
+"""Of the tensors of a scalable-softmax layer, for one model."""
 
 # M=models  E=width in  F=width out  H=heads  Q=queries  d=width of a head. Layers are typed Any: torch types an
 # attribute of a module as a tensor or a module.
@@ -57,14 +61,19 @@ def norm(layer: Any, x: Tensor) -> Tensor:
 
 
 def scaled_queries(layer: Any, query: Tensor, n_keys: int) -> Tensor:
-    """Apply one of tabicl's scalable-softmax layers, ``(M, ..., H, Q, d)`` -> the same shape.
-
-    Only the simplest, a factor for each head, may differ between models.
-    """
-    if isinstance(layer, SSMax) and layer.scales.ndim == 2:
+    """Apply one of tabicl's scalable-softmax layers, ``(M, ..., H, Q, d)`` -> the same shape."""
+    own = {name: one for name, one in layer.named_parameters() if one.ndim > _N_AXES[name.rpartition(".")[2]]}
+    if not own:
+        return layer(query.reshape(-1, *query.shape[-3:]), n_keys).view(query.shape)
+    if isinstance(layer, SSMax):
         scales = layer.scales * math.log(max(n_keys, 1))
         return query * scales.view(len(scales), *[1] * (query.ndim - 4), -1, 1, 1)
-    return layer(query.reshape(-1, *query.shape[-3:]), n_keys).view(query.shape)
+
+    def of_one(tensors: dict[str, Tensor], one: Tensor) -> Tensor:
+        flat = one.reshape(-1, *one.shape[-3:])
+        return functional_call(layer, tensors, (flat, n_keys)).view(one.shape)
+
+    return vmap(of_one)(own, query)  # small networks, of several kinds
 
 
 def _along(vector: Tensor, like: Tensor) -> Tensor:
