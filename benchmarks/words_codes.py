@@ -50,4 +50,26 @@ def _column(loss: str, taken: list[dict[str, Any]]) -> dict[str, str]:
     }
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"codes": codes, "keys": keys}
+def new_levels() -> str:
+    """Rows of values that nobody has seen: as served, with the statistics of no level, without the column."""
+    found = [one for one in stored("new_levels") if one["told"]]
+    rows = []
+    for loss, kind in (("log_loss", "classes, log loss"), ("crps", "numbers, CRPS")):
+        of_kind = [one for one in found if loss in one["served"]]
+        means = [f"{mean(one[way][loss] for one in of_kind):.3f}" for way in ("served", "kept", "without")]
+        changes = [one["served"][loss] / one["kept"][loss] - 1 for one in of_kind]
+        spread = f"{100 * median(changes):+.1f} % ({100 * min(changes):+.0f} to {100 * max(changes):+.0f} %)"
+        lower = f"{sum(change < 0 for change in changes)} of {len(changes)}"
+        rows.append([kind, *means, spread, lower])
+    header = [
+        "",
+        "as served",
+        "statistics kept",
+        "without the column",
+        "served against kept, median",
+        "lower on",
+    ]
+    return markdown(header, rows)
+
+
+BLOCKS: dict[str, Callable[[], str]] = {"codes": codes, "keys": keys, "new-levels": new_levels}
