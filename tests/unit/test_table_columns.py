@@ -248,6 +248,12 @@ def test_a_table_without_information_is_refused():
         fitted(pd.DataFrame({"a": [1, 1], "b": [None, None]}))
 
 
+def test_columns_that_are_all_left_out_as_asked_do_vary():
+    frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": ["x", "y", "x"]})
+    with pytest.raises(InputError, match="all 2 columns are left out, as asked or since they do not vary"):
+        TableColumns({"a": "id", "b": "ignored"}).fit(frame)
+
+
 def test_frequent_missing_values_get_a_column_once_per_pattern():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((500, 4))

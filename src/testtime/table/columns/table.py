@@ -298,9 +298,12 @@ def _something(choices: list[Choice]) -> tuple[list[Choice], list[str]]:
     kept = [choice.spare or choice for choice in choices]
     names = [new.record.name for new, old in zip(kept, choices, strict=True) if new is not old]
     if not names:
+        constant = all(choice.record.kind == "constant" for choice in choices)
         raise InputError(
             sentence(
-                f"none of the {len(choices)} columns holds two different values",
+                f"none of the {len(choices)} columns holds two different values"
+                if constant
+                else f"all {len(choices)} columns are left out, as asked or since they do not vary",
                 expected="at least one column that varies",
                 why="there is nothing to learn from",
             )
