@@ -78,6 +78,21 @@ def test_a_row_gets_the_same_answer_alone_among_others_after_saving_and_from_a_p
     np.testing.assert_allclose(fitted.predict_proba_at(mixed, context), together, rtol=0, atol=1e-6)
 
 
+def test_each_set_of_new_values_has_its_own_context():
+    X, y = panel(NUMBERS[:40], 8, WAYS["categories"])
+    X["town"] = "T" + X["customer"].str[-1]
+    model = TTTClassifier(n_steps=0, n_members=1, random_state=0).fit(X, y > 0)
+    rows = X.iloc[[0, 0, 0, 0]].assign(
+        customer=["new", X["customer"][0]] * 2, town=["new", "new", X["town"][0], X["town"][0]]
+    )
+    together = model.predict_proba(rows)
+    assert len({len(table.names) for table in model._table._others.values()}) == 3
+    for order in ([0], [1], [2], [3], [2, 0, 3, 1]):
+        model._table._others.clear()
+        np.testing.assert_allclose(model.predict_proba(rows.iloc[order]), together[order], rtol=0, atol=1e-6)
+    assert len(np.unique(together.round(9), axis=0)) == 4
+
+
 def test_only_strange_rows_are_answered_by_the_frozen_model(fitted):
     known, new = panel(NUMBERS[:40], 2)[0], panel(NUMBERS[40:50], 2)[0]
     table = fitted._table
