@@ -264,3 +264,16 @@ def test_groups_are_modelled_table_by_table():
     assert fit_together(fits, [(frame, total), (other, waved)], TailRecipe(n_steps=2)) == [None, None]
     assert [len(said(one)) for one in fits] == [1, 0]
     assert np.sqrt(np.mean((fits[0].predict(frame) - total) ** 2)) < 0.01 * total.std()
+
+
+def test_a_typing_error_decides_no_answer_on_a_logarithm_either():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 3))
+    y = np.exp(2 * X[:, 0] + X[:, 1] + 0.1 * rng.normal(size=400))
+    model = TTTRegressor(n_steps=0, n_members=1, random_state=0).fit(X, y)
+    target = model._table.target
+    assert target.curve.name == "as its logarithm"
+    assert target.linear is not None
+    most = y.max() + 0.5 * np.ptp(y)
+    assert target.straight(target.linear.bounds[1]) <= most * (1 + 1e-9)
+    assert model.predict([[1000.0, 3.0, 0.0]]).item() <= most
