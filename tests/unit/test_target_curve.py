@@ -149,6 +149,7 @@ def test_bounds_of_a_linear_part_hold_in_the_unit_of_the_target():
     wide = np.array([standard.min() - 1.5, standard.max() + 1.5])
     low, high = bent.narrowed(wide, standard)
     assert low == wide[0]
+    assert high < wide[1]
     assert bent.straight(np.array([high])) == pytest.approx(y.max() + 0.5 * np.ptp(y))
     assert target.narrowed(np.array([-0.1, 0.1]), values).tolist() == [-0.1, 0.1]
 
