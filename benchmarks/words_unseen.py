@@ -47,50 +47,33 @@ def _column(draws: list[dict[str, Any]]) -> dict[str, str]:
 
 def unseen() -> str:
     """Classes: the defaults against the frozen model, a forest and CatBoost, with the targets that are not measured."""
-    summary = stored("unseen")["summary"]
-    own = summary["classes"]
-    rows = []
-    for rival, label in _RIVALS.items():
-        found = own[rival]
-        rows.append(
-            [
-                label,
-                f"{found['targets']}",
-                f"{100 * found['log loss lower']:.0f}%",
-                f"{100 * found['median change of log loss']:+.1f} %",
-                f"{found['mean gain of AUC']:+.3f}",
-                f"{100 * found['more than .015 AUC below']:.0f}%",
-            ]
-        )
-    header = [
-        "testtime against",
-        "targets",
-        "log loss lower",
-        "median change",
-        "mean gain of AUC",
-        "more than .015 AUC below",
-    ]
-    return markdown(header, rows)
+    shown = {
+        "log loss lower": lambda found: f"{100 * found['log loss lower']:.0f}%",
+        "median change": lambda found: f"{100 * found['median change of log loss']:+.1f} %",
+        "mean gain of AUC": lambda found: f"{found['mean gain of AUC']:+.3f}",
+        "more than .015 AUC below": lambda found: f"{100 * found['more than .015 AUC below']:.0f}%",
+    }
+    return _against_rivals("classes", shown)
 
 
 def unseen_numbers() -> str:
     """Numeric targets: the defaults against the frozen model, a forest and CatBoost."""
-    own = stored("unseen")["summary"]["numbers"]
-    rows = []
-    for rival, label in _RIVALS.items():
-        found = own[rival]
-        rows.append(
-            [
-                label,
-                f"{found['targets']}",
-                f"{100 * found['RMSE lower']:.0f}%",
-                f"{100 * found['median change of RMSE']:+.1f} %",
-                f"{100 * found['more than 5% above']:.0f}%",
-            ]
-        )
-    return markdown(
-        ["testtime against", "targets", "RMSE lower", "median change", "more than 5% above"], rows
-    )
+    shown = {
+        "RMSE lower": lambda found: f"{100 * found['RMSE lower']:.0f}%",
+        "median change": lambda found: f"{100 * found['median change of RMSE']:+.1f} %",
+        "more than 5% above": lambda found: f"{100 * found['more than 5% above']:.0f}%",
+    }
+    return _against_rivals("numbers", shown)
+
+
+def _against_rivals(kind: str, shown: dict[str, Callable[[dict[str, float]], str]]) -> str:
+    """A line for each rival, with what is `shown` of the comparison, by the name of its column."""
+    own = stored("unseen")["summary"][kind]
+    rows = [
+        [label, f"{own[rival]['targets']}", *(show(own[rival]) for show in shown.values())]
+        for rival, label in _RIVALS.items()
+    ]
+    return markdown(["testtime against", "targets", *shown], rows)
 
 
 BLOCKS: dict[str, Callable[[], str]] = {"linear": linear, "unseen": unseen, "unseen_numbers": unseen_numbers}

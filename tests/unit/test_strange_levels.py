@@ -56,7 +56,7 @@ def test_new_units_are_predicted_as_without_statistics(estimator, way):
             return float(np.mean(fitted.predict_proba(rows)[:, 1] - true) ** 2)
         return float(np.mean((fitted.predict(rows) - true) ** 2))
 
-    assert loss(model, new) < 1.16 * loss(without, new)  # 1.31 to 1.9 where what levels say is kept
+    assert loss(model, new) < 1.16 * loss(without, new)  # 1.47 to 2.45 where what levels say is kept
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from testtime.adapt.task import Classes, Numbers
 from testtime.adapt.together import Together
 from testtime.backbones.embedded import load_embedded
 from testtime.backbones.many_class import with_classes
-from testtime.backbones.stacked import scaled_queries
+from testtime.backbones.tabicl_stacked import scaled_queries
 
 CPU = torch.device("cpu")
 

@@ -8,7 +8,8 @@ Same module, same weights, same numbers as ``TabICL.forward`` in training mode t
   rows are batched to about 1e-12;
 * tabicl embeds the reserved CLS columns and then overwrites them, and runs the last in-context block on context rows
   that nobody reads; here neither is done;
-* gradients flow whatever ``training`` is, and no autocast is applied;
+* gradients flow whatever ``training`` is, no autocast is applied, and attention stays in the dtype of the weights
+  (tabicl casts to float16 where FlashAttention 3 is installed);
 * a checkpoint's ``recompute`` is ignored: activations that are computed again in the backward pass would be computed
   with the base's weights, since the changed ones are in place during the call only;
 * without gradients the row stage runs on some rows at a time, so that memory does not grow with rows x columns.
@@ -27,7 +28,7 @@ from tabicl._model.layers import OneHotAndLinear
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from testtime.backbones.stacked import linear, multi_layer, norm, project, scaled_queries
+from testtime.backbones.tabicl_stacked import linear, multi_layer, norm, project, scaled_queries
 
 __all__ = [
     "ICL_STAGE",

@@ -36,9 +36,7 @@ _MANY_LEVELS = 20  # from which the share of rows is told as well
 _MOST_CLASSES = 3  # classes whose means are told where there are more than two: the most frequent ones
 _MOST_COLUMNS = 60  # statistics in all
 _INNER_FOLDS = 5
-_FEW_ALONE = (
-    0.01  # share of the rows; the share of later rows with a new level is as large, if they are of a kind
-)
+_FEW_ALONE = 0.01  # share of the rows; of later rows of the same kind as many have a new level
 
 
 @dataclass(frozen=True)
@@ -249,9 +247,7 @@ class LevelStatistics:
                 arrays[f"means_{i}"],
                 arrays[f"shares_{i}"],
                 arrays.get(f"values_{i}", np.empty(0)).reshape(-1, len(arrays.get(f"key_{i}", [position]))),
-                float(
-                    arrays.get(f"alone_{i}", [1.0])[0]
-                ),  # a model of before there was this answers as it did
+                float(arrays.get(f"alone_{i}", [1.0])[0]),  # an older model answers as it did
             )
             for i, position in enumerate(arrays["positions"])
         )

@@ -26,9 +26,7 @@ class Merged:
     """
 
     def __init__(self, ranges: Iterable[tuple[str, str]]) -> None:
-        self._begin: dict[int, list[tuple[int, int]]] = defaultdict(
-            list
-        )  # of each, its column and its last row
+        self._begin: dict[int, list[tuple[int, int]]] = defaultdict(list)  # column and last row of each
         for first, last in ranges:
             (top, left), (bottom, _) = coordinate_to_tuple(first), coordinate_to_tuple(last)
             if bottom > top:
@@ -38,9 +36,8 @@ class Merged:
     def of(cls, sheet: Any) -> Merged:
         """Find those of a worksheet that openpyxl has opened for reading only."""
         ranges, kept = [], b""
-        with sheet.parent._archive.open(
-            sheet._worksheet_path
-        ) as stream:  # openpyxl keeps no other way to the text
+        archive, path = sheet.parent._archive, sheet._worksheet_path  # openpyxl has no public way to the text
+        with archive.open(path) as stream:
             while chunk := stream.read(_CHUNK):
                 text = kept + chunk
                 end = 0

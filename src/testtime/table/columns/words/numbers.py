@@ -70,9 +70,8 @@ def decimal_signs(cells: WordCells) -> tuple[int, int]:
     reading = read_numbers(sample, comma=None, table_comma=None)
     if not reading.enough or reading.comma is None or reading.by_range:
         return 0, 0
-    return (
-        reading.signs if any(reading.signs) else (0, 1)
-    )  # points alone, of which any may separate thousands
+    # Points alone, of which any may separate thousands, are a point.
+    return reading.signs if any(reading.signs) else (0, 1)
 
 
 def sign_shown(signs: tuple[int, int]) -> bool | None:

@@ -20,11 +20,9 @@ _FIRST_SHORT = 30  # 29 is 2029 and 30 is 1930: years of birth reach further bac
 _LAST_MONTH, _LAST_DAY, _SHORTEST_MONTH = 12, 31, 28
 _DAY, _MONTH, _OPEN, _DOUBTED, _READ, _YEAR_ONLY, _DAY_ONLY, _BOTH = range(8)
 _FEWEST_VALUES = 3  # of a part beside one that is always 1, that make a month of it
-_FEWEST_DAYS, _EARLY, _LATE = (
-    10,
-    5,
-    27,
-)  # different days, one of the first and one of the last, make a day of a part
+_FEWEST_DAYS, _EARLY, _LATE = 10, 5, 27
+"""So many different days, one of the first and one of the last, make a day of a part."""
+
 _MANY_DAYS = 20  # different ones are no years
 
 
