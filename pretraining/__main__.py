@@ -55,6 +55,9 @@ def make_parser() -> argparse.ArgumentParser:
     pool.add_argument("--seed", type=int, default=1)
     pool.add_argument("--regression", action="store_true", help="tables with a numeric target")
     train = commands.add_parser("train", help="train, or continue, a run")
+    train.add_argument(
+        "--peer", type=Path, help="--out of a second run, started beside this one, to average weights with"
+    )
     ablation = commands.add_parser("ablation", help="equal CPU seconds without each ingredient of the prior")
     ablation.add_argument("--only", nargs="+", default=[], help="variants besides the two full ones")
     rates = commands.add_parser("rates", help="learn a rate for each tensor of an adapter")

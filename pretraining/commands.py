@@ -34,7 +34,7 @@ def _train(options: argparse.Namespace) -> None:
     from .config import load_config
     from .train import train
 
-    state = train(load_config(options.config), options.out, pool=_given_pool(options))
+    state = train(load_config(options.config), options.out, pool=_given_pool(options), peer=options.peer)
     print(f"{state.step} steps, {state.tables} tables, {state.seconds:.0f} s")
 
 

@@ -22,7 +22,9 @@ class TrainConfig:
     Attributes
     ----------
     seed : int
-        Determines initial weights and every batch.
+        Determines every batch, and the initial weights unless ``initial_seed`` does: runs that meet need the same.
+    initial_seed : int or None
+        Determines the initial weights.
     start_from : str or None
         Exported weights to begin with. Tensors that another task shapes differently (target encoders and the
         last layer, between classifier and regressor) stay at their random initial values; between regressors the
@@ -44,9 +46,12 @@ class TrainConfig:
         Steps between kept snapshots, validations and log lines.
     validation_batches : int
         Size of the fixed synthetic validation set.
+    meet_every : int
+        With another run beside this one (``train --peer``): steps between two means of the weights of both.
     """
 
     seed: int = 1
+    initial_seed: int | None = None
     steps: int = 10_000
     start_from: str | None = None
     budget_seconds: float | None = None
@@ -61,6 +66,7 @@ class TrainConfig:
     validate_every: int = 1000
     log_every: int = 50
     validation_batches: int = 16
+    meet_every: int = 200
 
 
 @dataclass(frozen=True)

@@ -27,13 +27,17 @@ from .meta import accumulate_meta_gradients
 from .model import HEAD, build_model, finer_quantiles, read_weights
 from .pool import Pool
 from .prior import sample_batch
+from .together import meet
 
 VALIDATION_SEED = 987_654
 
 
 def make_state(config: Config) -> State:
     """Fresh weights, or those to start from, and a fresh optimiser."""
-    model = build_model(config.model, config.train.seed).train()
+    train = config.train
+    model = build_model(
+        config.model, train.seed if train.initial_seed is None else train.initial_seed
+    ).train()
     if config.train.start_from:
         given, own = read_weights(Path(config.train.start_from)), model.state_dict()
         if _numeric(given) and config.prior.regression:
@@ -123,6 +127,7 @@ def train(
     folder: Path,
     *,
     pool: Pool | None = None,
+    peer: Path | None = None,
     stop_after: int | None = None,
     clock: Callable[[], float] | None = None,
 ) -> State:
@@ -136,6 +141,9 @@ def train(
         Gets ``last.safetensors`` (resumable), ``step-N.safetensors`` (snapshots) and ``log.jsonl``.
     pool : Pool, optional
         Pre-generated tables.
+    peer : Path, optional
+        Folder of another run with the same start and another seed; every ``config.train.meet_every`` steps both
+        go on with the mean of their weights.
     stop_after : int, optional
         Return, with a checkpoint, after this many steps of this call.
     clock : callable, optional
@@ -168,6 +176,8 @@ def train(
         done += 1
         state.seconds = clock() - before
         window.append((state.seconds, state.tables, loss))
+        if peer and state.step % config.train.meet_every == 0 and not meet(state, folder, peer):
+            _log(folder, {"event": "alone", "step": state.step})
         if state.step % config.train.log_every == 0:
             _log(folder, _summary(state, config.train, window))
             window = window[-1:]

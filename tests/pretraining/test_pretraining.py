@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from pretraining.export import export
 from pretraining.methods import class_orders, load_model
 from pretraining.model import build_model, lean_logits
 from pretraining.prior import sample_batch
+from pretraining.together import meet
 from pretraining.train import learning_rate, make_state, progress, train, train_step
 from tests.support.made_up import SMALL_PRIOR, TINY, make_pool, tiny_config
 from testtime.errors import InputError
@@ -100,6 +102,39 @@ def test_the_shipped_configuration_is_valid_and_unknown_settings_are_refused(tmp
     wrong.write_text("[trian]\n")
     with pytest.raises(ValueError, match="trian"):
         load_config(wrong)
+
+
+# --- two runs that meet
+
+
+def test_two_runs_meet_and_go_on_with_the_mean_of_their_weights(tmp_path):
+    def run(own: str, other: str, seed: int):
+        settings = tiny_config(meet_every=4, initial_seed=0, seed=seed)
+        return train(settings, tmp_path / own, peer=tmp_path / other)
+
+    with ThreadPoolExecutor(2) as together:
+        first, second = together.map(run, ("a", "b"), ("b", "a"), (1, 2))
+    weights = dict(second.model.named_parameters())
+    assert all(torch.equal(value, weights[name]) for name, value in first.model.named_parameters())
+    assert all(torch.equal(value, second.ema[name]) for name, value in first.ema.items())
+    assert first.tables != second.tables  # other batches
+    (left, right), name = (
+        ([load_file(tmp_path / f / "meeting-000008.safetensors") for f in "ab"]),
+        "model.row_interactor.out_ln.weight",
+    )
+    torch.testing.assert_close(weights[name.removeprefix("model.")], (left[name] + right[name]) / 2)
+
+
+def test_a_run_that_waits_in_vain_goes_on_alone(tmp_path):
+    state = make_state(tiny_config())
+    before = {name: p.detach().clone() for name, p in state.model.named_parameters()}
+    assert not meet(state, tmp_path, tmp_path / "nobody", patience=0.0)
+    assert all(
+        torch.equal(value, p) for value, p in zip(before.values(), state.model.parameters(), strict=True)
+    )
+    for state.step in range(1, 7):
+        meet(state, tmp_path, tmp_path / "nobody", patience=0.0)
+    assert len(list(tmp_path.glob("meeting-*.safetensors"))) == 3
 
 
 # --- export
