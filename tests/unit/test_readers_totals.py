@@ -33,6 +33,7 @@ def read(path, end: str, rows: str = GOODS, **options):
         "TOTAL 2023",
         "Summe in 2024",
         "Итого",
+        "Total (25)",
     ],
 )
 def test_sums_are_known_by_their_words(tmp_path, word):
@@ -56,8 +57,34 @@ def test_sums_are_found_above_remarks(tmp_path, end, word):
 
 
 @pytest.mark.parametrize(
+    ("end", "named"),
+    [
+        (";300;900\n", ""),
+        (";300;\n", ""),
+        (";300,0;900,0\n", ""),
+        ("Durchschnitt;12;36\n", ", 'Durchschnitt',"),
+        ("Mean;12.0;36.0\n", ", 'Mean',"),
+    ],
+)
+def test_sums_without_a_word_and_means_are_known_by_their_numbers(tmp_path, end, named):
+    frame, facts = read(tmp_path / "sums.csv", end)
+    assert len(frame) == 25
+    assert facts.notes == (f"the last row{named} holds sums and is left out",)
+
+
+def test_means_may_be_rounded(tmp_path):
+    rows = "".join(f"{'ab'[i % 2]};{i / 7:.3f};{i}\n" for i in range(30))
+    assert len(read(tmp_path / "means.csv", "Average;2.07;14.5\n", rows)[0]) == 30
+    assert len(read(tmp_path / "means.csv", "Average;2.1;16\n", rows)[0]) == 31  # nor is 16 14.5
+
+
+@pytest.mark.parametrize(
     "end",
     [
+        ";300;901\n",  # one of two is a sum
+        "nails;300;900\n",  # with a name, as every row has
+        "Mean;300;900\n",  # sums, and the word says means
+        "Mean;12;\n;1;2\n",
         "Total;300;900\nnails;3;4\n",  # goods follow
         "Total;300;900\n;7;\n",  # a number follows, and is no remark
         "Total;1;2\nnails;3;4\nTotal;300;900\n",  # a level

@@ -21,6 +21,7 @@ from testtime.table.readers.draw import draw
 from testtime.table.readers.excel import ExcelFile
 from testtime.table.readers.formats import ArrowFile, Format, ParquetFile
 from testtime.table.readers.json_lines import JsonFile
+from testtime.table.readers.printed import Printed
 from testtime.table.readers.source import open_source, unreadable
 from testtime.table.readers.totals import rows_of_sums
 
@@ -37,7 +38,7 @@ _WHOLE = {
     pa.uint32(): pd.UInt32Dtype(),
     pa.uint64(): pd.UInt64Dtype(),
 }
-_SHEETS = ("CSV", "Excel")  # what people write sums below
+_SHEETS = ("CSV", "Excel")  # what people write and print
 _CONTINUATION = b"\xff\xff\xff\xff"  # how a stream of Arrow begins
 
 
@@ -121,18 +122,21 @@ def read_table(
         If a workbook is to be read and openpyxl is not installed.
     """
     opened = open_table(path)
-    drawn = draw(opened.batches(), max_rows, np.random.default_rng(random_state))
+    sheet = Printed(opened) if opened.form in _SHEETS else None
+    batches = opened.batches() if sheet is None else sheet.batches()
+    drawn = draw(batches, max_rows, np.random.default_rng(random_state))
     if drawn.table is None or not drawn.rows:
         raise unreadable(opened.source.name, "it has a header and no rows", "Add rows")
-    notes = list(opened.notes)
+    notes = [*opened.notes, *(sheet.notes if sheet else ())]
     if drawn.n_empty:
         notes.append(f"{drawn.n_empty:,} empty {'row is' if drawn.n_empty == 1 else 'rows are'} left out")
     table, at = drawn.table, drawn.at
     n_sums, total = rows_of_sums(drawn) if opened.form in _SHEETS else (0, "")
     kept = int((at < drawn.rows - n_sums).sum())
     if kept < len(at):
-        one = f"the last row, {total!r}, holds sums and is left out"
-        more = f"the last {n_sums} rows, from {total!r} on, hold sums and remarks and are left out"
+        named, since = (f", {total!r},", f", from {total!r} on,") if total else ("", "")
+        one = f"the last row{named} holds sums and is left out"
+        more = f"the last {n_sums} rows{since} hold sums and remarks and are left out"
         notes.append(one if n_sums == 1 else more)
         table, at = table.slice(0, kept), at[:kept]
     frame = _frame(table, at, opened)
@@ -188,10 +192,13 @@ def iterate_table(
             f"Columns that are not in the training table are ignored: {shown}.", DataWarning, stacklevel=2
         )
     rows = 0
-    for batch in opened.batches():
+    sheet = Printed(opened) if opened.form in _SHEETS else None
+    for batch in opened.batches() if sheet is None else sheet.batches():
         if batch.num_rows:
             yield _frame(_selected(batch, wanted), np.arange(rows, rows + batch.num_rows), opened)
             rows += batch.num_rows
+    for note in sheet.notes if sheet else ():
+        warnings.warn(f"In {Path(opened.source.name).name!r} {note}.", DataWarning, stacklevel=2)
 
 
 def require_columns(name: str, there: Collection[str], columns: Collection[str]) -> None:

@@ -1,0 +1,139 @@
+"""Lines of a sheet that are no rows: the header once more, a rule of dashes, the types of the columns; and ``="01"``.
+
+Files that were put together with ``cat`` have the header several times; programs that print tables draw a rule below
+it, and some write the types of the columns there. Spreadsheets are made to keep a text as it is with ``="01"``.
+"""
+
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from testtime.table.readers.formats import Format
+
+__all__ = ["Printed"]
+
+_RULE = r"^(:?[-=_]+:?|[+|]+)$"
+_LONG = r"[-=_]{3}"
+_TYPE = re.compile(
+    r"<?((n?var)?char(acter)?|str(ing)?|text|object|factor|categor(y|ical)|nominal|ordinal|(big|small)?int(eger)?[0-9]*"
+    r"|long|short|num(ber|eric)?|double|float[0-9]*|real|decimal|bool(ean)?|logical|date(time)?|time(stamp)?)>?",
+    re.IGNORECASE,
+)
+_PROTECTED = r'^="([^"]*)"$'
+_FEWEST = 2  # columns; of a single one, a cell with its name may be a value
+
+
+class Printed:
+    """The rows of a sheet without the lines that are none.
+
+    A row is left out if each of its cells holds the name of its column; if all that it holds are dashes and the like,
+    three in one cell at least; and as the first one, if each cell names a type.
+
+    >>> table = pa.table({"colour": ["-----", "red", "colour"], "price": ["--", '="05"', "price"]})
+    >>> class File:
+    ...     names = ("colour", "price")
+    ...     def batches(self):
+    ...         yield table
+    >>> sheet = Printed(File())
+    >>> [batch.to_pylist() for batch in sheet.batches()]
+    [[{'colour': 'red', 'price': '05'}]]
+    >>> sheet.notes  # doctest: +ELLIPSIS
+    ['1 line that repeats the header is left out', '1 line of dashes is left out', 'cells such as ="05" are taken ...']
+    """
+
+    def __init__(self, opened: Format) -> None:
+        self._opened = opened
+        self._n_headers = self._n_rules = self._n_types = 0
+        self._protected = ""
+
+    def batches(self) -> Iterator[pa.Table]:
+        """Yield the rows in pieces."""
+        first = True
+        for batch in self._opened.batches():
+            batch = self._shown(batch)
+            none = self._are_none(batch, first=first)
+            first = first and not batch.num_rows
+            yield batch.filter(pa.array(~none)) if none.any() else batch
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about the rows that were read so far."""
+        found = (
+            (self._n_headers, "that repeats the header", "that repeat the header"),
+            (self._n_rules, "of dashes", "of dashes"),
+            (self._n_types, "of types below the header", "of types below the header"),
+        )
+        told = [
+            f"1 line {one} is left out" if n == 1 else f"{n:,} lines {more} are left out"
+            for n, one, more in found
+            if n
+        ]
+        return told + (
+            [f"cells such as {self._protected} are taken as what they show"] if self._protected else []
+        )
+
+    def _shown(self, batch: pa.Table) -> pa.Table:
+        """Take cells such as ``="01"`` as the text that a spreadsheet shows."""
+        columns = list(batch.columns)
+        for at, column in enumerate(columns):
+            if not _is_text(column.type):
+                continue
+            inside = pc.match_substring_regex(column, _PROTECTED)
+            if pc.any(inside).as_py():
+                self._protected = self._protected or column.filter(inside)[0].as_py()
+                text = pc.replace_substring_regex(column, _PROTECTED, r"\1")
+                columns[at] = pc.if_else(pc.equal(text, ""), pa.scalar(None, text.type), text)
+        return pa.table(columns, names=batch.column_names)
+
+    def _are_none(self, batch: pa.Table, *, first: bool) -> NDArray[np.bool_]:
+        names = self._opened.names
+        if len(names) < _FEWEST or not all(_is_text(column.type) for column in batch.columns):
+            return np.zeros(batch.num_rows, dtype=bool)
+        headers = _all(map(_is_name, batch.columns, names)) & _any(map(pc.is_valid, batch.columns))
+        rules = _any(pc.match_substring_regex(column, _LONG) for column in batch.columns)
+        if rules.any():  # few are, so few are looked at in full
+            at = np.flatnonzero(rules)
+            some = batch.take(pa.array(at))
+            rules[at] = _all(pc.fill_null(pc.match_substring_regex(c, _RULE), True) for c in some.columns)
+        types = np.zeros(batch.num_rows, dtype=bool)
+        if first and batch.num_rows and _are_types([column[0].as_py() for column in batch.columns]):
+            types[0] = True
+        self._n_headers += int(headers.sum())
+        self._n_rules += int(rules.sum())
+        self._n_types += int(types.sum())
+        return headers | rules | types
+
+
+def _is_name(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """Which cells hold the name of their column, or nothing where the file has no name for it."""
+    same = pc.equal(column, name)
+    return pc.fill_null(same, True) if name.startswith("Unnamed: ") else same
+
+
+def _are_types(cells: Sequence[str | None]) -> bool:
+    return all(cell is not None and _TYPE.fullmatch(cell) for cell in cells)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _all(columns: Iterable[pa.ChunkedArray]) -> NDArray[np.bool_]:
+    return np.logical_and.reduce([_plain(column) for column in columns])
+
+
+def _any(columns: Iterable[pa.ChunkedArray]) -> NDArray[np.bool_]:
+    return np.logical_or.reduce([_plain(column) for column in columns])
+
+
+def _plain(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    return pc.fill_null(column, False).to_numpy().astype(bool)
