@@ -83,6 +83,34 @@ def test_utf_16_is_json_as_well():
     assert read_rows(body, JSON, 10)["a"].tolist() == ["Łódź"]
 
 
+def test_a_row_without_a_column_that_others_have_is_refused_and_null_is_missing():
+    body = json.dumps({"rows": [{"size": 1, "more": 2}, {"Size": 1}]}).encode()
+    with pytest.raises(
+        Refused, match=r"row 2 has no column 'size'; expected .* null .*Did you mean 'Size'"
+    ) as caught:
+        read_rows(body, JSON, 10, required=("size", "town"))
+    assert caught.value.status == 400
+    body = json.dumps({"rows": [{"size": 1, "more": 2}, {"size": None}]}).encode()
+    assert read_rows(body, JSON, 10, required=("size",))["size"].isna().tolist() == [False, True]
+
+
+def test_a_column_that_all_rows_lack_is_left_to_the_model():
+    body = json.dumps({"rows": [{"size": 1}, {"size": 2}]}).encode()
+    assert list(read_rows(body, JSON, 10, required=("size", "town"))) == ["size"]
+
+
+def test_a_name_with_blanks_is_that_of_its_column():
+    body = json.dumps({"rows": [{" size": 1}, {" size": 2}, {}]}).encode()
+    with pytest.raises(Refused, match="row 3 has no column ' size'"):
+        read_rows(body, JSON, 10, required=("size",))
+    assert len(read_rows(json.dumps({"rows": [{" size": 1}]}).encode(), JSON, 10, required=("size",))) == 1
+
+
+def test_a_name_twice_in_a_row_is_refused():
+    with pytest.raises(Refused, match="'size' occurs twice in one object"):
+        read_rows(b'{"rows": [{"size": 1, "size": 2}]}', JSON, 10)
+
+
 def test_a_token_that_no_header_can_hold_is_refused():
     with pytest.raises(InputError, match="characters that no header can"):
         ServeSettings(token="schlüssel-für-den-dienst")

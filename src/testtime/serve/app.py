@@ -100,7 +100,8 @@ class _Server:
 
     def _prepare(self, name: str, body: bytes, kind: str) -> tuple[int, Loaded, Any, list[str]]:
         number, loaded = self.models.get(name)
-        frame = read_rows(body, kind, self.settings.most_rows, self.settings.most_bytes)
+        most_rows, most_bytes = self.settings.most_rows, self.settings.most_bytes
+        frame = read_rows(body, kind, most_rows, most_bytes, loaded.required)
         notes: list[str] = []
         x = loaded.encode(frame, notes)
         log_notes(name, notes)

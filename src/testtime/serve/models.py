@@ -51,6 +51,11 @@ class Loaded:
     names: tuple[str, ...]
     n_bytes: int
 
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Names of the columns that rows must have."""
+        return self.table.encoding.columns.required
+
     def encode(self, frame: pd.DataFrame, notes: list[str]) -> NDArray[np.float64]:
         """Return rows as the model sees them, ``(q, D + S)``: the `D` columns of the reference, then statistics.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Collection
 from typing import Any, NoReturn
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from testtime.errors import sentence
+from testtime.errors import sentence, without_columns
 from testtime.estimators.regressor import at_levels
 from testtime.evaluation.evaluate import decide
 from testtime.serve.models import Loaded
@@ -43,8 +44,16 @@ _FRAMES = (b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18")  # how buffers compressed b
 _SHAPE = '{"rows": [{"column": value, ...}, ...]}'
 
 
-def read_rows(body: bytes, content_type: str, most_rows: int, most_bytes: int = 2**31) -> pd.DataFrame:
+def read_rows(
+    body: bytes,
+    content_type: str,
+    most_rows: int,
+    most_bytes: int = 2**31,
+    required: Collection[str] = (),
+) -> pd.DataFrame:
     """Return the rows of a request, none of them longer than `most_bytes` once they are unpacked.
+
+    Each row of JSON has all the `required` columns: one that is left out is no missing value, which is written `null`.
 
     Raises
     ------
@@ -53,16 +62,16 @@ def read_rows(body: bytes, content_type: str, most_rows: int, most_bytes: int = 
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind == JSON:
-        return _of_json(body, most_rows)
+        return _of_json(body, most_rows, required)
     if kind == ARROW:
         return _of_arrow(body, most_rows, most_bytes)
     raise Refused(415, sentence(f"content type {kind[:60]!r}", expected=f"{JSON} or {ARROW}"))
 
 
-def _of_json(body: bytes, most_rows: int) -> pd.DataFrame:
+def _of_json(body: bytes, most_rows: int, required: Collection[str]) -> pd.DataFrame:
     try:
         text = body.decode(json.detect_encoding(body))
-        content = json.loads(text, parse_constant=_no_constant)
+        content = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise Refused(400, sentence("the body is not JSON", expected=_SHAPE, why=_short(error))) from error
     rows = content.get("rows") if isinstance(content, dict) else None
@@ -82,7 +91,28 @@ def _of_json(body: bytes, most_rows: int) -> pd.DataFrame:
             )
             raise Refused(400, sentence(got, expected="text that is valid Unicode")) from error
     _check_columns(rows)
-    return pd.DataFrame.from_records(rows)
+    frame = pd.DataFrame.from_records(rows)
+    _check_complete(rows, frame, required)
+    return frame
+
+
+def _check_complete(rows: list[dict[str, Any]], frame: pd.DataFrame, required: Collection[str]) -> None:
+    """Refuse a row without a column that others have; what all lack is refused by the model."""
+    there = {str(name).strip(): name for name in frame.columns}
+    asked = [there[name] for name in required if name in there]
+    for number, row in enumerate(rows, 1):
+        absent = [name for name in asked if name not in row]
+        if absent:
+            expected = "the same columns in all rows, with null for what is missing"
+            raise Refused(400, str(without_columns(f"row {number:,}", absent, row, expected)))
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        twice = next(name for name, n in Counter(name for name, _ in pairs).items() if n > 1)
+        raise ValueError(f"{twice[:60]!r} occurs twice in one object")
+    return row
 
 
 def _check_columns(rows: list[dict[str, Any]]) -> None:

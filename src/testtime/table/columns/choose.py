@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from testtime.errors import InputError, nearest, sentence
 from testtime.table.columns.cells import Cells, WordCells, as_words
 from testtime.table.columns.encoded import ColumnRecord
-from testtime.table.columns.identity import is_index, why_identity, why_text
+from testtime.table.columns.identity import is_index, like_a_counter, why_identity, why_text
 from testtime.table.columns.kinds.base import Fitted, Habits, Learned, is_constant
 from testtime.table.columns.kinds.boolean import BooleanColumn, PresenceColumn
 from testtime.table.columns.kinds.date import DateColumn
@@ -172,7 +172,15 @@ def _useful(
         kind, why = why_text(as_words(cells), record.name)
         return replace(_unused(record, kind, why), spare=levels) if why else levels
     why = why_identity(values, record.name, index)
-    return replace(_unused(record, "id", why), spare=choice) if why else choice
+    if why:
+        return replace(_unused(record, "id", why), spare=choice)
+    if way := like_a_counter(values):
+        note = (
+            f"Column {record.name!r} {way} from row to row, as numbers of rows do; declare it as id if it only names "
+            "them."
+        )
+        return replace(choice, notes=(*choice.notes, note))
+    return choice
 
 
 def _too_close_together(cells: Cells, values: NDArray[np.float64], record: ColumnRecord) -> bool:

@@ -17,18 +17,30 @@ from numpy.typing import NDArray
 
 from testtime.table.columns.cells import WordCells
 
-__all__ = ["is_index", "why_identity", "why_text"]
+__all__ = ["is_index", "like_a_counter", "why_identity", "why_text"]
 
 _FEWEST = 20  # in fewer rows, all values may differ by chance
 _ALMOST_ALL = 0.9
+_NUMBERED_FROM = 100  # a column that goes up by 1 from a smaller number may be an age or a size
+_YEARS = (1500, 2200)
 _KEY = re.compile(
     r"^(unnamed: ?\d+(_level_\d+)?|index|level_0|row ?_?(names?|id|num(ber)?|nr|no)|rn|id|uuid|guid|pk|key|)$"
-    r"|[_\W](id|uuid|guid|key|pk)$|^(id|uuid)[_\W]",
+    r"|[_\W](id|uuid|guid|key|pk)$|^(id|uuid)[_\W]"
+    r"|^(id|doc|seq|ser|acc)[ _-]?(no|nr|num)\.?$"
+    r"|(customer|client|order|invoice|account|member(ship)?|patient|case|contract|ticket|transaction|employee|serial|policy"
+    r"|reference|receipt|booking|document|voucher|study|subject|person|user|student|pupil|household|respondent)"
+    r"[ _-]?(id|no|nr|num|number|\#)\.?$"
+    r"|(kunden?|auftrags?|beleg|rechnungs?|vertrags?|artikel|patienten?|mitglieds?|personal|bestell|vorgangs?|fall|konto|akten)"
+    r"[ _-]?(nr|nummer)\.?$"
+    r"|(n°|nº|no|num|n[uú]m[eé]ro)[ ._]*(de?[ _])?(l?a?[ _])?"
+    r"(client[ei]?|commande|facture|contrat|dossier|pedido|factura|contrato|ordine|fattura)$",
     re.IGNORECASE,
 )
 _CASED_KEY = re.compile(r"[a-z](ID|Id)$")  # "customerId", and not "humid"
 _COUNTER = re.compile(
-    r"^(nr|no|num|number|n|#|obs|case|record|sample|row|idx|seq|sequence|x|s\.?no\.?)$", re.IGNORECASE
+    r"^(nr|no|num|number|n|n°|nº|\#|obs|case|record|sample|row|idx|seq|sequence|x|s\.?no\.?|lfd)$"
+    r"|[ _-](no|nr|num|number|nummer|n[uú]mero|num[eé]ro)\.?$|[a-zäöüß.](nr|nummer)\.?$",
+    re.IGNORECASE,
 )
 _INDEX = re.compile(r"__index_level_\d+__")
 _UUID = r"^\{?[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\}?$|^[0-9a-fA-F]{40}$|^[0-9a-fA-F]{64}$"
@@ -49,17 +61,35 @@ def why_identity(values: NDArray[np.float64], name: str, index: NDArray[np.int64
     if len(values) < _FEWEST or np.isnan(values).any() or not (values == np.floor(values)).all():
         return ""
     for rows in (np.arange(len(values)), index):
-        if (
-            rows is not None
-            and values[0] - rows[0] in (0, 1)
-            and (values - rows == values[0] - rows[0]).all()
-        ):
-            return "it counts the rows"
+        if rows is not None and (values - rows == values[0] - rows[0]).all():
+            begin = values[0] - rows[0]
+            if begin in (0, 1):
+                return "it counts the rows"
+            if begin >= _NUMBERED_FROM and not _are_years(values):
+                return f"it counts the rows, from {int(begin):,} on"
     if not (_is_key(name) or _COUNTER.search(name.strip())) or len(np.unique(values)) < len(values):
         return ""
     if _is_key(name):
         return "its name is that of a key and no value occurs twice"
     return "its values only rise and its name is that of a counter" if (np.diff(values) > 0).all() else ""
+
+
+def like_a_counter(values: NDArray[np.float64]) -> str:
+    """Return how whole numbers go from row to row, as those that count rows do: they rise, or fall, in each.
+
+    >>> like_a_counter(np.arange(0.0, 300.0, 10)), like_a_counter(np.arange(1960.0, 2000.0))
+    ('rises', '')
+    """
+    if (
+        len(values) < _FEWEST or not (values == np.floor(values)).all() or _are_years(values)
+    ):  # NaN is no floor
+        return ""
+    steps = np.diff(values)
+    return "rises" if (steps > 0).all() else "falls" if (steps < 0).all() else ""
+
+
+def _are_years(values: NDArray[np.float64]) -> bool:
+    return bool(values.min() >= _YEARS[0] and values.max() <= _YEARS[1])
 
 
 def is_index(name: str) -> bool:
