@@ -36,6 +36,10 @@ def test_labels_that_are_numbers_survive_the_round_trip(capsys, tmp_path):
     code, said, _ = run(capsys, "report", model, "--table", tmp_path / "train.csv", "--json")
     assert code == 0
     assert json.loads(said)["evaluation"]["n_rows"] == 240
+    assert json.loads(said)["evaluation"]["n_fitted"] >= json.loads(said)["adaptation"]["n_context"] > 100
+    _, said, _ = run(capsys, "report", model, "--table", tmp_path / "train.csv", "--overwrite")
+    assert "held-out" not in said
+    assert " of the 240 rows are equal to rows of the fit, so that these scores" in " ".join(said.split())
     assert (
         run(capsys, "predict", model, tmp_path / "train.csv", "--out", tmp_path / "p.csv", "--label")[0] == 0
     )

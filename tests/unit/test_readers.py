@@ -101,7 +101,7 @@ def test_cells_stay_text(tmp_path):
         ("a,b\n1,2,\n3,4,\n", ["a", "b", "Unnamed: 2"], 2, None),
         ("a,b,\n1,2\n3,4\n", ["a", "b"], 2, None),
         ("sep=;\na;b\n1;2\n", ["a", "b"], 1, None),
-        ("Report 2020\n\na,b\n1,2\n3,4\n5,6\n", ["a", "b"], 3, "1 lines above the header are left out"),
+        ("Report 2020\n\na,b\n1,2\n3,4\n5,6\n", ["a", "b"], 3, "1 line above the header is left out"),
         (
             "Report 2020;;\nSales;;\na;b;c\n1;2;3\n3;4;5\n5;6;7\n",
             ["a", "b", "c"],
@@ -134,7 +134,7 @@ def test_cells_stay_text(tmp_path):
             "Sales by year\n,country,2019,2020\n1,fr,7.5,8.5\n2,it,6.5,2020\n3,es,5.5,4.5\n",
             ["Unnamed: 0", "country", "2019", "2020"],
             3,
-            "1 lines above the header are left out",
+            "1 line above the header is left out",
         ),
         (
             "a\tb\nr1\t1\t2\nr2\t3\t4\n",

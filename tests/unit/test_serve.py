@@ -52,6 +52,15 @@ def test_answers_are_those_of_the_estimator_and_carry_the_hash(served, store):
     assert found["predictions"] == [found["classes"][k] for k in wanted.argmax(axis=1)]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/v2/models", 404), ("GET", "/v1/models/a:predict", 405)]
+)
+def test_paths_that_are_not_there_are_errors_like_all_others(served, method, path, status):
+    answer = served.request(method, path)
+    assert answer.status_code == status
+    assert answer.json() == {"error": f"{method} {path}: {answer.reason_phrase}. GET /docs lists the paths."}
+
+
 @pytest.mark.parametrize("path", ["north/7", "north%2F7"])
 def test_a_name_may_hold_a_slash(served, store, path):
     answer = served.post(f"/v1/models/{path}:predict", json={"rows": rows(1)})

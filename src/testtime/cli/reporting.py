@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -89,6 +90,7 @@ def _score(model: Path, table: Path) -> dict[str, Any]:
     from testtime.estimators.saved import load
     from testtime.evaluation.curves import curve_sizes
     from testtime.evaluation.evaluate import evaluate
+    from testtime.evaluation.overlap import n_fitted_rows
     from testtime.table.readers import require_columns
 
     training = training_of(model)
@@ -108,11 +110,13 @@ def _score(model: Path, table: Path) -> dict[str, Any]:
         require_columns(str(table), names, estimator._table.encoding.columns.required)
     classes = () if classes is None else classes
     n_context, costs = estimator.adaptation_.n_context, training.get("costs")
-    return evaluate(
+    n_fitted = n_fitted_rows(estimator._table, frame)
+    evaluation = evaluate(
         estimator,
         frame,
         labels,
         sizes=curve_sizes(n_context, len(classes), estimator._table.n_reference),
-        source=f"the file {table.name}; were some of them fitted, the scores would be too good",
+        source=f"the file {table.name}",
         costs=None if costs is None else [costs[str(label)] for label in classes],
-    ).to_dict()
+    )
+    return replace(evaluation, n_fitted=n_fitted).to_dict()

@@ -97,6 +97,8 @@ class Evaluation(Result):
         Of columns, with few context rows and members; the largest first.
     skipped
         What the time limit left out.
+    n_fitted
+        Scored rows that are equal to rows of the fit.
     """
 
     source: str
@@ -113,6 +115,7 @@ class Evaluation(Result):
     rows: tuple[PredictedRow, ...] = ()
     importances: tuple[Importance, ...] = ()
     skipped: tuple[str, ...] = ()
+    n_fitted: int = 0
 
 
 def decide(probabilities: NDArray[np.float64], costs: Sequence[float] | None) -> NDArray[np.int64]:

@@ -47,10 +47,11 @@ def headline(adaptation: Mapping[str, Any], evaluation: Mapping[str, Any] | None
         change = (
             f"{loss.text(abs(evaluation['difference']))} \N{PLUS-MINUS SIGN} {loss.text(evaluation['error'])}"
         )
+        rows = "rows of which some were fitted" if n_fitted(evaluation) else "held-out rows"
         text = {
-            "better": f"Adapting lowers the {loss.name} on held-out rows by {change}",
-            "worse": f"Adapting raises the {loss.name} on held-out rows by {change}: do not use it",
-            "not told apart": "Adapted and frozen model cannot be told apart on the held-out rows",
+            "better": f"Adapting lowers the {loss.name} on {rows} by {change}",
+            "worse": f"Adapting raises the {loss.name} on {rows} by {change}: do not use it",
+            "not told apart": f"Adapted and frozen model cannot be told apart on {rows}",
         }[says]
     else:
         text = "The frozen model is served: adapting brought nothing on rows it had not seen"
@@ -77,7 +78,7 @@ def comparison(evaluation: Mapping[str, Any]) -> str:
     loss, *others = measures_of(evaluation)
     if served is None:
         return (
-            f"On {evaluation['n_rows']:,} held-out rows, the frozen model with {n_context:,} context rows "
+            f"On {_rows(evaluation)}, the frozen model with {n_context:,} context rows "
             f"has a {loss.name} of {loss.of(plain)}, {_scores(others, plain)}."
         )
     difference, error = evaluation["difference"], evaluation["error"]
@@ -90,11 +91,22 @@ def comparison(evaluation: Mapping[str, Any]) -> str:
         says = "one row says nothing"
     scores = _scores(others, served, plain)
     return (
-        f"On {evaluation['n_rows']:,} held-out rows and with {n_context:,} context rows each, the {loss.name} "
+        f"On {_rows(evaluation)} and with {n_context:,} context rows each, the {loss.name} "
         f"is {loss.of(served)} as served and {loss.of(plain)} frozen: a difference of "
         f"{loss.text(difference, '+')} with standard error {loss.text(error)}, so {says}. "
         f"{scores[0].upper()}{scores[1:]}."
     )
+
+
+def n_fitted(evaluation: Mapping[str, Any]) -> int:
+    """Return how many of the scored rows are equal to rows of the fit; older models did not look."""
+    return evaluation.get("n_fitted", 0)
+
+
+def _rows(evaluation: Mapping[str, Any]) -> str:
+    """Name the rows that were scored."""
+    kind = "" if n_fitted(evaluation) else "held-out "
+    return f"{evaluation['n_rows']:,} {kind}row{'' if evaluation['n_rows'] == 1 else 's'}"
 
 
 def advice(adaptation: Mapping[str, Any], evaluation: Mapping[str, Any] | None) -> list[str]:
@@ -102,6 +114,11 @@ def advice(adaptation: Mapping[str, Any], evaluation: Mapping[str, Any] | None) 
     if evaluation is None:
         return ["Hold some rows out, or score labelled rows of your own: testtime report DIR --table FILE."]
     found = []
+    if n_fitted(evaluation):
+        found.append(
+            f"{n_fitted(evaluation):,} of the {evaluation['n_rows']:,} rows are equal to rows of the fit, so that "
+            "these scores may be too good: give rows that the model has not seen."
+        )
     instead = best_rival(evaluation)
     if instead is not None:
         found.append(_instead(instead, evaluation, adaptation))

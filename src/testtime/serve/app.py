@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from testtime import __version__
-from testtime.errors import BackboneError, InputError, MissingExtra, StoreError
+from testtime.errors import BackboneError, InputError, MissingExtra, StoreError, sentence
 from testtime.evaluation.saved import report_data
 from testtime.plain import plain
 from testtime.report.html import render_report
@@ -153,6 +154,14 @@ def create_app(store: AdapterStore, settings: ServeSettings) -> FastAPI:
     async def refused(request: Request, error: Refused) -> JSONResponse:
         server.metrics.requests.labels("", str(error.status)).inc()
         return JSONResponse({"error": error.reason}, error.status, error.headers)
+
+    @app.exception_handler(HTTPException)
+    async def other(request: Request, error: HTTPException) -> JSONResponse:
+        """A path or a method that is not there, in the shape of all errors."""
+        reason = sentence(
+            f"{request.method} {request.url.path[:200]}: {error.detail}", remedy="GET /docs lists the paths"
+        )
+        return JSONResponse({"error": reason}, error.status_code, error.headers)
 
     @app.get("/healthz", summary="Whether the server runs")
     async def health() -> dict[str, str]:

@@ -160,7 +160,10 @@ def adapt_source(
         expected = " or ".join(map(repr, _STARTS))
         raise InputError(sentence(f"start={start!r}", expected=expected, remedy=nearest(start, _STARTS)))
     if SHARED in source.names:
-        raise InputError(sentence(f"a group is called {SHARED!r}", why="the shared model has this name"))
+        why = "the shared model has this name"
+        raise InputError(
+            sentence(f"a group is called {SHARED!r}", why=why, remedy="Give the group another name")
+        )
     together = start == _CHOSEN if together is None else together
     job = _job(target, AdapterStore(store), estimator, smallest, serial=engine == "serial", together=together)
     if start == _CHOSEN and job.tails is None:

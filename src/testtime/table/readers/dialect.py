@@ -14,7 +14,7 @@ from testtime.table.readers.encoding import Text, find_encoding
 from testtime.table.readers.header import fit_header
 from testtime.table.readers.source import Source, unreadable
 
-__all__ = ["BRACKETED", "SEPARATORS", "Dialect", "check_names", "find_dialect", "title_rows"]
+__all__ = ["BRACKETED", "SEPARATORS", "Dialect", "check_names", "find_dialect", "title_rows", "told_title"]
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 _SAMPLE = 2**18  # characters that the separator is judged by
@@ -114,6 +114,15 @@ def check_names(names: tuple[str, ...], source: Source) -> tuple[str, ...]:
     return names
 
 
+def told_title(lines: int) -> str:
+    """Say that lines above the header are left out."""
+    return (
+        "1 line above the header is left out"
+        if lines == 1
+        else f"{lines:,} lines above the header are left out"
+    )
+
+
 def title_rows(rows: list[list[str]]) -> int:
     """Count the lines of a title: rows with one value above rows that nearly all have more.
 
@@ -161,7 +170,7 @@ def _dialect(source: Source, sample: str, text: Text) -> Dialect:
         rows = rows[title:]
     header, body = rows[0][1], [row for _, row in rows[1:]]
     before = rows[0][0]
-    notes: tuple[str, ...] = (f"{title:,} lines above the header are left out",) if title else ()
+    notes: tuple[str, ...] = (told_title(title),) if title else ()
     if text.example:
         notes += (
             f"it is not UTF-8 and is taken as Windows-1252, in which a word reads {text.example!r}; "

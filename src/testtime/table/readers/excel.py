@@ -16,7 +16,7 @@ import pyarrow as pa
 from testtime.errors import InputError, MissingExtra, sentence
 from testtime.table.columns.cells import spell
 from testtime.table.columns.typed import is_number, is_pointed
-from testtime.table.readers.dialect import check_names, title_rows
+from testtime.table.readers.dialect import check_names, title_rows, told_title
 from testtime.table.readers.source import Source, unreadable
 
 __all__ = ["ExcelFile"]
@@ -101,7 +101,7 @@ class ExcelFile:
                 names = tuple(name or f"Unnamed: {i}" for i, name in enumerate(first[skipped]))
                 others = [repr(other.title) for other in book.worksheets if other is not sheet]
                 notes = [f"the sheet {sheet.title!r} is read, not {', '.join(others)}"] if others else []
-                notes += [f"{skipped:,} lines above the header are left out"] if skipped else []
+                notes += [told_title(skipped)] if skipped else []
                 return cls(source, check_names(names, source), sheet.title, skipped, tuple(notes))
         raise unreadable(source.name, "it is empty")
 
