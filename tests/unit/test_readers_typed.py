@@ -28,7 +28,7 @@ def mixed(number, text) -> list[object]:
 
 
 def of_german_text(i: int) -> str:
-    return f"{i % 89 + 1},{i * 17 % 1000:03d}"
+    return f"{i * 7 % 89 + 1},{i * 17 % 1000:03d}"
 
 
 TEXT = [of_german_text(i) for i in range(N_ROWS)]

@@ -48,6 +48,42 @@ def test_workbooks(tmp_path):
         read_table(tmp_path / "empty.xlsx")
 
 
+@pytest.mark.parametrize("cover", [["Sales 2024"], ["Made by the"], ["Made by the", "sales department"]])
+def test_a_sheet_with_a_title_or_a_remark_is_no_table(tmp_path, cover):
+    from openpyxl import Workbook
+
+    book = Workbook()
+    for line in cover:
+        book.active.append([line])
+    data = book.create_sheet("Data")
+    for row in (["a", "b"], [1, 2], [3, 4]):
+        data.append(row)
+    book.save(tmp_path / "table.xlsx")
+    frame, facts = read_table(tmp_path / "table.xlsx")
+    assert frame["b"].tolist() == ["2", "4"]
+    assert facts.notes == ("the sheet 'Data' is read, not 'Sheet'",)
+    data.sheet_state = "hidden"
+    book.save(tmp_path / "table.xlsx")
+    if len(cover) > 1:
+        assert read_table(tmp_path / "table.xlsx")[1].notes == ("the sheet 'Sheet' is read, not 'Data'",)
+
+
+@pytest.mark.parametrize(
+    ("first", "said"),
+    [(7, "'double' holds formulas without results, such as '=A2"), ("=1+1", "'a' holds formulas")],
+)
+def test_formulas_without_results_are_refused(tmp_path, first, said):
+    from openpyxl import Workbook
+
+    book = Workbook()
+    for row in (["a", "double"], [first, "=A2*2"], [first, "=A3*2"]):
+        book.active.append(row)
+    book.save(tmp_path / "table.xlsx")
+    with pytest.raises(InputError, match=said) as caught:
+        read_table(tmp_path / "table.xlsx")
+    assert "Open it in a spreadsheet program and save it" in str(caught.value)
+
+
 def test_cells_merged_down_a_column_hold_their_value_in_every_row(tmp_path):
     from openpyxl import Workbook
 

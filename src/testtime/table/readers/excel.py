@@ -61,7 +61,7 @@ class _Typed:
 
 @dataclass(frozen=True)
 class ExcelFile:
-    """The first sheet of a workbook that holds anything.
+    """The first visible sheet of a workbook that has several columns and rows; else the first that holds anything.
 
     The header is its first row that is not empty, or the one below a title of `skipped` rows with one value each. An
     empty row between others is one of missing values, as it is in a text file, so that rows stay where they stand.
@@ -93,17 +93,23 @@ class ExcelFile:
         """
         source = source.on_disk()
         with _workbook(source) as book:
-            for sheet in _in_order(book):
-                first = list(islice(filter(None, _rows(sheet, source)), _SAMPLE_ROWS))
-                if not first:
-                    continue
-                skipped = title_rows(_padded(first))
-                names = tuple(name or f"Unnamed: {i}" for i, name in enumerate(first[skipped]))
-                others = [repr(other.title) for other in book.worksheets if other is not sheet]
-                notes = [f"the sheet {sheet.title!r} is read, not {', '.join(others)}"] if others else []
-                notes += [told_title(skipped)] if skipped else []
-                return cls(source, check_names(names, source), sheet.title, skipped, tuple(notes))
-        raise unreadable(source.name, "it is empty")
+            found = {
+                sheet: first
+                for sheet in _in_order(book)
+                if (first := list(islice(filter(None, _rows(sheet, source)), _SAMPLE_ROWS)))
+            }
+            if not found:
+                raise unreadable(source.name, "it is empty")
+            sheet = next((sheet for sheet in found if _is_table(sheet, found[sheet])), next(iter(found)))
+            others = [repr(other.title) for other in book.worksheets if other is not sheet]
+            title, first = sheet.title, found[sheet]
+        skipped = title_rows(_padded(first))
+        names = tuple(name or f"Unnamed: {i}" for i, name in enumerate(first[skipped]))
+        notes = [f"the sheet {title!r} is read, not {', '.join(others)}"] if others else []
+        notes += [told_title(skipped)] if skipped else []
+        check_names(names, source)
+        _check_formulas(source, title, names, first[skipped:])
+        return cls(source, names, title, skipped, tuple(notes))
 
     def batches(self) -> Iterator[pa.Table]:
         """Yield the rows in pieces."""
@@ -128,8 +134,37 @@ class ExcelFile:
                 )
 
 
+def _check_formulas(
+    source: Source, title: str, names: Sequence[str], rows: Sequence[list[str | None]]
+) -> None:
+    """Refuse a column of formulas whose results the workbook does not hold, as a program writes it.
+
+    Raises
+    ------
+    InputError
+        If such a column seems empty in `rows`, the header and some rows below it.
+    """
+    empty = [at for at in range(len(names)) if all(at >= len(row) or row[at] is None for row in rows[1:])]
+    if not empty:
+        return
+    with _workbook(source, data_only=False) as book:
+        for row in islice(book[title].iter_rows(), _SAMPLE_ROWS):
+            for at in empty:
+                cell = row[at] if at < len(row) else None
+                if cell is not None and cell.data_type == "f":
+                    raise InputError(
+                        sentence(
+                            f"{source.name!r}: column {names[at]!r} holds formulas without results, such as "
+                            f"{str(cell.value)[:40]!r} in {cell.coordinate}",
+                            expected="their results",
+                            why="the workbook was written by a program that does not compute",
+                            remedy="Open it in a spreadsheet program and save it",
+                        )
+                    )
+
+
 @contextmanager
-def _workbook(source: Source) -> Iterator[Any]:
+def _workbook(source: Source, *, data_only: bool = True) -> Iterator[Any]:
     try:
         from openpyxl import load_workbook
     except ImportError as error:
@@ -141,13 +176,17 @@ def _workbook(source: Source) -> Iterator[Any]:
         ) from error
     with open(source.path, "rb") as stream:
         try:
-            book = load_workbook(stream, read_only=True, data_only=True, keep_links=False)
+            book = load_workbook(stream, read_only=True, data_only=data_only, keep_links=False)
         except _DAMAGE as error:
             raise _damaged(source, error) from error
         try:
             yield book
         finally:
             book.close()
+
+
+def _is_table(sheet: Any, rows: Sequence[Sequence[str | None]]) -> bool:
+    return sheet.sheet_state == "visible" and len(rows) > 1 and max(map(len, rows)) > 1
 
 
 def _in_order(book: Any) -> list[Any]:
