@@ -10,7 +10,7 @@ it, and some write the types of the columns there. Spreadsheets are made to keep
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -87,30 +87,37 @@ class Printed:
         for at, column in enumerate(columns):
             if not _is_text(column.type):
                 continue
-            inside = pc.match_substring_regex(column, _PROTECTED)
-            if pc.any(inside).as_py():
-                self._protected = self._protected or column.filter(inside)[0].as_py()
+            if pc.any(pc.starts_with(column, '="')).as_py():
+                inside = pc.match_substring_regex(column, _PROTECTED)
+                cells = column.filter(inside)
+                self._protected = self._protected or (cells[0].as_py() if len(cells) else "")
                 text = pc.replace_substring_regex(column, _PROTECTED, r"\1")
                 columns[at] = pc.if_else(pc.equal(text, ""), pa.scalar(None, text.type), text)
         return pa.table(columns, names=batch.column_names)
 
     def _are_none(self, batch: pa.Table, *, first: bool) -> NDArray[np.bool_]:
-        names = self._opened.names
+        names, none = self._opened.names, np.zeros(batch.num_rows, dtype=bool)
         if len(names) < _FEWEST or not all(_is_text(column.type) for column in batch.columns):
-            return np.zeros(batch.num_rows, dtype=bool)
-        headers = _all(map(_is_name, batch.columns, names)) & _any(map(pc.is_valid, batch.columns))
-        rules = _any(pc.match_substring_regex(column, _LONG) for column in batch.columns)
-        if rules.any():  # few are, so few are looked at in full
-            at = np.flatnonzero(rules)
-            some = batch.take(pa.array(at))
-            rules[at] = _all(pc.fill_null(pc.match_substring_regex(c, _RULE), True) for c in some.columns)
-        types = np.zeros(batch.num_rows, dtype=bool)
-        if first and batch.num_rows and _are_types([column[0].as_py() for column in batch.columns]):
-            types[0] = True
-        self._n_headers += int(headers.sum())
-        self._n_rules += int(rules.sum())
-        self._n_types += int(types.sum())
-        return headers | rules | types
+            return none
+        headers = _rows_where(batch, _is_name)
+        rules = [at for at in _rows_where(batch, _is_rule) if _are_long(batch.slice(at, 1))]
+        types = [0] if first and batch.num_rows and _are_types([c[0].as_py() for c in batch.columns]) else []
+        self._n_headers += len(headers)
+        self._n_rules += len(rules)
+        self._n_types += len(types)
+        none[[*headers, *rules, *types]] = True
+        return none
+
+
+def _rows_where(batch: pa.Table, test: Callable[[pa.ChunkedArray, str], pa.ChunkedArray]) -> list[int]:
+    """Return the places of rows that hold something and pass a test in every column, few of which are looked at."""
+    at = np.arange(batch.num_rows)
+    for name, column in zip(batch.column_names, batch.columns, strict=True):
+        some = column if len(at) == batch.num_rows else column.take(pa.array(at))
+        at = at[pc.fill_null(test(some, name), False).to_numpy().astype(bool)]
+        if not len(at):
+            break
+    return [int(row) for row in at if any(column[int(row)].is_valid for column in batch.columns)]
 
 
 def _is_name(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
@@ -119,21 +126,17 @@ def _is_name(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     return pc.fill_null(same, True) if name.startswith("Unnamed: ") else same
 
 
+def _is_rule(column: pa.ChunkedArray, _name: str) -> pa.ChunkedArray:
+    return pc.fill_null(pc.match_substring_regex(column, _RULE), True)
+
+
+def _are_long(row: pa.Table) -> bool:
+    return any(re.search(_LONG, column[0].as_py() or "") for column in row.columns)
+
+
 def _are_types(cells: Sequence[str | None]) -> bool:
     return all(cell is not None and _TYPE.fullmatch(cell) for cell in cells)
 
 
 def _is_text(kind: pa.DataType) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind)
-
-
-def _all(columns: Iterable[pa.ChunkedArray]) -> NDArray[np.bool_]:
-    return np.logical_and.reduce([_plain(column) for column in columns])
-
-
-def _any(columns: Iterable[pa.ChunkedArray]) -> NDArray[np.bool_]:
-    return np.logical_or.reduce([_plain(column) for column in columns])
-
-
-def _plain(column: pa.ChunkedArray) -> NDArray[np.bool_]:
-    return pc.fill_null(column, False).to_numpy().astype(bool)
