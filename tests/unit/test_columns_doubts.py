@@ -97,6 +97,27 @@ class TestThousandsOfAFeature:
         assert [notes for _, notes in later] == [[], [], []]
 
 
+class TestThousandsLater:
+    """Points that may separate thousands do not show that points are decimal signs now."""
+
+    @pytest.mark.parametrize(
+        "fit", [["36.686,20", "1.250,00"], ["36686,20", "1250,00"], ["36.686,20 €", "7,50 €"]]
+    )
+    def test_a_column_that_does_not_tell_is_read_as_at_fit(self, fit: list[str]):
+        columns, _ = fitted(pd.DataFrame({"c": fit, "d": ["1,5", "2,75"]}))
+        for cells in (["52.000"], ["12.345"], ["52.000", "31.500"], ["52.000", "31.500,50"]):
+            # The other column tells nothing, tells as little, or tells what it told at fit.
+            for beside in ("3", "1.234", "3,5"):
+                new = pd.DataFrame({"c": cells, "d": beside})
+                in_pieces = columns.habits_of(new[at : at + 1] for at in range(len(new)))
+                for habits in (None, in_pieces):
+                    assert columns.transform(new, habits).x[0, 0] == float(cells[0].replace(".", ""))
+
+    def test_other_columns_can_show_that_it_is_not(self):
+        columns, _ = fitted(pd.DataFrame({"c": ["36.686,20", "1.250,00"], "d": ["1,5", "2,75"]}))
+        assert columns.transform(pd.DataFrame({"c": ["52.125"], "d": ["3.5"]})).x[0, 0] == 52.125
+
+
 class TestOneValueOrNothing:
     @pytest.mark.parametrize("flag", ["1", 1.0, "1.0", "x", "yes", "€5", "2023-05-01"])
     def test_words_for_false_and_missing_are_none(self, flag: object):
