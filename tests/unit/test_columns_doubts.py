@@ -200,6 +200,47 @@ class TestFactors:
         assert said([f"{i % 9} kg" for i in ROWS], ["5"])[1] == [([5.0], [])]
 
 
+class TestCountsBehindPoints:
+    VERSIONS: ClassVar = [f"{1 + i % 3}.{i % 13}" for i in ROWS]
+
+    def test_versions_stay_apart(self):
+        columns, encoded = fitted(pd.DataFrame({"c": self.VERSIONS}))
+        assert columns.records[0].kind == "nominal"
+        assert encoded.n_levels == (39,)
+        assert columns.notes[0].startswith(
+            "Column 'c' is taken as categories: it holds '2.1' and '2.10', which are one number"
+        )
+        assert columns.transform(pd.DataFrame({"c": ["2.1", "2.10"]})).x[:, 0].tolist() == [14, 15]
+
+    def test_they_are_numbers_where_that_is_declared(self):
+        columns, encoded = fitted(pd.DataFrame({"c": self.VERSIONS}), {"c": "number"})
+        assert encoded.x[:3, 0].tolist() == [1.0, 2.1, 3.2]
+
+    @pytest.mark.parametrize(
+        "others",
+        [
+            ["1.05"],  # a zero in front is a decimal
+            ["-1.5"],
+            ["1.125"],
+            ["2.99"],  # nobody counts from 12 to 99
+        ],
+    )
+    def test_measurements_in_two_ways_stay_numbers_and_that_is_shown(self, others: list[str]):
+        columns, encoded = fitted(pd.DataFrame({"c": self.VERSIONS + others * 2}))
+        assert columns.records[0].kind == "number"
+        assert encoded.x[-1, 0] == float(others[0])
+        assert columns.notes == ("Read as numbers: 'c' ('2.10' is 2.1).",)
+
+    def test_shares_have_no_zeros_in_front_either(self):
+        shares = [0.1 + i % 80 / 100 for i in range(200)]
+        words = [f"{share:.2f}" if i % 3 else f"{share:.2g}" for i, share in enumerate(shares)]
+        assert fitted(pd.DataFrame({"c": words}))[0].records[0].kind == "number"
+
+    @pytest.mark.parametrize("form", ["{:.2f}", "{:.1f}", "{:g}", "{}"])
+    def test_measurements_in_one_way_are_not_doubted(self, form: str):
+        assert said([form.format(i * 37 % 400 / 40) for i in ROWS]) == ([], [])
+
+
 class TestDaysAndMonths:
     DAYS = pd.date_range("2023-01-01", periods=90, freq="4D")
 

@@ -277,7 +277,7 @@ def _one_target(job: Job, labels: pd.Series) -> str:
     if job.classifies:
         return f"{n_rows} have the class {str(first)!r}."
     number = isinstance(first, (numbers.Real, Decimal, np.bool_)) and math.isfinite(first)
-    return f"{n_rows} have the target {float(first):g}." if number else ""
+    return f"{n_rows} have the target {float(first):.15g}." if number else ""
 
 
 def _no_column(job: Job, frame: pd.DataFrame) -> str:
