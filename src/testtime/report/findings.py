@@ -77,7 +77,7 @@ def comparison(evaluation: Mapping[str, Any]) -> str:
     loss, *others = measures_of(evaluation)
     if served is None:
         return (
-            f"On {evaluation['n_rows']:,} held-out rows, the frozen model with {n_context:,} context rows "
+            f"On {_held_out(evaluation)}, the frozen model with {n_context:,} context rows "
             f"has a {loss.name} of {loss.of(plain)}, {_scores(others, plain)}."
         )
     difference, error = evaluation["difference"], evaluation["error"]
@@ -90,11 +90,22 @@ def comparison(evaluation: Mapping[str, Any]) -> str:
         says = "one row says nothing"
     scores = _scores(others, served, plain)
     return (
-        f"On {evaluation['n_rows']:,} held-out rows and with {n_context:,} context rows each, the {loss.name} "
+        f"On {_held_out(evaluation)} and with {n_context:,} context rows each, the {loss.name} "
         f"is {loss.of(served)} as served and {loss.of(plain)} frozen: a difference of "
         f"{loss.text(difference, '+')} with standard error {loss.text(error)}, so {says}. "
         f"{scores[0].upper()}{scores[1:]}."
     )
+
+
+def _without_errors(rivals: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether differences were measured, and the error of none."""
+    compared = [one for one in rivals if math.isfinite(as_number(one["difference"]))]
+    return bool(compared) and not any(math.isfinite(as_number(one["error"])) for one in compared)
+
+
+def _held_out(evaluation: Mapping[str, Any]) -> str:
+    n_rows = evaluation["n_rows"]
+    return f"{n_rows:,} held-out {'row' if n_rows == 1 else 'rows'}"
 
 
 def advice(adaptation: Mapping[str, Any], evaluation: Mapping[str, Any] | None) -> list[str]:
@@ -105,6 +116,11 @@ def advice(adaptation: Mapping[str, Any], evaluation: Mapping[str, Any] | None) 
     instead = best_rival(evaluation)
     if instead is not None:
         found.append(_instead(instead, evaluation, adaptation))
+    elif _without_errors(evaluation["rivals"]):
+        found.append(
+            f"On {_held_out(evaluation)} it cannot be told whether another model is better: a standard error takes "
+            "two rows, or two groups of them. Hold more out."
+        )
     elif evaluation["rivals"]:
         found.append("No other model that was tried is better by more than its standard error.")
     status = adaptation["status"]
