@@ -144,7 +144,10 @@ def test_what_is_no_table_yet_is_refused_with_what_makes_it_one():
     records = frame.to_pandas().to_dict("records")
     for kind, asked in (
         (frame.lazy(), r"the table is a LazyFrame, a query that was not run\. Call \.collect\(\) first"),
-        (records, r"the table is a list of dictionaries; expected a frame or an array\. Pass pandas\.DataFrame\(X\)"),
+        (
+            records,
+            r"the table is a list of dictionaries; expected a frame or an array\. Pass pandas\.DataFrame\(X\)",
+        ),
         (frame.to_dict(), r"the table is a dict; expected a frame"),
     ):
         with pytest.raises(InputError, match=asked):

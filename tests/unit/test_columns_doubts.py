@@ -213,7 +213,7 @@ class TestCountsBehindPoints:
         assert columns.transform(pd.DataFrame({"c": ["2.1", "2.10"]})).x[:, 0].tolist() == [14, 15]
 
     def test_they_are_numbers_where_that_is_declared(self):
-        columns, encoded = fitted(pd.DataFrame({"c": self.VERSIONS}), {"c": "number"})
+        _, encoded = fitted(pd.DataFrame({"c": self.VERSIONS}), {"c": "number"})
         assert encoded.x[:3, 0].tolist() == [1.0, 2.1, 3.2]
 
     @pytest.mark.parametrize(

@@ -272,22 +272,6 @@ def test_another_model_is_recommended_only_beyond_its_error(difference, error, n
     )
 
 
-@pytest.mark.parametrize("error", [None, "inf"])
-def test_one_held_out_row_tells_nothing_of_other_models(error):
-    rivals = [rival("boosted trees", -0.03, error), rival("random forest", 0.2, error)]
-    measured = evaluation(CURVE, 0.35, rivals=rivals) | {"n_rows": 1}
-    said = advice(adaptation().to_dict(), measured)[0]
-    assert said.startswith("On 1 held-out row it cannot be told whether another model is better")
-    assert comparison(measured).startswith("On 1 held-out row and with")
-
-
-@pytest.mark.parametrize(("status", "word"), [("REVERTED_TOO_FEW", "rows"), ("REVERTED_FEW_GROUPS", "groups")])
-def test_what_there_is_too_little_of_is_named(status, word):
-    record = adaptation(kept=False, status=Status[status], n_steps=0)
-    said = advice(record.to_dict(), evaluation(CURVE, 0.35, rivals=[FOREST]))
-    assert any(line.startswith(f"There are too few {word} to adapt to") for line in said)
-
-
 def test_a_rival_without_a_difference_is_left_out_of_the_numbers():
     overflowed = rival("boosted trees", 0.01) | {"difference": None, "error": None}
     words = words_of(page(evaluation=evaluation(CURVE, 0.35, rivals=[overflowed, FOREST])))

@@ -129,7 +129,9 @@ def advice(adaptation: Mapping[str, Any], evaluation: Mapping[str, Any] | None) 
     elif status == "REVERTED_TOO_FEW":
         found.append("There are too few rows to adapt to and to measure on: add labelled rows.")
     elif status == "REVERTED_FEW_GROUPS":
-        found.append("There are too few groups to adapt to some and to measure on others: add rows of other groups.")
+        found.append(
+            "There are too few groups to adapt to some and to measure on others: add rows of other groups."
+        )
     found += _about_intervals(evaluation) + _about_rare_classes(evaluation)
     found += _about_columns(evaluation)
     if evaluation["skipped"]:

@@ -272,7 +272,7 @@ def with_snapshots(config: TrainConfig, n_steps: int, shares: Sequence[float]) -
 
 
 def too_few(notes: list[str], n_rows: int, n_pool: int, n_units: int, fewest: int) -> Status:
-    """Tell what there are too few of to train: rows of an adapter, or parts that rows can be divided into, which is noted."""
+    """Tell what there are too few of to train: rows, or groups of rows that stay together, whose number is noted."""
     if n_pool < fewest:
         return Status.REVERTED_TOO_FEW
     parts = "1 group of rows that belong" if n_units == 1 else f"{n_units:,} groups of rows that belong"

@@ -24,7 +24,10 @@ _NEAR = 0.1  # of the distance at which unrelated rows would be neighbours
 MANY_COPIES = 0.05
 """Share of the rows that must be copies for the user to be told, and for statistics and kinds to heed them."""
 
-_BY_CHANCE, _SMALL = 0.01, 60  # rows with a near one by chance; in a small table, where one pair is many, fewer
+_BY_CHANCE, _SMALL = (
+    0.01,
+    60,
+)  # rows with a near one by chance; in a small table, where one pair is many, fewer
 _SMALLEST, _SHIFTS = 0.05, 8  # of the differences of rows, eight for each
 _FINEST = 1e-12
 _PROJECTIONS = 8

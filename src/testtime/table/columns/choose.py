@@ -163,8 +163,7 @@ def _useful(
     choice = _chosen(learned, record)
     if not isinstance(learned.column, NumberColumn):
         return choice
-    twins = find_twins(cells) if isinstance(cells, WordCells) else None
-    if twins:
+    if isinstance(cells, WordCells) and (twins := find_twins(cells)):
         if twins.counted and not why_text(cells, record.name)[0]:
             return _versions(cells, record, twins)
         choice = replace(choice, dressed=choice.dressed or f"{twins.long!r} is {twins.short}")
