@@ -30,6 +30,9 @@ class Status(StrEnum):
     REVERTED_NO_GAIN = "reverted: no gain on rows that were not trained on; more rows may help"
     REVERTED_NON_FINITE = "reverted: the loss became non-finite; lower step_size"
     REVERTED_TOO_FEW = "too few rows to train on and to guard; add rows"
+    REVERTED_FEW_GROUPS = (
+        "too few groups of rows to train on some and to guard with others; add rows of other groups"
+    )
     REVERTED_TIME = "the time limit ended before the first steps; raise time_limit"
     SKIPPED = "nothing was trained: the forecast promised no gain worth its time"
     UNGUARDED = "adapted models are served without a guard, as asked"

@@ -123,6 +123,7 @@ def test_the_members_of_the_status():
         "REVERTED_NO_GAIN",
         "REVERTED_NON_FINITE",
         "REVERTED_TOO_FEW",
+        "REVERTED_FEW_GROUPS",
         "REVERTED_TIME",
         "SKIPPED",
         "UNGUARDED",

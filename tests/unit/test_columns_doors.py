@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from tests.support.columns import fitted
+from testtime import TTTClassifier
 from testtime.errors import InputError
 from testtime.table.columns import TableColumns, as_frame
 
@@ -136,3 +137,20 @@ def test_a_state_that_is_none_is_refused():
     ):
         with pytest.raises(InputError, match="the saved columns are not valid"):
             TableColumns.from_state(bad)
+
+
+def test_what_is_no_table_yet_is_refused_with_what_makes_it_one():
+    frame = mixed_polars()
+    records = frame.to_pandas().to_dict("records")
+    for kind, asked in (
+        (frame.lazy(), r"the table is a LazyFrame, a query that was not run\. Call \.collect\(\) first"),
+        (
+            records,
+            r"the table is a list of dictionaries; expected a frame or an array\. Pass pandas\.DataFrame\(X\)",
+        ),
+        (frame.to_dict(), r"the table is a dict; expected a frame"),
+    ):
+        with pytest.raises(InputError, match=asked):
+            as_frame(kind)
+        with pytest.raises(InputError, match=asked):
+            TTTClassifier().fit(kind, np.arange(len(frame)) % 2)

@@ -97,6 +97,27 @@ class TestThousandsOfAFeature:
         assert [notes for _, notes in later] == [[], [], []]
 
 
+class TestThousandsLater:
+    """Points that may separate thousands do not show that points are decimal signs now."""
+
+    @pytest.mark.parametrize(
+        "fit", [["36.686,20", "1.250,00"], ["36686,20", "1250,00"], ["36.686,20 €", "7,50 €"]]
+    )
+    def test_a_column_that_does_not_tell_is_read_as_at_fit(self, fit: list[str]):
+        columns, _ = fitted(pd.DataFrame({"c": fit, "d": ["1,5", "2,75"]}))
+        for cells in (["52.000"], ["12.345"], ["52.000", "31.500"], ["52.000", "31.500,50"]):
+            # The other column tells nothing, tells as little, or tells what it told at fit.
+            for beside in ("3", "1.234", "3,5"):
+                new = pd.DataFrame({"c": cells, "d": beside})
+                in_pieces = columns.habits_of(new[at : at + 1] for at in range(len(new)))
+                for habits in (None, in_pieces):
+                    assert columns.transform(new, habits).x[0, 0] == float(cells[0].replace(".", ""))
+
+    def test_other_columns_can_show_that_it_is_not(self):
+        columns, _ = fitted(pd.DataFrame({"c": ["36.686,20", "1.250,00"], "d": ["1,5", "2,75"]}))
+        assert columns.transform(pd.DataFrame({"c": ["52.125"], "d": ["3.5"]})).x[0, 0] == 52.125
+
+
 class TestOneValueOrNothing:
     @pytest.mark.parametrize("flag", ["1", 1.0, "1.0", "x", "yes", "€5", "2023-05-01"])
     def test_words_for_false_and_missing_are_none(self, flag: object):
@@ -177,6 +198,47 @@ class TestFactors:
 
     def test_units_are_as_ever(self):
         assert said([f"{i % 9} kg" for i in ROWS], ["5"])[1] == [([5.0], [])]
+
+
+class TestCountsBehindPoints:
+    VERSIONS: ClassVar = [f"{1 + i % 3}.{i % 13}" for i in ROWS]
+
+    def test_versions_stay_apart(self):
+        columns, encoded = fitted(pd.DataFrame({"c": self.VERSIONS}))
+        assert columns.records[0].kind == "nominal"
+        assert encoded.n_levels == (39,)
+        assert columns.notes[0].startswith(
+            "Column 'c' is taken as categories: it holds '2.1' and '2.10', which are one number"
+        )
+        assert columns.transform(pd.DataFrame({"c": ["2.1", "2.10"]})).x[:, 0].tolist() == [14, 15]
+
+    def test_they_are_numbers_where_that_is_declared(self):
+        _, encoded = fitted(pd.DataFrame({"c": self.VERSIONS}), {"c": "number"})
+        assert encoded.x[:3, 0].tolist() == [1.0, 2.1, 3.2]
+
+    @pytest.mark.parametrize(
+        "others",
+        [
+            ["1.05"],  # a zero in front is a decimal
+            ["-1.5"],
+            ["1.125"],
+            ["2.99"],  # nobody counts from 12 to 99
+        ],
+    )
+    def test_measurements_in_two_ways_stay_numbers_and_that_is_shown(self, others: list[str]):
+        columns, encoded = fitted(pd.DataFrame({"c": self.VERSIONS + others * 2}))
+        assert columns.records[0].kind == "number"
+        assert encoded.x[-1, 0] == float(others[0])
+        assert columns.notes == ("Read as numbers: 'c' ('2.10' is 2.1).",)
+
+    def test_shares_have_no_zeros_in_front_either(self):
+        shares = [0.1 + i % 80 / 100 for i in range(200)]
+        words = [f"{share:.2f}" if i % 3 else f"{share:.2g}" for i, share in enumerate(shares)]
+        assert fitted(pd.DataFrame({"c": words}))[0].records[0].kind == "number"
+
+    @pytest.mark.parametrize("form", ["{:.2f}", "{:.1f}", "{:g}", "{}"])
+    def test_measurements_in_one_way_are_not_doubted(self, form: str):
+        assert said([form.format(i * 37 % 400 / 40) for i in ROWS]) == ([], [])
 
 
 class TestDaysAndMonths:

@@ -48,6 +48,13 @@ class TestAccounting:
         target = read_as_numbers(read_table(path)[0]["c"], pd.DataFrame())
         np.testing.assert_array_equal(target.values, values)
 
+    @pytest.mark.parametrize(
+        ("word", "value"), [("60208,95", "60208.95"), ("1,366,862.01 €", "1366862.01"), ("-,1", "-0.1")]
+    )
+    def test_notes_show_all_digits(self, word: str, value: str):
+        table, _ = fitted(pd.DataFrame({"c": [word, "7"] * 9}))
+        assert table.notes == (f"Read as numbers: 'c' ({word!r} is {value}).",)
+
     def test_a_dash_that_is_0_is_said_and_is_0_later(self):
         table, _ = fitted(pd.DataFrame({"c": ["1,200.00", "(7.50)", "-"] * 9}))
         assert table.notes[-1] == (

@@ -98,6 +98,18 @@ def test_a_rerun_does_what_is_missing_or_changed(adapted, table):
     assert outcomes(other)["c"] is Outcome.ADAPTED
 
 
+def test_groups_without_a_step_are_frozen_and_found_again(tiny_embedded, table, tmp_path):
+    frame = table[table["shop"].isin(["a", "few"])]
+    arguments = {"target": "y", "by": "shop", "store": tmp_path / "store", "estimator": quick(n_steps=0)}
+    groups = adapt_groups(frame, **arguments)
+    assert outcomes(groups) == {"a": Outcome.FROZEN, "few": Outcome.SHARED}
+    assert next(iter(groups)).reason == "plain in-context learning; no step was asked for."
+    assert list(groups.frame()["outcome"]) == ["frozen", "shared"]
+    assert "1 frozen: fitted, and nothing was trained" in groups.explain()
+    assert "adapted" not in groups.explain()
+    assert outcomes(adapt_groups(frame, **arguments))["a"] is Outcome.UNCHANGED
+
+
 def test_a_bar_makes_no_group_another_one(adapted, table):
     _, store = adapted
     again = adapt_groups(table, target="y", by="shop", store=store, estimator=quick(verbose=1))
@@ -239,6 +251,16 @@ def test_rows_without_a_group_or_a_target_are_left_out(tiny_embedded, table, tmp
     rows = {group.name: group.n_rows for group in groups}
     assert rows["a"] == int((holes["shop"] == "a").sum()) - 7
     assert "5 rows name no group" in groups.explain()
+
+
+@pytest.mark.parametrize("dtype", [object, "str", "category"])
+def test_an_empty_text_names_no_group(table, dtype):
+    shops = table["shop"].astype(object)
+    shops[:4] = [None, "", " ", "\N{NO-BREAK SPACE}"]
+    source = source_of(table.assign(shop=shops.astype(dtype), year=2020), ["shop"])
+    assert (source.names, source.n_without_group) == (sorted(SIZES), 4)
+    several = source_of(table.assign(shop=shops.astype(dtype), year=2020), ["shop", "year"])
+    assert (len(several.names), several.n_without_group) == (len(SIZES), 4)
 
 
 def test_numbers_and_several_columns(tiny_embedded, tmp_path):

@@ -98,6 +98,24 @@ class TestNearCopies:
         assert grouped <= 0.05 * n
         assert found.note == ""
 
+    @pytest.mark.parametrize("n", [20, 60, 200, 2000])
+    @pytest.mark.parametrize("n_coarse", [1, 2, 4])
+    @pytest.mark.parametrize("d", [1, 2])
+    def test_coarse_columns_make_a_table_no_less_dense(self, n: int, n_coarse: int, d: int):
+        """Rows that agree in coarse columns lie as close together as if there were none."""
+        for seed in range(3):
+            coarse = rng(seed).integers(0, 3, (n, n_coarse)) - 1.0
+            x = np.column_stack([normal(n, d, seed), coarse])
+            assert find(x, rng(9).integers(0, 2, n)).note == ""
+
+    @pytest.mark.parametrize(("d", "n_coarse"), [(1, 20), (2, 1), (3, 4)])
+    def test_copies_that_agree_in_coarse_columns_are_grouped(self, d: int, n_coarse: int):
+        x, coarse = normal(100, d), rng(2).integers(0, 3, (100, n_coarse)) - 1.0
+        noisy = x + 1e-4 * normal(100, d, seed=1)
+        rows = np.concatenate([np.column_stack([part, coarse]) for part in (x, noisy)])
+        codes = find(rows, np.tile(np.arange(100) % 2, 2)).codes
+        assert (codes[:100] == codes[100:]).mean() >= 0.95
+
     def test_a_chain_of_near_rows_with_equal_targets_is_one_group(self):
         x = normal(100)
         chain = x[:1] + np.arange(1, 6)[:, None] * 1e-4

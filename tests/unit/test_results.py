@@ -89,7 +89,7 @@ def test_without_a_gain_the_frozen_model_is_said_to_be_served():
     assert "KB" not in text
 
 
-@pytest.mark.parametrize("status", [Status.PLAIN, Status.REVERTED_TOO_FEW, Status.REVERTED_TIME])
+@pytest.mark.parametrize("status", [Status.PLAIN, Status.REVERTED_TOO_FEW, Status.REVERTED_FEW_GROUPS])
 def test_nothing_trained_is_said_to_be_nothing(status: Status):
     text = dataclasses.replace(NOTHING, status=status).explain()
     assert "Nothing was trained" in text

@@ -12,7 +12,8 @@ import pytest
 
 from testtime import TTTClassifier, TTTRegressor, load
 from testtime.backbones.base import Encoded
-from testtime.table.columns import DataWarning
+from testtime.table.columns import DataWarning, TableColumns
+from testtime.table.encoding import TableEncoding
 from testtime.table.levels import LevelStatistics
 
 pytestmark = pytest.mark.filterwarnings("ignore::testtime.table.columns.DataWarning")
@@ -114,6 +115,19 @@ def test_only_strange_rows_are_answered_by_the_frozen_model(fitted):
 def encoded(x) -> Encoded:
     x = np.asarray(x, dtype=float)
     return Encoded(x, tuple("abc"[: x.shape[1]]), ("number",) * x.shape[1], (0,) * x.shape[1])
+
+
+def test_a_new_combination_of_known_values_is_called_one():
+    frame = pd.DataFrame({"bill": np.repeat(np.arange(20), 6), "ship": np.repeat(np.arange(40) % 4 + 0.5, 3)})
+    columns = TableColumns()
+    levels = LevelStatistics.fit(columns.fit_transform(frame), np.arange(120) % 2, 2, keys=[(0, 1), (0,)])
+    notes: list[str] = []
+    new = pd.DataFrame({"bill": [0, 0, 7], "ship": [0.5, 2.5, 0.5]})
+    TableEncoding(columns, levels).transform(new, notes=notes)
+    assert notes == [
+        "In 2 of 3 rows 'bill' and 'ship' hold a combination that was not there at fit, where nearly all combinations "
+        "occurred several times; they are answered by the frozen model, without what rows of the same combination say."
+    ]
 
 
 def test_what_is_strange_where_many_rows_are_alone():

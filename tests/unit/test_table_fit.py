@@ -78,7 +78,7 @@ class TestOutcomes:
         x, y = np.repeat(given.x, 20, axis=0), np.repeat(given.y, 20)
         many = EncodedRows(replace(given.encoded, x=x), x, y)
         chosen = run(many)
-        assert chosen.status is Status.REVERTED_TOO_FEW
+        assert chosen.status is Status.REVERTED_FEW_GROUPS
         assert "200 of 200 rows repeat" in " ".join(chosen.notes)
 
     def test_without_a_guard_the_adapters_are_served_alone(self):

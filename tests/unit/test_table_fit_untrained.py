@@ -62,8 +62,19 @@ class TestUntrained:
         chosen = run(rows(400), backbone, objective=SHORT, budget=Budget(0.1, clock))
         assert (chosen.status, chosen.n_context) == (Status.REVERTED_TIME, 50)
 
-    def test_too_few_rows(self):
+    def test_too_few_groups(self):
         groups = np.arange(400) // 20
         chosen = run(rows(400, groups=groups), objective=SHORT)
-        assert (chosen.status, chosen.n_context) == (Status.REVERTED_TOO_FEW, 64)
-        assert "A context of 64 rows was chosen" in chosen.notes[-1]
+        assert (chosen.status, chosen.n_context) == (Status.REVERTED_FEW_GROUPS, 64)
+        assert "A context of 64 rows was chosen" in chosen.notes[-2]
+        assert chosen.notes[-1].startswith("The 400 rows are 20 groups of rows that belong together")
+        assert chosen.notes[-1].endswith("takes 24 groups or more.")
+
+    @pytest.mark.parametrize("n_groups", [1, 2, 3, 7])
+    def test_too_few_groups_for_the_folds(self, n_groups: int):
+        chosen = run(rows(400, groups=np.arange(400) % n_groups), n_steps=1)
+        assert chosen.status is Status.REVERTED_FEW_GROUPS
+        assert chosen.notes[-1].endswith("takes 8 groups or more.")
+
+    def test_too_few_rows_in_too_few_groups(self):
+        assert run(rows(20, groups=np.arange(20) % 3)).status is Status.REVERTED_TOO_FEW

@@ -241,7 +241,7 @@ def numeric_target(column: pd.Series, beside: pd.DataFrame) -> NumbersRead | Non
 
 def _notes_on(read: NumbersRead, target: str) -> list[str]:
     word, value = read.example
-    notes = [f"The target {target!r} is read as numbers: {word!r} is {value:g}."] if word else []
+    notes = [f"The target {target!r} is read as numbers: {word!r} is {value:.15g}."] if word else []
     if read.lost:
         notes.append(
             f"The target {target!r} holds numbers; these count as missing: {shown_counts(read.lost)}."

@@ -27,7 +27,7 @@ from testtime.results import Adaptation
 from testtime.table.adapted import AdaptedTable
 from testtime.table.build import fit_table
 from testtime.table.columns.file_habits import FileHabits
-from testtime.table.columns.frame import as_frame, dense
+from testtime.table.columns.frame import as_frame, dense, refuse_no_table
 from testtime.table.target import Target, one_line
 
 __all__ = ["TTTBase"]
@@ -183,6 +183,7 @@ class TTTBase(BaseEstimator):
         InputError
             For what is not a table, has no rows, or repeats a column name.
         """
+        refuse_no_table(X)
         X = dense(X)
         try:
             if hasattr(X, "columns") and hasattr(X, "shape"):

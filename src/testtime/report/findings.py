@@ -109,6 +109,12 @@ def _rows(evaluation: Mapping[str, Any]) -> str:
     return f"{evaluation['n_rows']:,} {kind}row{'' if evaluation['n_rows'] == 1 else 's'}"
 
 
+def _without_errors(rivals: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether differences were measured, and the error of none."""
+    compared = [one for one in rivals if math.isfinite(as_number(one["difference"]))]
+    return bool(compared) and not any(math.isfinite(as_number(one["error"])) for one in compared)
+
+
 def advice(adaptation: Mapping[str, Any], evaluation: Mapping[str, Any] | None) -> list[str]:
     """Say what to do next, the most useful first."""
     if evaluation is None:
@@ -122,6 +128,11 @@ def advice(adaptation: Mapping[str, Any], evaluation: Mapping[str, Any] | None) 
     instead = best_rival(evaluation)
     if instead is not None:
         found.append(_instead(instead, evaluation, adaptation))
+    elif _without_errors(evaluation["rivals"]):
+        found.append(
+            f"On {_held_out(evaluation)} it cannot be told whether another model is better: a standard error takes "
+            "two rows, or two groups of them. Hold more out."
+        )
     elif evaluation["rivals"]:
         found.append("No other model that was tried is better by more than its standard error.")
     status = adaptation["status"]
@@ -129,6 +140,10 @@ def advice(adaptation: Mapping[str, Any], evaluation: Mapping[str, Any] | None) 
         found.append("The time limit left no room to adapt: raise --time-limit.")
     elif status == "REVERTED_TOO_FEW":
         found.append("There are too few rows to adapt to and to measure on: add labelled rows.")
+    elif status == "REVERTED_FEW_GROUPS":
+        found.append(
+            "There are too few groups to adapt to some and to measure on others: add rows of other groups."
+        )
     found += _about_intervals(evaluation) + _about_rare_classes(evaluation)
     found += _about_columns(evaluation)
     if evaluation["skipped"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -50,17 +50,25 @@ class TableEncoding:
         strange = self.levels.strange(encoded.x)
         for column, rows in zip(self.levels.columns, strange.T, strict=True):
             if rows.any():
-                names = ", ".join(repr(encoded.names[at]) for at in column.key)
-                note = (
-                    f"In {int(rows.sum()):,} of {len(rows):,} rows {names} holds what was not there at fit, where "
-                    "nearly all values occurred several times; they are answered by the frozen model, without what "
-                    "rows of the same value say."
-                )
+                note = _new_values([encoded.names[at] for at in column.key], rows)
                 if notes is None:
                     warnings.warn(note, DataWarning, stacklevel=2)
                 else:
                     notes.append(note)
         return self.levels.transform(encoded)
+
+
+def _new_values(names: Sequence[str], rows: NDArray[np.bool_]) -> str:
+    """Say that `rows` hold a value of a column, or a combination of values, that was not there at fit."""
+    what, new, all_of = f"{names[0]!r} holds what was not there at fit", "value", "values"
+    if len(names) > 1:
+        listed = f"{', '.join(map(repr, names[:-1]))} and {names[-1]!r}"
+        what, new = f"{listed} hold a combination that was not there at fit", "combination"
+        all_of = "combinations"
+    return (
+        f"In {int(rows.sum()):,} of {len(rows):,} rows {what}, where nearly all {all_of} occurred several times; they "
+        f"are answered by the frozen model, without what rows of the same {new} say."
+    )
 
 
 def with_statistics(encoded: Encoded, x: NDArray[np.float64]) -> Encoded:

@@ -37,7 +37,7 @@ from testtime.table.rows import (
 )
 from testtime.table.timing import StepTimer
 
-__all__ = ["Chosen", "choose", "decide", "fold_of"]
+__all__ = ["Chosen", "choose", "decide", "fold_of", "too_few"]
 
 
 @dataclass
@@ -178,7 +178,7 @@ def choose(
     n_pool = pool_rows(n_rows, chosen.n_context if short else 0)
     fewest = fewest_rows(recipe, task.n_classes) if config.n_steps is None else 2 * N_FOLDS
     if min(n_pool, n_units) < fewest:
-        return settle(n_plain, Status.REVERTED_TOO_FEW)
+        return settle(n_plain, too_few(chosen.notes, n_rows, n_pool, n_units, fewest))
 
     settle(chosen.n_context)
     dealt = deal_rows(
@@ -269,6 +269,18 @@ def with_snapshots(config: TrainConfig, n_steps: int, shares: Sequence[float]) -
     """Return the settings for so many steps, with the delta remembered after these shares of them."""
     snapshots = sorted({max(1, round(share * n_steps)) for share in shares})
     return replace(config, n_steps=n_steps, snapshots=tuple(snapshots))
+
+
+def too_few(notes: list[str], n_rows: int, n_pool: int, n_units: int, fewest: int) -> Status:
+    """Tell what there are too few of to train: rows, or groups of rows that stay together, whose number is noted."""
+    if n_pool < fewest:
+        return Status.REVERTED_TOO_FEW
+    parts = "1 group of rows that belong" if n_units == 1 else f"{n_units:,} groups of rows that belong"
+    notes.append(
+        f"The {n_rows:,} rows are {parts} together and stay on one side of every split; to train and to guard takes "
+        f"{fewest:,} groups or more."
+    )
+    return Status.REVERTED_FEW_GROUPS
 
 
 def fold_of(rows: EncodedRows, task: Task, dealt: DealtRows, seed: np.random.SeedSequence) -> Fold:

@@ -24,6 +24,12 @@ _NEAR = 0.1  # of the distance at which unrelated rows would be neighbours
 MANY_COPIES = 0.05
 """Share of the rows that must be copies for the user to be told, and for statistics and kinds to heed them."""
 
+_BY_CHANCE, _SMALL = (
+    0.01,
+    60,
+)  # rows with a near one by chance; in a small table, where one pair is many, fewer
+_SMALLEST, _SHIFTS = 0.05, 8  # of the differences of rows, eight for each
+_FINEST = 1e-12
 _PROJECTIONS = 8
 _TARGET_TOLERANCE = 0.05  # standard deviations between the targets of near copies
 _MOST_PAIRS = 2_000_000
@@ -125,6 +131,7 @@ def _near_pairs(x: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.
         # On a line one row in twenty has a neighbour a tenth of the way off by chance, so that less counts as near.
         near = _NEAR ** max(1.0, 2.0 / dimension)
         radius = near * typical * len(distinct) ** (-1.0 / dimension)
+        radius = _beyond_chance(radius, x[distinct], x[some])
         axes = np.linalg.qr(rng.normal(size=(n_columns, dimension)))[0]
         tree = KDTree(x[distinct] @ axes)  # a projection never makes near rows far
         if tree.count_neighbors(tree, radius) < _MOST_PAIRS:
@@ -133,6 +140,32 @@ def _near_pairs(x: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.
             distance = np.linalg.norm(x[close[:, 0]] - x[close[:, 1]], axis=1)
             pairs.append(close[distance <= radius])
     return np.concatenate(pairs).astype(np.int64)
+
+
+def _beyond_chance(radius: float, x: NDArray[np.float64], some: NDArray[np.float64]) -> float:
+    """Return a radius, smaller where necessary, within which hardly a row has another one if columns are unrelated.
+
+    Rows that agree in the coarse columns are counted. Of these, another column brings as many within `radius` as the
+    differences of `some` rows tell: the smallest, among which copies are, in proportion to the twentieth of them, and
+    equal values whatever the radius.
+    """
+    n_rows = len(x)
+    apart = np.concatenate([np.abs(some - np.roll(some, by, axis=0)) for by in range(1, _SHIFTS + 1)])
+    equal = (apart == 0).mean(axis=0)
+    coarse = equal >= _SMALLEST
+    mates = n_rows - 1.0
+    if coarse.any():
+        counts = np.unique(np.ascontiguousarray(x[:, coarse]), axis=0, return_counts=True)[1]
+        mates = float((counts * (counts - 1.0)).sum() / n_rows)
+    apart, equal = np.sort(apart[:, ~coarse], axis=0), equal[~coarse]
+    scale = apart[int(_SMALLEST * len(apart))]
+    most = _BY_CHANCE * min(1.0, n_rows / _SMALL) ** 2
+    while radius > _FINEST:
+        within = np.where(scale > radius, _SMALLEST * radius / scale, (apart <= radius).mean(axis=0))
+        if mates * np.maximum(equal, within).prod() <= most:
+            return radius
+        radius /= 2
+    return 0.0
 
 
 def _first_of(codes: NDArray[np.int64]) -> NDArray[np.int64]:

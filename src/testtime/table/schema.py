@@ -33,6 +33,7 @@ _StatusName = Literal[
     "REVERTED_NO_GAIN",
     "REVERTED_NON_FINITE",
     "REVERTED_TOO_FEW",
+    "REVERTED_FEW_GROUPS",
     "REVERTED_TIME",
     "SKIPPED",
     "UNGUARDED",

@@ -31,7 +31,7 @@ from testtime.table.adapted import AdaptedTable
 from testtime.table.build import served_table
 from testtime.table.config import FitConfig
 from testtime.table.encoding import EncodedRows, TableEncoding
-from testtime.table.fit import Chosen, decide, fold_of
+from testtime.table.fit import Chosen, decide, fold_of, too_few
 from testtime.table.outside import Fold, FoldAnswers
 from testtime.table.reading import choose_reading, drawn_rows, encode_rows
 from testtime.table.rows import N_FOLDS, deal_rows, fewest_rows, pool_rows
@@ -180,7 +180,9 @@ def prepare(
     found = rows.together(task, np.random.default_rng(group_seed))
     chosen.notes += [found.note] if found.note else []
     n_units = len(order) if found.codes is None else len(np.unique(found.codes))
-    if min(pool_rows(len(order)), n_units) < fewest_rows(backbone.recipe, task.n_classes):
+    n_pool, fewest = pool_rows(len(order)), fewest_rows(backbone.recipe, task.n_classes)
+    if min(n_pool, n_units) < fewest:
+        chosen.status = too_few(chosen.notes, len(order), n_pool, n_units, fewest)
         return prepared
     dealt = deal_rows(order, labels, found.codes, None, N_FOLDS, limits, np.random.default_rng(deal_seed))[0]
     fold = fold_of(rows, task, dealt, fold_seed)

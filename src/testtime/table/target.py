@@ -242,7 +242,7 @@ def numeric_target(y: Any, n_rows: int) -> tuple[NumericTarget, NDArray[np.float
     if len(values) < 2:
         raise InputError(
             sentence(
-                f"the table has 1 sample, with the target {values[0]:g}",
+                f"the table has 1 sample, with the target {values[0]:.15g}",
                 expected="at least two rows",
                 why="one value says nothing about the spread of the others",
                 remedy="Add rows",
@@ -254,7 +254,7 @@ def numeric_target(y: Any, n_rows: int) -> tuple[NumericTarget, NDArray[np.float
     if scaler.scale == 0 or values.min() == values.max():
         raise InputError(
             sentence(
-                f"the target is {values[0]:g} in all {len(values):,} rows",
+                f"the target is {values[0]:.15g} in all {len(values):,} rows",
                 expected="at least two different numbers",
                 why="there is nothing to predict",
             )
@@ -262,7 +262,7 @@ def numeric_target(y: Any, n_rows: int) -> tuple[NumericTarget, NDArray[np.float
     if not np.isfinite(scaler.scale):
         raise InputError(
             sentence(
-                f"the target ranges from {values.min():g} to {values.max():g}",
+                f"the target ranges from {values.min():.15g} to {values.max():.15g}",
                 expected="a range that float64 holds",
                 remedy="Divide it by a constant",
             )

@@ -18,6 +18,7 @@ class Outcome(Enum):
     """What became of one group; the value says it in words."""
 
     ADAPTED = "adapted"
+    FROZEN = "frozen: fitted, and nothing was trained"
     UNCHANGED = "found in the store, made from the same rows and settings"
     SHARED = "too little to adapt to: served by the shared model"
     FAILED = "failed"
@@ -34,7 +35,7 @@ class GroupOutcome(Result):
     outcome
         In one word.
     reason
-        Why it failed, or is served by the shared model; else empty.
+        Why it failed, is served by the shared model, or was not trained on; else empty.
     n_rows
         Rows with a target.
     n_context

@@ -145,6 +145,8 @@ class _FrameGroups:
         found = frame.groupby(list(by), sort=False, observed=True, dropna=True).indices
         for key, rows in found.items():
             keys = key if isinstance(key, tuple) else (key,)
+            if any(map(_is_nothing, keys)):  # as an empty cell of a file is
+                continue
             self._rows[_named(keys, by, self._rows)] = rows
         self.names = sorted(self._rows)
         self.n_without_group = len(frame) - sum(map(len, self._rows.values()))
@@ -178,7 +180,7 @@ class _ParquetGroups:
                     )
                 )
             key = tuple(keys[name] for name in by)
-            if any(value is None for value in key):
+            if any(map(_is_nothing, key)):
                 self.n_without_group += fragment.count_rows()
                 continue
             if key not in keys_seen:
@@ -190,6 +192,11 @@ class _ParquetGroups:
 
     def piece(self, name: str) -> Piece:
         return Piece(name, self._by, root=self._root, paths=tuple(sorted(self._paths[name])))
+
+
+def _is_nothing(key: Any) -> bool:
+    """Whether a key names no group: it is missing, or a text without a letter or sign."""
+    return key is None or (isinstance(key, str) and not key.strip())
 
 
 def _refuse_none(names: Sequence[str], by: Sequence[str]) -> None:

@@ -189,7 +189,9 @@ def _kept(job: Job, one: _Begun, fitted: Any) -> GroupOutcome:
         raise fitted
     record = fitted.adaptation_
     version = AdapterStore(job.store).add(one.name, fitted, job=one.made_from)
-    outcome = _as_outcome(Outcome.ADAPTED, version, len(one.labels))
+    trained = record.n_steps > 0
+    outcome = _as_outcome(Outcome.ADAPTED if trained else Outcome.FROZEN, version, len(one.labels))
+    outcome = outcome if trained else replace(outcome, reason=f"{record.status.value}.")
     gain = record.gain / record.loss_before
     return replace(outcome, n_context=record.n_context, gain=gain, start_scale=record.start_scale)
 
@@ -277,7 +279,7 @@ def _one_target(job: Job, labels: pd.Series) -> str:
     if job.classifies:
         return f"{n_rows} have the class {str(first)!r}."
     number = isinstance(first, (numbers.Real, Decimal, np.bool_)) and math.isfinite(first)
-    return f"{n_rows} have the target {float(first):g}." if number else ""
+    return f"{n_rows} have the target {float(first):.15g}." if number else ""
 
 
 def _no_column(job: Job, frame: pd.DataFrame) -> str:

@@ -22,6 +22,7 @@ from testtime.table.columns.kinds.date import DateColumn
 from testtime.table.columns.kinds.level import LevelColumn
 from testtime.table.columns.kinds.number import NumberColumn
 from testtime.table.columns.kinds.unused import UnusedColumn
+from testtime.table.columns.words.numbering import Twins, find_twins
 from testtime.table.columns.words.quantities import unread_quantities
 from testtime.table.columns.words.reading import RejectColumn
 
@@ -158,10 +159,14 @@ def _found(cells: Cells, record: ColumnRecord, habits: Habits, index: NDArray[np
 def _useful(
     learned: Learned, cells: Cells, record: ColumnRecord, habits: Habits, index: NDArray[np.int64] | None
 ) -> Choice:
-    """Leave out numbers without information: constant but for rounding, or names of rows."""
+    """Leave out numbers without information, constant but for rounding or names of rows; versions are levels."""
     choice = _chosen(learned, record)
     if not isinstance(learned.column, NumberColumn):
         return choice
+    if isinstance(cells, WordCells) and (twins := find_twins(cells)):
+        if twins.counted and not why_text(cells, record.name)[0]:
+            return _versions(cells, record, twins)
+        choice = replace(choice, dressed=choice.dressed or f"{twins.long!r} is {twins.short}")
     values = learned.column.transform(cells, habits, [])[0].values
     if is_constant(values[~np.isnan(values)]) and not _too_close_together(cells, values, record):
         if np.isnan(values).any() and not np.isnan(values).all():
@@ -181,6 +186,16 @@ def _useful(
         )
         return replace(choice, notes=(*choice.notes, note))
     return choice
+
+
+def _versions(cells: WordCells, record: ColumnRecord, twins: Twins) -> Choice:
+    choice = _chosen(LevelColumn.fit(cells, record.name), record)
+    note = (
+        f"Column {record.name!r} is taken as categories: it holds {twins.short!r} and {twins.long!r}, which are one "
+        "number, and seems to count behind the points, as versions and sections do. Declare it as number if it holds "
+        "quantities."
+    )
+    return replace(choice, notes=(*choice.notes, note))
 
 
 def _too_close_together(cells: Cells, values: NDArray[np.float64], record: ColumnRecord) -> bool:

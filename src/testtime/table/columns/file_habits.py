@@ -27,8 +27,8 @@ class FileHabits(Habits):
     def __init__(self, pieces: Iterable[list[tuple[Fitted, Cells]]]) -> None:
         super().__init__()
         self._dates: dict[str, Shown] = {}
-        self._signs: dict[str, tuple[int, int]] = {}
-        self._sampled: dict[str, tuple[int, int]] = {}
+        self._signs: dict[str, tuple[int, ...]] = {}
+        self._sampled: dict[str, tuple[int, ...]] = {}
         self._at_fit: dict[str, bool | None] = {}
         self._lead = 0
         for piece in pieces:
@@ -56,8 +56,8 @@ class FileHabits(Habits):
 
     @cached_property
     def turned(self) -> bool:
-        """Whether numbers are written in another way than at fit."""
-        shown = [(sign_shown(self._sampled[name]), then) for name, then in self._at_fit.items()]
+        """Whether numbers are surely written in another way than at fit."""
+        shown = [(sign_shown(self._sampled[name], sure=True), then) for name, then in self._at_fit.items()]
         return any(now is not None and now != then for now, then in shown)
 
     @cached_property
@@ -91,5 +91,5 @@ def is_open(piece: list[tuple[Fitted, Cells]]) -> bool:
     return False
 
 
-def _sum(left: tuple[int, int] | None, right: tuple[int, int]) -> tuple[int, int]:
-    return right if left is None else (left[0] + right[0], left[1] + right[1])
+def _sum(left: tuple[int, ...] | None, right: tuple[int, ...]) -> tuple[int, ...]:
+    return right if left is None else tuple(one + other for one, other in zip(left, right, strict=True))

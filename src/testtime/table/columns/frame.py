@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 
 from testtime.errors import InputError, sentence
 
-__all__ = ["DataWarning", "as_frame", "dense"]
+__all__ = ["DataWarning", "as_frame", "dense", "refuse_no_table"]
 
 _MOST_DENSE = 50_000_000  # numbers: 400 MB
 
@@ -24,8 +25,9 @@ def as_frame(X: Any) -> pd.DataFrame:
     Raises
     ------
     InputError
-        When column names repeat, or an array has not two axes.
+        When column names repeat, an array has not two axes, or it is no table yet, as of :func:`refuse_no_table`.
     """
+    refuse_no_table(X)
     if hasattr(X, "to_pandas") and not isinstance(X, pd.DataFrame):  # polars, pyarrow, cuDF
         X = X.to_pandas()
     if not isinstance(X, pd.DataFrame):
@@ -44,6 +46,31 @@ def as_frame(X: Any) -> pd.DataFrame:
             )
         )
     return X
+
+
+def refuse_no_table(X: Any) -> None:
+    """Refuse what is no table yet, but is one after a call.
+
+    Raises
+    ------
+    InputError
+        For a query that was not run, as a LazyFrame of polars is, and for rows or columns as dictionaries.
+    """
+    kind = type(X).__name__
+    if hasattr(X, "collect") and not hasattr(X, "shape"):
+        call = ".toPandas()" if hasattr(X, "toPandas") else ".collect()"
+        raise InputError(
+            sentence(f"the table is a {kind}, a query that was not run", remedy=f"Call {call} first")
+        )
+    rows = isinstance(X, (list, tuple)) and len(X) > 0 and all(isinstance(row, Mapping) for row in X)
+    if rows or isinstance(X, Mapping):
+        raise InputError(
+            sentence(
+                f"the table is a {kind}{' of dictionaries' if rows else ''}",
+                expected="a frame or an array",
+                remedy="Pass pandas.DataFrame(X)",
+            )
+        )
 
 
 def dense(X: Any) -> Any:

@@ -127,8 +127,12 @@ class Habits:
 
     @cached_property
     def turned(self) -> bool:
-        """Whether numbers are written in another way than at fit: by another program, so that fit tells nothing."""
-        shown = [(decimal_comma(cells), then) for cells, then in self.numbers if isinstance(cells, WordCells)]
+        """Whether numbers are written in another way than at fit: by another program, so that fit tells nothing.
+
+        Points that may separate thousands do not show that: where commas were decimal signs, that is what they do.
+        """
+        words = [(cells, then) for cells, then in self.numbers if isinstance(cells, WordCells)]
+        shown = [(decimal_comma(cells, sure=True), then) for cells, then in words]
         return any(now is not None and now != then for now, then in shown)
 
     @cached_property

@@ -93,7 +93,7 @@ class BooleanColumn(Lossy):
             values = cells.values
             others = values[~np.isnan(values) & ~np.isin(values, (0.0, 1.0))]
             if len(others) and not self.numbers:
-                got = f"column {self.name!r} holds {others[0]:g}"
+                got = f"column {self.name!r} holds {others[0]:.15g}"
                 raise InputError(sentence(got, expected="booleans, as at fit"))
         else:
             reading = read_truth(cells, frozenset(self.blanks), numbers=self.numbers)

@@ -218,7 +218,7 @@ class NumberColumn(Lossy):
         # A few small ones are what they were at fit; where sizes are closer to those of fit than a hundredfold is, too.
         near = self.small ** len(sizes) >= _RARE or middle >= self.typical / _NEAR > 0
         shown = values[np.nanargmin(np.abs(np.abs(values) - (sizes.max() if sizes.max() <= 1 else middle)))]
-        got = f"column {self.name!r} holds {shown:g} without a unit"
+        got = f"column {self.name!r} holds {shown:.15g} without a unit"
         why = f"it may be a share or a number of {self.unit}"
         if self.typical:
             why += f", and half of the values of fit are beyond {self.typical:.3g}"
@@ -272,4 +272,4 @@ def _dressed(reading: NumberReading) -> str:
 
 
 def _example(reading: NumberReading) -> str:
-    return f"{reading.example[0]!r} is {reading.example[1]:g}"
+    return f"{reading.example[0]!r} is {reading.example[1]:.15g}"

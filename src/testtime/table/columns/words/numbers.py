@@ -55,32 +55,43 @@ _PLAIN = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 _UNKNOWN = Manner()
 
 
-def decimal_comma(cells: WordCells) -> bool | None:
-    """Tell whether numbers of a column have a decimal comma (True) or point (False); None if nothing tells."""
-    return sign_shown(decimal_signs(cells))
+def decimal_comma(cells: WordCells, *, sure: bool = False) -> bool | None:
+    """Tell whether numbers of a column have a decimal comma (True) or point (False); None if nothing tells.
+
+    Points alone, of which any may separate thousands, are a point, unless it has to be `sure`.
+    """
+    return sign_shown(decimal_signs(cells), sure=sure)
 
 
-def decimal_signs(cells: WordCells) -> tuple[int, int]:
-    """Count the rows of a sample that show a decimal comma and a decimal point, if it holds numbers."""
+def decimal_signs(cells: WordCells) -> tuple[int, int, int]:
+    """Count the rows of a sample that show a decimal comma and a decimal point, if it holds numbers.
+
+    The last is 1 if there are only points of which any may separate thousands.
+    """
     sample = cells.sample(SAMPLE)
     if not pc.any(pc.match_substring_regex(sample.words, "[0-9][.,]|[.,][0-9]")).as_py() or are_months(
         sample
     ):
-        return 0, 0
+        return 0, 0, 0
     reading = read_numbers(sample, comma=None, table_comma=None)
     if not reading.enough or reading.comma is None or reading.by_range:
-        return 0, 0
-    # Points alone, of which any may separate thousands, are a point.
-    return reading.signs if any(reading.signs) else (0, 1)
+        return 0, 0, 0
+    return *reading.signs, int(not any(reading.signs))
 
 
-def sign_shown(signs: tuple[int, int]) -> bool | None:
+def sign_shown(signs: tuple[int, ...], *, sure: bool = False) -> bool | None:
     """Whether numbers have a decimal comma, if so many rows show a comma and a point; None if none does.
+
+    A third number, of points that may separate thousands, counts where there is nothing else and nobody has to be
+    `sure`.
 
     >>> sign_shown((3, 1)), sign_shown((0, 2)), sign_shown((0, 0))
     (True, False, None)
+    >>> sign_shown((0, 0, 1)), sign_shown((0, 0, 1), sure=True)
+    (False, None)
     """
-    return None if not any(signs) else signs[0] > signs[1]
+    told = signs[:2] if sure else signs
+    return None if not any(told) else signs[0] > signs[1]
 
 
 def may_turn(cells: WordCells, comma: bool | None) -> bool:
