@@ -26,7 +26,8 @@ from testtime.table.columns.kinds.base import (
 from testtime.table.columns.words.dates import are_compact, are_months
 from testtime.table.columns.words.manner import Manner, NumberReading
 from testtime.table.columns.words.numbers import read_numbers
-from testtime.table.columns.words.reading import SAMPLE, RejectColumn, blank_words, likely, shown_counts
+from testtime.table.columns.words.quantities import unread_quantities
+from testtime.table.columns.words.reading import SAMPLE, RejectColumn, blank_words, likely, nearly
 from testtime.table.columns.words.truth import truth_of
 
 __all__ = ["NumberColumn"]
@@ -85,11 +86,12 @@ class NumberColumn(Lossy):
             return Learned(column, "", tuple(notes), int(np.isnan(values).sum()))
         if not asked and are_months(cells):
             raise RejectColumn("it holds months")
-        if not asked and not likely(read_numbers(cells.sample(SAMPLE), comma=None, table_comma=None)):
-            raise RejectColumn("it holds words that are no numbers")
+        sample = read_numbers(cells.sample(SAMPLE), comma=None, table_comma=None)
+        if not asked and not likely(sample):
+            raise RejectColumn("it holds words that are no numbers", _nearly(sample, cells))
         reading = read_numbers(cells, comma=None, table_comma=habits.comma)
         if not (reading.enough or (asked and reading.n_read)):
-            raise RejectColumn("it holds words that are no numbers", _nearly(reading))
+            raise RejectColumn("it holds words that are no numbers", _nearly(reading, cells))
         values = never_infinite(reading.values, name)
         sizes = _sizes(values) if reading.unit in _SHARES else np.empty(0)
         column = cls(
@@ -262,9 +264,15 @@ def _notes(reading: NumberReading, name: str) -> list[str]:
     return notes
 
 
-def _nearly(reading: NumberReading) -> str:
-    share = reading.n_read / max(1, reading.n_read + reading.n_lost[1])
-    return f"{share:.0%} of its values are numbers, but not {shown_counts(reading.stray)}"
+def _nearly(reading: NumberReading, cells: WordCells) -> str:
+    """Say what kept words from being numbers where most are, and what to do; empty if hardly any is."""
+    if (reading.units or reading.scales) and (mixed := unread_quantities(cells)):
+        return mixed
+    said = nearly(reading, "numbers")
+    if reading.apart:
+        marked, bare = map(repr, reading.apart)
+        said = f"what stands beside a part of its numbers may be a sign, as in {marked} and {bare}"
+    return f"{said}. Declare it as number to count those as missing" if said else ""
 
 
 def _dressed(reading: NumberReading) -> str:
