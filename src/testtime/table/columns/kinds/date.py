@@ -18,6 +18,7 @@ from testtime.table.columns.kinds.base import (
     missing_matters,
     told_lost,
 )
+from testtime.table.columns.sentinels import said_of_days
 from testtime.table.columns.words.dates import DateReading, are_compact, read_dates
 from testtime.table.columns.words.orders import Orders
 from testtime.table.columns.words.reading import SAMPLE, RejectColumn, blank_words, likely, nearly
@@ -78,7 +79,7 @@ class DateColumn(Lossy):
             indicator=missing_matters(days),
         )
         missing = int(np.isnan(days).sum())
-        notes = tuple(_notes(reading, name))
+        notes = (*_notes(reading, name), *said_of_days(days, name))
         return Learned(column, _parsed(times, column), notes, missing)
 
     def transform(self, cells: Cells, habits: Habits, told: list[str]) -> list[Output]:

@@ -23,6 +23,7 @@ from testtime.table.columns.kinds.base import (
     never_infinite,
     told_lost,
 )
+from testtime.table.columns.sentinels import said_of_numbers
 from testtime.table.columns.words.dates import are_compact, are_months
 from testtime.table.columns.words.manner import Manner, NumberReading
 from testtime.table.columns.words.numbers import read_numbers
@@ -82,6 +83,7 @@ class NumberColumn(Lossy):
         if isinstance(cells, NumberCells):
             values = never_infinite(cells.values, name)
             notes = [_TOO_LARGE.format(n=cells.too_large, name=name)] if cells.too_large else []
+            notes += said_of_numbers(values, name)
             column = cls(name=name, accounting=None, indicator=missing_matters(values))
             return Learned(column, "", tuple(notes), int(np.isnan(values).sum()))
         if not asked and are_months(cells):
@@ -261,7 +263,7 @@ def _notes(reading: NumberReading, name: str) -> list[str]:
     notes += reading.doubts(f"Column {name!r}")
     if reading.too_large:
         notes.append(_TOO_LARGE.format(n=reading.too_large, name=name))
-    return notes
+    return notes + said_of_numbers(reading.values, name)
 
 
 def _nearly(reading: NumberReading, cells: WordCells) -> str:
