@@ -278,7 +278,11 @@ class TestWordsAmongNumbers:
 
     @pytest.mark.parametrize(
         "levels",
-        [["12 years", "9-11 years", "16 years", "12 years", ">16 years"], ["3rd class"] * 2 + ["1st class"]],
+        [
+            ["12 years", "9-11 years", "16 years", "12 years", ">16 years"],
+            ["3rd class", "3rd class", "1st class"],
+            ["1. White"] * 9 + ["2. Black"],
+        ],
     )
     def test_also_few_numbers_among_them(self, levels: list[str]):
         assert self.notes([levels[i % len(levels)] for i in range(400)]) == []

@@ -143,7 +143,7 @@ def nearly(reading: Reading, kind: str) -> str:
     """
     share = reading.n_read / max(1, reading.n_read + reading.n_lost[1])
     n_different = len(np.unique(reading.values)) - 1  # no value is one
-    if not likely(reading) or (share < _SURELY and n_different < _FEWEST_VALUES):
+    if not likely(reading) or n_different < (2 if share >= _SURELY else _FEWEST_VALUES):
         return ""
     return f"{share:.0%} of its values are {kind}, but not {shown_counts(reading.stray)}"
 
