@@ -215,6 +215,52 @@ class TestUnreadQuantities:
         assert self.notes([word(i) for i in range(1, 41)]) == []
 
 
+class TestMarksThatMayBeSigns:
+    """CR beside a part of the numbers says which ones are credits, and a W which ones are west."""
+
+    VALUES = tuple(f"{value:.2f}" for value in np.random.default_rng(0).integers(1000, 6000, 200) / 100)
+
+    def column(self, mark: str, share: float) -> tuple[str, list[float], tuple[str, ...]]:
+        words = [value + (mark if at < share * 200 else "") for at, value in enumerate(self.VALUES)]
+        table, encoded = fitted(pd.DataFrame({"c": words * 2, "z": np.arange(400) ** 2}))
+        return table.records[0].kind, encoded.x[:200, 0].tolist(), table.notes
+
+    @pytest.mark.parametrize("mark", [" CR", " Dr.", "W", " E", "°N", " BC", " bce", " H"])
+    @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+    def test_they_are_not_read_beside_a_part(self, mark: str, share: float):
+        kind, _, (note,) = self.column(mark, share)
+        assert kind == "nominal"
+        assert f"may be a sign, as in '{self.VALUES[0]}{mark}' and '{self.VALUES[int(share * 200)]}'" in note
+
+    @pytest.mark.parametrize(
+        ("mark", "share"), [(" CR", 1), ("W", 1), (" kg", 0.5), (" m", 0.5), (" €", 0.5)]
+    )
+    def test_what_all_have_and_other_units_are_as_ever(self, mark: str, share: float):
+        kind, found, _ = self.column(mark, share)
+        assert (kind, found) == ("number", [float(value) for value in self.VALUES])
+
+    def test_a_few_count_as_missing(self):
+        kind, found, (note,) = self.column(" CR", 0.02)
+        assert (kind, np.isnan(found[:4]).all(), np.isnan(found[4:]).any()) == ("number", True, False)
+        assert f"'{self.VALUES[0]} CR' (2)" in note
+
+    def test_names_with_a_letter_are_no_numbers(self):
+        names = [f"model {i}" for i in range(20)]
+        table, _ = fitted(
+            pd.DataFrame({"c": ["190E", "240E", "90", "100", *names] * 2, "z": np.arange(48) ** 2})
+        )
+        assert table.notes == ()
+
+    def test_nothing_is_on_no_side(self):
+        table, encoded = fitted(pd.DataFrame({"c": [f"{i % 9} CR" if i % 9 else "0" for i in range(90)]}))
+        assert table.records[0].kind == "number"
+        assert encoded.x[:3, 0].tolist() == [0.0, 1.0, 2.0]
+
+    def test_a_model_of_all_of_them_reads_some(self):
+        table, _ = fitted(pd.DataFrame({"c": [f"{value} W" for value in self.VALUES]}))
+        assert table.transform(pd.DataFrame({"c": ["5 W", "6"]})).x[:, 0].tolist() == [5.0, 6.0]
+
+
 class TestPerCent:
     """Fitted on words such as 40%, given numbers, which may be shares as a spreadsheet stores them."""
 

@@ -192,3 +192,41 @@ class TestOneDayOfEachMonth:
     def test_dates_that_are_none_are_refused_as_ever(self):
         with pytest.raises(InputError, match="expected dates, as at fit"):
             read(MONTHS.strftime("01/%m/%Y"), ["01/13/20201", "x"])
+
+
+class TestMonthsWithTwoDigits:
+    @pytest.mark.parametrize("n", [40, 400])
+    def test_days_without_a_year_are_no_months_of_1930_and_2029(self, n: int):
+        rng = np.random.default_rng(0)
+        days = pd.Timestamp("2023-01-01") + pd.to_timedelta(rng.integers(0, 365, n), "D")
+        words = [*days.strftime("%b-%d"), "Jan-31", "Jan-29"] * 2
+        with pytest.warns(
+            DataWarning, match="it looks like dates that are not read, such as '[A-Z][a-z]{2}-[0-9]{2}'"
+        ):
+            columns, _ = fitted(pd.DataFrame({"c": words}))
+        assert columns.records[0].kind == "nominal"
+
+    @pytest.mark.parametrize(
+        ("first", "n"),
+        [("1995-01", 60), ("2012-11", 30), ("2003-01", 250), ("1928-01", 500), ("1931-01", 12)],
+    )
+    def test_years_stay_years(self, first: str, n: int):
+        months = pd.date_range(first, periods=n, freq="MS")
+        months = months[months.year >= 1930]
+        columns, found, _, said = read(list(months.strftime("%b-%y")) * 2, months.strftime("%b-%y"))
+        assert found == in_days(months) * 2
+        assert (columns.notes, said) == ((), [])
+
+    @pytest.mark.parametrize("freq", ["MS", "YS"])
+    def test_what_may_be_either_is_said(self, freq: str):
+        """Years from 2001 to 2029 run like the days of a month."""
+        months = pd.date_range("2001-01-01", "2029-12-01", freq=freq)
+        columns, found, _, said = read(list(months.strftime("%b-%y")) * 2, months.strftime("%b-%y"))
+        assert found == in_days(months) * 2
+        doubt = "Column 'c' holds 'Jan-01': its number is taken for the year, though it may be the day."
+        assert (columns.notes, said) == ((doubt,), [doubt])
+
+    def test_days_that_are_asked_to_be_dates_are_months_with_a_doubt(self):
+        words = pd.date_range("2023-01-01", periods=365).strftime("%b-%d")
+        with pytest.warns(DataWarning, match="its number is taken for the year, though it may be the day"):
+            fitted(pd.DataFrame({"c": words}), {"c": "date"})

@@ -295,3 +295,11 @@ def test_codes_with_zeros_in_front_are_shown_as_they_were_read():
     zips = [f"{code:05d}" for code in range(1000, 99_000, 900)]
     columns, _ = fitted(pd.DataFrame({"zip": zips * 2, "plain": [str(k) for k in range(218)]}))
     assert [record.parsed for record in columns.records] == ["'01000' is 1000", ""]
+
+
+@pytest.mark.parametrize("beside", ["5.55", "5,55"])
+def test_also_beside_decimal_commas(beside: str):
+    zips = [f"{code:05d}" for code in range(1000, 99_000, 900)]
+    columns, _ = fitted(pd.DataFrame({"zip": zips * 2, "price": [beside, "6" + beside[1:]] * len(zips)}))
+    assert columns.records[0].parsed == "'01000' is 1000"
+    assert "'zip' ('01000' is 1000)" in columns.notes[0]

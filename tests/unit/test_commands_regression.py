@@ -14,6 +14,7 @@ from testtime.backbones import embedded
 from testtime.backbones.embedded import EmbeddedBackbone
 from testtime.cli import main
 from testtime.cli.target import choose_task, class_costs
+from testtime.errors import InputError
 from testtime.evaluation.evaluate import evaluate
 
 
@@ -173,7 +174,25 @@ CHOICES = {
     "whole floats": ([1.0, 2.0, 3.0], "classify"),
     "eleven numbers": (range(11), "regress"),
     "broken numbers": ([0.5, 1.0], "regress"),
-    "dates": (pd.date_range("2024-01-01", periods=20), "classify"),
+    "ten dates": (pd.date_range("2024-01-01", periods=10), "classify"),
+    "ten dates in words": (list(pd.date_range("2024-01-01", periods=10).astype(str)) * 9, "classify"),
+    "names": ([f"name {i}" for i in range(40)], "classify"),
+}
+NO_CLASSES = {
+    "times": (pd.date_range("2024-01-01", periods=20), "dates, such as '2024-01-01'"),
+    "dates": (pd.date_range("2024-01-01", periods=20).astype(str), "dates, such as '2024-01-01'"),
+    "unread dates": (
+        pd.date_range("2024-01-01", periods=90).strftime("%d-%b"),
+        "what looks like dates, such as '01-Jan'",
+    ),
+    "units": (
+        [f"{i / 10} kg" if i % 2 else f"{i} g" for i in range(60)],
+        "numbers in more than one unit, such as",
+    ),
+    "signs": (
+        [f"{i} CR" if i % 2 else f"{i}" for i in range(60)],
+        "a mark that may be a sign, as '1 CR' and '2'",
+    ),
 }
 
 
@@ -185,6 +204,30 @@ def test_the_task_that_values_suggest(case):
     assert f"Task: {expected}, because the target 'y'" in sentence
     if case != "text":
         assert choose_task("classify", pd.Series(values, name="y"))[0] == "classify"
+
+
+@pytest.mark.parametrize("case", NO_CLASSES)
+def test_many_dates_and_quantities_are_no_classes_unless_asked(case):
+    values, what = NO_CLASSES[case]
+    target = pd.Series(values, name="y")
+    with pytest.raises(
+        InputError, match=rf"the target 'y' holds {target.nunique()} different values, which are .*{what}"
+    ):
+        choose_task("auto", target)
+    assert choose_task("classify", target)[0] == "classify"
+
+
+def test_a_target_of_dates_is_refused_by_the_command(adapted, capsys, tmp_path):
+    frame = make_table().drop(columns="price")
+    frame["t"] = (pd.Timestamp("2020-01-01") + pd.to_timedelta(np.arange(240) % 170, "D")).strftime(
+        "%Y-%m-%d"
+    )
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    code, said, err = run(capsys, "adapt", tmp_path / "t.csv", "--target", "t", "--out", tmp_path / "m")
+    words = " ".join((said + err).split())
+    assert code == 2
+    assert "the target 't' holds 170 different values, which are dates, such as '2020-01-01'" in words
+    assert "pass --task classify if each is a class of its own" in words
 
 
 def test_tasks_that_cannot_be(adapted, capsys, tmp_path):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from testtime.errors import InputError, nearest, sentence
+from testtime.table.columns.alone import unlike_classes
 from testtime.table.columns.words.reading import shown_counts
 from testtime.table.target import MOST_CODES
 
@@ -37,7 +38,8 @@ def choose_task(asked: str, target: pd.Series, spelled: pd.Series | None = None)
     Raises
     ------
     InputError
-        If `asked` is another word, or numbers are asked for of a column without.
+        If `asked` is another word, numbers are asked for of a column without, or nothing is asked for and many
+        different values are rather dates or quantities than classes.
     """
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
@@ -59,6 +61,7 @@ def choose_task(asked: str, target: pd.Series, spelled: pd.Series | None = None)
         return asked, f"Task: {asked}, as asked; {name} is predicted as {kind}."
     distinct = target.nunique() if spelled is None else _n_different(target, spelled)
     if not numeric:
+        _check_classes(target, name, distinct)
         why = f"{name} holds {_other_words(target) or 'no numbers'}"
         return CLASSIFY, f"Task: {CLASSIFY}, because {why}; it has {distinct:,} classes."
     if not bool((target == target.round()).all()):
@@ -71,6 +74,25 @@ def choose_task(asked: str, target: pd.Series, spelled: pd.Series | None = None)
             f"classes. Pass --task {REGRESS} to predict a number."
         )
     return REGRESS, f"Task: {REGRESS}, because {why}. Pass --task {CLASSIFY} to predict classes."
+
+
+def _check_classes(target: pd.Series, name: str, distinct: int) -> None:
+    """Refuse more dates or quantities than are taken for codes: nobody means a class for each of them.
+
+    Raises
+    ------
+    InputError
+        If they are.
+    """
+    what, remedy = unlike_classes(target) if distinct > MOST_CODES else ("", "")
+    if what:
+        raise InputError(
+            sentence(
+                f"{name} holds {distinct:,} different values, which are {what}",
+                expected=f"numbers, or at most {MOST_CODES} different ones as classes",
+                remedy=f"{remedy}, or pass --task {CLASSIFY} if each is a class of its own",
+            )
+        )
 
 
 def one_spelling(spelled: pd.Series, numbers: pd.Series) -> tuple[pd.Series, str]:

@@ -130,7 +130,7 @@ def advice(adaptation: Mapping[str, Any], evaluation: Mapping[str, Any] | None) 
         found.append(_instead(instead, evaluation, adaptation))
     elif _without_errors(evaluation["rivals"]):
         found.append(
-            f"On {_held_out(evaluation)} it cannot be told whether another model is better: a standard error takes "
+            f"On {_rows(evaluation)} it cannot be told whether another model is better: a standard error takes "
             "two rows, or two groups of them. Hold more out."
         )
     elif evaluation["rivals"]:

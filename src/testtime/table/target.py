@@ -17,6 +17,8 @@ from testtime.adapt.task import Classes, Numbers, Task
 from testtime.backbones.scaling import TargetScaler
 from testtime.errors import InputError, sentence
 from testtime.table.columns import DataWarning
+from testtime.table.columns.cells import NumberCells
+from testtime.table.columns.words.dates import are_compact
 from testtime.table.linear import LinearPart
 from testtime.table.target_curve import IDENTITY, Curve
 
@@ -33,6 +35,9 @@ __all__ = [
 
 MOST_CODES = 10
 """Different whole numbers that are taken for codes of classes; more of them are numbers, if nothing else is asked."""
+
+
+_FEW_ROWS = 20
 
 
 class Target(Protocol):
@@ -170,7 +175,9 @@ def class_target(y: Any, n_rows: int, max_classes: int) -> tuple[ClassTarget, ND
             )
         )
     try:
-        check_classification_targets(labels)
+        with warnings.catch_warnings():  # what it says of many classes is said below
+            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+            check_classification_targets(labels)
         classes, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
     except (TypeError, ValueError) as error:
         raise InputError(one_line(error)) from error
@@ -207,6 +214,13 @@ def class_target(y: Any, n_rows: int, max_classes: int) -> tuple[ClassTarget, ND
         warnings.warn(
             f"Classes with a single row are kept in the context and can be neither trained on nor guarded: "
             f"{', '.join(map(repr, single[:5]))}. Merge or drop them.",
+            DataWarning,
+            stacklevel=5,
+        )
+    if len(labels) > _FEW_ROWS and 2 * len(classes) > len(labels):
+        warnings.warn(
+            f"The target has {len(classes):,} classes in {len(labels):,} rows, with hardly a row to learn each from. "
+            "Use TTTRegressor (--task regress) if it is a number.",
             DataWarning,
             stacklevel=5,
         )
@@ -266,6 +280,14 @@ def numeric_target(y: Any, n_rows: int) -> tuple[NumericTarget, NDArray[np.float
                 expected="a range that float64 holds",
                 remedy="Divide it by a constant",
             )
+        )
+    if are_compact(NumberCells(values)):
+        warnings.warn(
+            f"The target holds numbers such as {values[0]:.15g}, which look like dates and are predicted as plain "
+            "numbers: the last day of a year is then thousands before the first of the next. Write them as days since "
+            "the first one if they are dates.",
+            DataWarning,
+            stacklevel=5,
         )
     return NumericTarget(scaler), scaler.transform(values)
 

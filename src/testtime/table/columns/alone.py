@@ -6,15 +6,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from testtime.table.columns.cells import Cells, NumberCells, WordCells, read_cells
+from testtime.table.columns.cells import Cells, NumberCells, TimeCells, WordCells, read_cells
 from testtime.table.columns.kinds.base import Habits
-from testtime.table.columns.words.dates import are_months
+from testtime.table.columns.words.dates import are_months, read_dates
 from testtime.table.columns.words.manner import NumberReading
 from testtime.table.columns.words.numbers import read_numbers
+from testtime.table.columns.words.quantities import units_shown
+from testtime.table.columns.words.unread_dates import unread_dates
 
-__all__ = ["NumbersRead", "read_as_numbers", "without_value"]
+__all__ = ["NumbersRead", "read_as_numbers", "unlike_classes", "without_value"]
+
+
+_PLAIN = "Write plain numbers in one unit"
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,38 @@ def read_as_numbers(column: pd.Series, beside: pd.DataFrame) -> NumbersRead | No
         reading = _read(cells, Habits(_texts(beside)).comma)
     doubt = " ".join(reading.doubts(f"Column {str(column.name)!r}"))
     return NumbersRead(reading.values, reading.lost, reading.example, doubt)
+
+
+def unlike_classes(column: pd.Series) -> tuple[str, str]:
+    """Return what many different values of a column are rather than classes, and what to do; ("", "") if they may be.
+
+    >>> unlike_classes(pd.Series(["2020-01-31", "2020-02-29"]))[0]
+    "dates, such as '2020-01-31'"
+    >>> unlike_classes(pd.Series([f"{i} {'kg' if i % 2 else 'g'}" for i in range(20)]))[0]
+    "numbers in more than one unit, such as '0 g' and '1 kg'"
+    >>> unlike_classes(pd.Series(["Oslo", "Rome"]))
+    ('', '')
+    """
+    cells = read_cells(column, str(column.name))
+    if isinstance(cells, NumberCells) or cells.missing.all():
+        return "", ""
+    days = "Write them as numbers, such as the days since the first one"
+    if isinstance(cells, TimeCells):
+        return f"dates, such as '{str(cells.values[~cells.missing][0])[:10]}'", days
+    if cells.order:
+        return "", ""
+    words = cells.words.filter(pa.array(cells.counts > 0))[:1].to_pylist()
+    if read_dates(cells, day_first=None, table_day_first=None).enough:
+        return f"dates, such as {words[0]!r}", days
+    if unread_dates(cells):
+        return f"what looks like dates, such as {words[0]!r}", days
+    reading = _read(cells, None)
+    if reading.apart:
+        marked, bare = map(repr, reading.apart)
+        return f"numbers of which a part has a mark that may be a sign, as {marked} and {bare}", _PLAIN
+    if units := units_shown(cells):
+        return f"numbers in more than one unit, such as {' and '.join(map(repr, units))}", _PLAIN
+    return "", ""
 
 
 def _read(cells: WordCells, table_comma: bool | None) -> NumberReading:

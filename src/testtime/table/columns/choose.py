@@ -25,6 +25,7 @@ from testtime.table.columns.kinds.unused import UnusedColumn
 from testtime.table.columns.words.numbering import Twins, find_twins
 from testtime.table.columns.words.quantities import unread_quantities
 from testtime.table.columns.words.reading import RejectColumn
+from testtime.table.columns.words.unread_dates import unread_dates
 
 __all__ = ["ASKABLE", "Choice", "check_kind", "choose"]
 
@@ -143,17 +144,25 @@ def _found(cells: Cells, record: ColumnRecord, habits: Habits, index: NDArray[np
             continue
         return _useful(learned, cells, record, habits, index)
     choice = _chosen(LevelColumn.fit(cells, name), record)
+    if not isinstance(cells, WordCells) or cells.order:
+        return choice
+    unread = _unread(cells, nearly)
+    kind, why = why_text(cells, name)
+    if why:
+        notes = (f"Column {name!r} is left out, though {unread}.",) if unread and kind == "id" else ()
+        return replace(_unused(record, kind, why), spare=choice, notes=notes)
+    note = f"Column {name!r} is taken as categories: {unread}."
+    return replace(choice, notes=(*choice.notes, note)) if unread else choice
+
+
+def _unread(cells: WordCells, nearly: str) -> str:
+    """Say what words look like that are taken for categories, and what to do; empty if there is nothing to say."""
     if nearly:
-        note = f"Column {name!r} is taken as categories: {nearly}. Declare it as number to count those as missing."
-        choice = replace(choice, notes=(*choice.notes, note))
-    if isinstance(cells, WordCells) and not cells.order:
-        kind, why = why_text(cells, name)
-        if why:
-            return replace(_unused(record, kind, why), spare=choice)
-        if not nearly and (unread := unread_quantities(cells)):
-            note = f"Column {name!r} is taken as categories: {unread}. Write plain numbers if they are quantities."
-            choice = replace(choice, notes=(*choice.notes, note))
-    return choice
+        return nearly
+    dates = unread_dates(cells)
+    return (
+        f"{dates}. Write them as 2020-12-31, or declare it as nominal" if dates else unread_quantities(cells)
+    )
 
 
 def _useful(

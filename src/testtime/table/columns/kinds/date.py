@@ -18,9 +18,10 @@ from testtime.table.columns.kinds.base import (
     missing_matters,
     told_lost,
 )
+from testtime.table.columns.sentinels import said_of_days
 from testtime.table.columns.words.dates import DateReading, are_compact, read_dates
 from testtime.table.columns.words.orders import Orders
-from testtime.table.columns.words.reading import SAMPLE, RejectColumn, blank_words, likely
+from testtime.table.columns.words.reading import SAMPLE, RejectColumn, blank_words, likely, nearly
 
 __all__ = ["DateColumn"]
 
@@ -63,7 +64,11 @@ class DateColumn(Lossy):
             reading = read_dates(cells, day_first=None, table_day_first=habits.day_first)
             times = reading.values
         if reading is not None and not (reading.enough or (asked and reading.n_read)):
-            raise RejectColumn("it holds words that are no dates")
+            said = nearly(reading, "dates")
+            said = f"{said}. Declare it as date to count those as missing" if said else ""
+            raise RejectColumn("it holds words that are no dates", said)
+        if reading is not None and reading.short.are_days and not asked:
+            raise RejectColumn("it holds days without a year")
         days = _days(times)
         column = cls(
             name=name,
@@ -74,7 +79,8 @@ class DateColumn(Lossy):
             indicator=missing_matters(days),
         )
         missing = int(np.isnan(days).sum())
-        return Learned(column, _parsed(times, column), tuple(_notes(reading, name)), missing)
+        notes = (*_notes(reading, name), *said_of_days(days, name))
+        return Learned(column, _parsed(times, column), notes, missing)
 
     def transform(self, cells: Cells, habits: Habits, told: list[str]) -> list[Output]:
         """Read new cells as at fit, whatever form their dates have."""
@@ -90,7 +96,7 @@ class DateColumn(Lossy):
                 shown=habits.dates(self.name),
             )
             self.accept(reading, "dates", told)
-            told += self._other_orders(reading.orders)
+            told += [*reading.doubts(f"Column {self.name!r}"), *self._other_orders(reading.orders)]
             times = reading.values
         else:
             times = cells.values
@@ -99,14 +105,12 @@ class DateColumn(Lossy):
         return [Output(days, self.name), *parts, *self.with_indicator(days)]
 
     def _other_orders(self, now: Orders) -> list[str]:
-        """Say what is not sure of the order of new dates, and what is another one than at fit."""
-        doubt = now.doubt(f"Column {self.name!r}")
-        told = [doubt] if doubt else []
+        """Say whether the order of new dates is another one than at fit."""
         before = _first(self.day_first, self.year_first)
         there = _first(now.day_first, now.year_first)
         if before and there != before:
-            told.append(f"Dates of column {self.name!r} have the {there} first; at fit it was the {before}.")
-        return told
+            return [f"Dates of column {self.name!r} have the {there} first; at fit it was the {before}."]
+        return []
 
 
 def _days(times: NDArray[np.datetime64]) -> NDArray[np.float64]:
@@ -148,5 +152,4 @@ def _notes(reading: DateReading | None, name: str) -> list[str]:
     if reading is None:
         return []
     lost = [told_lost(name, reading, "dates")] if reading.lost else []
-    doubt = reading.orders.doubt(f"Column {name!r}")
-    return [*lost, doubt] if doubt else lost
+    return [*lost, *reading.doubts(f"Column {name!r}")]

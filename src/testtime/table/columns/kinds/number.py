@@ -23,10 +23,12 @@ from testtime.table.columns.kinds.base import (
     never_infinite,
     told_lost,
 )
+from testtime.table.columns.sentinels import said_of_numbers
 from testtime.table.columns.words.dates import are_compact, are_months
 from testtime.table.columns.words.manner import Manner, NumberReading
 from testtime.table.columns.words.numbers import read_numbers
-from testtime.table.columns.words.reading import SAMPLE, RejectColumn, blank_words, likely, shown_counts
+from testtime.table.columns.words.quantities import unread_quantities
+from testtime.table.columns.words.reading import SAMPLE, RejectColumn, blank_words, likely, nearly
 from testtime.table.columns.words.truth import truth_of
 
 __all__ = ["NumberColumn"]
@@ -81,15 +83,17 @@ class NumberColumn(Lossy):
         if isinstance(cells, NumberCells):
             values = never_infinite(cells.values, name)
             notes = [_TOO_LARGE.format(n=cells.too_large, name=name)] if cells.too_large else []
+            notes += said_of_numbers(values, name)
             column = cls(name=name, accounting=None, indicator=missing_matters(values))
             return Learned(column, "", tuple(notes), int(np.isnan(values).sum()))
         if not asked and are_months(cells):
             raise RejectColumn("it holds months")
-        if not asked and not likely(read_numbers(cells.sample(SAMPLE), comma=None, table_comma=None)):
-            raise RejectColumn("it holds words that are no numbers")
+        sample = read_numbers(cells.sample(SAMPLE), comma=None, table_comma=None)
+        if not asked and not likely(sample):
+            raise RejectColumn("it holds words that are no numbers", _nearly(sample, cells))
         reading = read_numbers(cells, comma=None, table_comma=habits.comma)
         if not (reading.enough or (asked and reading.n_read)):
-            raise RejectColumn("it holds words that are no numbers", _nearly(reading))
+            raise RejectColumn("it holds words that are no numbers", _nearly(reading, cells))
         values = never_infinite(reading.values, name)
         sizes = _sizes(values) if reading.unit in _SHARES else np.empty(0)
         column = cls(
@@ -259,12 +263,18 @@ def _notes(reading: NumberReading, name: str) -> list[str]:
     notes += reading.doubts(f"Column {name!r}")
     if reading.too_large:
         notes.append(_TOO_LARGE.format(n=reading.too_large, name=name))
-    return notes
+    return notes + said_of_numbers(reading.values, name)
 
 
-def _nearly(reading: NumberReading) -> str:
-    share = reading.n_read / max(1, reading.n_read + reading.n_lost[1])
-    return f"{share:.0%} of its values are numbers, but not {shown_counts(reading.stray)}"
+def _nearly(reading: NumberReading, cells: WordCells) -> str:
+    """Say what kept words from being numbers where most are, and what to do; empty if hardly any is."""
+    if (reading.units or reading.scales) and (mixed := unread_quantities(cells)):
+        return mixed
+    said = nearly(reading, "numbers")
+    if reading.apart:
+        marked, bare = map(repr, reading.apart)
+        said = f"what stands beside a part of its numbers may be a sign, as in {marked} and {bare}"
+    return f"{said}. Declare it as number to count those as missing" if said else ""
 
 
 def _dressed(reading: NumberReading) -> str:

@@ -19,53 +19,26 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from testtime.table.columns.cells import Cells, NumberCells, WordCells, as_words
+from testtime.table.columns.words.date_forms import (
+    DAYS,
+    FORMS,
+    LONG_DAYS,
+    MONTH_OF,
+    NUMERIC_FORM,
+    SHORT_DAYS,
+    ZONES,
+)
 from testtime.table.columns.words.orders import Orders, Shown, full_years, lead_with_years
 from testtime.table.columns.words.reading import ENOUGH, SAMPLE, Reading, is_blank, judge
+from testtime.table.columns.words.short_years import ShortYears, short_years
 
 __all__ = ["DateReading", "are_compact", "are_months", "read_dates", "shown_orders"]
 
-_CLOCK = (
-    r"(?:(?:[T ]| at |, )\s*(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}(?:[.,][0-9]+)?))?"
-    r"(?: Uhr)?\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<zone>Z|z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
-)
-_MONTHS = (  # English, German, French, Spanish, Italian and Dutch, short and in full
-    "jan january januar jänner janvier janv ene enero gen gennaio januari",
-    "feb february februar février févr fév fevrier febrero febbraio februari",
-    "mar march mär mrz märz mars marzo mrt maart",
-    "apr april avr avril abr abril aprile",
-    "may mai mayo mag maggio mei",
-    "jun june juni juin junio giu giugno",
-    "jul july juli juillet juil julio lug luglio",
-    "aug august août aout ago agosto augustus",
-    "sep sept september septembre septiembre set settembre",
-    "oct october okt oktober octobre octubre ott ottobre",
-    "nov november novembre noviembre",
-    "dec december dez dezember déc décembre decembre dic diciembre dicembre",
-)
-_MONTH_OF = {word: number for number, words in enumerate(_MONTHS, start=1) for word in words.split()}
-_NAMED = r"(?P<named>\pL{3,10})\.?"
-_WEEKDAY = r"(?:(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?,? )?"
-_FORMS = (
-    rf"^(?P<year>[0-9]{{4}})[-/.](?P<month>[0-9]{{1,2}})(?:[-/.](?P<day>[0-9]{{1,2}}))?{_CLOCK}(?:/[0-9-]{{10}})?$",
-    rf"^(?P<first>[0-9]{{1,2}})(?P<mark>[-/. ])(?P<next>[0-9]{{1,2}})[-/. ](?P<year>[0-9]{{4}}|[0-9]{{2}}){_CLOCK}$",
-    rf"^{_WEEKDAY}(?P<day>[0-9]{{1,2}})(?:st|nd|rd|th)?[-/. ]+{_NAMED}[-/., ]+(?P<year>[0-9]{{4}}|[0-9]{{2}}){_CLOCK}$",
-    rf"^{_WEEKDAY}{_NAMED} (?P<day>[0-9]{{1,2}})(?:st|nd|rd|th)?,? (?P<year>[0-9]{{4}}){_CLOCK}$",
-    rf"^{_NAMED}(?:[-/., ]+(?P<year>[0-9]{{4}})|-(?P<short>[0-9]{{2}}))$",
-    r"^(?P<month>0?[1-9]|1[0-2])/(?P<year>[0-9]{4})$",
-    r"^(?P<month>0[1-9]|1[0-2])\.(?P<year>(?:19|20)[0-9]{2})$",
-    r"^(?P<year>[0-9]{4})-?W(?P<week>[0-5][0-9])(?:-?(?P<weekday>[1-7]))?$",
-    r"^(?P<year>[0-9]{4})-?[Qq](?P<quarter>[1-4])$",
-    r"^[Qq](?P<quarter>[1-4])[-/ ]?(?P<year>[0-9]{4})$",
-    r"^(?P<year>(?:19|20)[0-9]{2})(?P<month>0[1-9]|1[0-2])(?P<day>[0-3][0-9])"
-    r"(?:T(?P<hour>[0-9]{2})(?P<minute>[0-9]{2})(?P<second>[0-9]{2})?(?P<zone>Z)?)?$",
-    r"^(?P<year>(?:19|20)[0-9]{2})(?P<month>0[1-9]|1[0-2])$",
-)
-_COMPACT = r"^(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])?$"
 _FEWEST_MONTHS = 6  # different ones that are no chance: one of eight numbers ends as a month does
 _EARLIEST, _LATEST = 190_001, 20_991_231
-_NUMERIC_FORM = 1  # the one with two readings
+_FIRST_MINUTE, _LAST_SECOND = 190_001_010_000, 20_991_231_235_959
 _NOT_A_TIME = np.datetime64("NaT", "us")
-_NONE = Orders()
+_NONE, _NO_YEARS = Orders(), ShortYears()
 
 
 @dataclass(frozen=True)
@@ -73,6 +46,11 @@ class DateReading(Reading):
     """Times, and what had to be decided to read them: which of their numbers is what."""
 
     orders: Orders = _NONE
+    short: ShortYears = _NO_YEARS
+
+    def doubts(self, what: str) -> list[str]:
+        """Say what may be meant in another way than it was read; `what` begins the sentences."""
+        return [said for said in (self.orders.doubt(what), self.short.doubt(what)) if said]
 
 
 def are_months(cells: WordCells) -> bool:
@@ -85,7 +63,8 @@ def are_months(cells: WordCells) -> bool:
 def are_compact(cells: Cells) -> bool:
     """Tell whether a column holds days without marks, as 20240131, or months, as 202401, and hardly anything else.
 
-    Whole numbers that all end in a month and a day are no quantities: of random ones, one in thirty does.
+    Whole numbers that all end in a month and a day are no quantities: of random ones, one in thirty does. With a time
+    of day, as 20240131235959, there must be nothing else.
 
     >>> are_compact(NumberCells(np.array([20231231.0, 20240101.0, np.nan])))
     True
@@ -94,24 +73,30 @@ def are_compact(cells: Cells) -> bool:
     """
     if isinstance(cells, NumberCells):
         there = cells.values[~cells.missing]
-        inside = (there >= _EARLIEST) & (there <= _LATEST) & (there == np.floor(there))
+        inside = (there >= _EARLIEST) & (there <= _LATEST)
+        inside |= (there >= _FIRST_MINUTE) & (there <= _LAST_SECOND)
+        inside &= there == np.floor(there)
         if inside.sum() < max(1, ENOUGH * len(there)):
             return False
         cells = as_words(cells)
     if not isinstance(cells, WordCells) or cells.order:
         return False
     sample = cells.sample(SAMPLE)
-    if _n_compact(sample) < max(1, ENOUGH * sample.counts.sum()):
+    brief = _share(sample, SHORT_DAYS) >= ENOUGH
+    if not brief and (_share(sample, LONG_DAYS) < 1 or _share(cells, LONG_DAYS) < 1):
         return False
     reading = read_dates(cells, day_first=None, table_day_first=None)
     there = cells.words.filter(pa.array(cells.counts > 0))
-    days = pc.any(pc.match_substring_regex(there, "^[0-9]{8}$")).as_py()
+    days = pc.any(pc.match_substring_regex(there, DAYS)).as_py()
+    if not brief and reading.n_lost[1]:
+        return False  # of so many digits, a day that no month has is rather an identifier than an error
     return reading.enough and (bool(days) or len(there) >= _FEWEST_MONTHS)
 
 
-def _n_compact(cells: WordCells) -> int:
-    fits = pc.match_substring_regex(cells.words, _COMPACT).to_numpy(zero_copy_only=False).astype(bool)
-    return int(cells.counts[fits].sum())
+def _share(cells: WordCells, form: str) -> float:
+    """The share of the rows with a value that are written so."""
+    fits = pc.match_substring_regex(cells.words, form).to_numpy(zero_copy_only=False).astype(bool)
+    return float(cells.counts[fits].sum() / max(1, cells.counts.sum()))
 
 
 def _all_months(cells: WordCells) -> bool:
@@ -123,7 +108,7 @@ def _all_months(cells: WordCells) -> bool:
 def shown_orders(cells: WordCells) -> Shown:
     """Return what the numeric dates of a column show of the order of day, month and year."""
     words = cells.words
-    return Shown.of(_fields(words, _FORMS[_NUMERIC_FORM]), words, cells.counts)
+    return Shown.of(_fields(words, FORMS[NUMERIC_FORM]), words, cells.counts)
 
 
 def read_dates(
@@ -154,8 +139,8 @@ def read_dates(
     """
     words = cells.words
     times = np.full(len(words), _NOT_A_TIME)
-    orders = Orders(day_first, year_first)
-    for number, form in enumerate(_FORMS):
+    orders, short = Orders(day_first, year_first), _NO_YEARS
+    for number, form in enumerate(FORMS):
         left = np.flatnonzero(np.isnat(times))
         if not len(left):
             break
@@ -163,13 +148,16 @@ def read_dates(
         matched = fields["matched"] > 0
         if not matched.any():
             continue
-        if number == _NUMERIC_FORM:
+        if number == NUMERIC_FORM:
             shown = shown or Shown.of(fields, words.take(pa.array(left)), cells.counts[left])
             orders = shown.orders(day_first, year_first, table_day_first)
             # With points the day comes first, with slashes the month, unless something tells otherwise.
             _order(fields, fields["pointed"] if orders.leads is None else np.full(len(left), orders.leads))
             if orders.year_first:
                 lead_with_years(fields)
+        if "short" in fields:
+            own = words.take(pa.array(left))
+            short = short_years(fields["month"], fields["short"], own, cells.counts[left])
         times[left[matched]] = _times(fields)[matched]
     reading = judge(cells, times, ~np.isnat(times), _NOT_A_TIME, known)
     return DateReading(
@@ -179,6 +167,7 @@ def read_dates(
         reading.stray,
         reading.n_lost,
         orders,
+        short,
     )
 
 
@@ -247,13 +236,15 @@ def _codes(text: pa.Array, words: list[str]) -> NDArray[np.float64]:
 
 def _month_numbers(text: pa.Array) -> NDArray[np.float64]:
     lower = pc.utf8_lower(text)
-    numbers = np.array([*_MONTH_OF.values(), np.nan])
-    at = pc.fill_null(pc.index_in(lower, value_set=pa.array(list(_MONTH_OF), lower.type)), len(_MONTH_OF))
+    numbers = np.array([*MONTH_OF.values(), np.nan])
+    at = pc.fill_null(pc.index_in(lower, value_set=pa.array(list(MONTH_OF), lower.type)), len(MONTH_OF))
     return numbers[at.to_numpy(zero_copy_only=False)]
 
 
 def _zone_minutes(text: pa.Array) -> NDArray[np.float64]:
     """Minutes that a zone is ahead of UTC; 0 for none."""
+    named = pc.index_in(text, value_set=pa.array(list(ZONES), text.type))
+    ahead = np.array([*ZONES.values(), 0.0])[pc.fill_null(named, len(ZONES)).to_numpy(zero_copy_only=False)]
     parts = pc.extract_regex(text, pattern=r"^(?P<sign>[+-])(?P<hours>[0-9]{2}):?(?P<minutes>[0-9]{2})?$")
     hours, minutes = (
         pc.cast(
@@ -267,7 +258,7 @@ def _zone_minutes(text: pa.Array) -> NDArray[np.float64]:
         for name in ("hours", "minutes")
     )
     behind = pc.fill_null(pc.equal(pc.struct_field(parts, "sign"), "-"), False).to_numpy(zero_copy_only=False)
-    return np.where(behind, -1.0, 1.0) * (60 * hours + minutes)
+    return ahead + np.where(behind, -1.0, 1.0) * (60 * hours + minutes)
 
 
 def _times(fields: dict[str, NDArray[Any]]) -> NDArray[np.datetime64]:

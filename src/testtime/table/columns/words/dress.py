@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from testtime.table.columns.words.date_forms import MONTH_OF
 from testtime.table.columns.words.scales import CURRENCIES, factors_of, is_currency, is_scale, parted
 
 __all__ = ["Dress", "undressed"]
@@ -24,6 +25,8 @@ _WORD = r"°?\s?[^\W\d_][^\W\d_.²³]*[.²³]*(?: [^\W\d_]{1,10}| ?[^\w\s()./])?
 _UNIT = rf"(%|‰|[\"'′″°]|{_WORD}|[^\w\s()])?"
 _AFTER = re.compile(rf"([eE][+-]?[0-9]{{1,9}})?(-)?\s*{_UNIT}\s*(?:(\))(\s*){_UNIT})?")
 _LONGEST_UNIT = 30
+_SIDES = frozenset(("cr", "dr", "bc", "bce", "ad", "ce", "N", "E", "S", "W", "O", "H"))
+_FEW = 0.05  # of the numbers may lack a unit that all others have
 _ORDINALS = frozenset(("st", "nd", "rd", "th"))
 
 
@@ -51,6 +54,9 @@ class Dress:
         The units that are factors, such as "k"; "" among them if a number has none, and nothing if none has one.
     factors
         What these are factors of.
+    apart
+        Positions of a number with a mark that may be a sign, as "CR", and of one without, if the mark stands beside a
+        part of the numbers, which most words are: those with the mark are not `dressed`.
     """
 
     body: pa.Array
@@ -62,6 +68,7 @@ class Dress:
     units: tuple[str, ...]
     scales: tuple[str, ...]
     factors: dict[str, float]
+    apart: tuple[int, ...] = ()
 
     @property
     def unit(self) -> str:
@@ -94,10 +101,17 @@ def undressed(
     bracketed = np.where(dressed, opened == "(", False).astype(bool)
     first, behind, last = _sides(currency, unit, dressed)
     fits, factor, scaled = _scaled(behind, counts, factors_of(_rows_of(behind, counts), factors, units))
-    found = []
+    found, apart = [], ()
     for side in (first, last) if scaled else (first, behind, last):
         fit, one = _one_unit(side, counts)
         fits &= fit
+        if _is_side(one) and one not in units:
+            marked = dressed & fits & (side == one)
+            bare = dressed & fits & (side == "") & _match(body, "[1-9]")  # 0 has no side
+            if counts[bare].sum() > _FEW * counts[marked | bare].sum():
+                fits, one = fits & ~marked, ""
+                if 2 * counts[marked | bare].sum() > counts.sum():
+                    apart = (int(np.argmax(marked)), int(np.argmax(bare & (counts > 0))))
         found += [one] if one else []
     return Dress(
         body,
@@ -109,7 +123,22 @@ def undressed(
         tuple(found),
         tuple(np.unique(behind[dressed & fits & (counts > 0)]).tolist()) if scaled else (),
         scaled,
+        apart,
     )
+
+
+def _is_side(unit: str) -> bool:
+    """Tell whether a unit may say which way a number counts: debit or credit, east or west, before or after Christ.
+
+    >>> [_is_side(unit) for unit in ("cr", "W", "°w", "kg")]
+    [True, True, True, False]
+    """
+    bare = unit.lstrip("° ")
+    return (bare if bare == unit else bare.upper()) in _SIDES
+
+
+def _match(text: pa.Array, pattern: str) -> NDArray[np.bool_]:
+    return pc.match_substring_regex(text, pattern).to_numpy(zero_copy_only=False).astype(bool)
 
 
 def _each(
@@ -159,6 +188,8 @@ def _after(text: str) -> tuple[str, ...] | None:
     if outside and (unit or not _is_of_money(outside, apart=bool(blank))):
         return None
     unit = unit or outside
+    if minus and unit.lower().rstrip(".") in MONTH_OF:
+        return None  # 20-Apr is a day
     if len(unit) > _LONGEST_UNIT or (len(unit) == 1 and not unit.isalpha() and not _is_sign(unit)):
         return None
     if len(unit) > 1 and not (unit[-1].isalpha() or unit[-1] in ".²³") and not parted(unit)[1]:

@@ -72,6 +72,9 @@ class NumberReading(Reading):
         What a bare dash means; None if no word had to be looked at.
     by_range
         Whether only the number cells beside the text tell what its decimal sign is.
+    apart
+        A number with a mark that may be a sign, as in "61.00 CR", and one without, if the mark stands beside a part of
+        the numbers; those with the mark are not read.
     """
 
     comma: bool | None = None
@@ -88,6 +91,7 @@ class NumberReading(Reading):
     factors: dict[str, float] = field(default_factory=dict)
     dashes: Dashes | None = None
     by_range: bool = False
+    apart: tuple[str, ...] = ()
 
     @property
     def scale(self) -> str:

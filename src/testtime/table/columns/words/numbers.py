@@ -260,6 +260,7 @@ def _read_dressed(
     reading = judge(cells, values, read | endless, np.nan, known)
     odd = np.flatnonzero(read & (counts > 0) & ~_match(words, _PLAIN))
     odd = odd if len(odd) else np.flatnonzero(read & (counts > 0) & either_point & swapped)
+    odd = odd if len(odd) else np.flatnonzero(read & (counts > 0) & _match(words, _ZEROS_FIRST))
     return NumberReading(
         reading.values,
         reading.n_read,
@@ -280,6 +281,7 @@ def _read_dressed(
         factors=dress.factors,
         dashes=dashes,
         by_range=by_range and own is not None,
+        apart=tuple(words[at].as_py() for at in dress.apart),
     )
 
 

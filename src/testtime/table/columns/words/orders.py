@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from testtime.table.columns.words.reading import ENOUGH
 
-__all__ = ["Orders", "Shown", "full_years", "lead_with_years"]
+__all__ = ["Orders", "Shown", "full_years", "lead_with_years", "like_days"]
 
 _FIRST_SHORT = 30  # 29 is 2029 and 30 is 1930: years of birth reach further back than plans reach ahead
 _LAST_MONTH, _LAST_DAY, _SHORTEST_MONTH = 12, 31, 28
@@ -122,7 +122,7 @@ class _Tally:
 
     def _days(self) -> tuple[bool, bool]:
         """Whether the first and the third number run from the first days of a month to the last."""
-        return _like_days(self.values[0]), _like_days(self.values[2])
+        return like_days(self.values[0]), like_days(self.values[2])
 
     def _at_ends(self) -> bool:
         """Whether the first number is never another day than the first or last ones of a month."""
@@ -275,7 +275,7 @@ def _year_follows(first: NDArray[np.int64], following: NDArray[np.int64]) -> NDA
     return (smaller >= 1) & (smaller <= _LAST_MONTH) & (larger <= _LAST_DAY)
 
 
-def _like_days(rows: NDArray[np.int64]) -> bool:
+def like_days(rows: NDArray[np.int64]) -> bool:
     """Tell whether a number runs from the first days of a month to the last."""
     there = np.flatnonzero(rows[: _LAST_DAY + 1])
     there = there[there > 0]

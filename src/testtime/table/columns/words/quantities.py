@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from testtime.table.columns.cells import WordCells
 from testtime.table.columns.words.reading import SAMPLE, is_blank
 
-__all__ = ["unread_quantities"]
+__all__ = ["units_shown", "unread_quantities"]
 
 _WORD = (
     r"^(?P<number>[+-]?(?:[A-Z]{0,3}\p{Sc}\s?)?(?:[0-9]{1,3}(?:[.,'’ ][0-9]{3})+(?:[.,][0-9]+)?|[0-9]+(?:[.,][0-9]+)?))"
@@ -46,13 +46,32 @@ _FEWEST_NUMBERS, _MOST_UNITS = 10, 8
 
 
 def unread_quantities(cells: WordCells) -> str:
-    """Say that words begin like quantities; empty if no more than nine in ten do.
+    """Say that words begin like quantities, and what to do; empty if no more than nine in ten do.
 
     >>> unread_quantities(WordCells(pa.array([f"{i} {'kg' if i % 2 else 'g'}" for i in range(20)], pa.large_string())))
-    "100% of its values begin with a number, but they have no unit in common, such as '0 g' and '1 kg'"
+    ... # doctest: +ELLIPSIS
+    "100% of its values begin with a number, but they have no unit in common, such as '0 g' and '1 kg'. Write plain..."
     >>> unread_quantities(WordCells(pa.array([f"{i}{'ABC'[i % 3]}" for i in range(20)], pa.large_string())))
     ''
     """
+    share, shown = _begun(cells)
+    if not shown:
+        return ""
+    why = "they have no unit in common" if len(shown) > 1 else "what follows cannot be read"
+    return (
+        f"{share:.0%} of its values begin with a number, but {why}, such as {' and '.join(map(repr, shown))}. "
+        "Write plain numbers if they are quantities"
+    )
+
+
+def units_shown(cells: WordCells) -> list[str]:
+    """Return two words with different units, if words begin like quantities in more than one."""
+    shown = _begun(cells)[1]
+    return shown if len(shown) > 1 else []
+
+
+def _begun(cells: WordCells) -> tuple[float, list[str]]:
+    """Return the share of the rows that begin like a quantity, and up to two such words; none if they are too few."""
     sample = cells.sample(SAMPLE)
     there = (sample.counts > 0) & ~is_blank(sample.words)
     words, rows = sample.words.filter(pa.array(there)), sample.counts[there]
@@ -66,15 +85,11 @@ def unread_quantities(cells: WordCells) -> str:
     units = pc.replace_substring_regex(rest.take(pa.array(at)), "[0-9]+", "0").to_pylist()
     n_numbers = pc.count_distinct(number.take(pa.array(at))).as_py()
     if share <= _BEGIN or n_numbers < _FEWEST_NUMBERS or len(set(units)) > _MOST_UNITS:
-        return ""
+        return share, []
     seen = Counter[str]()
     for one, n_rows in zip(units, rows[at].tolist(), strict=True):
         seen[one] += n_rows
-    shown = [words[int(at[units.index(one)])].as_py() for one, _ in seen.most_common(2)]
-    why = "they have no unit in common" if len(shown) > 1 else "what follows cannot be read"
-    return (
-        f"{share:.0%} of its values begin with a number, but {why}, such as {' and '.join(map(repr, shown))}"
-    )
+    return share, [words[int(at[units.index(one)])].as_py() for one, _ in seen.most_common(2)]
 
 
 def _match(text: pa.Array, pattern: str) -> NDArray[np.bool_]:

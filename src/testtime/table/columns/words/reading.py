@@ -24,11 +24,16 @@ __all__ = [
     "is_blank",
     "judge",
     "likely",
+    "nearly",
     "shown_counts",
 ]
 
 _MOST_REMEMBERED = 1000
 SAMPLE = 2000  # rows that tell whether a longer column is worth reading, or how a table is written
+_SURELY, _FEWEST_VALUES = (
+    0.8,
+    3,
+)  # of a kind; else as many different values: "3rd class" beside "1st class" is one
 ENOUGH = 0.95  # of the values that are there must be of a kind for the column to be of that kind
 
 # fmt: off
@@ -48,7 +53,7 @@ _BLANKS = frozenset((
 class RejectColumn(Exception):
     """A column is not of the kind that was tried; the message says why.
 
-    `nearly` says what kept it from being of that kind, where most of it is; else it is empty.
+    `nearly` says what kept it from being of that kind, where most of it is, and what to do; else it is empty.
     """
 
     def __init__(self, why: str, nearly: str = "") -> None:
@@ -126,8 +131,21 @@ def is_blank(words: pa.Array, known: frozenset[str] = frozenset()) -> NDArray[np
 
 
 def likely(sample: Reading) -> bool:
-    """Tell whether a column may turn out to be of a kind of which a sample of its rows was read."""
-    return sample.n_read >= 0.8 * (sample.n_read + sample.n_lost[1])
+    """Tell whether most of a column is of a kind of which a sample of its rows was read."""
+    return 2 * sample.n_read > sample.n_read + sample.n_lost[1]
+
+
+def nearly(reading: Reading, kind: str) -> str:
+    """Say which words keep a column from being of a kind; "" unless most of its values are.
+
+    >>> nearly(Reading(np.array([1, 2, 3, np.nan]), 3, {}, {"~17": 1}, (0, 1)), "numbers")
+    "75% of its values are numbers, but not '~17' (1)"
+    """
+    share = reading.n_read / max(1, reading.n_read + reading.n_lost[1])
+    n_different = len(np.unique(reading.values)) - 1  # no value is one
+    if not likely(reading) or n_different < (2 if share >= _SURELY else _FEWEST_VALUES):
+        return ""
+    return f"{share:.0%} of its values are {kind}, but not {shown_counts(reading.stray)}"
 
 
 def _counted(cells: WordCells, which: NDArray[np.bool_]) -> tuple[dict[str, int], int]:
