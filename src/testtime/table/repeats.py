@@ -24,10 +24,8 @@ _NEAR = 0.1  # of the distance at which unrelated rows would be neighbours
 MANY_COPIES = 0.05
 """Share of the rows that must be copies for the user to be told, and for statistics and kinds to heed them."""
 
-_BY_CHANCE, _SMALL = (
-    0.01,
-    60,
-)  # rows with a near one by chance; in a small table, where one pair is many, fewer
+_BY_CHANCE = 0.01  # share of the rows with a near one by chance
+_SMALL = 60  # rows below which it is less, since one pair is many
 _SMALLEST, _SHIFTS = 0.05, 8  # of the differences of rows, eight for each
 _FINEST = 1e-12
 _PROJECTIONS = 8
@@ -87,15 +85,13 @@ def find_groups(
     rng
         For random projections.
     """
-    n_rows = len(x)
-    pairs = _near_pairs(x, rng)
-    if len(pairs):
-        apart = np.abs(y[pairs[:, 0]] - y[pairs[:, 1]])
-        pairs = pairs[apart <= (0 if task.n_classes else _TARGET_TOLERANCE)]
-    repeats = _components(n_rows, pairs)
-    # Rows that chain together with different targets coincide; they are not copies.
-    repeats = _only_agreeing(repeats, x, y, task)
+    n_rows, state = len(x), rng.bit_generator.state
+    repeats = _repeats(x, y, task, rng)
     repeated = np.bincount(repeats)[repeats] > 1
+    if repeated.mean() > MANY_COPIES:  # looked at once more before it is said
+        rng.bit_generator.state = state
+        repeats = _repeats(x, y, task, rng, beyond_chance=True)
+        repeated = np.bincount(repeats)[repeats] > 1
     note = ""
     if repeated.mean() > MANY_COPIES:
         note = (
@@ -105,6 +101,23 @@ def find_groups(
     if given is None:
         return Groups(repeats if repeated.any() else None, note)
     return Groups(joined(given, repeats), note)
+
+
+def _repeats(
+    x: NDArray[np.float64],
+    y: NDArray,
+    task: Task,
+    rng: np.random.Generator,
+    *,
+    beyond_chance: bool = False,
+) -> NDArray[np.int64]:
+    """Return a code for each row, the same for rows that repeat each other."""
+    pairs = _near_pairs(x, rng, beyond_chance=beyond_chance)
+    if len(pairs):
+        apart = np.abs(y[pairs[:, 0]] - y[pairs[:, 1]])
+        pairs = pairs[apart <= (0 if task.n_classes else _TARGET_TOLERANCE)]
+    # Rows that chain together with different targets coincide; they are not copies.
+    return _only_agreeing(_components(len(x), pairs), x, y, task)
 
 
 def joined(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -117,8 +130,13 @@ def joined(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64
     return _components(len(one), np.concatenate(links))
 
 
-def _near_pairs(x: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Pairs of rows closer than a tenth of the distance at which unrelated rows are neighbours."""
+def _near_pairs(
+    x: NDArray[np.float64], rng: np.random.Generator, *, beyond_chance: bool
+) -> NDArray[np.int64]:
+    """Pairs of rows closer than a tenth of the distance at which unrelated rows are neighbours.
+
+    With `beyond_chance` they are nearer than unrelated rows that agree in the coarse columns are.
+    """
     n_rows, n_columns = x.shape
     identical = _first_of(np.unique(np.ascontiguousarray(x), axis=0, return_inverse=True)[1].ravel())
     same = np.flatnonzero(identical != np.arange(n_rows))
@@ -131,7 +149,7 @@ def _near_pairs(x: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.
         # On a line one row in twenty has a neighbour a tenth of the way off by chance, so that less counts as near.
         near = _NEAR ** max(1.0, 2.0 / dimension)
         radius = near * typical * len(distinct) ** (-1.0 / dimension)
-        radius = _beyond_chance(radius, x[distinct], x[some])
+        radius = _beyond_chance(radius, x[distinct], x[some]) if beyond_chance else radius
         axes = np.linalg.qr(rng.normal(size=(n_columns, dimension)))[0]
         tree = KDTree(x[distinct] @ axes)  # a projection never makes near rows far
         if tree.count_neighbors(tree, radius) < _MOST_PAIRS:
