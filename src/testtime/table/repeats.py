@@ -25,6 +25,7 @@ MANY_COPIES = 0.05
 """Share of the rows that must be copies for the user to be told, and for statistics and kinds to heed them."""
 
 _BY_CHANCE = 0.01  # share of the rows with a near one by chance
+_FEW_COLUMNS = 3  # with more, near rows that agree in coarse columns are mostly of one unit, as in panels
 _SMALL = 60  # rows below which it is less, since one pair is many
 _SMALLEST, _SHIFTS = 0.05, 8  # of the differences of rows, eight for each
 _FINEST = 1e-12
@@ -88,7 +89,9 @@ def find_groups(
     n_rows, state = len(x), rng.bit_generator.state
     repeats = _repeats(x, y, task, rng)
     repeated = np.bincount(repeats)[repeats] > 1
-    if repeated.mean() > MANY_COPIES:  # looked at once more before it is said
+    if (
+        x.shape[1] <= _FEW_COLUMNS and repeated.mean() > MANY_COPIES
+    ):  # coarse ones leave lines, dense with rows
         rng.bit_generator.state = state
         repeats = _repeats(x, y, task, rng, beyond_chance=True)
         repeated = np.bincount(repeats)[repeats] > 1
