@@ -323,7 +323,9 @@ class TestWordsAmongNumbers:
     def notes(self, values: list[str]) -> list[str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DataWarning)
-            columns, _ = fitted(pd.DataFrame({"c": values, "other": [i * i for i in range(len(values))]}))
+            columns, _ = fitted(
+                pd.DataFrame({"c": values, "other": [i * i % 997 for i in range(len(values))]})
+            )
         return list(columns.notes)
 
     @pytest.mark.parametrize("word", ["~{}", "under {}", "minus {}", "[{}]", "<5", "5+", "other"])
