@@ -185,6 +185,17 @@ class TestMeasure:
             model = TTTRegressor(n_steps=0).fit(frame, np.exp(y / 6))
             assert (model._table.target.curve is IDENTITY) == plain
 
+    def test_many_levels_have_terms_where_that_is_better(self, monkeypatch):
+        """The model may know them better than a regression."""
+        frame, y = table()
+        frame["street"] = np.arange(400) % 20
+        frame["street"] = "s" + frame["street"].astype(str)
+        for (few, every), n_terms in (((1.0, 2.0), 6), ((2.0, 1.0), 26)):
+            ways = [np.full((400, 2), loss) for loss in (3.0, few, every)]
+            monkeypatch.setattr(choose_linear.Trial, "run", lambda *_, ways=ways: ways)
+            model = TTTRegressor(n_steps=0).fit(frame, y)
+            assert len(model._table.target.linear.weights) == n_terms
+
 
 def test_few_rows_are_not_tried():
     for n_rows, is_tried in ((59, False), (60, True)):

@@ -115,6 +115,18 @@ class TestLevels:
         apart, _ = cross_fitted(table, rng.normal(size=120), None, 0)
         assert len(apart.places) == 33
 
+    def test_those_of_columns_with_many_or_rare_ones_can_stay_out(self, rng):
+        """The model may know them better; what is known of some rows is then said without them, too."""
+        rare, many, few = np.zeros(100), np.arange(100.0) % 11, np.arange(100.0) % 10
+        rare[:4] = 1.0
+        y = rng.normal(size=100) + many
+        table = encoded(rare, many, few, levels=(0, 1, 2))
+        part, said = cross_fitted(table, y, None, 0, every_level=False)
+        assert part.places.tolist() == [2] * 10
+        assert len(cross_fitted(table, y, None, 0)[0].places) == 23
+        known = np.arange(100)
+        assert np.array_equal(Reduced(y, 1.0, None, 0, every_level=False).known_by(table, known)[1], said)
+
     def test_what_they_add(self, rng):
         code, other = rng.integers(0, 5, (2, 200)).astype(float)
         a, effect = rng.normal(size=200), np.arange(5.0)

@@ -28,6 +28,7 @@ _PENALTIES = np.logspace(-4, 4, 17)
 _PENALTY_ROWS = 2_000  # the penalty is chosen on these many
 _MOST_TERMS = 300
 _FEWEST_OF_LEVEL = 2  # a single row says nothing to others
+_FEW_LEVELS, _OFTEN = 10, 5  # levels of a column at most, and rows of each: what a regression surely knows
 _MULTIPLES = (
     1.0,
     10.0,
@@ -135,14 +136,19 @@ _Term = tuple[int, int, float, float, float, float]
 
 
 def cross_fitted(
-    encoded: Encoded, y: NDArray[np.float64], together: NDArray[np.int64] | None, seed: int
+    encoded: Encoded,
+    y: NDArray[np.float64],
+    together: NDArray[np.int64] | None,
+    seed: int,
+    *,
+    every_level: bool = True,
 ) -> tuple[LinearPart, NDArray[np.float64]]:
     """The linear part of all rows, and what parts of other rows say of each row, ``(N,)``.
 
     Rows of one code in `together` are not parted, so that copies of a row are told the same. Terms and penalty are
-    those of all rows.
+    those of all rows. Without `every_level`, only columns of a few levels that are all frequent have terms of levels.
     """
-    part = _without_weights(encoded, y, together)
+    part = _without_weights(encoded, y, together, every_level=every_level)
     terms = np.column_stack([np.ones(len(y)), part._values(encoded.x)])
     penalties = np.append(
         0.0, _penalties(terms[:, 1:], y, part.forms == _LEVEL, seed)
@@ -166,12 +172,12 @@ def cross_fitted(
 
 
 def _without_weights(
-    encoded: Encoded, y: NDArray[np.float64], together: NDArray[np.int64] | None
+    encoded: Encoded, y: NDArray[np.float64], together: NDArray[np.int64] | None, *, every_level: bool
 ) -> LinearPart:
     """Terms and bounds of a part: of levels as many as there is room for, the most frequent ones."""
     places = range(encoded.x.shape[1])
     units = np.arange(len(y)) if together is None else together
-    levels = [one for place in places for one in _levels(encoded, place, units)]
+    levels = [one for place in places for one in _levels(encoded, place, units, every=every_level)]
     levels.sort(key=lambda one: -one[0])
     found = [term for place in places for term in _terms(encoded, place)]
     found = [*found, *(term for _, term in levels)][:_MOST_TERMS]
@@ -237,12 +243,17 @@ def _terms(encoded: Encoded, place: int) -> Iterator[_Term]:
         yield _MISSING, place, 0.0, 1.0, 0.0, 0.0
 
 
-def _levels(encoded: Encoded, place: int, units: NDArray[np.int64]) -> Iterator[tuple[int, _Term]]:
+def _levels(
+    encoded: Encoded, place: int, units: NDArray[np.int64], *, every: bool
+) -> Iterator[tuple[int, _Term]]:
     """How often levels of a column occur, and their terms, where that is often enough; rows of a unit count once."""
     if encoded.kinds[place] == "number":
         return
     pairs = np.unique(np.column_stack([units, encoded.x[:, place]]), axis=0)[:, 1]
-    for level, count in zip(*np.unique(pairs[~np.isnan(pairs)], return_counts=True), strict=True):
+    levels, counts = np.unique(pairs[~np.isnan(pairs)], return_counts=True)
+    if not every and (len(levels) > _FEW_LEVELS or (counts < _OFTEN).any()):
+        return
+    for level, count in zip(levels, counts, strict=True):
         if count >= _FEWEST_OF_LEVEL:
             yield int(count), (_LEVEL, place, float(level), 1.0, float(level), float(level))
 
@@ -279,12 +290,15 @@ class Reduced:
         Codes of rows that are not parted, ``(N,)``, or None.
     draw
         Seed of the folds of the regression.
+    every_level
+        Whether columns of many or rare levels have terms, too.
     """
 
     y: NDArray[np.float64]
     left: float
     together: NDArray[np.int64] | None
     draw: int
+    every_level: bool = True
 
     def known_by(
         self, encoded: Encoded, known: NDArray[np.int64]
@@ -295,7 +309,7 @@ class Reduced:
         """
         own = replace(encoded, x=encoded.x[known])
         together = None if self.together is None else self.together[known]
-        part, crossed = cross_fitted(own, self.y[known], together, self.draw)
+        part, crossed = cross_fitted(own, self.y[known], together, self.draw, every_level=self.every_level)
         said = part.predict(encoded.x)
         said[known] = crossed
         return (self.y - said) / self.left, said
