@@ -14,6 +14,7 @@ from testtime.backbones.embedded import load_embedded
 from testtime.errors import StoreError
 from testtime.estimators.together import fit_together
 from testtime.table import choose_linear, fit
+from testtime.table.columns import DataWarning
 from testtime.table.saved import StoredTable, from_stored, to_stored
 from testtime.table.tail_episodes import TailRecipe
 from testtime.table.target_curve import IDENTITY
@@ -82,20 +83,48 @@ class TestChoice:
         assert model._table.target.curve is not IDENTITY
         assert [note for note in model.adaptation_.notes if "skewed" in note]
 
+    def test_a_rare_level_or_an_eleventh_is_no_cliff(self):
+        """Sums of effects: with eight levels each, with one of four rows beside them, and with twelve."""
+        rng = np.random.default_rng(0)
+        for n_levels, n_rare in ((8, 0), (8, 4), (12, 0)):
+            codes = rng.integers(0, n_levels, (900, 6))
+            codes[:n_rare] = n_levels
+            y = rng.normal(size=(13, 6))[codes, np.arange(6)].sum(1) + 0.3 * rng.normal(size=900)
+            frame = pd.DataFrame(codes).map(lambda code: f"l{code}")
+            model = TTTRegressor(random_state=0, n_steps=0).fit(frame[:500], y[:500])
+            assert len(said(model)) == 1
+            assert np.sqrt(np.mean((model.predict(frame[500:]) - y[500:]) ** 2)) < 0.4  # .7 to .8 without
+
     def test_levels_say_what_the_part_leaves_of_their_rows(self):
-        """Forty towns: too many for terms of the regression, so that their statistics tell them apart."""
+        """Their statistics are of the target as it is modelled: next to nothing where the part knows the towns."""
         rng = np.random.default_rng(0)
         town, a = rng.integers(0, 40, 1200), rng.normal(size=1200)
-        y = 30 * a + rng.normal(size=40)[town] + 0.1 * rng.normal(size=1200)
+        y = 30 * a + 3 * rng.normal(size=40)[town] + 0.1 * rng.normal(size=1200)
         frame = pd.DataFrame({"a": a, "town": [f"t{k}" for k in town]})
         model = TTTRegressor(random_state=0, n_steps=0).fit(frame[:900], y[:900])
         assert len(said(model)) == 1
         table = model._table
-        assert np.abs(table.encoding.levels.columns[0].means).max() > 1.0  # deviations of what is left
-        assert (
-            0.02 < table.target.linear.left < 0.05
-        )  # of the deviation of the target, which is 30 of the towns'
-        assert np.sqrt(np.mean((model.predict(frame[900:]) - y[900:]) ** 2)) < 0.5
+        assert len(table.target.linear.weights) == 41
+        assert 0.002 < table.target.linear.left < 0.006  # of the deviation of the target
+        assert np.abs(table.encoding.levels.columns[0].means).max() < 0.5  # deviations of what is left
+        assert np.sqrt(np.mean((model.predict(frame[900:]) - y[900:]) ** 2)) < 0.12
+
+    def test_what_levels_add_is_in_doubt_where_one_is_new(self):
+        """Effects of towns with a deviation of 1: of a new town, not only the noise of .1 is unknown."""
+        rng = np.random.default_rng(0)
+        town, a = rng.integers(0, 40, 1000), rng.normal(size=1000)
+        town[600:] += 40 * (np.arange(400) % 2)
+        y = 3 * a + rng.normal(size=80)[town] + 0.1 * rng.normal(size=1000)
+        frame = pd.DataFrame({"a": a, "town": [f"t{k}" for k in town]})
+        model = TTTRegressor(random_state=0, n_steps=0).fit(frame[:600], y[:600])
+        assert len(said(model)) == 1
+        with pytest.warns(DataWarning, match="not there at fit"):
+            ends = model.predict_quantiles(frame[600:], (0.1, 0.9))
+        inside = (ends[:, 0] <= y[600:]) & (y[600:] <= ends[:, 1])
+        new = town[600:] >= 40
+        assert np.median(np.ptp(ends, axis=1)[~new]) < 0.5
+        assert 0.6 < inside[~new].mean() < 0.95
+        assert inside[new].mean() > 0.5  # .1 where what levels add stays out of what the model reads
 
 
 class TestMeasure:
@@ -155,6 +184,17 @@ class TestMeasure:
             monkeypatch.setattr(choose_linear.Trial, "run", lambda *_, ways=ways: ways)
             model = TTTRegressor(n_steps=0).fit(frame, np.exp(y / 6))
             assert (model._table.target.curve is IDENTITY) == plain
+
+    def test_many_levels_have_terms_where_that_is_better(self, monkeypatch):
+        """The model may know them better than a regression."""
+        frame, y = table()
+        frame["street"] = np.arange(400) % 20
+        frame["street"] = "s" + frame["street"].astype(str)
+        for (few, every), n_terms in (((1.0, 2.0), 6), ((2.0, 1.0), 26)):
+            ways = [np.full((400, 2), loss) for loss in (3.0, few, every)]
+            monkeypatch.setattr(choose_linear.Trial, "run", lambda *_, ways=ways: ways)
+            model = TTTRegressor(n_steps=0).fit(frame, y)
+            assert len(model._table.target.linear.weights) == n_terms
 
 
 def test_few_rows_are_not_tried():

@@ -9,7 +9,7 @@ import pytest
 from sklearn.linear_model import Ridge, RidgeCV
 
 from testtime.backbones.base import Encoded
-from testtime.table.linear import LinearPart, Reduced, cross_fitted
+from testtime.table.linear import LinearPart, Reduced, _errors_left_out, cross_fitted
 
 
 def encoded(*columns: np.ndarray, levels: tuple[int, ...] = ()) -> Encoded:
@@ -51,17 +51,15 @@ def test_a_heavy_tail_is_drawn_in_as_well(rng):
 
 
 def test_what_has_no_term(rng):
-    """A constant column but for rounding, an empty one, one that no float can hold, and many or rare levels."""
-    rare, many = np.zeros(100), np.arange(100.0) % 11
-    rare[:4] = 1.0
-    huge = 1e300 * rng.normal(size=100)
+    """A constant column but for rounding, an empty one, one that no float can hold, and levels of a single row."""
+    huge, once = 1e300 * rng.normal(size=100), np.arange(100.0)
     few = np.arange(100.0) % 10
     constant = np.full(100, 0.1)
-    table = encoded(constant, np.full(100, np.nan), huge, rare, many, few, levels=(3, 4, 5))
+    table = encoded(constant, np.full(100, np.nan), huge, once, few, levels=(3, 4))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         part, _ = cross_fitted(table, rng.normal(size=100), None, 0)
-    assert part.places.tolist() == [5] * 10
+    assert part.places.tolist() == [4] * 10
     nothing = encoded(np.ones(50))
     y = rng.normal(size=50)
     part, _ = cross_fitted(nothing, y, None, 0)
@@ -69,13 +67,84 @@ def test_what_has_no_term(rng):
     assert len(part.predict(nothing.x[:0])) == 0
 
 
-def test_wide_tables_keep_their_numbers(rng):
-    """Three hundred terms at most, and levels go first."""
-    numbers, levels = rng.normal(size=(40, 400)), rng.integers(0, 10, (40, 400)).astype(float)
+def test_wide_tables_keep_their_numbers_and_the_most_frequent_levels(rng):
+    """Three hundred terms at most."""
+    numbers = rng.normal(size=(40, 400))
+    levels = rng.integers(0, 10, (40, 400)).astype(float)
+    levels[0, :300] = 7.0
     table = encoded(*levels, *numbers, levels=tuple(range(40)))
     part, _ = cross_fitted(table, numbers[0], None, 0)
     assert len(part.weights) == 300
     assert set(range(40, 80)) <= set(part.places.tolist())
+    counts = [
+        (levels[place] == level).sum()
+        for place, level in zip(part.places[40:], part.middles[40:], strict=True)
+    ]
+    assert counts == sorted(counts, reverse=True)
+    assert (part.places[40], part.middles[40], counts[0]) == (0, 7.0, 300 + (levels[0, 300:] == 7.0).sum())
+
+
+class TestLevels:
+    def test_rare_levels_cost_the_others_nothing(self, rng):
+        """Forty levels of some rows, and ten of one: what these say together is what a new one is told."""
+        code = rng.integers(0, 40, 500).astype(float)
+        code[:10] = 40.0 + np.arange(10)
+        effect, a = rng.normal(size=50), rng.normal(size=500)
+        y = a + effect[code.astype(int)]
+        part, said = cross_fitted(encoded(code, a, levels=(0,)), y, None, 0)
+        assert np.sqrt(np.mean((said[10:] - y[10:]) ** 2)) < 0.05
+        assert part.places.tolist() == [1] + [0] * 40
+        alone = part.predict(np.array([[45.0, 0.0], [77.0, 0.0], [np.nan, 0.0]]))
+        assert alone == pytest.approx(np.full(3, effect[40:].mean()), abs=0.1)
+
+    def test_levels_that_say_nothing_cost_the_numbers_nothing(self, rng):
+        """Two hundred levels beside a sum: with one penalty for all terms it would be off by a third more."""
+        x, code = rng.normal(size=(400, 4)), rng.integers(0, 200, 400).astype(float)
+        noise = 0.1 * rng.normal(size=400)
+        y = x @ np.array([2.0, -1.0, 1.0, 0.5]) + noise
+        part, said = cross_fitted(encoded(code, *x.T, levels=(0,)), y, None, 0)
+        assert (part.places == 0).sum() > 100
+        assert np.std(y - said) < 1.05 * np.std(y - cross_fitted(encoded(*x.T), y, None, 0)[1])
+
+    def test_rows_that_belong_together_are_one_row_of_a_level(self, rng):
+        """A customer who is a group tells other customers nothing, and a region with several of them does."""
+        customer = np.arange(120) // 4
+        table = encoded(customer.astype(float), customer % 3.0, levels=(0, 1))
+        together, _ = cross_fitted(table, rng.normal(size=120), customer, 0)
+        assert together.places.tolist() == [1] * 3
+        apart, _ = cross_fitted(table, rng.normal(size=120), None, 0)
+        assert len(apart.places) == 33
+
+    def test_those_of_columns_with_many_or_rare_ones_can_stay_out(self, rng):
+        """The model may know them better; what is known of some rows is then said without them, too."""
+        rare, many, few = np.zeros(100), np.arange(100.0) % 11, np.arange(100.0) % 10
+        rare[:4] = 1.0
+        y = rng.normal(size=100) + many
+        table = encoded(rare, many, few, levels=(0, 1, 2))
+        part, said = cross_fitted(table, y, None, 0, every_level=False)
+        assert part.places.tolist() == [2] * 10
+        assert len(cross_fitted(table, y, None, 0)[0].places) == 23
+        known = np.arange(100)
+        assert np.array_equal(Reduced(y, 1.0, None, 0, every_level=False).known_by(table, known)[1], said)
+
+    def test_what_they_add(self, rng):
+        code, other = rng.integers(0, 5, (2, 200)).astype(float)
+        a, effect = rng.normal(size=200), np.arange(5.0)
+        table = encoded(code, other, a, levels=(0, 1))
+        part, _ = cross_fitted(table, a + effect[code.astype(int)], None, 0)
+        new = np.array([[3.0, 0.0, 1.0], [9.0, 0.0, 1.0], [np.nan, 0.0, 1.0]])
+        added = part.of_levels(new, np.array([0, 2]))
+        assert added == pytest.approx([1.0, 0.0, 0.0], abs=1e-2)
+        assert np.allclose(part.of_levels(new, np.array([1])), 0.0, atol=1e-2)
+        assert part.of_levels(new, np.array([], dtype=np.int64)).tolist() == [0.0] * 3
+
+
+@pytest.mark.parametrize(("n_rows", "n_columns"), [(30, 60), (200, 5)])
+def test_errors_of_rows_left_out_are_those_of_scikit_learn(rng, n_rows, n_columns):
+    x = rng.normal(size=(n_rows, n_columns)) ** 3
+    y = x[:, 0] + rng.normal(size=n_rows)
+    kept = RidgeCV(np.logspace(-4, 4, 17), store_cv_results=True).fit(x, y).cv_results_
+    assert np.allclose(_errors_left_out(x, y), kept.reshape(n_rows, -1).mean(0), rtol=1e-8)
 
 
 def test_no_column_and_no_answer_is_far_outside_what_was_seen(rng):
@@ -148,7 +217,7 @@ def test_arrays_and_back(rng):
     for name, damaged in {
         "numbers": np.array([0.0, 1.0, 1.0, 1.0]),
         "lows": arrays["highs"] + 1.0,
-        "forms": arrays["forms"] + 4,
+        "forms": arrays["forms"] + 5,
         "places": arrays["places"] - 1,
         "scales": arrays["scales"] * 0,
         "weights": arrays["weights"] * np.nan,
@@ -156,6 +225,20 @@ def test_arrays_and_back(rng):
     }.items():
         assert LinearPart.from_arrays(arrays | {name: damaged}, 2) is None, name
     assert LinearPart.from_arrays(arrays | {"numbers": np.array([0.0, -1.0, 1.0, 0.0])}, 2) is None
+
+
+def test_levels_of_an_older_model_stay_taken_out(rng):
+    """Its answers are as they were, also where a level is new."""
+    code = rng.integers(0, 3, 90).astype(float)
+    table = encoded(code, levels=(0,))
+    arrays = cross_fitted(table, code, None, 0)[0].to_arrays()
+    now = LinearPart.from_arrays(arrays, 1)
+    old = LinearPart.from_arrays(arrays | {"forms": np.full(3, 2)}, 1)
+    assert now is not None
+    assert old is not None
+    assert np.array_equal(now.predict(table.x), old.predict(table.x))
+    assert np.abs(now.of_levels(table.x, np.array([0]))).max() > 0.5
+    assert not old.of_levels(table.x, np.array([0])).any()
 
 
 class TestReduced:

@@ -192,11 +192,12 @@ class AdaptedTable:
         kinds = tuple(self.kinds[at] for at in places)
         n_levels = tuple(self.n_levels[at] for at in places)
         x, members = self.x[:, places], self._frozen_members()
+        y = self.target.with_levels(self.y, self.x, np.setdiff1d(np.arange(self.x.shape[1]), places))
         reference = Encoded(x[: self.n_reference], names, kinds, n_levels)
         seed = np.random.SeedSequence(self.view_seed)
-        views = self.backbone.views(reference, self.y[: self.n_reference], self.task, len(members), seed)
+        views = self.backbone.views(reference, y[: self.n_reference], self.task, len(members), seed)
         return replace(
-            self, x=x, views=tuple(views), members=members, names=names, kinds=kinds, n_levels=n_levels
+            self, x=x, y=y, views=tuple(views), members=members, names=names, kinds=kinds, n_levels=n_levels
         )
 
     def read_context(self) -> int:

@@ -49,9 +49,11 @@ def choose_linear(
     """Take the linear part out of a target where that pays.
 
     Each fold is predicted by the frozen model from the rows outside it, or before it where rows have a time: as it is,
-    and by a ridge regression on the rows outside and what the model says about that regression's errors. The part is
-    taken out if the CRPS is lower by two standard errors, and the squared error of the mean not higher by one. Where
-    adapters are trained after that, which learn much of a linear part themselves, the CRPS must fall by two fifths.
+    and by a ridge regression on the rows outside and what the model says about that regression's errors. Where columns
+    have many levels or rare ones, which the model may know better, there are two regressions: without and with terms of
+    theirs. The best part is taken out if the CRPS is lower by two standard errors, and the squared error of the mean
+    not higher by one. Where adapters are trained after that, which learn much of a linear part themselves, the CRPS
+    must fall by two fifths.
 
     Parameters
     ----------
@@ -82,7 +84,7 @@ def choose_linear(
     draw = int(seed.generate_state(1)[0])
     found = rows.together(target.task, np.random.default_rng(draw))
     limit, before = _SHARE_OF_LIMIT * budget.left(), budget.spent()
-    apart = [_Apart.of(*scale, found.codes, draw) for scale in scales]
+    apart = [one for scale in scales for one in _ways_apart(*scale, found.codes, draw)]
     apart = [one for one in apart if one.explained >= _LEAST]
     if not apart or budget.spent() - before > limit:
         return unchanged
@@ -133,14 +135,25 @@ class _Apart:
 
     @classmethod
     def of(
-        cls, target: NumericTarget, rows: EncodedRows, together: NDArray[np.int64] | None, draw: int
+        cls,
+        target: NumericTarget,
+        rows: EncodedRows,
+        together: NDArray[np.int64] | None,
+        draw: int,
+        *,
+        every_level: bool,
     ) -> _Apart:
         """Take a target apart."""
-        part, said = cross_fitted(rows.encoded, rows.y, together, draw)
+        part, said = cross_fitted(rows.encoded, rows.y, together, draw, every_level=every_level)
         part = replace(part, bounds=target.narrowed(part.bounds, rows.y))
-        reduced = Reduced(rows.y, part.left, together, draw)
+        reduced = Reduced(rows.y, part.left, together, draw, every_level)
         left = replace(rows, y=(rows.y - said) / part.left, reduced=reduced)
         return cls(replace(target, linear=part), left, reduced)
+
+    @property
+    def n_terms(self) -> int:
+        """Number of terms of the regression."""
+        return 0 if self.target.linear is None else len(self.target.linear.weights)
 
     @property
     def explained(self) -> float:
@@ -153,6 +166,14 @@ class _Apart:
         left, said = self.reduced.known_by(self.left.encoded, fold.pool)
         rows = replace(self.left, y=left, reduced=None)
         return rows, _measure(self.target, said[fold.guard], self.reduced.left, unit)
+
+
+def _ways_apart(
+    target: NumericTarget, rows: EncodedRows, together: NDArray[np.int64] | None, draw: int
+) -> list[_Apart]:
+    """Take a target apart without terms of many or rare levels, and with them if there are any."""
+    few, every = (_Apart.of(target, rows, together, draw, every_level=one) for one in (False, True))
+    return [few] if few.n_terms == every.n_terms else [few, every]
 
 
 def _measure(target: NumericTarget, said: NDArray[np.float64], left: float, unit: TargetScaler) -> Measure:

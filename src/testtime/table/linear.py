@@ -14,7 +14,6 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import RidgeCV
 
 from testtime.adapt.episodes import deal_folds
 from testtime.backbones.base import Encoded
@@ -22,12 +21,21 @@ from testtime.table.target_curve import is_skewed
 
 __all__ = ["LinearPart", "Reduced", "cross_fitted"]
 
-_NUMBER, _DRAWN_IN, _LEVEL, _MISSING = range(4)  # forms of a term
+_FORMS = _NUMBER, _DRAWN_IN, _KEPT_LEVEL, _MISSING, _LEVEL = range(
+    5
+)  # of a term; older models keep their levels
 _PENALTIES = np.logspace(-4, 4, 17)
 _PENALTY_ROWS = 2_000  # the penalty is chosen on these many
 _MOST_TERMS = 300
-_MOST_LEVELS, _FEWEST_OF_LEVEL = 10, 5  # of columns with more or rarer levels, new ones must be expected
+_FEWEST_OF_LEVEL = 2  # a single row says nothing to others
+_FEW_LEVELS, _OFTEN = 10, 5  # levels of a column at most, and rows of each: what a regression surely knows
+_MULTIPLES = (
+    1.0,
+    10.0,
+    100.0,
+)  # of the penalty, for levels: those that say nothing must not cost the numbers theirs
 _FEWEST_MISSING = 5
+_LEAST_OWN = 1e-9  # of a row in its own error; less is rounding
 _BEYOND = 0.5  # of a range at fit: no column counts as further outside it, and no answer is
 _CONSTANT = 1e-12  # of the largest value; less is rounding
 _ROWS_AT_ONCE = 4096
@@ -39,8 +47,8 @@ class LinearPart:
     r"""A linear function of terms of the columns.
 
     A number ``v`` gives the term ``(v - middle) / scale``; where it is skewed or heavy-tailed, also
-    :math:`\operatorname{arsinh}((v - \text{middle}) / \text{scale})` about the median. Levels of columns that have few,
-    none of them rare, and missing values give terms of 0 or 1; a missing number is in the middle.
+    :math:`\operatorname{arsinh}((v - \text{middle}) / \text{scale})` about the median. Levels that several rows have,
+    and missing values, give terms of 0 or 1; a missing number is in the middle, and other levels have no term.
 
     Attributes
     ----------
@@ -81,6 +89,11 @@ class LinearPart:
                 said[piece] += weight * values
         return np.clip(said, *self.bounds)
 
+    def of_levels(self, x: NDArray[np.float64], places: NDArray[np.int64]) -> NDArray[np.float64]:
+        """What levels of the columns at some places add to encoded rows, ``(q,)``."""
+        own = (self.forms == _LEVEL) & np.isin(self.places, places)
+        return (x[:, self.places[own]] == self.middles[own]) @ self.weights[own]
+
     def to_arrays(self) -> dict[str, NDArray]:
         """Return what :meth:`from_arrays` takes."""
         numbers = np.array([self.intercept, *self.bounds, self.left])
@@ -99,7 +112,7 @@ class LinearPart:
             and left > 0
             and (part.scales > 0).all()
             and (part.lows <= part.highs).all()
-            and np.isin(part.forms, (_NUMBER, _DRAWN_IN, _LEVEL, _MISSING)).all()
+            and np.isin(part.forms, _FORMS).all()
             and ((part.places >= 0) & (part.places < n_columns)).all()
         )
         return part if valid else None
@@ -108,7 +121,8 @@ class LinearPart:
         """Terms of rows, ``(q, K)``."""
         given = x[:, self.places]
         values = np.nan_to_num((np.clip(given, self.lows, self.highs) - self.middles) / self.scales)
-        drawn_in, level, missing = (self.forms == form for form in (_DRAWN_IN, _LEVEL, _MISSING))
+        drawn_in, missing = self.forms == _DRAWN_IN, self.forms == _MISSING
+        level = np.isin(self.forms, (_KEPT_LEVEL, _LEVEL))
         values[:, drawn_in] = np.arcsinh(values[:, drawn_in])
         values[:, level] = given[:, level] == self.middles[level]
         values[:, missing] = np.isnan(given[:, missing])
@@ -122,17 +136,23 @@ _Term = tuple[int, int, float, float, float, float]
 
 
 def cross_fitted(
-    encoded: Encoded, y: NDArray[np.float64], together: NDArray[np.int64] | None, seed: int
+    encoded: Encoded,
+    y: NDArray[np.float64],
+    together: NDArray[np.int64] | None,
+    seed: int,
+    *,
+    every_level: bool = True,
 ) -> tuple[LinearPart, NDArray[np.float64]]:
     """The linear part of all rows, and what parts of other rows say of each row, ``(N,)``.
 
     Rows of one code in `together` are not parted, so that copies of a row are told the same. Terms and penalty are
-    those of all rows.
+    those of all rows. Without `every_level`, only columns of a few levels that are all frequent have terms of levels.
     """
-    part = _without_weights(encoded, y)
+    part = _without_weights(encoded, y, together, every_level=every_level)
     terms = np.column_stack([np.ones(len(y)), part._values(encoded.x)])
-    penalties = np.full(terms.shape[1], _penalty(terms[:, 1:], y, seed))
-    penalties[0] = 0.0  # of the intercept
+    penalties = np.append(
+        0.0, _penalties(terms[:, 1:], y, part.forms == _LEVEL, seed)
+    )  # none of the intercept
     gram, moments = terms.T @ terms, terms.T @ y
 
     def solved(own: NDArray[np.float64], of_own: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -151,10 +171,16 @@ def cross_fitted(
     return replace(part, left=float(np.std(y - said)) or 1.0), said
 
 
-def _without_weights(encoded: Encoded, y: NDArray[np.float64]) -> LinearPart:
-    """Terms and bounds of a part."""
-    found = [term for place in range(encoded.x.shape[1]) for term in _terms(encoded, place)]
-    found = sorted(found, key=lambda term: term[0] == _LEVEL)[:_MOST_TERMS]  # levels last
+def _without_weights(
+    encoded: Encoded, y: NDArray[np.float64], together: NDArray[np.int64] | None, *, every_level: bool
+) -> LinearPart:
+    """Terms and bounds of a part: of levels as many as there is room for, the most frequent ones."""
+    places = range(encoded.x.shape[1])
+    units = np.arange(len(y)) if together is None else together
+    levels = [one for place in places for one in _levels(encoded, place, units, every=every_level)]
+    levels.sort(key=lambda one: -one[0])
+    found = [term for place in places for term in _terms(encoded, place)]
+    found = [*found, *(term for _, term in levels)][:_MOST_TERMS]
     forms, places, middles, scales, lows, highs = np.array(found, dtype=np.float64).reshape(-1, 6).T
     room = _BEYOND * float(np.ptp(y))
     return LinearPart(
@@ -171,16 +197,41 @@ def _without_weights(encoded: Encoded, y: NDArray[np.float64]) -> LinearPart:
     )
 
 
-def _penalty(terms: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> float:
-    """The penalty with the smallest error on rows left out one by one."""
-    if not terms.shape[1]:
-        return 0.0
+def _penalties(
+    terms: NDArray[np.float64], y: NDArray[np.float64], of_levels: NDArray[np.bool_], seed: int
+) -> NDArray[np.float64]:
+    """The penalty of each term, ``(K,)``, with the smallest error on rows left out one by one.
+
+    Beside terms of another form, those of levels may have a larger one.
+    """
     rows = np.random.default_rng(seed).permutation(len(y))[:_PENALTY_ROWS]
-    return float(cast("float", RidgeCV(_PENALTIES).fit(terms[rows], y[rows]).alpha_))
+    multiples = _MULTIPLES if of_levels.any() and not of_levels.all() else _MULTIPLES[:1]
+    best = np.inf, np.zeros(len(of_levels))
+    for multiple in multiples:
+        relative = np.where(of_levels, multiple, 1.0)
+        errors = _errors_left_out(terms[rows] / np.sqrt(relative), y[rows])
+        least = int(errors.argmin())
+        best = min(best, (float(errors[least]), _PENALTIES[least] * relative), key=lambda tried: tried[0])
+    return best[1]
+
+
+def _errors_left_out(terms: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    r"""Mean squared error on rows left out one by one, for each of the penalties, ``(P,)``.
+
+    What is left of a row grows by :math:`1 / (1 - h)` where it is left out, with its entry :math:`h` on the diagonal
+    of the hat matrix (Golub, Heath and Wahba, 1979, Technometrics 21, section 2).
+    """
+    terms, y = terms - terms.mean(0), y - y.mean()
+    values, axes = np.linalg.eigh(terms.T @ terms)
+    turned = terms @ axes
+    shrunk = 1.0 / (np.maximum(values, 0.0)[:, None] + _PENALTIES)  # (K, P)
+    left = y[:, None] - turned @ (shrunk * (turned.T @ y)[:, None])
+    own = 1.0 - 1.0 / len(y) - turned**2 @ shrunk
+    return np.square(left / np.maximum(own, _LEAST_OWN)).mean(0)
 
 
 def _terms(encoded: Encoded, place: int) -> Iterator[_Term]:
-    """Terms of a column."""
+    """Terms of a column, without those of its levels."""
     given = encoded.x[:, place]
     missing = np.isnan(given)
     values = given[~missing]
@@ -188,12 +239,23 @@ def _terms(encoded: Encoded, place: int) -> Iterator[_Term]:
         return
     if encoded.kinds[place] == "number":
         yield from _of_numbers(place, values)
-    else:
-        levels, counts = np.unique(values, return_counts=True)
-        if len(levels) <= _MOST_LEVELS and counts.min() >= _FEWEST_OF_LEVEL:
-            yield from ((_LEVEL, place, level, 1.0, level, level) for level in levels.tolist())
     if missing.sum() >= _FEWEST_MISSING:
         yield _MISSING, place, 0.0, 1.0, 0.0, 0.0
+
+
+def _levels(
+    encoded: Encoded, place: int, units: NDArray[np.int64], *, every: bool
+) -> Iterator[tuple[int, _Term]]:
+    """How often levels of a column occur, and their terms, where that is often enough; rows of a unit count once."""
+    if encoded.kinds[place] == "number":
+        return
+    pairs = np.unique(np.column_stack([units, encoded.x[:, place]]), axis=0)[:, 1]
+    levels, counts = np.unique(pairs[~np.isnan(pairs)], return_counts=True)
+    if not every and (len(levels) > _FEW_LEVELS or (counts < _OFTEN).any()):
+        return
+    for level, count in zip(levels, counts, strict=True):
+        if count >= _FEWEST_OF_LEVEL:
+            yield int(count), (_LEVEL, place, float(level), 1.0, float(level), float(level))
 
 
 def _of_numbers(place: int, values: NDArray[np.float64]) -> Iterator[_Term]:
@@ -228,12 +290,15 @@ class Reduced:
         Codes of rows that are not parted, ``(N,)``, or None.
     draw
         Seed of the folds of the regression.
+    every_level
+        Whether columns of many or rare levels have terms, too.
     """
 
     y: NDArray[np.float64]
     left: float
     together: NDArray[np.int64] | None
     draw: int
+    every_level: bool = True
 
     def known_by(
         self, encoded: Encoded, known: NDArray[np.int64]
@@ -244,7 +309,7 @@ class Reduced:
         """
         own = replace(encoded, x=encoded.x[known])
         together = None if self.together is None else self.together[known]
-        part, crossed = cross_fitted(own, self.y[known], together, self.draw)
+        part, crossed = cross_fitted(own, self.y[known], together, self.draw, every_level=self.every_level)
         said = part.predict(encoded.x)
         said[known] = crossed
         return (self.y - said) / self.left, said

@@ -57,6 +57,10 @@ class Target(Protocol):
         """Turn answers ``(q, A)`` for encoded rows ``(q, D)`` into the user's unit."""
         ...
 
+    def with_levels(self, y: NDArray, x: NDArray[np.float64], places: NDArray[np.int64]) -> NDArray:
+        """Return targets ``(M,)`` of rows ``(M, D)`` as modelled, but for levels of some columns not taken out."""
+        ...
+
 
 @dataclass(frozen=True)
 class ClassTarget:
@@ -77,6 +81,12 @@ class ClassTarget:
     def inverse(self, answer: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return probabilities as they are."""
         return answer
+
+    def with_levels(
+        self, y: NDArray[np.int64], x: NDArray[np.float64], places: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Return class codes as they are."""
+        return y
 
 
 @dataclass(frozen=True)
@@ -114,6 +124,15 @@ class NumericTarget:
         if self.linear is None:
             return self.straight(answer)
         return self.straight(self.linear.left * answer + self.linear.predict(x)[:, None])
+
+    def with_levels(
+        self, y: NDArray[np.float64], x: NDArray[np.float64], places: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return targets ``(M,)`` of rows ``(M, D)`` as modelled, but for levels of some columns not taken out.
+
+        A new level adds nothing, and how far it may be off shows in what the others add.
+        """
+        return y if self.linear is None else y + self.linear.of_levels(x, places) / self.linear.left
 
     def straight(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return values with their linear part in the unit of the target."""
