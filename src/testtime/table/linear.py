@@ -21,9 +21,8 @@ from testtime.table.target_curve import is_skewed
 
 __all__ = ["LinearPart", "Reduced", "cross_fitted"]
 
-_FORMS = _NUMBER, _DRAWN_IN, _KEPT_LEVEL, _MISSING, _LEVEL = range(
-    5
-)  # of a term; older models keep their levels
+# Forms of a term; models of older versions have kept levels, which a new level does not put in doubt.
+_FORMS = _NUMBER, _DRAWN_IN, _KEPT_LEVEL, _MISSING, _LEVEL = range(5)
 _PENALTIES = np.logspace(-4, 4, 17)
 _PENALTY_ROWS = 2_000  # the penalty is chosen on these many
 _MOST_TERMS = 300
@@ -33,7 +32,7 @@ _MULTIPLES = (
     1.0,
     10.0,
     100.0,
-)  # of the penalty, for levels: those that say nothing must not cost the numbers theirs
+)  # of the penalty, for levels, so that those that say nothing cost the numbers little
 _FEWEST_MISSING = 5
 _LEAST_OWN = 1e-9  # of a row in its own error; less is rounding
 _BEYOND = 0.5  # of a range at fit: no column counts as further outside it, and no answer is

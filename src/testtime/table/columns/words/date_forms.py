@@ -25,16 +25,8 @@ ZONES = {
     **dict.fromkeys(("CET", "MEZ", "WEST", "BST"), 60),
     **dict.fromkeys(("CEST", "MESZ", "EET"), 120),
     **{"EEST": 180, "WET": 0, "JST": 540},
-    **{
-        "EST": -300,
-        "EDT": -240,
-        "CST": -360,
-        "CDT": -300,
-        "MST": -420,
-        "MDT": -360,
-        "PST": -480,
-        "PDT": -420,
-    },
+    **{"EST": -300, "EDT": -240, "CST": -360, "CDT": -300},
+    **{"MST": -420, "MDT": -360, "PST": -480, "PDT": -420},
 }
 """Minutes that zones are ahead of UTC; those of America mean what mails have them mean (RFC 822)."""
 
