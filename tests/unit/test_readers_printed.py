@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import openpyxl
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from testtime.table.columns import DataWarning
 from testtime.table.readers import iterate_table, read_table
+from testtime.table.readers.printed import Printed
 
 GOODS = [f"{'red' if i % 3 else 'blue'},{i}.5,{i % 4}" for i in range(12)]
 HEADER = "colour,price,stock"
@@ -45,6 +47,13 @@ def test_a_printed_table_has_bars_on_both_sides(tmp_path, side):
     assert facts.notes == ("1 line that repeats the header is left out", "1 line of dashes is left out")
 
 
+def test_an_empty_row_is_no_header_where_a_column_has_no_name(tmp_path):
+    lines = ["," + line for line in (HEADER, *GOODS[:4], ",,", *GOODS[4:])]
+    frame, facts = read_table(write(tmp_path / "goods.csv", lines))
+    assert len(frame) == 12
+    assert facts.notes == ("1 empty row is left out",)
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -65,6 +74,19 @@ def test_what_may_be_a_row_stays(tmp_path, line):
 def test_types_are_looked_for_below_the_header_only(tmp_path):
     frame, _ = read_table(write(tmp_path / "goods.csv", [HEADER, *GOODS, "string,double,int"]))
     assert len(frame) == 13
+
+
+def test_types_are_looked_for_in_the_first_piece_only():
+    class InPieces:
+        names = ("colour", "price")
+
+        def batches(self):
+            for cells in ([], ["string", "red"], ["string", "red"]):
+                yield pa.table({name: pa.array(cells, pa.string()) for name in self.names})
+
+    sheet = Printed(InPieces())
+    assert [batch.num_rows for batch in sheet.batches()] == [0, 1, 2]
+    assert sheet.notes == ["1 line of types below the header is left out"]
 
 
 def test_a_single_column_may_hold_its_name(tmp_path):
