@@ -12,7 +12,7 @@ from testtime.backbones.base import Backbone
 from testtime.table.adapted import AdaptedTable
 from testtime.table.build import fit_table
 from testtime.table.config import FitConfig
-from testtime.table.target import class_target, numeric_target
+from testtime.table.read_target import class_target, numeric_target
 
 
 def linear_table(

@@ -12,7 +12,7 @@ from tests.support.commands import run
 from testtime import AdapterStore, TTTClassifier, load
 from testtime.cli.prediction import labelled_table
 from testtime.table.columns import DataWarning
-from testtime.table.target import class_target
+from testtime.table.read_target import class_target
 
 pytestmark = pytest.mark.usefixtures("tiny_embedded")
 

@@ -14,8 +14,8 @@ from testtime.backbones.base import Encoded
 from testtime.errors import StoreError
 from testtime.table import choose_curve as module
 from testtime.table.encoding import EncodedRows
+from testtime.table.read_target import numeric_target
 from testtime.table.saved import StoredTable, from_stored, to_stored
-from testtime.table.target import numeric_target
 from testtime.table.target_curve import CURVES, IDENTITY, Curve, Logarithm, Ranks, SignedPower, is_skewed
 
 _RNG = np.random.default_rng(0)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from testtime.table.columns import DataWarning
-from testtime.table.target import class_target, numeric_target
+from testtime.table.read_target import class_target, numeric_target
 
 DAYS = pd.date_range("2019-11-01", periods=120)
 

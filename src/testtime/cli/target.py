@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from testtime.errors import InputError, nearest, sentence
 from testtime.table.columns.alone import unlike_classes
 from testtime.table.columns.words.reading import shown_counts
-from testtime.table.target import MOST_CODES
+from testtime.table.read_target import MOST_CODES
 
 if TYPE_CHECKING:
     import pandas as pd

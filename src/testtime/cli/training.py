@@ -17,9 +17,9 @@ from testtime.evaluation.splits import copies, hold_out
 from testtime.table.columns import TableColumns
 from testtime.table.columns.alone import NumbersRead, read_as_numbers, without_value
 from testtime.table.columns.words.reading import ENOUGH, shown_counts
+from testtime.table.read_target import MOST_CODES
 from testtime.table.readers import FileFacts, read_table
 from testtime.table.repeats import MANY_COPIES
-from testtime.table.target import MOST_CODES
 
 __all__ = ["Training", "declared_kinds", "kept_ids", "numeric_target", "read_training"]
 

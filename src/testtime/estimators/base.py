@@ -28,7 +28,8 @@ from testtime.table.adapted import AdaptedTable
 from testtime.table.build import fit_table
 from testtime.table.columns.file_habits import FileHabits
 from testtime.table.columns.frame import as_frame, dense, refuse_no_table
-from testtime.table.target import Target, one_line
+from testtime.table.read_target import one_line
+from testtime.table.target import Target
 
 __all__ = ["TTTBase"]
 

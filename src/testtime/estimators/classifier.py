@@ -11,7 +11,8 @@ from sklearn.base import ClassifierMixin
 from testtime.backbones.base import Backbone
 from testtime.backbones.many_class import MOST_CLASSES
 from testtime.estimators.base import TTTBase
-from testtime.table.target import ClassTarget, class_target
+from testtime.table.read_target import class_target
+from testtime.table.target import ClassTarget
 
 __all__ = ["TTTClassifier"]
 

@@ -23,8 +23,8 @@ from testtime.estimators.settings import check_settings
 from testtime.table.config import FitConfig
 from testtime.table.forecast.plan import TablePlan, advise, enough_rows
 from testtime.table.forecast.signs import Signs, read_signs
+from testtime.table.read_target import MOST_CODES, with_inferred_type
 from testtime.table.reading import choose_reading, drawn_rows, encode_rows
-from testtime.table.target import MOST_CODES, with_inferred_type
 
 __all__ = ["Prepared", "measure", "plan_table"]
 

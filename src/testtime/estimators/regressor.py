@@ -12,7 +12,8 @@ from sklearn.base import RegressorMixin
 from testtime.backbones.base import Backbone
 from testtime.errors import InputError, sentence
 from testtime.estimators.base import TTTBase
-from testtime.table.target import NumericTarget, numeric_target
+from testtime.table.read_target import numeric_target
+from testtime.table.target import NumericTarget
 
 __all__ = ["TTTRegressor", "at_levels"]
 

@@ -47,7 +47,7 @@ def headline(adaptation: Mapping[str, Any], evaluation: Mapping[str, Any] | None
         change = (
             f"{loss.text(abs(evaluation['difference']))} \N{PLUS-MINUS SIGN} {loss.text(evaluation['error'])}"
         )
-        rows = "rows of which some were fitted" if n_fitted(evaluation) else "held-out rows"
+        rows = "rows of which some equal rows of the fit" if n_fitted(evaluation) else "held-out rows"
         text = {
             "better": f"Adapting lowers the {loss.name} on {rows} by {change}",
             "worse": f"Adapting raises the {loss.name} on {rows} by {change}: do not use it",

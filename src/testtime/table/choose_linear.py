@@ -18,7 +18,7 @@ from testtime.adapt.work import UNWATCHED, Work
 from testtime.backbones.base import Backbone
 from testtime.backbones.scaling import TargetScaler
 from testtime.table.encoding import EncodedRows
-from testtime.table.linear import Reduced, cross_fitted
+from testtime.table.linear import Reduced, cross_fitted, levels_in_doubt
 from testtime.table.rows import DealtRows
 from testtime.table.target import NumericTarget
 from testtime.table.trial import Measure, Trial, Way
@@ -151,11 +151,6 @@ class _Apart:
         return cls(replace(target, linear=part), left, reduced)
 
     @property
-    def n_terms(self) -> int:
-        """Number of terms of the regression."""
-        return 0 if self.target.linear is None else len(self.target.linear.weights)
-
-    @property
     def explained(self) -> float:
         """Share of the target's variance that the linear part explains in rows it was not fitted on."""
         whole, left = self.reduced.y, self.reduced.left * self.left.y
@@ -172,8 +167,8 @@ def _ways_apart(
     target: NumericTarget, rows: EncodedRows, together: NDArray[np.int64] | None, draw: int
 ) -> list[_Apart]:
     """Take a target apart without terms of many or rare levels, and with them if there are any."""
-    few, every = (_Apart.of(target, rows, together, draw, every_level=one) for one in (False, True))
-    return [few] if few.n_terms == every.n_terms else [few, every]
+    ways = (False, True) if levels_in_doubt(rows.encoded, together) else (False,)
+    return [_Apart.of(target, rows, together, draw, every_level=one) for one in ways]
 
 
 def _measure(target: NumericTarget, said: NDArray[np.float64], left: float, unit: TargetScaler) -> Measure:

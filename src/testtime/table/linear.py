@@ -19,7 +19,7 @@ from testtime.adapt.episodes import deal_folds
 from testtime.backbones.base import Encoded
 from testtime.table.target_curve import is_skewed
 
-__all__ = ["LinearPart", "Reduced", "cross_fitted"]
+__all__ = ["LinearPart", "Reduced", "cross_fitted", "levels_in_doubt"]
 
 # Forms of a term; models of older versions have kept levels, which a new level does not put in doubt.
 _FORMS = _NUMBER, _DRAWN_IN, _KEPT_LEVEL, _MISSING, _LEVEL = range(5)
@@ -170,12 +170,26 @@ def cross_fitted(
     return replace(part, left=float(np.std(y - said)) or 1.0), said
 
 
+def levels_in_doubt(encoded: Encoded, together: NDArray[np.int64] | None) -> bool:
+    """Tell whether a column has terms of levels only where every level may have one: it has many, or rare ones."""
+    units = _units(encoded, together)
+    found = [
+        [any(_levels(encoded, place, units, every=every)) for every in (False, True)]
+        for place in range(encoded.x.shape[1])
+    ]
+    return any(every and not surely for surely, every in found)
+
+
+def _units(encoded: Encoded, together: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    return np.arange(len(encoded.x)) if together is None else together
+
+
 def _without_weights(
     encoded: Encoded, y: NDArray[np.float64], together: NDArray[np.int64] | None, *, every_level: bool
 ) -> LinearPart:
     """Terms and bounds of a part: of levels as many as there is room for, the most frequent ones."""
     places = range(encoded.x.shape[1])
-    units = np.arange(len(y)) if together is None else together
+    units = _units(encoded, together)
     levels = [one for place in places for one in _levels(encoded, place, units, every=every_level)]
     levels.sort(key=lambda one: -one[0])
     found = [term for place in places for term in _terms(encoded, place)]

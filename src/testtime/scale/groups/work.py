@@ -189,11 +189,14 @@ def _kept(job: Job, one: _Begun, fitted: Any) -> GroupOutcome:
         raise fitted
     record = fitted.adaptation_
     version = AdapterStore(job.store).add(one.name, fitted, job=one.made_from)
-    trained = record.n_steps > 0
-    outcome = _as_outcome(Outcome.ADAPTED if trained else Outcome.FROZEN, version, len(one.labels))
-    outcome = outcome if trained else replace(outcome, reason=f"{record.status.value}.")
+    kind, reason = (
+        (Outcome.ADAPTED, "") if record.n_steps > 0 else (Outcome.FROZEN, f"{record.status.value}.")
+    )
+    outcome = _as_outcome(kind, version, len(one.labels))
     gain = record.gain / record.loss_before
-    return replace(outcome, n_context=record.n_context, gain=gain, start_scale=record.start_scale)
+    return replace(
+        outcome, reason=reason, n_context=record.n_context, gain=gain, start_scale=record.start_scale
+    )
 
 
 def with_start(job: Job, pieces: Sequence[Piece]) -> Job:

@@ -63,9 +63,8 @@ def refuse_no_table(X: Any) -> None:
             sentence(f"the table is a {kind}, a query that was not run", remedy=f"Call {call} first")
         )
     rows = isinstance(X, (list, tuple)) and len(X) > 0 and all(isinstance(row, Mapping) for row in X)
-    if rows or (
-        isinstance(X, Mapping) and not hasattr(X, "toarray")
-    ):  # some sparse arrays are dictionaries, too
+    columns = isinstance(X, Mapping) and not hasattr(X, "toarray")  # some sparse arrays are dictionaries, too
+    if rows or columns:
         raise InputError(
             sentence(
                 f"the table is a {kind}{' of dictionaries' if rows else ''}",

@@ -12,7 +12,7 @@ from pyarrow import feather, ipc, parquet
 from testtime.table.readers.dialect import check_names
 from testtime.table.readers.source import Source, unreadable
 
-__all__ = ["ArrowFile", "Format", "ParquetFile", "shown"]
+__all__ = ["ArrowFile", "Format", "ParquetFile", "is_text", "shown"]
 
 
 class Format(Protocol):
@@ -126,6 +126,11 @@ def _tables(schema: pa.Schema, batches: Iterator[pa.RecordBatch], names_only: bo
         return
     for batch in batches:
         yield pa.Table.from_batches([batch])
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Tell whether a column holds text, as all of a text table and of a workbook do."""
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def shown(error: Exception) -> str:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from testtime.table.readers.formats import Format
+from testtime.table.readers.formats import Format, is_text
 
 __all__ = ["Printed"]
 
@@ -85,7 +85,7 @@ class Printed:
         """Take cells such as ``="01"`` as the text that a spreadsheet shows."""
         columns = list(batch.columns)
         for at, column in enumerate(columns):
-            if not _is_text(column.type):
+            if not is_text(column.type):
                 continue
             if pc.any(pc.starts_with(column, '="')).as_py():
                 inside = pc.match_substring_regex(column, _PROTECTED)
@@ -97,7 +97,7 @@ class Printed:
 
     def _are_none(self, batch: pa.Table, *, first: bool) -> NDArray[np.bool_]:
         names, none = self._opened.names, np.zeros(batch.num_rows, dtype=bool)
-        if len(names) < _FEWEST or not all(_is_text(column.type) for column in batch.columns):
+        if len(names) < _FEWEST or not all(is_text(column.type) for column in batch.columns):
             return none
         headers = _rows_where(batch, _is_name)
         rules = [at for at in _rows_where(batch, _is_rule) if _are_long(batch.slice(at, 1))]
@@ -136,7 +136,3 @@ def _are_long(row: pa.Table) -> bool:
 
 def _are_types(cells: Sequence[str | None]) -> bool:
     return all(cell is not None and _TYPE.fullmatch(cell) for cell in cells)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from testtime.table.readers.draw import Drawn
+from testtime.table.readers.formats import is_text
 
 __all__ = ["rows_of_sums"]
 
@@ -57,7 +58,7 @@ def rows_of_sums(drawn: Drawn) -> tuple[int, str]:
     if drawn.table is None or drawn.table.num_rows <= _FEWEST or last is None:
         return found, word
     names = [
-        name for name in last.column_names if _is_text(last[name].type) and name in drawn.table.column_names
+        name for name in last.column_names if is_text(last[name].type) and name in drawn.table.column_names
     ]
     rows = last.to_pylist()
     for place in reversed(range(len(rows))):
@@ -108,10 +109,6 @@ def _is_of(cell: str, column: pa.ChunkedArray, of: Callable[[pa.Array], pa.Scala
         return False
     places = len(cell.partition(decimal)[2])
     return abs(of(there).as_py() - given[0].as_py()) <= 0.5 * 10.0**-places + 1e-9 * abs(given[0].as_py())
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def _is_remark(row: Mapping[str, object]) -> bool:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from testtime.table.columns.words.dress import Dress
+from testtime.table.columns.words.reading import matches
 from testtime.table.columns.words.scales import CURRENCIES, is_currency
 
 __all__ = ["Dashes", "find_dashes", "zeros_of_currencies"]
@@ -91,7 +92,7 @@ def find_dashes(
     at_fit
         Whether a dash was 0 when the column was fitted; None if nothing told.
     """
-    words = _match(text, _BARE)
+    words = matches(text, _BARE)
     rows = int(counts[words].sum())
     shown = shown & (counts > 0)
     zeros = bool((values[shown] == 0).any())
@@ -108,9 +109,4 @@ def _of_money(dress: Dress, shown: NDArray[np.bool_]) -> bool:
     if any(unit in CURRENCIES or is_currency(unit[-1]) for unit in dress.units):
         return True
     body = dress.body.filter(pa.array(shown))
-    return bool(len(body) and (_match(body, _GROUPED).any() or _match(body, _CENTS).all()))
-
-
-def _match(text: pa.Array, pattern: str) -> NDArray[np.bool_]:
-    found = pc.fill_null(pc.match_substring_regex(text, pattern), False)
-    return found.to_numpy(zero_copy_only=False).astype(bool)
+    return bool(len(body) and (matches(body, _GROUPED).any() or matches(body, _CENTS).all()))

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from testtime.table.columns.words.date_forms import MONTH_OF
+from testtime.table.columns.words.reading import matches
 from testtime.table.columns.words.scales import CURRENCIES, factors_of, is_currency, is_scale, parted
 
 __all__ = ["Dress", "undressed"]
@@ -107,7 +108,7 @@ def undressed(
         fits &= fit
         if _is_side(one) and one not in units:
             marked = dressed & fits & (side == one)
-            bare = dressed & fits & (side == "") & _match(body, "[1-9]")  # 0 has no side
+            bare = dressed & fits & (side == "") & matches(body, "[1-9]")  # 0 has no side
             if counts[bare].sum() > _FEW * counts[marked | bare].sum():
                 fits, one = fits & ~marked, ""
                 if 2 * counts[marked | bare].sum() > counts.sum():
@@ -135,10 +136,6 @@ def _is_side(unit: str) -> bool:
     """
     bare = unit.lstrip("° ")
     return (bare if bare == unit else bare.upper()) in _SIDES
-
-
-def _match(text: pa.Array, pattern: str) -> NDArray[np.bool_]:
-    return pc.match_substring_regex(text, pattern).to_numpy(zero_copy_only=False).astype(bool)
 
 
 def _each(

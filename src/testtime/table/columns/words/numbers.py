@@ -20,7 +20,7 @@ from testtime.table.columns.words.clock import bare_hours, minutes_lead, read_cl
 from testtime.table.columns.words.dates import are_months
 from testtime.table.columns.words.dress import Dress, undressed
 from testtime.table.columns.words.manner import Manner, NumberReading
-from testtime.table.columns.words.reading import SAMPLE, judge
+from testtime.table.columns.words.reading import SAMPLE, judge, matches
 
 __all__ = [
     "Manner",
@@ -153,7 +153,7 @@ def _read_plain(cells: WordCells, *, doubted: bool) -> NumberReading | None:
     either, ambiguous, n_sure = _points_of_thousands(cells.text) if point and doubted else ("", "", 0)
     comma = False if point and not ambiguous else None
     n_read = len(values) - numbers.null_count
-    coded = np.flatnonzero(_match(cells.text, _ZEROS_FIRST))
+    coded = np.flatnonzero(matches(cells.text, _ZEROS_FIRST))
     example = (cells.text[int(coded[0])].as_py(), float(values[coded[0]])) if len(coded) else ("", 0.0)
     return NumberReading(
         values,
@@ -174,7 +174,7 @@ def _points_of_thousands(text: pa.Array) -> tuple[str, str, int]:
     If there are such points, no number is returned.
     """
     text = pc.drop_null(text)
-    grouped = _match(text, _POINT_OR_GROUPS)
+    grouped = matches(text, _POINT_OR_GROUPS)
     n_sure = int(_count(text, ".").sum() - grouped.sum())
     if not grouped.any() or n_sure:
         return "", "", n_sure
@@ -189,10 +189,10 @@ def _like_thousands(text: pa.Array, grouped: NDArray[np.bool_]) -> bool:
     such a small number, which has none of the digits that all measurements have, or each value ends in 0, as prices
     do.
     """
-    small = _match(text, "^[+-]?[0-9]{1,3}$")
+    small = matches(text, "^[+-]?[0-9]{1,3}$")
     if not grouped.any() or not (grouped | small).all():
         return False
-    return bool(small.any() or (_match(text, "0$").all() and pc.count_distinct(text).as_py() > 1))
+    return bool(small.any() or (matches(text, "0$").all() and pc.count_distinct(text).as_py() > 1))
 
 
 def _read_dressed(
@@ -212,18 +212,18 @@ def _read_dressed(
     numbers = zeros_of_currencies(pc.if_else(pa.array(no_number), "", text))
     dress = undressed(numbers, counts, manner.factors, manner.units)
     body = dress.body
-    read = dress.dressed & _match(body, f"^(?:{_BODY})$")
+    read = dress.dressed & matches(body, f"^(?:{_BODY})$")
     plain = ~_filled(dress.exponent) & ~cells.were_numbers
-    either_comma = _match(body, _COMMA_OR_GROUPS) & plain & read
-    either_point = _match(body, _POINT_OR_GROUPS) & plain & read
+    either_comma = matches(body, _COMMA_OR_GROUPS) & plain & read
+    either_point = matches(body, _POINT_OR_GROUPS) & plain & read
     commas, points = _count(body, ","), _count(body, ".")
     sure_comma = read & (
-        ((commas == 1) & (points == 0) & ~either_comma) | (points >= 2) | _match(body, r"\..*,")
+        ((commas == 1) & (points == 0) & ~either_comma) | (points >= 2) | matches(body, r"\..*,")
     )
     sure_point = (
         read
         & ~cells.were_numbers
-        & (((points == 1) & (commas == 0) & ~either_point) | (commas >= 2) | _match(body, r",.*\."))
+        & (((points == 1) & (commas == 0) & ~either_point) | (commas >= 2) | matches(body, r",.*\."))
     )
     # What these words show comes first: a new file may be written in another way than the one of fit was.
     signs = int(counts[sure_comma].sum()), int(counts[sure_point].sum())
@@ -239,10 +239,10 @@ def _read_dressed(
     seconds = read_clock(text, short_minutes=short_minutes, clock=clock)
     values = np.where(read, values, seconds)
     read |= ~np.isnan(seconds)
-    endless = _match(pc.utf8_lower(text), r"^[+-]?(?:inf|infinity|∞)$")
+    endless = matches(pc.utf8_lower(text), r"^[+-]?(?:inf|infinity|∞)$")
     too_large = read & np.isinf(values)
     values[too_large] = np.nan
-    values[endless] = np.where(_match(text, "^-"), -np.inf, np.inf)[endless]
+    values[endless] = np.where(matches(text, "^-"), -np.inf, np.inf)[endless]
 
     dashes = find_dashes(text, dress, read, values, counts, manner.accounting)
     if dashes.are_zero:
@@ -258,9 +258,9 @@ def _read_dressed(
         unsure |= either_point & _like_thousands(body.filter(pa.array(there)), either_point[there])
     either = either_comma | either_point if alone else np.zeros(len(words), bool)
     reading = judge(cells, values, read | endless, np.nan, known)
-    odd = np.flatnonzero(read & (counts > 0) & ~_match(words, _PLAIN))
+    odd = np.flatnonzero(read & (counts > 0) & ~matches(words, _PLAIN))
     odd = odd if len(odd) else np.flatnonzero(read & (counts > 0) & either_point & swapped)
-    odd = odd if len(odd) else np.flatnonzero(read & (counts > 0) & _match(words, _ZEROS_FIRST))
+    odd = odd if len(odd) else np.flatnonzero(read & (counts > 0) & matches(words, _ZEROS_FIRST))
     return NumberReading(
         reading.values,
         reading.n_read,
@@ -323,10 +323,6 @@ def _cast(
 
 def _mask(array: pa.Array) -> NDArray[np.bool_]:
     return pc.fill_null(array, False).to_numpy(zero_copy_only=False).astype(bool)
-
-
-def _match(text: pa.Array, pattern: str) -> NDArray[np.bool_]:
-    return _mask(pc.match_substring_regex(text, pattern))
 
 
 def _filled(text: pa.Array) -> NDArray[np.bool_]:

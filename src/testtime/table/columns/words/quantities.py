@@ -14,10 +14,9 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from testtime.table.columns.cells import WordCells
-from testtime.table.columns.words.reading import SAMPLE, is_blank
+from testtime.table.columns.words.reading import SAMPLE, is_blank, matches
 
 __all__ = ["units_shown", "unread_quantities"]
 
@@ -78,8 +77,8 @@ def _begun(cells: WordCells) -> tuple[float, list[str]]:
     parts = pc.extract_regex(words, pattern=_WORD)
     number, rest = (pc.fill_null(pc.struct_field(parts, name), "") for name in ("number", "rest"))
     begins = pc.is_valid(parts).to_numpy(zero_copy_only=False).astype(bool)
-    fractions = rows[_match(number, _FRACTION)].sum() >= _FRACTIONS * rows.sum()
-    unit = begins & _match(rest, f"^(?:{_UNIT}{'|' + _LETTERS if fractions else ''})?$")
+    fractions = rows[matches(number, _FRACTION)].sum() >= _FRACTIONS * rows.sum()
+    unit = begins & matches(rest, f"^(?:{_UNIT}{'|' + _LETTERS if fractions else ''})?$")
     share = float(rows[unit].sum() / max(1, rows.sum()))
     at = np.flatnonzero(unit)
     units = pc.replace_substring_regex(rest.take(pa.array(at)), "[0-9]+", "0").to_pylist()
@@ -90,7 +89,3 @@ def _begun(cells: WordCells) -> tuple[float, list[str]]:
     for one, n_rows in zip(units, rows[at].tolist(), strict=True):
         seen[one] += n_rows
     return share, [words[int(at[units.index(one)])].as_py() for one, _ in seen.most_common(2)]
-
-
-def _match(text: pa.Array, pattern: str) -> NDArray[np.bool_]:
-    return pc.match_substring_regex(text, pattern).to_numpy(zero_copy_only=False).astype(bool)

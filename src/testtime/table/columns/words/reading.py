@@ -24,16 +24,15 @@ __all__ = [
     "is_blank",
     "judge",
     "likely",
+    "matches",
     "nearly",
     "shown_counts",
 ]
 
 _MOST_REMEMBERED = 1000
 SAMPLE = 2000  # rows that tell whether a longer column is worth reading, or how a table is written
-_SURELY, _FEWEST_VALUES = (
-    0.8,
-    3,
-)  # of a kind; else as many different values: "3rd class" beside "1st class" is one
+_SURELY = 0.8  # of the values are of a kind; with fewer there must be several different ones:
+_FEWEST_VALUES = 3  # "3rd class" beside "1st class" is one
 ENOUGH = 0.95  # of the values that are there must be of a kind for the column to be of that kind
 
 # fmt: off
@@ -127,6 +126,12 @@ def is_blank(words: pa.Array, known: frozenset[str] = frozenset()) -> NDArray[np
     [True, False, True]
     """
     found = pc.is_in(pc.utf8_lower(words), value_set=pa.array(sorted(_BLANKS | known), pa.large_string()))
+    return found.to_numpy(zero_copy_only=False).astype(bool)
+
+
+def matches(words: pa.Array, pattern: str) -> NDArray[np.bool_]:
+    """Which words match a pattern; a missing one does not."""
+    found = pc.fill_null(pc.match_substring_regex(words, pattern), False)
     return found.to_numpy(zero_copy_only=False).astype(bool)
 
 

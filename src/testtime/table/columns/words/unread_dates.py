@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from testtime.table.columns.cells import WordCells
 from testtime.table.columns.words.date_forms import MONTH_OF
-from testtime.table.columns.words.reading import ENOUGH, SAMPLE, is_blank
+from testtime.table.columns.words.reading import ENOUGH, SAMPLE, is_blank, matches
 
 __all__ = ["unread_dates"]
 
@@ -56,7 +56,7 @@ def unread_dates(cells: WordCells) -> str:
     sample = cells.sample(SAMPLE)
     there = (sample.counts > 0) & ~is_blank(sample.words)
     words, rows = sample.words.filter(pa.array(there)), sample.counts[there]
-    dates = _match(words, _THREE) | _of_months(words, rows)
+    dates = matches(words, _THREE) | _of_months(words, rows)
     if not rows.sum() or (2 * rows[dates].sum() <= rows.sum() and not _of_two_numbers(words, rows)):
         return ""
     shown = words.filter(pa.array(dates)) if dates.any() else words
@@ -69,9 +69,9 @@ def _of_months(words: pa.Array, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
     parts = pc.extract_regex(lower, pattern=_NAMED)
     named = pc.struct_field(parts, "named")
     short = pc.less_equal(pc.utf8_length(words), _LONGEST).to_numpy(zero_copy_only=False)
-    found = pc.is_valid(parts).to_numpy(zero_copy_only=False) & _match(words, "[0-9]") & short
+    found = pc.is_valid(parts).to_numpy(zero_copy_only=False) & matches(words, "[0-9]") & short
     months = {MONTH_OF[word] for word in pc.unique(named.filter(pa.array(found))).to_pylist()}
-    dated = found & (_match(lower, _DAY_OR_YEAR) | _match(lower, _SHORT_YEAR)) & ~_match(lower, _SPAN)
+    dated = found & (matches(lower, _DAY_OR_YEAR) | matches(lower, _SHORT_YEAR)) & ~matches(lower, _SPAN)
     fits = len(months) >= _FEWEST_MONTHS and rows[dated].sum() >= ENOUGH * rows[found].sum()
     return dated if fits else np.zeros(len(words), bool)
 
@@ -92,7 +92,3 @@ def _of_two_numbers(words: pa.Array, rows: NDArray[np.int64]) -> bool:
         if len(numbers) >= n_different and numbers.min() > 0 and least <= numbers.max() <= most:
             return True
     return False
-
-
-def _match(text: pa.Array, pattern: str) -> NDArray[np.bool_]:
-    return pc.match_substring_regex(text, pattern).to_numpy(zero_copy_only=False).astype(bool)
