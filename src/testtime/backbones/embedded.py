@@ -32,7 +32,7 @@ from testtime.errors import BackboneError, InputError, sentence
 
 __all__ = ["DEFAULT", "GENERATIONS", "EmbeddedBackbone", "generation_of", "load_embedded"]
 
-GENERATIONS = {"classifier": {1: "", 2: "second"}, "regressor": {1: "", 2: "second"}}
+GENERATIONS = {"classifier": {1: "", 2: "second"}, "regressor": {1: "", 2: "second", 3: "third"}}
 """By task, the folder of the weights of each generation within ``weights``; a newer one comes beside the older ones."""
 
 DEFAULT = {task: max(folders) for task, folders in GENERATIONS.items()}
