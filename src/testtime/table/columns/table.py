@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,17 +14,17 @@ from testtime.table.columns.cells import Cells, read_cells
 from testtime.table.columns.choose import Choice, check_kind, choose
 from testtime.table.columns.encoded import ColumnRecord, Encoded
 from testtime.table.columns.file_habits import FileHabits, is_open
-from testtime.table.columns.frame import DataWarning
 from testtime.table.columns.kinds.base import Fitted, Habits, Lossy, Output
+from testtime.table.columns.kinds.between import DatesBetween, find_between
+from testtime.table.columns.kinds.date import DateColumn
 from testtime.table.columns.kinds.level import LevelColumn
 from testtime.table.columns.kinds.number import NumberColumn
 from testtime.table.columns.kinds.unused import UnusedColumn
+from testtime.table.columns.said import listed, say_distances, say_dressed, say_left_out, warn_of
 from testtime.table.columns.state import State
 from testtime.table.repeats import MANY_COPIES
 
 __all__ = ["TableColumns"]
-
-_MOST_NOTES = 20
 
 
 class TableColumns:
@@ -59,6 +58,7 @@ class TableColumns:
         self.kinds = {str(name): kind for name, kind in (kinds or {}).items()}
         self.records, self.notes = (), ()
         self._columns: list[Fitted] = []
+        self._between: list[DatesBetween] = []
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -116,13 +116,21 @@ class TableColumns:
         choices, kept = _something(choices)
         self.records = tuple(choice.record for choice in choices)
         self._columns = _one_indicator_per_pattern([choice.column for choice in choices], cells)
+        self._between = find_between(
+            {
+                column.name: column.transform(read, habits, [])[0].values
+                for column in self._columns
+                if isinstance(column, DateColumn) and (read := cells[column.name]) is not None
+            }
+        )
+        self.records = tuple(say_distances(record, self._between) for record in self.records)
         self.notes = (
-            *_left_out(self.records),
+            *say_left_out(self.records),
             *kept,
-            *_dressed(choices),
+            *say_dressed(choices),
             *(note for choice in choices for note in choice.notes),
         )
-        _warn(list(self.notes))
+        warn_of(self.notes)
         return self
 
     def exceeds(self, most: int, frame: pd.DataFrame) -> bool:
@@ -192,15 +200,20 @@ class TableColumns:
         outputs: list[Output] = []
         told: list[str] = []
         unseen: list[str] = []
+        days: dict[str, np.ndarray] = {}
         for column, values in read:
-            outputs += column.transform(values, habits, unseen if isinstance(column, LevelColumn) else told)
+            found = column.transform(values, habits, unseen if isinstance(column, LevelColumn) else told)
+            if isinstance(column, DateColumn):
+                days[column.name] = found[0].values
+            outputs += found
+        outputs += [pair.output(days) for pair in self._between]
         if unseen:
             told.append(
                 f"Categories that were not there at fit count as unknown in {', '.join(unseen[:5])}"
                 + (f" and {len(unseen) - 5} more columns." if len(unseen) > 5 else ".")
             )
         if notes is None:
-            _warn(told)
+            warn_of(told)
         else:
             notes += told
         x = np.empty((len(frame), len(outputs)))
@@ -225,6 +238,7 @@ class TableColumns:
                 "records": list(self.records),
                 "notes": list(self.notes),
                 "kinds": self.kinds,
+                "between": self._between,
             }
         )
         return state.model_dump(mode="json")
@@ -250,6 +264,7 @@ class TableColumns:
             ) from error
         columns = cls(checked.kinds)
         columns._columns = list(checked.columns)
+        columns._between = list(checked.between)
         columns.notes = tuple(checked.notes)
         columns.records = tuple(checked.records)
         return columns
@@ -309,37 +324,8 @@ def _something(choices: list[Choice]) -> tuple[list[Choice], list[str]]:
             )
         )
     return kept, [
-        f"Columns that look like names of rows are used, since nothing else is there: {_names(names)}."
+        f"Columns that look like names of rows are used, since nothing else is there: {listed(names)}."
     ]
-
-
-def _left_out(records: tuple[ColumnRecord, ...]) -> list[str]:
-    """Say which columns are left out, and why."""
-    notes = []
-    constant = [record.name for record in records if record.left_out and record.kind == "constant"]
-    if constant:
-        notes.append(
-            f"Columns with a single value or nothing but missing values are left out: {_names(constant)}."
-        )
-    rest = [record for record in records if record.left_out and record.kind in ("id", "text")]
-    reasons: dict[str, list[str]] = {}
-    for record in rest:
-        if not record.left_out.endswith("as asked"):
-            reasons.setdefault(record.left_out, []).append(record.name)
-    for reason, names in reasons.items():
-        start = "Column" if len(names) == 1 else "Columns"
-        verb = "is" if len(names) == 1 else "are"
-        notes.append(f"{start} {_names(names)} {verb} left out: {reason}. Declare a kind to keep it.")
-    return notes
-
-
-def _dressed(choices: list[Choice]) -> list[str]:
-    """Say which numbers were written as no programming language would."""
-    found = [f"{choice.record.name!r} ({choice.dressed})" for choice in choices if choice.dressed]
-    if not found:
-        return []
-    shown = ", ".join(found[:5]) + (f" and {len(found) - 5:,} more" if len(found) > 5 else "")
-    return [f"Read as numbers: {shown}."]
 
 
 def _one_indicator_per_pattern(columns: list[Fitted], cells: Mapping[str, Cells | None]) -> list[Fitted]:
@@ -373,14 +359,3 @@ def _once(frame: pd.DataFrame) -> np.ndarray | None:
     """Return the rows that equal no earlier one, if many do; else None."""
     first = ~frame.duplicated().to_numpy()
     return np.flatnonzero(first) if first.mean() < 1 - MANY_COPIES else None
-
-
-def _names(names: list[str]) -> str:
-    return ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-
-
-def _warn(notes: list[str]) -> None:
-    for note in notes[:_MOST_NOTES]:
-        warnings.warn(note, DataWarning, stacklevel=4)
-    if len(notes) > _MOST_NOTES:
-        warnings.warn(f"{len(notes) - _MOST_NOTES} more notes about columns.", DataWarning, stacklevel=4)

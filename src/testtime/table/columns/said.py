@@ -1,0 +1,66 @@
+"""What is said about the columns of a table: warnings, and what stands in the record of a column."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from testtime.table.columns.choose import Choice
+from testtime.table.columns.encoded import ColumnRecord
+from testtime.table.columns.frame import DataWarning
+from testtime.table.columns.kinds.between import DatesBetween
+
+__all__ = ["listed", "say_distances", "say_dressed", "say_left_out", "warn_of"]
+
+_MOST_NOTES = 20
+
+
+def say_distances(record: ColumnRecord, between: Sequence[DatesBetween]) -> ColumnRecord:
+    """Say in a record from which other dates the days to its own stand beside it."""
+    since = [pair.first for pair in between if pair.second == record.name]
+    if not since:
+        return record
+    return replace(record, parsed=f"{record.parsed}; days since {listed(since)} beside it")
+
+
+def say_left_out(records: Iterable[ColumnRecord]) -> list[str]:
+    """Say which columns are left out, and why."""
+    notes = []
+    left_out = [record for record in records if record.left_out]
+    constant = [record.name for record in left_out if record.kind == "constant"]
+    if constant:
+        notes.append(
+            f"Columns with a single value or nothing but missing values are left out: {listed(constant)}."
+        )
+    reasons: dict[str, list[str]] = {}
+    for record in left_out:
+        if record.kind in ("id", "text") and not record.left_out.endswith("as asked"):
+            reasons.setdefault(record.left_out, []).append(record.name)
+    for reason, names in reasons.items():
+        start = "Column" if len(names) == 1 else "Columns"
+        verb = "is" if len(names) == 1 else "are"
+        notes.append(f"{start} {listed(names)} {verb} left out: {reason}. Declare a kind to keep it.")
+    return notes
+
+
+def say_dressed(choices: Iterable[Choice]) -> list[str]:
+    """Say which numbers were written as no programming language would."""
+    found = [f"{choice.record.name!r} ({choice.dressed})" for choice in choices if choice.dressed]
+    if not found:
+        return []
+    shown = ", ".join(found[:5]) + (f" and {len(found) - 5:,} more" if len(found) > 5 else "")
+    return [f"Read as numbers: {shown}."]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Name up to five columns, and how many more there are."""
+    return ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def warn_of(notes: Sequence[str]) -> None:
+    """Warn of the first notes, at the line that called what calls this."""
+    for note in notes[:_MOST_NOTES]:
+        warnings.warn(note, DataWarning, stacklevel=4)
+    if len(notes) > _MOST_NOTES:
+        warnings.warn(f"{len(notes) - _MOST_NOTES} more notes about columns.", DataWarning, stacklevel=4)
