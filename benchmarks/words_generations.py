@@ -1,4 +1,4 @@
-"""Numbers in words: the second generation of the embedded classifier against the first, on the same draws."""
+"""Numbers in words: newer generations of the embedded models against older ones, on the same draws."""
 
 from __future__ import annotations
 
@@ -43,17 +43,23 @@ def _far_below(cells: Cells, trees: Cells) -> str:
     return ", ".join(f"{table} {gap:+.3f}" for table, gap in found.items() if gap < -_FAR_BELOW) or "none"
 
 
-def _changes(new: Cells, old: Cells, kind: str) -> dict[str, float]:
-    """Relative change of the log loss, mean over the draws of each table."""
-    before = {(cell["table"], cell["seed"]): cell["default"][kind]["log_loss"] for cell in old}
+def _relative(
+    new: Cells, old: Cells, kind: str, score: str = "log_loss", part: str = "default"
+) -> dict[str, float]:
+    """Relative change of a loss, mean over the draws of each table."""
+    before = {(cell["table"], cell["seed"]): cell[part][kind][score] for cell in old}
     return {
-        table: mean(cell["default"][kind]["log_loss"] / before[table, cell["seed"]] - 1.0 for cell in own)
+        table: mean(cell[part][kind][score] / before[table, cell["seed"]] - 1.0 for cell in own)
         for table, own in _by_table(new).items()
     }
 
 
+def _short(table: str) -> str:
+    return table.rpartition(":")[2].rpartition("/")[2]
+
+
 def _column(new: Cells, old: Cells) -> list[str]:
-    served, frozen = (_changes(new, old, kind) for kind in ("served", "frozen"))
+    served, frozen = (_relative(new, old, kind) for kind in ("served", "frozen"))
     order = sorted(served, key=lambda table: served[table])
     shown = [*order[:4], *order[-2:]]
     scores = [
@@ -65,7 +71,7 @@ def _column(new: Cells, old: Cells) -> list[str]:
         f"{len(served)}, {len(new)}",
         f"{sum(change < 0 for change in served.values())}",
         f"{mean(served.values()):+.1%}, {median(served.values()):+.1%}",
-        ", ".join(f"{table.rpartition(':')[2].rpartition('/')[2]} {served[table]:+.1%}" for table in shown),
+        ", ".join(f"{_short(table)} {served[table]:+.1%}" for table in shown),
         f"{sum(change < 0 for change in frozen.values())}; {mean(frozen.values()):+.1%}, "
         f"{median(frozen.values()):+.1%}",
         f"{scores[0]} ({scores[1]})",
@@ -98,4 +104,31 @@ def generations() -> str:
     return markdown(["", "development", "reported"], rows) + said
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"generations": generations}
+def regressors() -> str:
+    """The third generation of the regressor adapted with the defaults on 1,000 rows, against the second."""
+    new, old = (stored(name)["cells"] for name in ("numbers", "numbers-embedded-2"))
+    rows = []
+    for kind in ("served", "frozen"):
+        for score in ("crps", "rmse"):
+            changes = _relative(new, old, kind, score, "numbers")
+            order = sorted(changes, key=lambda table: changes[table])
+            means = (mean(cell["numbers"][kind][score] for cell in cells) for cells in (new, old))
+            rows.append(
+                [
+                    f"{score.upper()}, {kind}",
+                    "{:.4f} ({:.4f})".format(*means),
+                    f"{sum(change < 0 for change in changes.values())} of {len(changes)}",
+                    f"{mean(changes.values()):+.1%}, {median(changes.values()):+.1%}",
+                    ", ".join(
+                        f"{_short(table)} {changes[table]:+.1%}" for table in (*order[:2], *order[-2:])
+                    ),
+                ]
+            )
+    inside = (mean(cell["numbers"]["served"]["coverage of 80%"] for cell in cells) for cells in (new, old))
+    header = ["", "mean (second generation)", "lower on", "change: mean, median", "the most and the least"]
+    return markdown(header, rows) + "\nThe 80% interval holds {:.1%} (second generation: {:.1%}).\n".format(
+        *inside
+    )
+
+
+BLOCKS: dict[str, Callable[[], str]] = {"generations": generations, "regressors": regressors}
