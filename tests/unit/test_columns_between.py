@@ -58,6 +58,23 @@ class TestFound:
         table.loc[:3, "shipped"] = "1900-01-01"
         assert between(TableColumns().fit_transform(table))
 
+    def test_some_long_distances_do_not_hide_it(self):
+        far = ORDERED + pd.to_timedelta(np.where(RNG.random(N) < 0.2, 600, GAP), unit="D")
+        assert between(TableColumns().fit_transform(frame(ordered=ORDERED, shipped=far)))
+
+    @pytest.mark.parametrize("share", [0.2, 0.5])
+    def test_open_ends_are_no_dates(self, share: float):
+        table, is_open = frame(ordered=ORDERED, shipped=SHIPPED), RNG.random(N) < share
+        table.loc[is_open, "shipped"] = "9999-12-31"
+        columns = TableColumns()
+        encoded = columns.fit_transform(table)
+        assert between(encoded)
+        np.testing.assert_array_equal(encoded.x[:, -1], np.where(is_open, np.nan, GAP))
+        new = pd.DataFrame({"ordered": ["2030-05-01"] * 2, "shipped": ["9999-12-31", "2030-05-04"]})
+        np.testing.assert_array_equal(columns.transform(new).x[:, -1], [np.nan, 3.0])
+        again = TableColumns.from_state(columns.to_state())
+        np.testing.assert_array_equal(again.transform(new).x[:, -1], [np.nan, 3.0])
+
 
 class TestNotFound:
     @pytest.mark.parametrize(
@@ -82,9 +99,9 @@ class TestNotFound:
             {"a": np.where(days < 100, days, np.nan), "b": np.where(days < 100, np.nan, days)}
         )
 
-    def test_at_most_eight(self):
+    def test_of_many_dates_one_less_than_there_are(self):
         days = {str(i): np.arange(0.0, 1000.0) + RNG.integers(0, 9, 1000) for i in range(12)}
-        assert len(find_between(days)) == 8
+        assert len(find_between(days)) == 11
 
 
 class TestLater:

@@ -24,7 +24,7 @@ MEASURED = [f"{1 + (i * 37) % 9}.{(i * 377 + 101) % 1000:03d}" for i in ROWS]
 
 
 def said(values: object, *new: object) -> tuple[list[str], list[tuple[list[float], list[str]]]]:
-    """What is said of a column at fit, and what is read and said of each set of new values."""
+    """What is said of a column at fit, and what is read and said of new values, but that some are missing."""
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always", DataWarning)
         columns, _ = fitted(pd.DataFrame({"c": values}))
@@ -34,7 +34,8 @@ def said(values: object, *new: object) -> tuple[list[str], list[tuple[list[float
         with warnings.catch_warnings(record=True) as seen:
             warnings.simplefilter("always", DataWarning)
             x = columns.transform(pd.DataFrame({"c": cells})).x[:, 0].tolist()
-        later.append((x, [str(one.message) for one in seen]))
+        told = [str(one.message) for one in seen]
+        later.append((x, [one for one in told if not one.startswith("Missing in rows")]))
     return at_fit, later
 
 

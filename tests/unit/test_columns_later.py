@@ -37,7 +37,27 @@ def test_levels_that_were_seen_are_not_reported():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert same(encode(["a", "b", None], new=[None, "b"]), [NAN, 1.0])
-        assert same(encode(["a", "b"], new=pd.Series([None, None], dtype=object)), [NAN, NAN])
+
+
+@pytest.mark.parametrize("values", [["a", "b"], [1.5, 2.5], ["2020-01-01", "2020-05-05"], ["yes", "no"]])
+def test_what_was_never_missing_at_fit_is_told_of_where_it_is_missing(values: list):
+    columns, _ = fitted(pd.DataFrame({"c": values * 3, "d": range(6), "e": [None, 1, 2, 3, 4, 5]}))
+    new = pd.DataFrame({"c": [None, values[0], None], "d": [0, 1, 2], "e": [None, None, 3]})
+    notes: list[str] = []
+    assert np.isnan(columns.transform(new, notes=notes).x[[0, 2], 0]).all()
+    assert [note[:63] for note in notes] == [
+        "Missing in rows to predict, of 3, and never at fit: 'c' in 2. S"
+    ]
+    notes.clear()
+    columns.transform(new.iloc[[1]], notes=notes)
+    assert notes == []
+
+
+def test_of_many_newly_missing_columns_five_are_named():
+    columns, _ = fitted(pd.DataFrame({f"c{i}": [1.5, 2.5, i] for i in range(7)}))
+    notes: list[str] = []
+    columns.transform(pd.DataFrame({f"c{i}": [None] for i in range(7)}), notes=notes)
+    assert "'c4' in 1 and 2 more columns." in notes[0]
 
 
 def test_a_frequent_word_for_nothing_stays_a_level():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from testtime.table.columns.choose import Choice
@@ -11,7 +11,7 @@ from testtime.table.columns.encoded import ColumnRecord
 from testtime.table.columns.frame import DataWarning
 from testtime.table.columns.kinds.between import DatesBetween
 
-__all__ = ["listed", "say_distances", "say_dressed", "say_left_out", "warn_of"]
+__all__ = ["listed", "say_distances", "say_dressed", "say_left_out", "say_newly_missing", "warn_of"]
 
 _MOST_NOTES = 20
 
@@ -51,6 +51,18 @@ def say_dressed(choices: Iterable[Choice]) -> list[str]:
         return []
     shown = ", ".join(found[:5]) + (f" and {len(found) - 5:,} more" if len(found) > 5 else "")
     return [f"Read as numbers: {shown}."]
+
+
+def say_newly_missing(missing: Mapping[str, int], n_rows: int) -> list[str]:
+    """Say in how many of some new rows columns hold nothing that always held something at fit."""
+    found = [f"{name!r} in {rows:,}" for name, rows in missing.items() if rows]
+    if not found:
+        return []
+    shown = ", ".join(found[:5]) + (f" and {len(found) - 5:,} more columns" if len(found) > 5 else "")
+    return [
+        f"Missing in rows to predict, of {n_rows:,}, and never at fit: {shown}. Such a value is taken for an average "
+        "one, so that the answer is more certain than it should be."
+    ]
 
 
 def listed(names: Sequence[str]) -> str:

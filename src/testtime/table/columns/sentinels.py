@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["said_of_days", "said_of_numbers"]
+__all__ = ["no_date", "said_of_days", "said_of_numbers"]
 
 _ONES = [(10**digits - 1) // 9 for digits in range(1, 8)]  # 1, 11, 111, ...
 _POSITIVE = [float(digit * ones) for ones in _ONES[1:] for digit in (7, 8, 9)]
@@ -41,14 +42,46 @@ def said_of_days(days: NDArray[np.float64], name: str) -> list[str]:
     return _said(np.floor(days), _DAYS, name, lambda value: str(np.datetime64(int(value), "D")))
 
 
+def no_date(days: NDArray[np.float64]) -> float | None:
+    """Return the day, since 1970, that may stand for missing, if one does.
+
+    >>> no_date(np.array([2932896.0] * 5 + list(range(50))))
+    2932896.0
+    """
+    found = _find(np.floor(days), _DAYS)
+    return None if found is None else found.code
+
+
+class _Found(NamedTuple):
+    """A code, the rows that hold it and their share, and the range of the other values."""
+
+    code: float
+    rows: int
+    share: float
+    low: float
+    high: float
+
+
 def _said(
     values: NDArray[np.float64], codes: NDArray[np.float64], name: str, spell: Callable[[float], str]
 ) -> list[str]:
+    found = _find(values, codes)
+    if found is None:
+        return []
+    return [
+        f"Column {name!r} holds {spell(found.code)} in {found.rows:,} rows ({found.share:.0%}), far from all other "
+        f"values ({spell(found.low)} to {spell(found.high)}), and takes it for what it says. Replace it by an empty "
+        "cell if it stands for missing."
+    ]
+
+
+def _find(values: NDArray[np.float64], codes: NDArray[np.float64]) -> _Found | None:
+    """Return the most frequent code that is far from all other values."""
     present = values[~np.isnan(values)]
     coded = np.isin(present, codes)
     others = present[~coded]
     if not coded.any() or len(others) < _FEWEST_OTHERS or len(np.unique(others)) < _FEWEST_VALUES:
-        return []
+        return None
     low, high = float(others.min()), float(others.max())
     found, rows = np.unique(present[coded], return_counts=True)
     apart = np.maximum(low - found, found - high) > _FAR * (high - low)
@@ -57,9 +90,5 @@ def _said(
     rows = np.where(apart, rows, 0)
     most = int(np.argmax(rows))
     if rows[most] < max(_FEWEST, _SHARE * len(present)):
-        return []
-    return [
-        f"Column {name!r} holds {spell(found[most])} in {rows[most]:,} rows ({rows[most] / len(present):.0%}), far "
-        f"from all other values ({spell(low)} to {spell(high)}), and takes it for what it says. Replace it by an empty "
-        "cell if it stands for missing."
-    ]
+        return None
+    return _Found(float(found[most]), int(rows[most]), rows[most] / len(present), low, high)

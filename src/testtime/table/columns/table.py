@@ -20,7 +20,14 @@ from testtime.table.columns.kinds.date import DateColumn
 from testtime.table.columns.kinds.level import LevelColumn
 from testtime.table.columns.kinds.number import NumberColumn
 from testtime.table.columns.kinds.unused import UnusedColumn
-from testtime.table.columns.said import listed, say_distances, say_dressed, say_left_out, warn_of
+from testtime.table.columns.said import (
+    listed,
+    say_distances,
+    say_dressed,
+    say_left_out,
+    say_newly_missing,
+    warn_of,
+)
 from testtime.table.columns.state import State
 from testtime.table.repeats import MANY_COPIES
 
@@ -201,10 +208,14 @@ class TableColumns:
         told: list[str] = []
         unseen: list[str] = []
         days: dict[str, np.ndarray] = {}
+        missing: dict[str, int] = {}
+        complete = {record.name for record in self.records if not record.missing}
         for column, values in read:
             found = column.transform(values, habits, unseen if isinstance(column, LevelColumn) else told)
             if isinstance(column, DateColumn):
                 days[column.name] = found[0].values
+            if column.name in complete:
+                missing[column.name] = int(values.missing.sum())
             outputs += found
         outputs += [pair.output(days) for pair in self._between]
         if unseen:
@@ -212,6 +223,7 @@ class TableColumns:
                 f"Categories that were not there at fit count as unknown in {', '.join(unseen[:5])}"
                 + (f" and {len(unseen) - 5} more columns." if len(unseen) > 5 else ".")
             )
+        told += say_newly_missing(missing, len(frame))
         if notes is None:
             warn_of(told)
         else:
