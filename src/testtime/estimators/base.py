@@ -51,6 +51,7 @@ class TTTBase(BaseEstimator):
     """Everything but the target and the form of the answer, which subclasses add."""
 
     _task: str
+    _file: FileHabits | None = None  # how the file is written of which a table is a part, set by who parts it
     n_features_in_: int
     feature_names_in_: NDArray[Any]
 
@@ -147,6 +148,7 @@ class TTTBase(BaseEstimator):
                 kinds=self.column_kinds,
                 groups=codes,
                 time=positions,
+                file=self._file,
                 budget=budget,
                 work=work,
             )

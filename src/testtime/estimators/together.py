@@ -197,6 +197,5 @@ def _prepared(
     trunk = trunks[n_classes]
     if trunk is None:
         return None
-    return prepare(
-        trunk, frame, target, values, backbone, config, recipe, estimator._seed(), params["column_kinds"]
-    )
+    seed, kinds = estimator._seed(), params["column_kinds"]
+    return prepare(trunk, frame, target, values, backbone, config, recipe, seed, kinds, estimator._file)

@@ -18,6 +18,7 @@ from testtime.backbones.many_class import with_classes
 from testtime.results import Adaptation, Part, Status
 from testtime.table.adapted import AdaptedTable, Member
 from testtime.table.columns import TableColumns
+from testtime.table.columns.file_habits import FileHabits
 from testtime.table.config import FitConfig
 from testtime.table.encoding import EncodedRows, TableEncoding, with_statistics
 from testtime.table.fit import Chosen, choose
@@ -39,6 +40,7 @@ def fit_table(
     kinds: Mapping[str, str] | None = None,
     groups: NDArray[np.int64] | None = None,
     time: NDArray[np.float64] | None = None,
+    file: FileHabits | None = None,
     budget: Budget | None = None,
     work: Work = UNWATCHED,
 ) -> tuple[AdaptedTable, NDArray[np.int64]]:
@@ -54,6 +56,8 @@ def fit_table(
         Kinds of columns that the user knows, by name.
     groups, time
         Group code and position in time of each row, or None.
+    file
+        How the file is written of which the table is a part; None where it is all there is.
     budget
         Time for the fit, begun by the caller; None begins one of ``config.time_limit`` seconds.
     work
@@ -83,7 +87,7 @@ def fit_table(
     work.say("reading columns")
     level_seed, choice_seed, forecast_seed, curve_seed, linear_seed = seed.spawn(5)
     seeds = level_seed, curve_seed, linear_seed
-    columns, levels, rows = encode_rows(frame, y, task, backbone, level_seed, kinds, groups, time)
+    columns, levels, rows = encode_rows(frame, y, task, backbone, level_seed, kinds, groups, time, file)
     read = alone(
         lambda: choose_reading(columns, levels, rows, target, backbone, config, seeds, budget, work),
         budget=budget,

@@ -21,6 +21,7 @@ from testtime.table.choose_curve import choose_curve
 from testtime.table.choose_keys import choose_keys
 from testtime.table.choose_linear import Scale, choose_linear
 from testtime.table.columns import TableColumns
+from testtime.table.columns.file_habits import FileHabits
 from testtime.table.config import FitConfig
 from testtime.table.encoding import EncodedRows, TableEncoding, with_levels
 from testtime.table.levels import LevelStatistics, has_statistics
@@ -125,6 +126,7 @@ def encode_rows(
     kinds: Mapping[str, str] | None = None,
     groups: NDArray[np.int64] | None = None,
     time: NDArray[np.float64] | None = None,
+    file: FileHabits | None = None,
 ) -> tuple[TableColumns, LevelStatistics, EncodedRows]:
     """Read the columns of a table and encode its rows.
 
@@ -132,7 +134,7 @@ def encode_rows(
     ----------
     seed
         How rows are dealt where statistics of levels are taken from other rows.
-    frame, y, kinds, groups, time
+    frame, y, kinds, groups, time, file
         As in :func:`testtime.table.build.fit_table`, with the rows that are used.
 
     Raises
@@ -143,7 +145,7 @@ def encode_rows(
     columns = TableColumns(kinds)
     if columns.exceeds(backbone.limits.features, frame):
         raise _too_many(len(frame.columns), backbone)
-    columns.fit(frame)
+    columns.fit(frame, file)
     encoded = columns.transform(frame)
     levels, rows = _told(EncodedRows(encoded, encoded.x, y, groups, time), task, seed)
     if rows.x.shape[1] > backbone.limits.features:

@@ -29,6 +29,7 @@ from testtime.backbones.tabicl_tail import Trunk
 from testtime.results import Status
 from testtime.table.adapted import AdaptedTable
 from testtime.table.build import served_table
+from testtime.table.columns.file_habits import FileHabits
 from testtime.table.config import FitConfig
 from testtime.table.encoding import EncodedRows, TableEncoding
 from testtime.table.fit import Chosen, decide, fold_of, too_few
@@ -154,6 +155,7 @@ def prepare(
     recipe: TailRecipe,
     seed: np.random.SeedSequence,
     kinds: Mapping[str, str] | None = None,
+    file: FileHabits | None = None,
 ) -> Prepared:
     """Deal the rows of one table and encode them; arguments and errors as of :func:`testtime.table.build.fit_table`."""
     budget, task = Budget(), target.task
@@ -161,7 +163,9 @@ def prepare(
     own_seeds = seed.spawn(10)
     level_seed, order_seed, view_seed, deal_seed, group_seed, fold_seed, inner_seed, own = own_seeds[:8]
     curve_seed, linear_seed = own_seeds[8:]
-    columns, levels, rows = encode_rows(frame.iloc[drawn], y[drawn], task, backbone, level_seed, kinds)
+    columns, levels, rows = encode_rows(
+        frame.iloc[drawn], y[drawn], task, backbone, level_seed, kinds, file=file
+    )
     seeds = level_seed, curve_seed, linear_seed
     read = choose_reading(columns, levels, rows, target, backbone, config, seeds, budget)
     target, rows, notes = read.target, read.rows, notes + read.notes

@@ -20,7 +20,7 @@ from testtime.scale.cells import cell_seed
 from testtime.scale.groups.engines import engine_called
 from testtime.scale.groups.outcomes import AdaptedGroups, GroupOutcome, Outcome
 from testtime.scale.groups.sources import Source, batches, drawn_pieces, drawn_rows, source_of
-from testtime.scale.groups.work import SHARED, Job, adapt_shared, with_start
+from testtime.scale.groups.work import SHARED, Job, adapt_shared, with_file, with_start
 from testtime.table.tail_episodes import TailRecipe
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def adapt_source(
     if target not in rows:
         got = f"the table has no column {target!r}"
         raise InputError(sentence(got, remedy=nearest(target, rows.columns)))
-    job = adapt_shared(job, rows)
+    job = adapt_shared(with_file(job, rows), rows)
     if start == _CHOSEN:
         job = with_start(job, drawn_pieces(source, _STARTED_ON, cell_seed(job.seed, "(start)")))
     n_jobs = n_jobs or (available_cores() if engine != "ray" else sys.maxsize)

@@ -27,10 +27,11 @@ from testtime.scale.cells import cell_seed
 from testtime.scale.groups.outcomes import GroupOutcome, Outcome
 from testtime.scale.groups.sources import Piece
 from testtime.table.columns import DataWarning, TableColumns, as_frame
+from testtime.table.columns.file_habits import FileHabits
 from testtime.table.starts import SharedStart
 from testtime.table.tail_episodes import TailRecipe
 
-__all__ = ["SHARED", "Batch", "Job", "adapt_batch", "adapt_shared", "with_start"]
+__all__ = ["SHARED", "Batch", "Job", "adapt_batch", "adapt_shared", "with_file", "with_start"]
 
 SHARED = "(shared)"
 """Name of the model that stands in for groups with too little to adapt to; for unknown groups one asks for it."""
@@ -63,6 +64,8 @@ class Job:
         Threads of one fit.
     shared
         Hash of the shared model, or a sentence that says why there is none.
+    file
+        How cells of text are written in all groups, for those of a group that do not tell.
     """
 
     store: str
@@ -75,6 +78,7 @@ class Job:
     start: SharedStart | None = None
     cores: int | None = 1
     shared: str = ""
+    file: FileHabits | None = None
 
     def load_base(self) -> Any:
         """Return the pretrained model, which a process loads once."""
@@ -90,7 +94,11 @@ class Job:
         import testtime
 
         seed = int(cell_seed(self.seed, name).generate_state(1)[0])
-        return getattr(testtime, self.kind)(**{**self.params, "random_state": seed, "verbose": 0, **changes})
+        estimator = getattr(testtime, self.kind)(
+            **{**self.params, "random_state": seed, "verbose": 0, **changes}
+        )
+        estimator._file = self.file
+        return estimator
 
     def fingerprint(self, name: str, frame: pd.DataFrame) -> str:
         """Return 32 hex digits that change when anything changes that the adapter of a group follows from."""
@@ -110,6 +118,7 @@ class Job:
             "smallest": self.smallest,
             "target": self.target,
             "columns": [[str(column), str(dtype)] for column, dtype in frame.dtypes.items()],
+            "file": None if self.file is None else self.file.decided,
         }
         digest = hashlib.sha256(json.dumps(said, sort_keys=True, default=repr).encode())
         try:
@@ -216,6 +225,18 @@ def with_start(job: Job, pieces: Sequence[Piece]) -> Job:
     return replace(job, start=start)
 
 
+def with_file(job: Job, rows: pd.DataFrame) -> Job:
+    """Return the job that knows how cells are written, from rows of all groups."""
+    try:
+        frame, _ = _features_and_target(job, rows)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataWarning)  # the fits say them
+            columns = TableColumns(job.params["column_kinds"]).fit(as_frame(frame))
+            return replace(job, file=columns.habits_of([as_frame(frame)]))
+    except InputError:  # the fit of each group will say it
+        return job
+
+
 def adapt_shared(job: Job, rows: pd.DataFrame) -> Job:
     """Put the frozen model with a context of all groups into the store, and return the job that knows it."""
     try:
@@ -294,7 +315,7 @@ def _no_column(job: Job, frame: pd.DataFrame) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # the fit says them
         # Beside a column that varies what has one value is left out, where alone it would be refused.
-        columns.fit(frame.assign(**{_VARIES: np.arange(len(frame)) % 2}))
+        columns.fit(frame.assign(**{_VARIES: np.arange(len(frame)) % 2}), job.file)
     asked = {"id", "text", "ignored"}
     used = [
         record.name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
+from typing import Any
 
 from testtime.table.columns.cells import Cells, WordCells
 from testtime.table.columns.kinds.base import Fitted, Habits
@@ -64,6 +65,17 @@ class FileHabits(Habits):
     def day_first(self) -> bool | None:
         """Whether dates have the day first; None if none tells."""
         return None if self._lead == 0 else self._lead > 0
+
+    @property
+    def decided(self) -> dict[str, Any]:
+        """What follows from the counts, as plain values: the same file with more rows may well have the same."""
+        orders = {name: shown.orders(None, None, None) for name, shown in self._dates.items()}
+        return {
+            "comma": self.comma,
+            "day first": self.day_first,
+            "commas": {name: self.sign(name) for name in sorted(self._signs)},
+            "dates": {name: [orders[name].day_first, orders[name].year_first] for name in sorted(orders)},
+        }
 
     def dates(self, name: str) -> Shown | None:
         """What all dates of a column show; None if it holds no words."""

@@ -91,8 +91,15 @@ class TableColumns:
         ]
         return tuple(name for column in declared for name in (column.name, column.indicator_name))
 
-    def fit(self, frame: pd.DataFrame) -> TableColumns:
+    def fit(self, frame: pd.DataFrame, file: FileHabits | None = None) -> TableColumns:
         """Learn the columns of a frame ``(N, D)`` of :func:`as_frame`.
+
+        Parameters
+        ----------
+        frame
+            Rows, ``(N, D)``.
+        file
+            How the file is written of which these rows are a part, as :meth:`habits_of` found; None if they are all.
 
         Raises
         ------
@@ -112,7 +119,7 @@ class TableColumns:
             name: None if name in ignored else read_cells(frame.iloc[:, at], name)
             for at, name in enumerate(names)
         }
-        habits = Habits([column for column in cells.values() if column is not None])
+        habits = file or Habits([column for column in cells.values() if column is not None])
         index, once = _row_numbers(frame), _once(frame.loc[:, [_holds_any(cells[name]) for name in names]])
         choices = [
             _ignored(name)

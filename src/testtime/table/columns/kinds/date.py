@@ -61,7 +61,9 @@ class DateColumn(Lossy):
         if isinstance(cells, TimeCells):
             reading, times = None, cells.values
         else:
-            reading = read_dates(cells, day_first=None, table_day_first=habits.day_first)
+            reading = read_dates(
+                cells, day_first=None, table_day_first=habits.day_first, shown=habits.dates(name)
+            )
             times = reading.values
         if reading is not None and not (reading.enough or (asked and reading.n_read)):
             said = nearly(reading, "dates")

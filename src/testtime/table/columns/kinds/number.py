@@ -91,7 +91,7 @@ class NumberColumn(Lossy):
         sample = read_numbers(cells.sample(SAMPLE), comma=None, table_comma=None)
         if not asked and not likely(sample):
             raise RejectColumn("it holds words that are no numbers", _nearly(sample, cells))
-        reading = read_numbers(cells, comma=None, table_comma=habits.comma)
+        reading = read_numbers(cells, comma=None, table_comma=habits.comma, shown=habits.sign(name))
         if not (reading.enough or (asked and reading.n_read)):
             raise RejectColumn("it holds words that are no numbers", _nearly(reading, cells))
         values = never_infinite(reading.values, name)
