@@ -6,7 +6,7 @@ import pytest
 
 from testtime.errors import InputError
 from testtime.table.columns import TableColumns
-from testtime.table.columns.kinds.between import find_between
+from testtime.table.columns.kinds.between import between_dates
 
 RNG = np.random.default_rng(0)
 N = 200
@@ -95,13 +95,13 @@ class TestNotFound:
 
     def test_dates_that_are_never_there_together(self):
         days = np.arange(float(N))
-        assert not find_between(
+        assert not between_dates(
             {"a": np.where(days < 100, days, np.nan), "b": np.where(days < 100, np.nan, days)}
         )
 
     def test_of_many_dates_one_less_than_there_are(self):
         days = {str(i): np.arange(0.0, 1000.0) + RNG.integers(0, 9, 1000) for i in range(12)}
-        assert len(find_between(days)) == 11
+        assert len(between_dates(days)) == 11
 
 
 class TestLater:

@@ -16,6 +16,7 @@ from testtime.adapt.task import Task
 from testtime.adapt.work import UNWATCHED, Work
 from testtime.backbones.base import Backbone
 from testtime.errors import InputError, sentence
+from testtime.table.choose_between import choose_between
 from testtime.table.choose_codes import choose_codes
 from testtime.table.choose_curve import choose_curve
 from testtime.table.choose_keys import choose_keys
@@ -83,6 +84,8 @@ def choose_reading(
     notes = [note] if note else []
     enough = pool_rows(len(rows.y)) >= fewest_rows(backbone.recipe, target.task.n_classes)
     trains = enough if config.n_steps is None else config.n_steps > 0
+    columns, levels, rows, note = choose_between(columns, levels, rows, *told, trains=trains)
+    notes += [note] if note else []
     if isinstance(target, NumericTarget):
         chosen = _modelled((target, rows), backbone, config, of_target, budget, work, trains=trains)
         target, rows = chosen[:2]

@@ -9,19 +9,21 @@ from dataclasses import replace
 from testtime.table.columns.choose import Choice
 from testtime.table.columns.encoded import ColumnRecord
 from testtime.table.columns.frame import DataWarning
-from testtime.table.columns.kinds.between import DatesBetween
+from testtime.table.columns.kinds.between import Between
 
 __all__ = ["listed", "say_distances", "say_dressed", "say_left_out", "say_newly_missing", "warn_of"]
 
 _MOST_NOTES = 20
 
 
-def say_distances(record: ColumnRecord, between: Sequence[DatesBetween]) -> ColumnRecord:
-    """Say in a record from which other dates the days to its own stand beside it."""
-    since = [pair.first for pair in between if pair.second == record.name]
-    if not since:
+def say_distances(record: ColumnRecord, between: Sequence[Between]) -> ColumnRecord:
+    """Say in a record what stands beside its column: the days since other dates, or the difference from others."""
+    pairs = [pair for pair in between if pair.second == record.name]
+    if not pairs:
         return record
-    return replace(record, parsed=f"{record.parsed}; days since {listed(since)} beside it")
+    what = "days since" if pairs[0].of == "dates" else "the difference from"
+    said = f"{what} {listed([pair.first for pair in pairs])} beside it"
+    return replace(record, parsed=f"{record.parsed}; {said}" if record.parsed else said)
 
 
 def say_left_out(records: Iterable[ColumnRecord]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from testtime.table.columns.encoded import ColumnRecord
-from testtime.table.columns.kinds.between import DatesBetween
+from testtime.table.columns.kinds.between import Between
 from testtime.table.columns.kinds.boolean import BooleanColumn, PresenceColumn
 from testtime.table.columns.kinds.date import DateColumn
 from testtime.table.columns.kinds.level import LevelColumn
@@ -32,11 +32,13 @@ class State(BaseModel):
     records: list[ColumnRecord] = Field(max_length=_MOST)
     notes: list[str] = Field(max_length=10 * _MOST)
     kinds: dict[str, str]
-    between: list[DatesBetween] = Field(default=[], max_length=_MOST)
+    between: list[Between] = Field(default=[], max_length=_MOST)
 
     @model_validator(mode="after")
-    def _pairs_are_of_dates(self) -> State:
-        dates = {column.name for column in self.columns if isinstance(column, DateColumn)}
-        if unknown := {name for pair in self.between for name in (pair.first, pair.second)} - dates:
-            raise ValueError(f"{min(unknown)!r} is no column of dates")
+    def _pairs_are_of_one_kind(self) -> State:
+        for pair in self.between:
+            kind = DateColumn if pair.of == "dates" else NumberColumn
+            known = {column.name for column in self.columns if isinstance(column, kind)}
+            if unknown := {pair.first, pair.second} - known:
+                raise ValueError(f"{min(unknown)!r} is no column of {pair.of}")
         return self

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from testtime.table.columns.choose import Choice, check_kind, choose
 from testtime.table.columns.encoded import ColumnRecord, Encoded
 from testtime.table.columns.file_habits import FileHabits, is_open
 from testtime.table.columns.kinds.base import Fitted, Habits, Lossy, Output
-from testtime.table.columns.kinds.between import DatesBetween, find_between
+from testtime.table.columns.kinds.between import Between, between_dates
 from testtime.table.columns.kinds.date import DateColumn
 from testtime.table.columns.kinds.level import LevelColumn
 from testtime.table.columns.kinds.number import NumberColumn
@@ -65,7 +66,7 @@ class TableColumns:
         self.kinds = {str(name): kind for name, kind in (kinds or {}).items()}
         self.records, self.notes = (), ()
         self._columns: list[Fitted] = []
-        self._between: list[DatesBetween] = []
+        self._between: list[Between] = []
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -80,6 +81,11 @@ class TableColumns:
             for column in self._columns
             if isinstance(column, NumberColumn) and column.name not in self.kinds
         )
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Names of the columns that hold numbers, declared or found."""
+        return tuple(column.name for column in self._columns if isinstance(column, NumberColumn))
 
     @property
     def declared_numbers(self) -> tuple[str, ...]:
@@ -130,7 +136,7 @@ class TableColumns:
         choices, kept = _something(choices)
         self.records = tuple(choice.record for choice in choices)
         self._columns = _one_indicator_per_pattern([choice.column for choice in choices], cells)
-        self._between = find_between(
+        self._between = between_dates(
             {
                 column.name: column.transform(read, habits, [])[0].values
                 for column in self._columns
@@ -146,6 +152,13 @@ class TableColumns:
         )
         warn_of(self.notes)
         return self
+
+    def with_between(self, pairs: Sequence[Between]) -> TableColumns:
+        """Return the columns with what lies between some pairs of them beside them, behind all others."""
+        added = copy(self)
+        added._between = [*self._between, *pairs]
+        added.records = tuple(say_distances(record, pairs) for record in self.records)
+        return added
 
     def exceeds(self, most: int, frame: pd.DataFrame) -> bool:
         """Tell whether more than `most` columns of a frame hold information, reading no more of it than that takes.
@@ -214,17 +227,17 @@ class TableColumns:
         outputs: list[Output] = []
         told: list[str] = []
         unseen: list[str] = []
-        days: dict[str, np.ndarray] = {}
+        paired: dict[str, np.ndarray] = {}
         missing: dict[str, int] = {}
         complete = {record.name for record in self.records if not record.missing}
         for column, values in read:
             found = column.transform(values, habits, unseen if isinstance(column, LevelColumn) else told)
-            if isinstance(column, DateColumn):
-                days[column.name] = found[0].values
+            if isinstance(column, (DateColumn, NumberColumn)):
+                paired[column.name] = found[0].values
             if column.name in complete:
                 missing[column.name] = int(values.missing.sum())
             outputs += found
-        outputs += [pair.output(days) for pair in self._between]
+        outputs += [pair.output(paired) for pair in self._between]
         if unseen:
             told.append(
                 f"Categories that were not there at fit count as unknown in {', '.join(unseen[:5])}"

@@ -1,9 +1,10 @@
-"""The time between two dates, which a model cannot see in dates that lie far apart from row to row."""
+"""What lies between two columns that are nearly the same, which a model cannot see in the columns themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,36 +13,44 @@ from pydantic import BaseModel, ConfigDict, Field
 from testtime.table.columns.kinds.base import Output, is_constant
 from testtime.table.columns.sentinels import no_date
 
-__all__ = ["DatesBetween", "find_between"]
+__all__ = ["Between", "between_dates", "between_numbers"]
 
-_MOST_DATES = 100  # with more columns of dates the first ones; each pair is looked at
-_NEAR = 1 / 3  # part of the dates' own range; what is larger shows in the dates themselves
+_MOST, _MOST_ROWS = 100, 2_000  # columns, and rows of them, since each pair is looked at
+_NEAR_DATES, _NEAR_NUMBERS = 1 / 3, 3 / 4
+"""Parts of the columns' own range that a difference spans at most: those of dates are taken, those of numbers tried."""
+
 _FEWEST, _FEWEST_SHARE = 5, 0.01
+_FEWEST_VALUES, _MOST_NUMBERS = 10, 8
 
 
-class DatesBetween(BaseModel):
-    """Days from the date in one column to the date in another; missing where one stands for no date, as 9999-12-31."""
+class Between(BaseModel):
+    """The second of two columns less the first: days of dates, or numbers.
+
+    It is missing where one of them is, or stands for no date, as 9999-12-31.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     first: str = Field(max_length=100_000)
     second: str = Field(max_length=100_000)
+    of: Literal["dates", "numbers"] = "dates"
     no_dates: list[float] = Field(default=[], max_length=2)
 
     @property
     def name(self) -> str:
         """Name of the column for the model."""
-        return f"days from {self.first} to {self.second}"
+        dates = self.of == "dates"
+        return f"days from {self.first} to {self.second}" if dates else f"{self.second} less {self.first}"
 
-    def output(self, days: Mapping[str, NDArray[np.float64]]) -> Output:
-        """Return the column, from the days since 1970 of each column of dates; missing where one of them is."""
-        between = days[self.second] - days[self.first]
+    def output(self, values: Mapping[str, NDArray[np.float64]]) -> Output:
+        """Return the column, from the values ``(N,)`` of each; of dates, days since 1970."""
+        between = values[self.second] - values[self.first]
         for name in (self.first, self.second) if self.no_dates else ():
-            between[np.isin(np.floor(days[name]), self.no_dates)] = np.nan
+            between[np.isin(np.floor(values[name]), self.no_dates)] = np.nan
         return Output(between, self.name)
 
 
-def find_between(days: Mapping[str, NDArray[np.float64]]) -> list[DatesBetween]:
+def between_dates(days: Mapping[str, NDArray[np.float64]]) -> list[Between]:
     """Find the pairs of dates whose distance is worth a column: small against the range of both, and not constant.
 
     Ranges are those of the middle half, so that some long distances and open ends do not matter. Of dates that lie near
@@ -54,28 +63,61 @@ def find_between(days: Mapping[str, NDArray[np.float64]]) -> list[DatesBetween]:
         Days since 1970 by column of dates, each ``(N,)``; NaN is missing.
 
     >>> ordered = np.arange(0.0, 1000.0, 10.0)
-    >>> [one.name for one in find_between({"paid": ordered + np.arange(100) % 9, "ordered": ordered})]
+    >>> [one.name for one in between_dates({"paid": ordered + np.arange(100) % 9, "ordered": ordered})]
     ['days from ordered to paid']
     """
-    near: list[tuple[float, float, str, str]] = []
     codes = {name: no_date(values) for name, values in days.items()}
-    days = {name: np.where(np.floor(values) == codes[name], np.nan, values) for name, values in days.items()}
-    for one, other in combinations(list(days)[:_MOST_DATES], 2):
-        both = ~np.isnan(days[one]) & ~np.isnan(days[other])
-        between = days[other][both] - days[one][both]
+    known = {name: np.where(np.floor(values) == codes[name], np.nan, values) for name, values in days.items()}
+    return [
+        Between(
+            first=first, second=second, no_dates=[c for c in (codes[first], codes[second]) if c is not None]
+        )
+        for first, second in _nearest(known, _NEAR_DATES)
+    ]
+
+
+def between_numbers(values: Mapping[str, NDArray[np.float64]]) -> list[Between]:
+    """Find up to eight pairs of columns of numbers that are nearly the same, such as before and after.
+
+    As with dates; whether their difference is worth a column must be tried, since the unit of two numbers may not be
+    the same. Columns have ten different values or more.
+
+    >>> before = np.arange(0.0, 100.0)
+    >>> [one.name for one in between_numbers({"before": before, "after": before + np.arange(100) % 9})]
+    ['after less before']
+    """
+    many = {
+        name: own for name, own in values.items() if len(np.unique(own[~np.isnan(own)])) >= _FEWEST_VALUES
+    }
+    order = list(values)
+    pairs = [sorted(pair, key=order.index) for pair in _nearest(many, _NEAR_NUMBERS)[:_MOST_NUMBERS]]
+    return [Between(first=first, second=second, of="numbers") for first, second in pairs]
+
+
+def _nearest(values: Mapping[str, NDArray[np.float64]], near_is: float) -> list[tuple[str, str]]:
+    """Return a tree of the nearest pairs, the smaller one of each first, whose difference is a small part of both."""
+    near: list[tuple[float, float, str, str]] = []
+    values = {name: own[:: 1 + len(own) // _MOST_ROWS] for name, own in list(values.items())[:_MOST]}
+    for one, other in combinations(values, 2):
+        both = ~np.isnan(values[one]) & ~np.isnan(values[other])
+        between = values[other][both] - values[one][both]
         if not _varies(between):
             continue
         distance = _range(between)
-        if distance < _NEAR * min(_range(days[one][both]), _range(days[other][both])):
+        if distance < near_is * min(_range(values[one][both]), _range(values[other][both])):
             middle = float(np.median(between))
             pair = (one, other) if middle >= 0 else (other, one)
             near.append((distance, abs(middle), *pair))
-    tree = {name: name for name in days}
-    found: list[DatesBetween] = []
+    return _tree(near, values)
+
+
+def _tree(near: list[tuple[float, float, str, str]], names: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Keep the pairs, the nearest first, that join what no nearer ones have joined."""
+    tree = {name: name for name in names}
+    found: list[tuple[str, str]] = []
     for _, _, first, second in sorted(near):
         if tree[first] != tree[second]:
-            no_dates = [code for name in (first, second) if (code := codes[name]) is not None]
-            found.append(DatesBetween(first=first, second=second, no_dates=no_dates))
+            found.append((first, second))
             joined = tree[second]
             tree = {name: tree[first] if root == joined else root for name, root in tree.items()}
     return found

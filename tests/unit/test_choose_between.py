@@ -1,0 +1,157 @@
+"""Differences of nearly equal numbers stand beside them where that pays: on other rows, within the room there is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from testtime import TTTClassifier, TTTRegressor, load
+from testtime.adapt.budget import Budget
+from testtime.backbones.embedded import load_embedded
+from testtime.table import choose_between, reading
+from testtime.table.columns.kinds.between import between_numbers
+
+SAID = "Beside the columns stands what lies between"
+NAME = "after less before"
+
+
+def table(n_rows: int = 400, gap: float = 4.0) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """Two readings of a patient, whether the second is lower, and by how much they differ."""
+    rng = np.random.default_rng(0)
+    before = rng.normal(130, 20, n_rows)
+    moved = rng.normal(0, gap, n_rows)
+    frame = pd.DataFrame({"before": before, "after": before + moved, "age": rng.integers(20, 80, n_rows)})
+    return frame, np.where(moved < 0, "lower", "higher"), np.abs(moved)
+
+
+def notes(model) -> list[str]:
+    return [note for note in model.adaptation_.notes if note.startswith(SAID)]
+
+
+class TestChoice:
+    """With the weights that ship: whether it pays is a question to the model."""
+
+    def test_classes(self, tmp_path):
+        frame, y, _ = table(800)
+        model = TTTClassifier(n_steps=0).fit(frame[:500], y[:500])
+        (note,) = notes(model)
+        assert f"'{NAME}'" in note
+        assert model.score(frame[500:], y[500:]) > 0.95
+        assert model._table.names[-1] == NAME
+        (record,) = (one for one in model.adaptation_.columns if one["name"] == "after")
+        assert record["parsed"] == "the difference from 'before' beside it"
+        model.save(tmp_path / "model")
+        again = load(tmp_path / "model")
+        assert np.array_equal(again.predict_proba(frame[500:]), model.predict_proba(frame[500:]))
+        missing = frame[500:503].assign(before=None)
+        assert np.isfinite(again.predict_proba(missing)).all()
+
+    def test_numbers(self, monkeypatch):
+        frame, _, z = table(800)
+        told = TTTRegressor(n_steps=0).fit(frame[:500], z[:500])
+        assert notes(told)
+        monkeypatch.setattr(
+            reading, "choose_between", lambda columns, levels, rows, *_, **__: (columns, levels, rows, "")
+        )
+        plain = TTTRegressor(n_steps=0).fit(frame[:500], z[:500])
+        errors = [np.sqrt(np.mean((model.predict(frame[500:]) - z[500:]) ** 2)) for model in (told, plain)]
+        assert errors[0] < 0.3 * errors[1]
+
+    def test_where_the_target_is_about_something_else(self):
+        frame, _, _ = table()
+        y = np.where(frame["age"] > 50, "old", "young")
+        model = TTTClassifier(n_steps=0).fit(frame, y)
+        assert not notes(model)
+        assert model._table.names[:3] == ("before", "after", "age")
+        assert NAME not in model._table.names
+
+    @pytest.mark.parametrize(("n_steps", "least"), [(0, 0.0), (5, 0.05), ("auto", 0.05)])
+    def test_by_how_much_the_loss_must_fall(self, monkeypatch, n_steps, least):
+        frame, y, _ = table(200)
+        noise = np.random.default_rng(0).normal(size=200)
+        noise = (noise - noise.mean()) / noise.std(ddof=1)
+        error = 1 / np.sqrt(200)
+        reached = max(2 * error / 10, least)
+        for share, taken in ((0.97, False), (1.03, True)):
+            after = np.full(200, 10.0)
+            before = 10.0 / (1 - reached * share) + noise if least else 10.0 + 2 * error * share + noise
+            monkeypatch.setattr(choose_between.Trial, "run", lambda *_, losses=(before, after): losses)
+            monkeypatch.setattr(reading, "choose_keys", lambda levels, rows, *_, **__: (levels, rows, ""))
+            assert bool(notes(TTTClassifier(n_steps=n_steps).fit(frame, y))) == taken
+
+    def test_codes_have_no_difference(self):
+        frame, y, _ = table()
+        rows = reading.encode_rows
+        columns, _, encoded = rows(
+            frame,
+            np.unique(y, return_inverse=True)[1],
+            _two_classes(),
+            load_embedded(),
+            np.random.SeedSequence(0),
+        )
+        assert [pair.name for pair in choose_between._pairs(columns, encoded)] == [NAME]
+        assert choose_between._pairs(columns, replace(encoded, keys=((1,),))) == []
+
+    def test_few_rows_are_not_tried(self):
+        for n_rows, taken in ((59, False), (120, True)):
+            frame, _, z = table(n_rows)
+            assert bool(notes(TTTRegressor(n_steps=0).fit(frame, z))) == taken
+
+    def test_without_room_or_time_nothing_is_taken(self, monkeypatch):
+        frame, y, _ = table()
+        backbone = load_embedded()
+        monkeypatch.setattr(backbone, "limits", replace(backbone.limits, features=3))
+        assert not notes(TTTClassifier(n_steps=0).fit(frame, y))
+        monkeypatch.undo()
+        assert not _tried(frame, y, Budget(0.0))
+        assert _tried(frame, y, Budget(None))
+
+
+def _two_classes():
+    from testtime.adapt.task import Classes
+
+    return Classes(2)
+
+
+def _tried(frame: pd.DataFrame, y: np.ndarray, budget: Budget) -> str:
+    import torch
+
+    codes, task, seed = np.unique(y, return_inverse=True)[1], _two_classes(), np.random.SeedSequence(0)
+    told = reading.encode_rows(frame, codes, task, load_embedded(), seed)
+    return choose_between.choose_between(
+        *told, task, load_embedded(), torch.device("cpu"), seed, budget, trains=False
+    )[3]
+
+
+class TestPairs:
+    def test_up_to_eight_the_nearest_first(self):
+        rng = np.random.default_rng(0)
+        shared = rng.normal(size=500)
+        values = {str(k): shared + 0.02 * (k + 1) * rng.normal(size=500) for k in range(12)}
+        found = between_numbers(values)
+        assert len(found) == 8
+        assert {found[0].first, found[0].second} == {"0", "1"}
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            lambda a, rng: rng.permutation(a),
+            lambda a, rng: 3 * a,
+            lambda a, rng: a + 5,
+            lambda a, rng: np.round(a / 100),
+            lambda a, rng: np.full_like(a, np.nan),
+        ],
+        ids=["unrelated", "another unit", "a constant apart", "few values", "nothing"],
+    )
+    def test_what_is_no_pair(self, other):
+        rng = np.random.default_rng(0)
+        first = rng.normal(100, 30, 500)
+        assert between_numbers({"a": first, "b": other(first, rng)}) == []
+
+    def test_columns_that_do_not_vary_in_the_middle_are_in_none(self):
+        rng = np.random.default_rng(0)
+        mostly = np.where(rng.random(500) < 0.9, 0.0, rng.normal(size=500))
+        assert between_numbers({"a": mostly, "b": mostly + 0.1 * rng.normal(size=500)}) == []
