@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 def report(
     model: Annotated[Path, typer.Argument(help="Folder that `testtime adapt` made.")],
     out: Annotated[
-        Path | None, typer.Option(help="File to write; default report.html in the folder.")
+        Path | None, typer.Option(help="File to write; default report.html in the folder, if no store's.")
     ] = None,
     table: Annotated[Path | None, typer.Option(help="Labelled rows of your own to score instead.")] = None,
     overwrite: Annotated[
@@ -45,6 +45,10 @@ def report(
         if table is not None:
             check_apart(out, table)
         refuse_output(out, overwrite=overwrite)
+    else:
+        from testtime.store.stored import refuse_stored
+
+        refuse_stored(model, "Name the file to write with --out")
     from testtime.estimators.progress import progress
 
     notes: list[str] = []

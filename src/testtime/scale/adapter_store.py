@@ -32,6 +32,7 @@ from testtime.store.history import (
 )
 from testtime.store.manifest import MANIFEST
 from testtime.store.records import damaged
+from testtime.store.stored import ADAPTERS, NAMES
 
 if TYPE_CHECKING:
     from testtime.estimators.classifier import TTTClassifier
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 __all__ = ["AdapterStore", "Damage", "UnknownName", "Version"]
 
 _T = TypeVar("_T")
-_NAMES, _ADAPTERS = "names", "adapters"
 
 
 class UnknownName(StoreError):
@@ -128,7 +128,7 @@ class AdapterStore:
         _check_job(job)
         with open_adapter(folder) as saved:
             sha256, contents = saved.sha256, saved.contents()
-        place = f"{_ADAPTERS}/{sha256}"
+        place = f"{ADAPTERS}/{sha256}"
         with self._files.writing():
             new = bool(self._damage(sha256))
             if new:
@@ -181,7 +181,7 @@ class AdapterStore:
 
     def _point(self, name: str, entry: Entry) -> Version:
         """Add an entry; the caller keeps other writers out."""
-        folder = f"{_NAMES}/{as_folder_name(name)}"
+        folder = f"{NAMES}/{as_folder_name(name)}"
         number = 1 + max((found[0] for found in map(pointed, self._files.names(folder)) if found), default=0)
         data = entry.model_dump_json().encode()
         self._files.write(f"{folder}/{entry_name(number, entry.sha256)}", data)
@@ -189,17 +189,17 @@ class AdapterStore:
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all adapters, sorted."""
-        return tuple(sorted(as_name(folder) for folder in self._files.names(_NAMES)))
+        return tuple(sorted(as_name(folder) for folder in self._files.names(NAMES)))
 
     def list(self) -> tuple[Version, ...]:
         """Return the current version of every adapter, in the order of their names."""
         found = []
-        for folder, files in sorted(self._files.tree(_NAMES).items()):
+        for folder, files in sorted(self._files.tree(NAMES).items()):
             last = max((file for file in files if pointed(file)), default=None)
             if last is not None:
                 version = self._version_or_name(as_name(folder), last)
                 # Else it cannot be read: it is damaged, or was removed meanwhile.
-                if version.added or last in self._files.names(f"{_NAMES}/{folder}"):
+                if version.added or last in self._files.names(f"{NAMES}/{folder}"):
                     found.append(version)
         return tuple(found)
 
@@ -211,7 +211,7 @@ class AdapterStore:
         StoreError
             If there is no adapter of this name.
         """
-        files = [file for file in self._files.names(f"{_NAMES}/{as_folder_name(name)}") if pointed(file)]
+        files = [file for file in self._files.names(f"{NAMES}/{as_folder_name(name)}") if pointed(file)]
         if not files:
             raise self._unknown(name)
         return tuple(self._version_or_name(name, file) for file in files)
@@ -224,7 +224,7 @@ class AdapterStore:
         StoreError
             If there is no adapter of this name.
         """
-        found = [pointed(file) for file in self._files.names(f"{_NAMES}/{as_folder_name(name)}")]
+        found = [pointed(file) for file in self._files.names(f"{NAMES}/{as_folder_name(name)}")]
         served = max((one for one in found if one), default=None)
         if served is None:
             raise self._unknown(name)
@@ -244,7 +244,7 @@ class AdapterStore:
 
     def _version(self, name: str, file: str) -> Version:
         """Read an entry and compare it with its own name."""
-        where = f"{_NAMES}/{as_folder_name(name)}/{file}"
+        where = f"{NAMES}/{as_folder_name(name)}/{file}"
         number, sha256 = pointed(file) or (0, "")
         try:
             entry = Entry.model_validate_json(self._files.read(where))
@@ -274,12 +274,12 @@ class AdapterStore:
     @contextmanager
     def folder_of(self, sha256: str) -> Iterator[Path]:
         """Yield the folder of the adapter with this hash, as :meth:`folder` does."""
-        with self._files.as_folder(f"{_ADAPTERS}/{sha256}") as found:
+        with self._files.as_folder(f"{ADAPTERS}/{sha256}") as found:
             yield found
 
     def stamp(self, sha256: str) -> tuple[object, ...]:
         """Return what changes when somebody touches the files of an adapter; () where that cannot be seen cheaply."""
-        return self._files.stamp(f"{_ADAPTERS}/{sha256}")
+        return self._files.stamp(f"{ADAPTERS}/{sha256}")
 
     def load(
         self, name: str, version: int | None = None, *, device: str | None = None, backbone: Any = None
@@ -315,23 +315,23 @@ class AdapterStore:
         """
         folder = as_folder_name(name)
         with self._files.writing():
-            own = {found[1] for file in self._files.names(f"{_NAMES}/{folder}") if (found := pointed(file))}
+            own = {found[1] for file in self._files.names(f"{NAMES}/{folder}") if (found := pointed(file))}
             if not own:
                 raise self._unknown(name)
-            self._files.remove(f"{_NAMES}/{folder}")
+            self._files.remove(f"{NAMES}/{folder}")
             for sha256 in own - self._named():
-                self._files.remove(f"{_ADAPTERS}/{sha256}")
+                self._files.remove(f"{ADAPTERS}/{sha256}")
 
     def _named(self) -> set[str]:
         """Return the hashes that some version of some name stands for."""
-        entries = (pointed(file) for files in self._files.tree(_NAMES).values() for file in files)
+        entries = (pointed(file) for files in self._files.tree(NAMES).values() for file in files)
         return {entry[1] for entry in entries if entry}
 
     def verify(self) -> tuple[Damage, ...]:
         """Read every byte of every version and return those that are damaged."""
         whole: dict[str, str] = {}
         found = []
-        for folder, files in sorted(self._files.tree(_NAMES).items()):
+        for folder, files in sorted(self._files.tree(NAMES).items()):
             name = as_name(folder)
             for file in files:
                 entry = pointed(file)
