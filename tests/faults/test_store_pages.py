@@ -123,12 +123,14 @@ def test_an_adapter_of_a_store_is_never_changed(folder, tmp_path, capsys, monkey
     monkeypatch.chdir(stored)
     for place in (stored, tmp_path / "link", "."):
         for change in (
-            lambda: add_page(place, "report", "x"),
-            lambda: add_document(place, "curves", {}),
-            lambda: save(place, 2, overwrite=True),
+            lambda place: add_page(place, "report", "x"),
+            lambda place: add_document(place, "curves", {}),
+            lambda place: save(place, 2, overwrite=True),
         ):
-            with pytest.raises(StoreError, match="is an adapter of a store; expected a folder that may be changed"):
-                change()
+            with pytest.raises(
+                StoreError, match="is an adapter of a store; expected a folder that may be changed"
+            ):
+                change(place)
     for options in ((), ("--table", tmp_path / "nowhere.csv")):
         code, out, err = run(capsys, "report", stored, *options, "--overwrite")
         assert (code, out, err.count("\n")) == (2, "", 1)

@@ -28,9 +28,11 @@ from testtime.store.history import (
     as_name,
     entry_name,
     pointed,
+    removable,
     restored_by,
 )
 from testtime.store.manifest import MANIFEST
+from testtime.store.reading import read_manifest
 from testtime.store.records import damaged
 from testtime.store.stored import ADAPTERS, NAMES
 
@@ -57,11 +59,14 @@ class Damage(Result):
         Whose, and which version.
     reason
         What is wrong with it, as a sentence.
+    served
+        Whether it is the version that is served; an older one may be removed.
     """
 
     name: str
     number: int
     reason: str
+    served: bool = True
 
 
 class AdapterStore:
@@ -150,6 +155,7 @@ class AdapterStore:
             If there is no `other`, or the store cannot be written.
         """
         _check_job(job)
+        self.current(other)  # as in remove
         with self._files.writing():
             served = self.versions(other)[-1]
             return self._point(name, Entry.now(served.sha256, served.n_bytes, job=job))
@@ -169,6 +175,7 @@ class AdapterStore:
         StoreError
             If there is no such version, or it is damaged.
         """
+        self.current(name)  # as in remove
         with self._files.writing():
             target = restored_by(self.versions(name), to)
             why = self._damage(target.sha256)
@@ -263,7 +270,7 @@ class AdapterStore:
         Raises
         ------
         StoreError
-            If there is no such adapter or version.
+            If there is no such adapter or version, or another adapter is in its place.
         """
         sha256 = (
             self.current(name)[1] if version is None else restored_by(self.versions(name), version).sha256
@@ -275,6 +282,8 @@ class AdapterStore:
     def folder_of(self, sha256: str) -> Iterator[Path]:
         """Yield the folder of the adapter with this hash, as :meth:`folder` does."""
         with self._files.as_folder(f"{ADAPTERS}/{sha256}") as found:
+            if read_manifest(found).sha256 != sha256:
+                raise StoreError("another adapter was put in its place.")
             yield found
 
     def stamp(self, sha256: str) -> tuple[object, ...]:
@@ -305,21 +314,33 @@ class AdapterStore:
         with self.folder(name, version) as folder:
             return load(folder, device=device, backbone=backbone)
 
-    def remove(self, name: str) -> None:
-        """Forget an adapter with all its versions; bytes that no other name stands for are deleted.
+    def remove(self, name: str, version: int | None = None) -> None:
+        """Forget an adapter, or one of its older versions; bytes that nothing else stands for are deleted.
+
+        Parameters
+        ----------
+        name
+            Which adapter.
+        version
+            Number of a version that is not served; None forgets all versions.
 
         Raises
         ------
         StoreError
-            If there is none of this name, or the store cannot be written.
+            If there is none of this name or number, the version is the one that is served, or the store cannot be
+            written.
         """
-        folder = as_folder_name(name)
+        folder = f"{NAMES}/{as_folder_name(name)}"
+        self.current(name)  # refuses an unknown name before a folder is made to be locked
         with self._files.writing():
-            own = {found[1] for file in self._files.names(f"{NAMES}/{folder}") if (found := pointed(file))}
-            if not own:
-                raise self._unknown(name)
-            self._files.remove(f"{NAMES}/{folder}")
-            for sha256 in own - self._named():
+            own = {file: found for file in self._files.names(folder) if (found := pointed(file))}
+            gone = [folder]
+            if version is not None:
+                gone = [f"{folder}/{file}" for file in removable(name, own, version)]
+                own = {file: found for file, found in own.items() if found[0] == version}
+            for place in gone:
+                self._files.remove(place)
+            for sha256 in {found[1] for found in own.values()} - self._named():
                 self._files.remove(f"{ADAPTERS}/{sha256}")
 
     def _named(self) -> set[str]:
@@ -333,16 +354,15 @@ class AdapterStore:
         found = []
         for folder, files in sorted(self._files.tree(NAMES).items()):
             name = as_name(folder)
-            for file in files:
-                entry = pointed(file)
-                if entry is None:
-                    continue
+            entries = {file: entry for file in files if (entry := pointed(file))}
+            served = max(entries.values(), default=None)
+            for file, entry in entries.items():
                 number, sha256 = entry
                 if sha256 not in whole:
                     whole[sha256] = self._damage(sha256)
                 why = whole[sha256] or self._entry_damage(name, file)
                 if why:
-                    found.append(Damage(name, number, why))
+                    found.append(Damage(name, number, why, entry == served))
         return tuple(found)
 
     def _entry_damage(self, name: str, file: str) -> str:
@@ -361,7 +381,7 @@ class AdapterStore:
         try:
             with self.folder_of(sha256) as folder, open_adapter(folder) as saved:
                 saved.contents()
-                return "" if saved.sha256 == sha256 else "another adapter was put in its place"
+                return ""
         except StoreError as error:
             return str(error)
 

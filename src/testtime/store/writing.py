@@ -69,7 +69,9 @@ def refuse_existing(directory: str | os.PathLike[str], *, overwrite: bool) -> No
                 remedy="Choose another name, or ask to overwrite it",
             )
         )
-    refuse_stored(target, "Choose another place, and put what is there into the store with: testtime store add")
+    refuse_stored(
+        target, "Choose another place, and put what is there into the store with: testtime store add"
+    )
     _adapter_to_replace(target)
 
 
