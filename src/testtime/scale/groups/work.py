@@ -24,6 +24,7 @@ from testtime.estimators.together import fit_start, fit_together
 from testtime.plain import plain
 from testtime.scale.adapter_store import AdapterStore, Version
 from testtime.scale.cells import cell_seed
+from testtime.scale.groups.labels import Texts, whole_classes
 from testtime.scale.groups.outcomes import GroupOutcome, Outcome
 from testtime.scale.groups.sources import Piece
 from testtime.table.columns import DataWarning, TableColumns, as_frame
@@ -61,6 +62,8 @@ class Job:
         How groups are adapted together, and what they may begin with; None fits each by itself, and begins cold.
     cores
         Threads of one fit.
+    texts
+        What a class such as the text ``1.0`` is; whole floats are integers always.
     shared
         Hash of the shared model, or a sentence that says why there is none.
     """
@@ -74,11 +77,17 @@ class Job:
     tails: TailRecipe | None = None
     start: SharedStart | None = None
     cores: int | None = 1
+    texts: Texts = ""
     shared: str = ""
 
     def load_base(self) -> Any:
         """Return the pretrained model, which a process loads once."""
         return load_backbone(self.params["backbone"], "classifier" if self.classifies else "regressor")
+
+    @property
+    def why_not_shared(self) -> str:
+        """Why there is no shared model; "" if there is one."""
+        return self.shared if " " in self.shared else ""
 
     @property
     def classifies(self) -> bool:
@@ -237,8 +246,8 @@ def _shared(
     job: Job, store: AdapterStore, name: str, n_rows: int, served: Version | None, made_from: str, rule: str
 ) -> GroupOutcome:
     """Let the shared model answer for a group."""
-    if " " in job.shared:
-        raise InputError(f"{rule} {job.shared}")
+    if job.why_not_shared:
+        raise InputError(f"{rule} {job.why_not_shared}")
     if served is None or served.job != made_from or served.sha256 != job.shared:
         served = store.share(name, SHARED, job=made_from)
     return replace(_as_outcome(Outcome.SHARED, served, n_rows), reason=rule)
@@ -255,6 +264,8 @@ def _features_and_target(job: Job, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd
     labels = labels.iloc[there]
     if isinstance(labels.dtype, pd.CategoricalDtype):
         labels = labels.astype(labels.dtype.categories.dtype)
+    if job.classifies:
+        labels = whole_classes(labels, job.texts)
     return rows.drop(columns=job.target).iloc[there], labels
 
 
