@@ -129,3 +129,34 @@ def test_a_shared_model_that_could_not_be_made_is_said(tmp_path, capsys):
         table[table["shop"] != "c"], target="y", by="shop", store=tmp_path / "other", estimator=quick()
     )
     assert groups.why_not_shared == ""
+
+
+def test_a_report_of_a_group_scores_rows_of_the_user(table, tmp_path, capsys):
+    store = tmp_path / "store"
+    adapt_groups(table, target="y", by="shop", store=store, estimator=quick())
+    for name in ("a", "(shared)"):
+        stored = store / "adapters" / AdapterStore(store).current(name)[1]
+        page = tmp_path / f"{name}.html"
+        arguments = ("report", stored, "--out", page)
+        code, out, err = run(capsys, *arguments, "--table", tmp_path / "t.csv", "--json")
+        assert code == 0, err
+        assert json.loads(out)["evaluation"]["points"]
+        assert "testtime: y" in page.read_text()
+        assert run(capsys, *arguments, "--overwrite")[0] == 0
+    assert AdapterStore(store).verify() == ()
+
+
+def test_a_report_of_rows_says_truly_what_is_missing(table, tmp_path, capsys):
+    model = quick().fit(table[["a", "b"]], table["y"]).save(tmp_path / "model")
+    code, out, err = run(capsys, "report", model, "--table", tmp_path / "t.csv", "--out", tmp_path / "r.html")
+    assert (code, out) == (2, "")
+    assert "(it was saved in Python, or for a group by an older version)" in err
+
+
+def test_a_group_predicts_the_rows_of_a_file_with_all_columns(table, tmp_path, capsys):
+    store, out = tmp_path / "store", tmp_path / "out.csv"
+    adapt_groups(table, target="y", by="shop", store=store, estimator=quick())
+    stored = store / "adapters" / AdapterStore(store).current("a")[1]
+    code, _, err = run(capsys, "predict", stored, tmp_path / "t.csv", "--out", out)
+    assert (code, err) == (0, "")
+    assert len(pd.read_csv(out)) == len(table)

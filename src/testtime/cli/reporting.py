@@ -102,7 +102,7 @@ def _score(model: Path, table: Path) -> dict[str, Any]:
         raise InputError(
             sentence(
                 f"{str(model)!r} does not say which column was the target",
-                why="it was not made by `testtime adapt`",
+                why="it was saved in Python, or for a group by an older version",
                 remedy="Score it in Python with testtime.evaluation.evaluate",
             )
         )

@@ -174,7 +174,7 @@ def adapt_source(
     together = start == _CHOSEN if together is None else together
     job = _job(target, AdapterStore(store), estimator, smallest, serial=engine == "serial", together=together)
     check_columns(source, target, job.params["column_kinds"])
-    job = replace(job, texts=texts)
+    job = replace(job, texts=texts, by=source.by)
     if start == _CHOSEN and job.tails is None:
         got, why = f"start={start!r}", "each group is fitted by itself"
         raise InputError(sentence(got, expected="'cold'", why=why, remedy="Pass together=True"))

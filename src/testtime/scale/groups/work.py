@@ -6,11 +6,13 @@ import hashlib
 import json
 import math
 import numbers
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +22,7 @@ from pandas.util import hash_pandas_object
 from testtime.adapt.parallel import at_most_cores
 from testtime.backbones.registry import load_backbone
 from testtime.errors import InputError, StoreError, nearest, sentence
+from testtime.estimators.saved import save
 from testtime.estimators.together import fit_start, fit_together
 from testtime.plain import plain
 from testtime.scale.adapter_store import AdapterStore, Version
@@ -66,6 +69,8 @@ class Job:
         What a class such as the text ``1.0`` is; whole floats are integers always.
     shared
         Hash of the shared model, or a sentence that says why there is none.
+    by
+        Columns that name the groups.
     """
 
     store: str
@@ -79,6 +84,7 @@ class Job:
     cores: int | None = 1
     texts: Texts = ""
     shared: str = ""
+    by: tuple[str, ...] = ()
 
     def load_base(self) -> Any:
         """Return the pretrained model, which a process loads once."""
@@ -197,7 +203,7 @@ def _kept(job: Job, one: _Begun, fitted: Any) -> GroupOutcome:
     if isinstance(fitted, Exception):
         raise fitted
     record = fitted.adaptation_
-    version = AdapterStore(job.store).add(one.name, fitted, job=one.made_from)
+    version = _added(job, one.name, fitted, one.made_from)
     kind, reason = (
         (Outcome.ADAPTED, "") if record.n_steps > 0 else (Outcome.FROZEN, f"{record.status.value}.")
     )
@@ -206,6 +212,14 @@ def _kept(job: Job, one: _Begun, fitted: Any) -> GroupOutcome:
     return replace(
         outcome, reason=reason, n_context=record.n_context, gain=gain, start_scale=record.start_scale
     )
+
+
+def _added(job: Job, name: str, fitted: Any, made_from: str) -> Version:
+    """Put a fitted estimator into the store, with the names of the columns that are not its own."""
+    training = {"target": job.target, "beside": list(job.by)}
+    with tempfile.TemporaryDirectory(prefix="testtime-") as folder:
+        saved = save(fitted, Path(folder) / "adapter", documents={"training": training})
+        return AdapterStore(job.store).add(name, saved, job=made_from)
 
 
 def with_start(job: Job, pieces: Sequence[Piece]) -> Job:
@@ -236,7 +250,7 @@ def adapt_shared(job: Job, rows: pd.DataFrame) -> Job:
             fitted = job.estimator(SHARED, n_steps=0, n_context="auto", objective="accuracy").fit(
                 frame, labels
             )
-            served = store.add(SHARED, fitted, job=made_from)
+            served = _added(job, SHARED, fitted, made_from)
     except InputError as error:  # the groups may do without
         return replace(job, shared=f"there is no shared model: {error}")
     return replace(job, shared=served.sha256)
