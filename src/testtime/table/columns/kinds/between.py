@@ -14,7 +14,7 @@ from testtime.table.columns.sentinels import no_date
 
 __all__ = ["DatesBetween", "find_between"]
 
-_MOST_DATES = 100  # with more columns of dates the first ones; each pair is looked at
+_MOST, _MOST_ROWS = 100, 2_000  # columns, and rows of them, since each pair is looked at
 _NEAR = 1 / 3  # part of the dates' own range; what is larger shows in the dates themselves
 _FEWEST, _FEWEST_SHARE = 5, 0.01
 
@@ -60,7 +60,8 @@ def find_between(days: Mapping[str, NDArray[np.float64]]) -> list[DatesBetween]:
     near: list[tuple[float, float, str, str]] = []
     codes = {name: no_date(values) for name, values in days.items()}
     days = {name: np.where(np.floor(values) == codes[name], np.nan, values) for name, values in days.items()}
-    for one, other in combinations(list(days)[:_MOST_DATES], 2):
+    days = {name: values[:: 1 + len(values) // _MOST_ROWS] for name, values in days.items()}
+    for one, other in combinations(list(days)[:_MOST], 2):
         both = ~np.isnan(days[one]) & ~np.isnan(days[other])
         between = days[other][both] - days[one][both]
         if not _varies(between):
