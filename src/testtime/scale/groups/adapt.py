@@ -206,15 +206,12 @@ def check_columns(source: Source, target: str, kinds: Mapping[str, str] | None) 
     """
     for name in source.by:
         if name == target:
-            got, why = (
-                f"the column {name!r} is the target and names the groups",
-                "in each group it has one value",
-            )
+            got = f"the column {name!r} is the target and names the groups"
+            why = "in each group it has one value"
             raise InputError(sentence(got, expected="two columns", why=why, remedy="Name another one"))
-        if name in (kinds or {}):
-            got = (
-                f"the column {name!r} names the groups and is declared to be {(kinds or {})[name]!r} besides"
-            )
+        kind = (kinds or {}).get(name)
+        if kind is not None:
+            got = f"the column {name!r} names the groups and is declared to be {kind!r} besides"
             why = "columns that name groups are no features"
             raise InputError(
                 sentence(got, expected="kinds of features", why=why, remedy="Declare none for it")
