@@ -5,8 +5,11 @@ import os
 import pytest
 
 from tests.support.adapters import load, save, tree
+from tests.support.commands import run
+from testtime import AdapterStore
 from testtime.errors import InputError, StoreError
 from testtime.store import add_document, add_page, atomic, open_adapter
+from testtime.store.lock import LOCK
 
 
 @pytest.fixture
@@ -110,3 +113,28 @@ def test_a_folder_without_an_adapter_gets_neither_a_page_nor_a_lock(tmp_path):
         with pytest.raises(StoreError, match="holds no saved adapter"):
             add()
     assert list((tmp_path / "site").iterdir()) == []
+
+
+def test_an_adapter_of_a_store_is_never_changed(folder, tmp_path, capsys, monkeypatch):
+    store = AdapterStore(tmp_path / "store")
+    stored = tmp_path / "store" / "adapters" / store.add("a", folder).sha256
+    before = tree(tmp_path / "store")
+    (tmp_path / "link").symlink_to(stored)
+    monkeypatch.chdir(stored)
+    for place in (stored, tmp_path / "link", "."):
+        for change in (
+            lambda place: add_page(place, "report", "x"),
+            lambda place: add_document(place, "curves", {}),
+            lambda place: save(place, 2, overwrite=True),
+        ):
+            with pytest.raises(
+                StoreError, match="is an adapter of a store; expected a folder that may be changed"
+            ):
+                change(place)
+    for options in ((), ("--table", tmp_path / "nowhere.csv")):
+        code, out, err = run(capsys, "report", stored, *options, "--overwrite")
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert "Name the file to write with --out." in err
+    assert tree(tmp_path / "store") == before
+    assert store.verify() == ()
+    assert not (stored / LOCK).exists()

@@ -56,7 +56,7 @@ class TestChoice:
         assert np.array_equal(again.predict_proba(frame[900:]), model.predict_proba(frame[900:]))
 
     def test_numeric_targets_have_keys(self):
-        frame, y = streets(1300)
+        frame, y = streets(1300, n_values=12)
         model = TTTRegressor(random_state=0, n_steps=0).fit(frame[:900], y[:900])
         assert len(said(model)) == 1
         assert np.sqrt(np.mean((model.predict(frame[900:]) - y[900:]) ** 2)) < 0.6 * y.std()

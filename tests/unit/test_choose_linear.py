@@ -182,7 +182,7 @@ class TestMeasure:
         for losses, plain in (((1.0, 2.0), False), ((2.0, 1.0), True)):
             ways = [zeros + 3.0, *(zeros + loss for loss in losses)]
             monkeypatch.setattr(choose_linear.Trial, "run", lambda *_, ways=ways: ways)
-            model = TTTRegressor(n_steps=0).fit(frame, np.exp(y / 6))
+            model = TTTRegressor(n_steps=0).fit(frame, np.exp(y / 3))
             assert (model._table.target.curve is IDENTITY) == plain
 
     def test_many_levels_have_terms_where_that_is_better(self, monkeypatch):
@@ -308,12 +308,12 @@ def test_groups_are_modelled_table_by_table():
 
 def test_a_typing_error_decides_no_answer_on_a_logarithm_either():
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(400, 3))
-    y = np.exp(2 * X[:, 0] + X[:, 1] + 0.1 * rng.normal(size=400))
+    X = rng.normal(size=(400, 5))
+    y = np.exp(X @ rng.normal(size=5) + 0.1 * rng.normal(size=400))
     model = TTTRegressor(n_steps=0, n_members=1, random_state=0).fit(X, y)
     target = model._table.target
     assert target.curve.name == "as its logarithm"
     assert target.linear is not None
     most = y.max() + 0.5 * np.ptp(y)
     assert target.straight(target.linear.bounds[1]) <= most * (1 + 1e-9)
-    assert model.predict([[1000.0, 3.0, 0.0]]).item() <= most
+    assert model.predict([[1000.0, 3.0, 0.0, 0.0, 0.0]]).item() <= most

@@ -63,7 +63,7 @@ def test_each_group_gets_an_adapter_and_small_ones_share_one(adapted):
     assert all(group.n_bytes > 0 for group in groups)
     assert groups.explain().startswith("5 groups in")
     assert list(groups.frame()["outcome"]) == ["adapted"] * 3 + ["shared"] * 2
-    assert json.loads(json.dumps(groups.to_dict()))["groups"][0]["outcome"] == "ADAPTED"
+    assert json.loads(json.dumps(groups.to_dict()))["groups"][0]["outcome"] == "adapted"
 
 
 def test_an_adapter_is_that_of_the_group_alone_with_the_seed_of_its_name(adapted, table, tmp_path):

@@ -343,7 +343,13 @@ def test_a_report_of_a_name_that_cannot_be_one(served, path):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"seconds": float("inf")}, {"token": "caf\udce9_0123456789abcdef"}, {"token": "a" * 20 + "\n"}],
+    [
+        {"seconds": float("inf")},
+        {"refresh": -1.0},
+        {"refresh": float("nan")},
+        {"token": "caf\udce9_0123456789abcdef"},
+        {"token": "a" * 20 + "\n"},
+    ],
 )
 def test_settings_that_could_not_be_kept_are_refused(settings):
     with pytest.raises(InputError):

@@ -67,6 +67,14 @@ def test_a_number_that_cannot_be_read_is_said(served):
     assert found.json()["notes"] == ["Column 'size' holds numbers; counted as missing: 'abc' (1)."]
 
 
+@pytest.mark.parametrize("others", [0, 1, 18])
+def test_words_that_are_many_among_numbers_are_refused(served, others):
+    found = ask(served, *[KNOWN] * others, KNOWN | {"size": "abc"})
+    assert found.status_code == 400
+    assert "column 'size' holds 'abc'; expected numbers" in found.json()["error"]
+    assert ask(served, *[KNOWN] * 19, KNOWN | {"size": "abc"}).status_code == 200
+
+
 def test_what_rows_hold_begins_no_line_of_the_log(caplog):
     log_notes("a\nb", ["holds 'x\nERROR \x1b[2J'.", "And more."])
     log_notes("a", [])

@@ -107,9 +107,11 @@ def test_only_strange_rows_are_answered_by_the_frozen_model(fitted):
     assert left.tolist() == [0, 1, 2]
     assert all(member.state is None for member in other.members)
     missing = new.assign(customer=np.nan)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
         fitted.predict_proba(missing)  # a missing value is no new one
+    (warning,) = seen
+    assert str(warning.message).startswith("Missing in rows to predict, and never at fit: 'customer'.")
 
 
 def encoded(x) -> Encoded:

@@ -256,7 +256,8 @@ def _adapt_groups(request: GroupRequest, as_json: bool) -> None:
         echo_wrapped(said)
         typer.echo("\n" + group_lines(found) + "\n")
         echo_wrapped(found.explain())
-        typer.echo(f"Serve them with: testtime serve {request.out}")
+        if len(found.failed) < len(found):
+            typer.echo(f"Serve them with: testtime serve {request.out}")
     if found.failed:
         raise typer.Exit(1)
 

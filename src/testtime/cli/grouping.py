@@ -11,11 +11,12 @@ import pandas as pd
 
 from testtime import TTTClassifier, TTTRegressor
 from testtime.cli.output import warn_of_file
-from testtime.cli.target import REGRESS, choose_task, one_spelling
+from testtime.cli.target import AUTO, REGRESS, choose_task, one_spelling
 from testtime.cli.training import numeric_target
 from testtime.errors import InputError, nearest, sentence
 from testtime.scale.cells import cell_seed
-from testtime.scale.groups.adapt import adapt_source
+from testtime.scale.groups.adapt import adapt_source, check_columns
+from testtime.scale.groups.labels import texts_among, whole_classes
 from testtime.scale.groups.outcomes import AdaptedGroups
 from testtime.scale.groups.sources import drawn_rows, source_of
 from testtime.scale.groups.work import SHARED
@@ -74,6 +75,7 @@ def adapt_table_groups(request: GroupRequest) -> tuple[AdaptedGroups, str]:
 
 def _adapt(request: GroupRequest, data: Any) -> tuple[AdaptedGroups, str]:
     source = source_of(data, request.by)
+    check_columns(source, request.target, request.kinds)
     rows = drawn_rows(source, cell_seed(request.arguments["random_state"], SHARED))
     if request.target not in rows:
         got = f"{str(request.train)!r} has no column {request.target!r}"
@@ -81,7 +83,11 @@ def _adapt(request: GroupRequest, data: Any) -> tuple[AdaptedGroups, str]:
     labels: Any = rows[request.target].dropna()
     if labels.empty:
         raise InputError(sentence(f"the target {request.target!r} is missing in all rows that were drawn"))
-    task, said = choose_task(request.task, labels)
+    every: Any = data[request.target] if isinstance(data, pd.DataFrame) else labels
+    texts = (
+        texts_among(every) if request.task == AUTO else ""
+    )  # who asks for classes gets them as they are spelled
+    task, said = choose_task(request.task, whole_classes(labels, texts))
     kind = TTTRegressor if task == REGRESS else TTTClassifier
     groups = adapt_source(
         source,
@@ -94,6 +100,7 @@ def _adapt(request: GroupRequest, data: Any) -> tuple[AdaptedGroups, str]:
         start=request.start,
         together=request.together,
         verbose=int(request.shown),
+        texts=texts,
     )
     return groups, said
 
@@ -105,7 +112,7 @@ def group_lines(groups: AdaptedGroups) -> str:
     lines = [f"{'group':<{wide}}  outcome       rows  context    gain       bytes  seconds"]
     for group in ordered:
         gain = f"{group.gain:>+7.1%}" if group.gain == group.gain else f"{'-':>7}"
-        line = f"{group.name:<{wide}}  {group.outcome.name.lower():<9}  {group.n_rows:>7,}"
+        line = f"{group.name:<{wide}}  {group.outcome.word:<9}  {group.n_rows:>7,}"
         line += f"  {group.n_context:>7,} {gain}"
         lines.append(f"{line}  {group.n_bytes:>10,}  {group.seconds:>7.1f}  {group.reason}".rstrip())
     if len(groups) > len(ordered):

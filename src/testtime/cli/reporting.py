@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 def report(
     model: Annotated[Path, typer.Argument(help="Folder that `testtime adapt` made.")],
     out: Annotated[
-        Path | None, typer.Option(help="File to write; default report.html in the folder.")
+        Path | None, typer.Option(help="File to write; default report.html in the folder, if no store's.")
     ] = None,
     table: Annotated[Path | None, typer.Option(help="Labelled rows of your own to score instead.")] = None,
     overwrite: Annotated[
@@ -45,6 +45,10 @@ def report(
         if table is not None:
             check_apart(out, table)
         refuse_output(out, overwrite=overwrite)
+    else:
+        from testtime.store.stored import refuse_stored
+
+        refuse_stored(model, "Name the file to write with --out")
     from testtime.estimators.progress import progress
 
     notes: list[str] = []
@@ -98,7 +102,7 @@ def _score(model: Path, table: Path) -> dict[str, Any]:
         raise InputError(
             sentence(
                 f"{str(model)!r} does not say which column was the target",
-                why="it was not made by `testtime adapt`",
+                why="it was saved in Python, or for a group by an older version",
                 remedy="Score it in Python with testtime.evaluation.evaluate",
             )
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +13,7 @@ from testtime.cli.output import echo_json
 from testtime.errors import StoreError, sentence
 
 if TYPE_CHECKING:
-    from testtime.scale.adapter_store import AdapterStore
+    from testtime.scale.adapter_store import AdapterStore, Damage
 
 __all__ = ["existing_store", "register"]
 
@@ -69,15 +71,20 @@ def add(
         typer.echo(f"{name} is at version {version.number} now: {version.n_bytes:,} bytes")
 
 
-def remove(store: _Store, name: _Name, as_json: _Json = False) -> None:
-    """Forget an adapter and all its versions."""
-    from testtime.scale.adapter_store import AdapterStore
-
-    AdapterStore(store).remove(name)
+def remove(
+    store: _Store,
+    name: _Name,
+    version: Annotated[
+        int | None, typer.Option(help="Forget this version only; not the one that is served.")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Forget an adapter and all its versions, or with --version one that is not served."""
+    existing_store(store).remove(name, version)
     if as_json:
-        echo_json({"removed": name})
+        echo_json({"removed": name} | ({} if version is None else {"version": version}))
     else:
-        typer.echo(f"{name} is removed")
+        typer.echo(f"{name} is removed" if version is None else f"version {version} of {name} is removed")
 
 
 def rollback(
@@ -87,9 +94,7 @@ def rollback(
     as_json: _Json = False,
 ) -> None:
     """Serve an older version again."""
-    from testtime.scale.adapter_store import AdapterStore
-
-    version = AdapterStore(store).rollback(name, to)
+    version = existing_store(store).rollback(name, to)
     if as_json:
         echo_json(version.to_dict())
     else:
@@ -104,17 +109,44 @@ def verify(store: _Store, as_json: _Json = False) -> None:
         echo_json({"store": opened.where, "damaged": [damage.to_dict() for damage in damages]})
     else:
         for damage in damages:
-            typer.echo(f"{damage.name}, version {damage.number}: {damage.reason}")
+            which = "served" if damage.served else "older"
+            typer.echo(f"{damage.name}, version {damage.number} ({which}): {damage.reason}")
     if damages:
-        n = len(damages)
-        raise StoreError(
-            sentence(
-                f"{n:,} {'version is' if n == 1 else 'versions are'} damaged in {opened.where!r}",
-                remedy="Roll them back with: testtime store rollback, or adapt them again",
-            )
-        )
+        n, served = len(damages), sum(damage.served for damage in damages)
+        got = f"{n:,} {'version is' if n == 1 else 'versions are'} damaged in {opened.where!r}: "
+        got += f"{served:,} served, {n - served:,} older"
+        raise StoreError(sentence(got, remedy=_remedy(opened, damages)))
     if not as_json:
         typer.echo(f"{len(opened.list()):,} adapters, every byte as it was written")
+
+
+def _remedy(store: AdapterStore, damages: Sequence[Damage]) -> str:
+    """Say how to get rid of the first damage of each kind, in commands as they are typed."""
+    bad, said = {(damage.name, damage.number) for damage in damages}, []
+    served = next((damage for damage in damages if damage.served), None)
+    if served is not None:
+        name = served.name
+        sound = [one.number for one in store.versions(name) if (name, one.number) not in bad]
+        if sound:
+            rollback = _command("rollback", store, name, "--to", sound[-1])
+            said.append(f"Serve a sound version of {name!r} with: {rollback}")
+        elif "://" in store.where:  # where a rerun believes what is served
+            said.append(f"Before {name!r} is adapted or added again: {_command('remove', store, name)}")
+        else:
+            said.append(f"Adapt {name!r} again, or add it with: testtime store add")
+    older = next((damage for damage in damages if not damage.served), None)
+    if older is not None:
+        said.append(
+            f"Forget an older one with: {_command('remove', store, older.name, '--version', older.number)}"
+        )
+    return ". ".join(said)
+
+
+def _command(what: str, store: AdapterStore, name: str, *options: object) -> str:
+    words = ["testtime", "store", what, store.where, name, *map(str, options)]
+    if name.startswith("-"):
+        words = [*words[:3], *words[5:], "--", *words[3:5]]
+    return shlex.join(words)
 
 
 def existing_store(store: str) -> AdapterStore:

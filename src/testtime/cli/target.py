@@ -13,10 +13,10 @@ from testtime.table.read_target import MOST_CODES
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CLASSIFY", "REGRESS", "choose_task", "class_costs", "one_spelling"]
+__all__ = ["AUTO", "CLASSIFY", "REGRESS", "choose_task", "class_costs", "one_spelling"]
 
-CLASSIFY, REGRESS = "classify", "regress"
-_TASKS = ("auto", CLASSIFY, REGRESS)
+AUTO, CLASSIFY, REGRESS = "auto", "classify", "regress"
+_TASKS = (AUTO, CLASSIFY, REGRESS)
 _BALANCED = "balanced"
 
 
@@ -57,7 +57,7 @@ def choose_task(asked: str, target: pd.Series, spelled: pd.Series | None = None)
             )
         )
     kind = "classes" if asked == CLASSIFY else "numbers"
-    if asked != "auto":
+    if asked != AUTO:
         return asked, f"Task: {asked}, as asked; {name} is predicted as {kind}."
     distinct = target.nunique() if spelled is None else _n_different(target, spelled)
     if not numeric:
@@ -122,11 +122,14 @@ def _no_number(values: pd.Series) -> str:
 
 
 def _other_words(values: pd.Series) -> str:
-    """Name the words between values that are numbers for the most part; "" where they are not."""
+    """Say what keeps values from being numbers that are for the most part; "" where they are not."""
     counts = values.astype(str).value_counts()
     words = {str(word): int(count) for word, count in counts.items() if not _is_number(str(word))}
     if len(values) == 0 or sum(words.values()) > 0.5 * len(values):
         return ""
+    if not words:
+        alone = all(isinstance(value, str) for value in values)
+        return "numbers that are stored as text" if alone else "numbers, of which some are stored as text"
     return f"words between its numbers: {shown_counts(words)}"
 
 

@@ -28,10 +28,13 @@ from testtime.store.history import (
     as_name,
     entry_name,
     pointed,
+    removable,
     restored_by,
 )
 from testtime.store.manifest import MANIFEST
+from testtime.store.reading import read_manifest
 from testtime.store.records import damaged
+from testtime.store.stored import ADAPTERS, NAMES
 
 if TYPE_CHECKING:
     from testtime.estimators.classifier import TTTClassifier
@@ -40,7 +43,6 @@ if TYPE_CHECKING:
 __all__ = ["AdapterStore", "Damage", "UnknownName", "Version"]
 
 _T = TypeVar("_T")
-_NAMES, _ADAPTERS = "names", "adapters"
 
 
 class UnknownName(StoreError):
@@ -57,11 +59,14 @@ class Damage(Result):
         Whose, and which version.
     reason
         What is wrong with it, as a sentence.
+    served
+        Whether it is the version that is served; an older one may be removed.
     """
 
     name: str
     number: int
     reason: str
+    served: bool = True
 
 
 class AdapterStore:
@@ -128,7 +133,7 @@ class AdapterStore:
         _check_job(job)
         with open_adapter(folder) as saved:
             sha256, contents = saved.sha256, saved.contents()
-        place = f"{_ADAPTERS}/{sha256}"
+        place = f"{ADAPTERS}/{sha256}"
         with self._files.writing():
             new = bool(self._damage(sha256))
             if new:
@@ -150,6 +155,7 @@ class AdapterStore:
             If there is no `other`, or the store cannot be written.
         """
         _check_job(job)
+        self.current(other)  # as in remove
         with self._files.writing():
             served = self.versions(other)[-1]
             return self._point(name, Entry.now(served.sha256, served.n_bytes, job=job))
@@ -169,6 +175,7 @@ class AdapterStore:
         StoreError
             If there is no such version, or it is damaged.
         """
+        self.current(name)  # as in remove
         with self._files.writing():
             target = restored_by(self.versions(name), to)
             why = self._damage(target.sha256)
@@ -181,7 +188,7 @@ class AdapterStore:
 
     def _point(self, name: str, entry: Entry) -> Version:
         """Add an entry; the caller keeps other writers out."""
-        folder = f"{_NAMES}/{as_folder_name(name)}"
+        folder = f"{NAMES}/{as_folder_name(name)}"
         number = 1 + max((found[0] for found in map(pointed, self._files.names(folder)) if found), default=0)
         data = entry.model_dump_json().encode()
         self._files.write(f"{folder}/{entry_name(number, entry.sha256)}", data)
@@ -189,17 +196,17 @@ class AdapterStore:
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all adapters, sorted."""
-        return tuple(sorted(as_name(folder) for folder in self._files.names(_NAMES)))
+        return tuple(sorted(as_name(folder) for folder in self._files.names(NAMES)))
 
     def list(self) -> tuple[Version, ...]:
         """Return the current version of every adapter, in the order of their names."""
         found = []
-        for folder, files in sorted(self._files.tree(_NAMES).items()):
+        for folder, files in sorted(self._files.tree(NAMES).items()):
             last = max((file for file in files if pointed(file)), default=None)
             if last is not None:
                 version = self._version_or_name(as_name(folder), last)
                 # Else it cannot be read: it is damaged, or was removed meanwhile.
-                if version.added or last in self._files.names(f"{_NAMES}/{folder}"):
+                if version.added or last in self._files.names(f"{NAMES}/{folder}"):
                     found.append(version)
         return tuple(found)
 
@@ -211,7 +218,7 @@ class AdapterStore:
         StoreError
             If there is no adapter of this name.
         """
-        files = [file for file in self._files.names(f"{_NAMES}/{as_folder_name(name)}") if pointed(file)]
+        files = [file for file in self._files.names(f"{NAMES}/{as_folder_name(name)}") if pointed(file)]
         if not files:
             raise self._unknown(name)
         return tuple(self._version_or_name(name, file) for file in files)
@@ -224,7 +231,7 @@ class AdapterStore:
         StoreError
             If there is no adapter of this name.
         """
-        found = [pointed(file) for file in self._files.names(f"{_NAMES}/{as_folder_name(name)}")]
+        found = [pointed(file) for file in self._files.names(f"{NAMES}/{as_folder_name(name)}")]
         served = max((one for one in found if one), default=None)
         if served is None:
             raise self._unknown(name)
@@ -244,7 +251,7 @@ class AdapterStore:
 
     def _version(self, name: str, file: str) -> Version:
         """Read an entry and compare it with its own name."""
-        where = f"{_NAMES}/{as_folder_name(name)}/{file}"
+        where = f"{NAMES}/{as_folder_name(name)}/{file}"
         number, sha256 = pointed(file) or (0, "")
         try:
             entry = Entry.model_validate_json(self._files.read(where))
@@ -263,7 +270,7 @@ class AdapterStore:
         Raises
         ------
         StoreError
-            If there is no such adapter or version.
+            If there is no such adapter or version, or another adapter is in its place.
         """
         sha256 = (
             self.current(name)[1] if version is None else restored_by(self.versions(name), version).sha256
@@ -274,12 +281,14 @@ class AdapterStore:
     @contextmanager
     def folder_of(self, sha256: str) -> Iterator[Path]:
         """Yield the folder of the adapter with this hash, as :meth:`folder` does."""
-        with self._files.as_folder(f"{_ADAPTERS}/{sha256}") as found:
+        with self._files.as_folder(f"{ADAPTERS}/{sha256}") as found:
+            if read_manifest(found).sha256 != sha256:
+                raise StoreError("another adapter was put in its place.")
             yield found
 
     def stamp(self, sha256: str) -> tuple[object, ...]:
         """Return what changes when somebody touches the files of an adapter; () where that cannot be seen cheaply."""
-        return self._files.stamp(f"{_ADAPTERS}/{sha256}")
+        return self._files.stamp(f"{ADAPTERS}/{sha256}")
 
     def load(
         self, name: str, version: int | None = None, *, device: str | None = None, backbone: Any = None
@@ -305,44 +314,55 @@ class AdapterStore:
         with self.folder(name, version) as folder:
             return load(folder, device=device, backbone=backbone)
 
-    def remove(self, name: str) -> None:
-        """Forget an adapter with all its versions; bytes that no other name stands for are deleted.
+    def remove(self, name: str, version: int | None = None) -> None:
+        """Forget an adapter, or one of its older versions; bytes that nothing else stands for are deleted.
+
+        Parameters
+        ----------
+        name
+            Which adapter.
+        version
+            Number of a version that is not served; None forgets all versions.
 
         Raises
         ------
         StoreError
-            If there is none of this name, or the store cannot be written.
+            If there is none of this name or number, the version is the one that is served, or the store cannot be
+            written.
         """
-        folder = as_folder_name(name)
+        folder = f"{NAMES}/{as_folder_name(name)}"
+        self.current(name)  # refuses an unknown name before a folder is made to be locked
         with self._files.writing():
-            own = {found[1] for file in self._files.names(f"{_NAMES}/{folder}") if (found := pointed(file))}
-            if not own:
-                raise self._unknown(name)
-            self._files.remove(f"{_NAMES}/{folder}")
-            for sha256 in own - self._named():
-                self._files.remove(f"{_ADAPTERS}/{sha256}")
+            own = {file: found for file in self._files.names(folder) if (found := pointed(file))}
+            gone = [folder]
+            if version is not None:
+                gone = [f"{folder}/{file}" for file in removable(name, own, version)]
+                own = {file: found for file, found in own.items() if found[0] == version}
+            for place in gone:
+                self._files.remove(place)
+            for sha256 in {found[1] for found in own.values()} - self._named():
+                self._files.remove(f"{ADAPTERS}/{sha256}")
 
     def _named(self) -> set[str]:
         """Return the hashes that some version of some name stands for."""
-        entries = (pointed(file) for files in self._files.tree(_NAMES).values() for file in files)
+        entries = (pointed(file) for files in self._files.tree(NAMES).values() for file in files)
         return {entry[1] for entry in entries if entry}
 
     def verify(self) -> tuple[Damage, ...]:
         """Read every byte of every version and return those that are damaged."""
         whole: dict[str, str] = {}
         found = []
-        for folder, files in sorted(self._files.tree(_NAMES).items()):
+        for folder, files in sorted(self._files.tree(NAMES).items()):
             name = as_name(folder)
-            for file in files:
-                entry = pointed(file)
-                if entry is None:
-                    continue
+            entries = {file: entry for file in files if (entry := pointed(file))}
+            served = max(entries.values(), default=None)
+            for file, entry in entries.items():
                 number, sha256 = entry
                 if sha256 not in whole:
                     whole[sha256] = self._damage(sha256)
                 why = whole[sha256] or self._entry_damage(name, file)
                 if why:
-                    found.append(Damage(name, number, why))
+                    found.append(Damage(name, number, why, entry == served))
         return tuple(found)
 
     def _entry_damage(self, name: str, file: str) -> str:
@@ -361,7 +381,7 @@ class AdapterStore:
         try:
             with self.folder_of(sha256) as folder, open_adapter(folder) as saved:
                 saved.contents()
-                return "" if saved.sha256 == sha256 else "another adapter was put in its place"
+                return ""
         except StoreError as error:
             return str(error)
 

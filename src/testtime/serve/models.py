@@ -181,10 +181,8 @@ class Models:
     def _load(self, sha256: str) -> Loaded:
         with self.store.folder_of(sha256) as folder:
             with open_adapter(folder) as saved:
-                found, meta, fingerprint = saved.sha256, read_meta(saved, str(folder)), saved.base_fingerprint
+                meta, fingerprint = read_meta(saved, str(folder)), saved.base_fingerprint
                 training = saved.document("training") or {}
-            if found != sha256:
-                raise StoreError("another adapter was put in its place.")
             task = "classifier" if meta.estimator == "TTTClassifier" else "regressor"
             base = self._base(meta.table.backbone, task, fingerprint)
             estimator: Any = load(folder, device=self._device, backbone=base)

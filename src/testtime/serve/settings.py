@@ -39,7 +39,8 @@ class ServeSettings:
     Raises
     ------
     InputError
-        For a limit that is not positive, a device that is not there, or a token that is too short or cannot be sent.
+        For a limit that is not positive, a negative `refresh`, a device that is not there, or a token that is too short
+        or cannot be sent.
     """
 
     token: str | None
@@ -56,6 +57,8 @@ class ServeSettings:
         for name in ("most_rows", "most_bytes", "seconds", "most_waiting", "cache_bytes", "threads"):
             if not 0 < getattr(self, name) < math.inf:
                 raise InputError(sentence(f"{name}={getattr(self, name)!r}", expected="a positive number"))
+        if not 0 <= self.refresh < math.inf:
+            raise InputError(sentence(f"refresh={self.refresh!r}", expected="0 or a positive number"))
         if self.device is not None:
             device_of(self.device)
         if self.token is not None and not (self.token.isascii() and self.token.isprintable()):

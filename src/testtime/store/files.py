@@ -62,8 +62,8 @@ class Files(Protocol):
         """Make a folder, in which the file called `last` makes the others count; errors as in :meth:`write`."""
         ...
 
-    def remove(self, folder: str) -> None:
-        """Remove a folder with what is in it; nothing happens if it is not there."""
+    def remove(self, place: str) -> None:
+        """Remove a file, or a folder with what is in it; nothing happens if it is not there."""
         ...
 
     def as_folder(self, folder: str) -> AbstractContextManager[Path]:
@@ -142,16 +142,19 @@ class LocalFiles:
         """Make a folder by a rename, which makes all of its files count at once."""
         write_folder(self.root / folder, contents)
 
-    def remove(self, folder: str) -> None:
-        """Remove a folder; it is gone at once for readers that come later."""
-        target = self.root / folder
+    def remove(self, place: str) -> None:
+        """Remove a file or a folder; it is gone at once for readers that come later."""
+        target = self.root / place
         gone = beside(target)
         with storing(target):
             try:
                 os.replace(target, gone)
             except FileNotFoundError:
                 return
-            shutil.rmtree(gone)
+            if gone.is_dir():
+                shutil.rmtree(gone)
+            else:
+                gone.unlink()
         sweep(target.parent)
 
     @contextmanager
@@ -248,10 +251,10 @@ class RemoteFiles:
         for name in sorted(contents, key=lambda name: name == last):
             self.write(f"{folder}/{name}", contents[name])
 
-    def remove(self, folder: str) -> None:
-        """Remove all objects below a folder."""
+    def remove(self, place: str) -> None:
+        """Remove an object, or all objects below a folder."""
         try:
-            self._told(folder, lambda: self._system.rm(f"{self._root}/{folder}", recursive=True))
+            self._told(place, lambda: self._system.rm(f"{self._root}/{place}", recursive=True))
         except FileNotFoundError:
             return
 

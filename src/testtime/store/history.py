@@ -8,7 +8,7 @@ where there is none both entries stand, and the one that sorts last is current.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -29,6 +29,7 @@ __all__ = [
     "as_name",
     "entry_name",
     "pointed",
+    "removable",
     "restored_by",
     "step_back",
 ]
@@ -164,9 +165,44 @@ def restored_by(versions: Sequence[Version], to: int | None) -> Version:
             got = f"there is no version of {name!r} before the one that is served"
             raise StoreError(sentence(got, remedy="Name one with its number"))
     if to not in there:
-        numbers = ", ".join(str(number) for number in list(there)[-8:])
-        raise StoreError(sentence(f"{name!r} has no version {to}", expected=f"one of {numbers}"))
+        raise _no_version(name, to, list(there))
     return there[to]
+
+
+def removable(name: str, entries: Mapping[str, tuple[int, str]], number: int) -> list[str]:
+    """Return the file names of an older version, of which two writers without a lock may have made two.
+
+    Parameters
+    ----------
+    name
+        Whose version.
+    entries
+        File names with their number and hash, see :func:`pointed`.
+    number
+        Which version.
+
+    Raises
+    ------
+    StoreError
+        If there is no such version, or it is the one that is served.
+    """
+    found = [file for file, entry in entries.items() if entry[0] == number]
+    if not found:
+        raise _no_version(name, number, sorted(entry[0] for entry in entries.values()))
+    if max(entries.values())[0] == number:
+        raise StoreError(
+            sentence(
+                f"version {number} of {name!r} is the one that is served",
+                expected="an older one",
+                remedy="Serve another version first: roll back, or add one; or remove the adapter as a whole",
+            )
+        )
+    return found
+
+
+def _no_version(name: str, number: int, there: Sequence[int]) -> StoreError:
+    numbers = ", ".join(map(str, there[-8:]))
+    return StoreError(sentence(f"{name!r} has no version {number}", expected=f"one of {numbers}"))
 
 
 def step_back(versions: Sequence[Version]) -> int | None:

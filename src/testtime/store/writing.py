@@ -28,6 +28,7 @@ from testtime.store.manifest import (
 )
 from testtime.store.places import as_place, what_is_at
 from testtime.store.reading import is_unchanged, read_manifest
+from testtime.store.stored import refuse_stored
 from testtime.store.values import encode_array, encode_value
 
 __all__ = ["add_document", "add_page", "refuse_existing", "save_adapter"]
@@ -44,7 +45,7 @@ def refuse_existing(directory: str | os.PathLike[str], *, overwrite: bool) -> No
         If `directory` cannot be the name of a folder.
     StoreError
         If something is there (without `overwrite`), or something that is neither an empty folder nor an adapter whose
-        manifest is whole.
+        manifest is whole, or an adapter of a store.
     """
     target = as_place(directory)
     if not what_is_at(target):
@@ -68,6 +69,9 @@ def refuse_existing(directory: str | os.PathLike[str], *, overwrite: bool) -> No
                 remedy="Choose another name, or ask to overwrite it",
             )
         )
+    refuse_stored(
+        target, "Choose another place, and put what is there into the store with: testtime store add"
+    )
     _adapter_to_replace(target)
 
 
@@ -172,11 +176,11 @@ def add_document(directory: str | os.PathLike[str], name: str, content: Mapping[
     InputError
         If `name` cannot be one.
     StoreError
-        If the folder holds no whole adapter, or cannot be written.
+        If the folder holds no whole adapter, is one of a store, or cannot be written.
     """
     folder, data = as_place(directory), _json(name, content)
     entry = FileEntry.of(name, data, "json")
-    read_manifest(folder)  # refuses before a lock is made in a folder that is none of ours
+    _refuse_before_a_lock(folder)
     with folder_lock(folder):
         manifest = _with_file(folder, name, entry)
         stale = _listed_files(folder, read_manifest(folder)) - {item.name for item in manifest.files.values()}
@@ -205,12 +209,13 @@ def add_page(directory: str | os.PathLike[str], name: str, page: str, *, overwri
     InputError
         If `name` cannot be one.
     StoreError
-        If the folder holds no whole adapter, a file of this name is not ours, or the folder cannot be written.
+        If the folder holds no whole adapter, is one of a store, a file of this name is not ours, or the folder cannot
+        be written.
     """
     folder, data = as_place(directory), page.encode("utf-8")
     _check_name(name)
     entry = FileEntry.of(name, data, "html")
-    read_manifest(folder)  # as above
+    _refuse_before_a_lock(folder)
     with folder_lock(folder):
         manifest = _with_file(folder, name, entry)
         there, old = what_is_at(folder / entry.name), read_manifest(folder).files.get(name)
@@ -226,6 +231,12 @@ def add_page(directory: str | os.PathLike[str], name: str, page: str, *, overwri
         contents = {entry.name: data, MANIFEST: manifest.to_bytes()}
         write_into_folder(folder, contents, last=MANIFEST, after=[entry.name])
     return folder / entry.name
+
+
+def _refuse_before_a_lock(folder: Path) -> None:
+    """Refuse a folder that is no adapter, or one of a store, before a lock is made in it."""
+    refuse_stored(folder, "Write to a file elsewhere, which `testtime report` does with --out")
+    read_manifest(folder)
 
 
 def _adapter_to_replace(target: Path) -> Manifest | None:

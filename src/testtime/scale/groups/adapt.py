@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from testtime.estimators.together import check_shared
 from testtime.scale.adapter_store import AdapterStore
 from testtime.scale.cells import cell_seed
 from testtime.scale.groups.engines import engine_called
+from testtime.scale.groups.labels import Texts
 from testtime.scale.groups.outcomes import AdaptedGroups, GroupOutcome, Outcome
 from testtime.scale.groups.sources import Source, batches, drawn_pieces, drawn_rows, source_of
 from testtime.scale.groups.work import SHARED, Job, adapt_shared, with_file, with_start
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from testtime.estimators.classifier import TTTClassifier
     from testtime.estimators.regressor import TTTRegressor
 
-__all__ = ["SMALLEST", "adapt_groups", "adapt_source"]
+__all__ = ["SMALLEST", "adapt_groups", "adapt_source", "check_columns"]
 
 SMALLEST = 64
 """Rows below which a group is served by the shared model: a fit deals rows into four folds, and needs some in each."""
@@ -73,6 +75,7 @@ def adapt_groups(
     A second call does only what is missing: groups that are new, failed, or whose rows or settings changed. A group
     that fails is reported and stops no other. Groups with fewer than `smallest` rows, one class, one value of the
     target, or no column that varies are served by a shared model: the frozen one, with a context drawn from all groups.
+    Classes that are whole floats are integers, so that they are the same in groups in which a target is missing.
 
     Parameters
     ----------
@@ -116,7 +119,7 @@ def adapt_groups(
     Raises
     ------
     InputError
-        When an argument cannot be used, or a column is not there.
+        When an argument cannot be used, a column is not there, or one in `by` is the target or has a declared kind.
     MissingExtra
         For ``engine="ray"`` without ray.
     """
@@ -148,8 +151,12 @@ def adapt_source(
     together: bool | None = None,
     start: str = "cold",
     verbose: int = 0,
+    texts: Texts = "",
 ) -> AdaptedGroups:
-    """Adapt to the groups of a source; arguments and errors as in :func:`adapt_groups`."""
+    """Adapt to the groups of a source; arguments and errors as in :func:`adapt_groups`.
+
+    `texts` says what classes such as the text ``1.0`` are, see :mod:`testtime.scale.groups.labels`.
+    """
     began = time.perf_counter()
     run = engine_called(engine)
     if n_jobs is not None and n_jobs < 1:
@@ -166,6 +173,8 @@ def adapt_source(
         )
     together = start == _CHOSEN if together is None else together
     job = _job(target, AdapterStore(store), estimator, smallest, serial=engine == "serial", together=together)
+    check_columns(source, target, job.params["column_kinds"])
+    job = replace(job, texts=texts, by=source.by)
     if start == _CHOSEN and job.tails is None:
         got, why = f"start={start!r}", "each group is fitted by itself"
         raise InputError(sentence(got, expected="'cold'", why=why, remedy="Pass together=True"))
@@ -184,7 +193,29 @@ def adapt_source(
             advance(outcome)
     done.sort(key=lambda outcome: outcome.name)
     seconds = round(time.perf_counter() - began, 3)
-    return AdaptedGroups(os.fspath(store), tuple(done), source.n_without_group, seconds)
+    return AdaptedGroups(os.fspath(store), tuple(done), source.n_without_group, seconds, job.why_not_shared)
+
+
+def check_columns(source: Source, target: str, kinds: Mapping[str, str] | None) -> None:
+    """Refuse a column that names the groups and is something else besides: no group has it among its columns.
+
+    Raises
+    ------
+    InputError
+        If it is the target, or `kinds` declares it.
+    """
+    for name in source.by:
+        if name == target:
+            got = f"the column {name!r} is the target and names the groups"
+            why = "in each group it has one value"
+            raise InputError(sentence(got, expected="two columns", why=why, remedy="Name another one"))
+        kind = (kinds or {}).get(name)
+        if kind is not None:
+            got = f"the column {name!r} names the groups and is declared to be {kind!r} besides"
+            why = "columns that name groups are no features"
+            raise InputError(
+                sentence(got, expected="kinds of features", why=why, remedy="Declare none for it")
+            )
 
 
 def _job(

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from enum import Enum
+from typing import Any
 
 import pandas as pd
 
@@ -22,6 +23,11 @@ class Outcome(Enum):
     UNCHANGED = "found in the store, made from the same rows and settings"
     SHARED = "too little to adapt to: served by the shared model"
     FAILED = "failed"
+
+    @property
+    def word(self) -> str:
+        """The outcome in one word."""
+        return self.name.lower()
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,10 @@ class GroupOutcome(Result):
     sha256: str = ""
     seconds: float = 0.0
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values, the outcome in one word, as :meth:`AdaptedGroups.frame` has it."""
+        return super().to_dict() | {"outcome": self.outcome.word}
+
 
 @dataclass(frozen=True)
 class AdaptedGroups(Result):
@@ -79,12 +89,15 @@ class AdaptedGroups(Result):
         Rows that name no group, and were left out.
     seconds
         Of the whole run.
+    why_not_shared
+        Why this run has no shared model; empty if it has one.
     """
 
     store: str
     groups: tuple[GroupOutcome, ...]
     n_without_group: int
     seconds: float
+    why_not_shared: str = ""
 
     def __iter__(self) -> Iterator[GroupOutcome]:
         return iter(self.groups)
@@ -102,7 +115,7 @@ class AdaptedGroups(Result):
         names = [field.name for field in fields(GroupOutcome)]
         rows = [[getattr(group, name) for name in names] for group in self.groups]
         table = pd.DataFrame(rows, columns=pd.Index(names))
-        table["outcome"] = [group.outcome.name.lower() for group in self.groups]
+        table["outcome"] = [group.outcome.word for group in self.groups]
         return table.set_index("name")
 
     def explain(self) -> str:
@@ -114,6 +127,8 @@ class AdaptedGroups(Result):
         text = "; ".join(parts) + "."
         if self.n_without_group:
             text += f" {self.n_without_group:,} rows name no group and were left out."
+        if self.why_not_shared:
+            text += f" {self.why_not_shared[0].upper()}{self.why_not_shared[1:]}"
         for group in self.failed[:3]:
             text += f" {group.name}: {group.reason}"
         return text

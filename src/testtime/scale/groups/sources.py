@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, time
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +18,7 @@ __all__ = ["Piece", "Source", "batches", "drawn_pieces", "drawn_rows", "source_o
 
 _DRAWN_GROUPS = 256
 _DRAWN_ROWS = 1_024
+_MIDNIGHT = re.compile(r"(?<=\A[0-9]{4}-[0-9]{2}-[0-9]{2}) 00:00:00(\.0+)?\Z")
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,11 @@ class Source(Protocol):
     """Groups in the order of their names."""
 
     @property
+    def by(self) -> tuple[str, ...]:
+        """Columns that name the groups."""
+        ...
+
+    @property
     def names(self) -> Sequence[str]:
         """Name of each group."""
         ...
@@ -76,10 +84,15 @@ def source_of(data: Any, by: Sequence[str]) -> Source:
     Raises
     ------
     InputError
-        If a column is not there, the folder is not partitioned by it, or two groups have the same name.
+        If a column is not there or is named twice, the folder is not partitioned by it, two groups have the same name,
+        or a name is no text.
     """
     if not by:
         raise InputError(sentence("by names no column", expected="the column that names the groups"))
+    twice = next((name for name in by if list(by).count(name) > 1), None)
+    if twice is not None:
+        got = f"the column {twice!r} is to name the groups twice"
+        raise InputError(sentence(got, expected="each column once", remedy="Leave one out"))
     if isinstance(data, (str, os.PathLike)):
         return _ParquetGroups(os.fspath(data), tuple(by))
     from testtime.table.columns import as_frame
@@ -119,8 +132,12 @@ def drawn_rows(source: Source, seed: np.random.SeedSequence) -> pd.DataFrame:
 
 def _named(keys: Sequence[Any], by: Sequence[str], groups: Mapping[str, Any]) -> str:
     """Return the name of a group: the value, or ``a=1,b=2`` for several columns."""
-    values = [str(int(key)) if isinstance(key, float) and key.is_integer() else str(key) for key in keys]
+    values = [_written(key) for key in keys]
     name = values[0] if len(by) == 1 else ",".join(f"{c}={v}" for c, v in zip(by, values, strict=True))
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise _half_a_character(error) from error
     if name in groups:
         raise InputError(
             sentence(
@@ -132,6 +149,20 @@ def _named(keys: Sequence[Any], by: Sequence[str], groups: Mapping[str, Any]) ->
     return name
 
 
+def _half_a_character(error: UnicodeEncodeError) -> InputError:
+    got, why = f"a group is called {error.object!r}", "half of a character cannot be written"
+    return InputError(sentence(got, why=why, remedy="Give the group another name"))
+
+
+def _written(key: Any) -> str:
+    """Return a key as a file of text has it: a whole number without a point, a whole day without a time."""
+    if isinstance(key, float) and key.is_integer():
+        return str(int(key))
+    if isinstance(key, datetime) and key.tzinfo is None and key.time() == time():
+        return str(key.date())
+    return str(key)
+
+
 class _FrameGroups:
     """Groups of a frame; rows are copied only as each group is asked for."""
 
@@ -140,9 +171,12 @@ class _FrameGroups:
             if name not in frame:
                 got = f"the table has no column {name!r}"
                 raise InputError(sentence(got, remedy=nearest(name, frame.columns)))
-        self._frame, self._by = frame, by
+        self._frame, self.by = frame, by
         self._rows: dict[str, np.ndarray] = {}
-        found = frame.groupby(list(by), sort=False, observed=True, dropna=True).indices
+        try:
+            found = frame.groupby(list(by), sort=False, observed=True, dropna=True).indices
+        except UnicodeEncodeError as error:  # of pandas, where it keeps text with PyArrow
+            raise _half_a_character(error) from error
         for key, rows in found.items():
             keys = key if isinstance(key, tuple) else (key,)
             if any(map(_is_nothing, keys)):  # as an empty cell of a file is
@@ -153,7 +187,7 @@ class _FrameGroups:
         _refuse_none(self.names, by)
 
     def piece(self, name: str) -> Piece:
-        return Piece(name, self._by, rows=self._frame.iloc[self._rows[name]].reset_index(drop=True))
+        return Piece(name, self.by, rows=self._frame.iloc[self._rows[name]].reset_index(drop=True))
 
 
 class _ParquetGroups:
@@ -162,7 +196,7 @@ class _ParquetGroups:
     def __init__(self, root: str, by: tuple[str, ...]) -> None:
         import pyarrow.dataset as ds
 
-        self._root, self._by = root, by
+        self._root, self.by = root, by
         dataset = _opened(root, None, by)
         self._paths: dict[str, list[str]] = {}
         keys_seen: dict[tuple[Any, ...], str] = {}
@@ -179,7 +213,7 @@ class _ParquetGroups:
                         remedy=f"Write it with: frame.to_parquet(folder, partition_cols=[{missing[0]!r}])",
                     )
                 )
-            key = tuple(keys[name] for name in by)
+            key = tuple(_as_day(keys[name]) for name in by)
             if any(map(_is_nothing, key)):
                 self.n_without_group += fragment.count_rows()
                 continue
@@ -191,7 +225,12 @@ class _ParquetGroups:
         _refuse_none(self.names, by)
 
     def piece(self, name: str) -> Piece:
-        return Piece(name, self._by, root=self._root, paths=tuple(sorted(self._paths[name])))
+        return Piece(name, self.by, root=self._root, paths=tuple(sorted(self._paths[name])))
+
+
+def _as_day(key: Any) -> Any:
+    """Return the name of a folder; pandas writes a day of a column of times as one with a time."""
+    return _MIDNIGHT.sub("", key) if isinstance(key, str) else key
 
 
 def _is_nothing(key: Any) -> bool:

@@ -6,11 +6,13 @@ import hashlib
 import json
 import math
 import numbers
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -20,10 +22,12 @@ from pandas.util import hash_pandas_object
 from testtime.adapt.parallel import at_most_cores
 from testtime.backbones.registry import load_backbone
 from testtime.errors import InputError, StoreError, nearest, sentence
+from testtime.estimators.saved import save
 from testtime.estimators.together import fit_start, fit_together
 from testtime.plain import plain
 from testtime.scale.adapter_store import AdapterStore, Version
 from testtime.scale.cells import cell_seed
+from testtime.scale.groups.labels import Texts, whole_classes
 from testtime.scale.groups.outcomes import GroupOutcome, Outcome
 from testtime.scale.groups.sources import Piece
 from testtime.table.columns import DataWarning, TableColumns, as_frame
@@ -62,10 +66,14 @@ class Job:
         How groups are adapted together, and what they may begin with; None fits each by itself, and begins cold.
     cores
         Threads of one fit.
+    texts
+        What a class such as the text ``1.0`` is; whole floats are integers always.
     shared
         Hash of the shared model, or a sentence that says why there is none.
     file
         How cells of text are written in all groups, for those of a group that do not tell.
+    by
+        Columns that name the groups.
     """
 
     store: str
@@ -77,12 +85,19 @@ class Job:
     tails: TailRecipe | None = None
     start: SharedStart | None = None
     cores: int | None = 1
+    texts: Texts = ""
     shared: str = ""
     file: FileHabits | None = None
+    by: tuple[str, ...] = ()
 
     def load_base(self) -> Any:
         """Return the pretrained model, which a process loads once."""
         return load_backbone(self.params["backbone"], "classifier" if self.classifies else "regressor")
+
+    @property
+    def why_not_shared(self) -> str:
+        """Why there is no shared model; "" if there is one."""
+        return self.shared if " " in self.shared else ""
 
     @property
     def classifies(self) -> bool:
@@ -197,7 +212,7 @@ def _kept(job: Job, one: _Begun, fitted: Any) -> GroupOutcome:
     if isinstance(fitted, Exception):
         raise fitted
     record = fitted.adaptation_
-    version = AdapterStore(job.store).add(one.name, fitted, job=one.made_from)
+    version = _added(job, one.name, fitted, one.made_from)
     kind, reason = (
         (Outcome.ADAPTED, "") if record.n_steps > 0 else (Outcome.FROZEN, f"{record.status.value}.")
     )
@@ -206,6 +221,14 @@ def _kept(job: Job, one: _Begun, fitted: Any) -> GroupOutcome:
     return replace(
         outcome, reason=reason, n_context=record.n_context, gain=gain, start_scale=record.start_scale
     )
+
+
+def _added(job: Job, name: str, fitted: Any, made_from: str) -> Version:
+    """Put a fitted estimator into the store, with the names of the columns that are not its own."""
+    training = {"target": job.target, "beside": list(job.by)}
+    with tempfile.TemporaryDirectory(prefix="testtime-") as folder:
+        saved = save(fitted, Path(folder) / "adapter", documents={"training": training})
+        return AdapterStore(job.store).add(name, saved, job=made_from)
 
 
 def with_start(job: Job, pieces: Sequence[Piece]) -> Job:
@@ -248,7 +271,7 @@ def adapt_shared(job: Job, rows: pd.DataFrame) -> Job:
             fitted = job.estimator(SHARED, n_steps=0, n_context="auto", objective="accuracy").fit(
                 frame, labels
             )
-            served = store.add(SHARED, fitted, job=made_from)
+            served = _added(job, SHARED, fitted, made_from)
     except InputError as error:  # the groups may do without
         return replace(job, shared=f"there is no shared model: {error}")
     return replace(job, shared=served.sha256)
@@ -258,8 +281,8 @@ def _shared(
     job: Job, store: AdapterStore, name: str, n_rows: int, served: Version | None, made_from: str, rule: str
 ) -> GroupOutcome:
     """Let the shared model answer for a group."""
-    if " " in job.shared:
-        raise InputError(f"{rule} {job.shared}")
+    if job.why_not_shared:
+        raise InputError(f"{rule} {job.why_not_shared}")
     if served is None or served.job != made_from or served.sha256 != job.shared:
         served = store.share(name, SHARED, job=made_from)
     return replace(_as_outcome(Outcome.SHARED, served, n_rows), reason=rule)
@@ -276,6 +299,8 @@ def _features_and_target(job: Job, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd
     labels = labels.iloc[there]
     if isinstance(labels.dtype, pd.CategoricalDtype):
         labels = labels.astype(labels.dtype.categories.dtype)
+    if job.classifies:
+        labels = whole_classes(labels, job.texts)
     return rows.drop(columns=job.target).iloc[there], labels
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from testtime.table.columns.choose import Choice
@@ -55,15 +55,16 @@ def say_dressed(choices: Iterable[Choice]) -> list[str]:
     return [f"Read as numbers: {shown}."]
 
 
-def say_newly_missing(missing: Mapping[str, int], n_rows: int) -> list[str]:
-    """Say in how many of some new rows columns hold nothing that always held something at fit."""
-    found = [f"{name!r} in {rows:,}" for name, rows in missing.items() if rows]
-    if not found:
+def say_newly_missing(names: Sequence[str]) -> list[str]:
+    """Say which columns hold nothing in some new rows and always held something at fit.
+
+    Rows are not counted, so that pieces of a file say the same.
+    """
+    if not names:
         return []
-    shown = ", ".join(found[:5]) + (f" and {len(found) - 5:,} more columns" if len(found) > 5 else "")
     return [
-        f"Missing in rows to predict, of {n_rows:,}, and never at fit: {shown}. Such a value is taken for an average "
-        "one, so that the answer is more certain than it should be."
+        f"Missing in rows to predict, and never at fit: {listed(names)}. Such a value is taken for an average one, so "
+        "that the answer is more certain than it should be."
     ]
 
 

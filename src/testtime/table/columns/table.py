@@ -125,7 +125,8 @@ class TableColumns:
             name: None if name in ignored else read_cells(frame.iloc[:, at], name)
             for at, name in enumerate(names)
         }
-        habits = file or Habits([column for column in cells.values() if column is not None])
+        own = Habits([column for column in cells.values() if column is not None])
+        habits = own if file is None else file
         index, once = _row_numbers(frame), _once(frame.loc[:, [_holds_any(cells[name]) for name in names]])
         choices = [
             _ignored(name)
@@ -228,14 +229,14 @@ class TableColumns:
         told: list[str] = []
         unseen: list[str] = []
         paired: dict[str, np.ndarray] = {}
-        missing: dict[str, int] = {}
+        missing: list[str] = []
         complete = {record.name for record in self.records if not record.missing}
         for column, values in read:
             found = column.transform(values, habits, unseen if isinstance(column, LevelColumn) else told)
             if isinstance(column, (DateColumn, NumberColumn)):
                 paired[column.name] = found[0].values
-            if column.name in complete:
-                missing[column.name] = int(values.missing.sum())
+            if column.name in complete and values.missing.any():
+                missing.append(column.name)
             outputs += found
         outputs += [pair.output(paired) for pair in self._between]
         if unseen:
@@ -243,7 +244,7 @@ class TableColumns:
                 f"Categories that were not there at fit count as unknown in {', '.join(unseen[:5])}"
                 + (f" and {len(unseen) - 5} more columns." if len(unseen) > 5 else ".")
             )
-        told += say_newly_missing(missing, len(frame))
+        told += say_newly_missing(missing)
         if notes is None:
             warn_of(told)
         else:
