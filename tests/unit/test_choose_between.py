@@ -68,19 +68,26 @@ class TestChoice:
         assert model._table.names[:3] == ("before", "after", "age")
         assert NAME not in model._table.names
 
-    @pytest.mark.parametrize(("n_steps", "least"), [(0, 0.0), (5, 0.05), ("auto", 0.05)])
-    def test_by_how_much_the_loss_must_fall(self, monkeypatch, n_steps, least):
+    @pytest.mark.parametrize("spread", [1.0, 10.0])
+    def test_by_how_much_the_loss_must_fall(self, monkeypatch, spread):
+        """By two standard errors and by a twentieth, whichever is more."""
         frame, y, _ = table(200)
         noise = np.random.default_rng(0).normal(size=200)
-        noise = (noise - noise.mean()) / noise.std(ddof=1)
-        error = 1 / np.sqrt(200)
-        reached = max(2 * error / 10, least)
+        noise = spread * (noise - noise.mean()) / noise.std(ddof=1)
+        monkeypatch.setattr(reading, "choose_keys", lambda levels, rows, *_, **__: (levels, rows, ""))
+        least = max(0.05 * 10.0, 2 * spread / np.sqrt(200))
         for share, taken in ((0.97, False), (1.03, True)):
-            after = np.full(200, 10.0)
-            before = 10.0 / (1 - reached * share) + noise if least else 10.0 + 2 * error * share + noise
-            monkeypatch.setattr(choose_between.Trial, "run", lambda *_, losses=(before, after): losses)
-            monkeypatch.setattr(reading, "choose_keys", lambda levels, rows, *_, **__: (levels, rows, ""))
-            assert bool(notes(TTTClassifier(n_steps=n_steps).fit(frame, y))) == taken
+            losses = 10.0 + noise, np.full(200, 10.0 - share * least)
+            monkeypatch.setattr(choose_between.Trial, "run", lambda *_, losses=losses: losses)
+            assert bool(notes(TTTClassifier(n_steps=0).fit(frame, y))) == taken
+
+    def test_where_hardly_anything_is_left_to_gain(self, monkeypatch):
+        frame, y, _ = table(200)
+        monkeypatch.setattr(reading, "choose_keys", lambda levels, rows, *_, **__: (levels, rows, ""))
+        for before, taken in ((0.009, False), (0.011, True)):
+            losses = np.full(200, before), np.zeros(200)
+            monkeypatch.setattr(choose_between.Trial, "run", lambda *_, losses=losses: losses)
+            assert bool(notes(TTTClassifier(n_steps=0).fit(frame, y))) == taken
 
     def test_codes_have_no_difference(self):
         frame, y, _ = table()
@@ -121,9 +128,7 @@ def _tried(frame: pd.DataFrame, y: np.ndarray, budget: Budget) -> str:
 
     codes, task, seed = np.unique(y, return_inverse=True)[1], _two_classes(), np.random.SeedSequence(0)
     told = reading.encode_rows(frame, codes, task, load_embedded(), seed)
-    return choose_between.choose_between(
-        *told, task, load_embedded(), torch.device("cpu"), seed, budget, trains=False
-    )[3]
+    return choose_between.choose_between(*told, task, load_embedded(), torch.device("cpu"), seed, budget)[3]
 
 
 class TestPairs:

@@ -23,8 +23,8 @@ __all__ = ["choose_between"]
 
 _FEWEST = 60  # rows; fewer say little about a loss
 _ERRORS = 2.0  # standard errors by which the loss must fall
-_LEAST_BEFORE_TRAINING = 0.05
-"""Of the loss, what it must fall by where adapters are trained afterwards, which learn small effects themselves."""
+_LEAST, _LEAST_LOSS = 0.05, 0.01
+"""Part of the loss that it must fall by, and a loss from which on there is something to gain."""
 
 
 def choose_between(
@@ -37,15 +37,14 @@ def choose_between(
     seed: np.random.SeedSequence,
     budget: Budget,
     work: Work = UNWATCHED,
-    *,
-    trains: bool,
 ) -> tuple[TableColumns, LevelStatistics, EncodedRows, str]:
     """Put what lies between two columns of numbers that are nearly the same beside them, where that pays.
 
     Of a price before and after, or of two readings of a meter, the difference is lost to a model that sees both on the
     scale of their own range. All pairs of :func:`testtime.table.columns.kinds.between.between_numbers` are tried
     together, all or none: each fold is predicted by the frozen model from the rows outside it, or before it where rows
-    have a time, with and without the differences. They are taken if the loss is lower by two standard errors.
+    have a time, with and without the differences. They are taken if the loss is lower by two standard errors and by a
+    twentieth.
 
     Parameters
     ----------
@@ -59,8 +58,6 @@ def choose_between(
         Where a tenth of what is left is not enough to try it, nothing is taken.
     work
         Told what is done.
-    trains
-        Whether adapters are trained afterwards: then the loss must fall by a twentieth as well.
 
     Returns
     -------
@@ -82,13 +79,13 @@ def choose_between(
         return unchanged
     gains = losses[0] - losses[1]
     error = standard_error(gains, None if together.codes is None else together.codes[trial.measured])
-    least = _LEAST_BEFORE_TRAINING * float(losses[0].mean()) if trains else 0.0
-    if gains.mean() <= max(_ERRORS * error, least):
+    before = float(losses[0].mean())
+    if before < _LEAST_LOSS or gains.mean() <= max(_ERRORS * error, _LEAST * before):
         return unchanged
     note = (
         f"Beside the columns stands what lies between those that are nearly the same: "
         f"{listed([pair.name for pair in pairs])}. On other rows, the frozen model's {task.loss_name} is then "
-        f"{losses[1].mean():.4f} instead of {losses[0].mean():.4f} (the difference has a standard error of "
+        f"{losses[1].mean():.4f} instead of {before:.4f} (the difference has a standard error of "
         f"{error:.4f})."
     )
     return columns.with_between(pairs), levels_beside, added, note

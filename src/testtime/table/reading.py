@@ -84,7 +84,7 @@ def choose_reading(
     notes = [note] if note else []
     enough = pool_rows(len(rows.y)) >= fewest_rows(backbone.recipe, target.task.n_classes)
     trains = enough if config.n_steps is None else config.n_steps > 0
-    columns, levels, rows, note = choose_between(columns, levels, rows, *told, trains=trains)
+    columns, levels, rows, note = choose_between(columns, levels, rows, *told)
     notes += [note] if note else []
     if isinstance(target, NumericTarget):
         chosen = _modelled((target, rows), backbone, config, of_target, budget, work, trains=trains)

@@ -16,7 +16,7 @@ from testtime.table.columns.sentinels import no_date
 __all__ = ["Between", "between_dates", "between_numbers"]
 
 _MOST, _MOST_ROWS = 100, 2_000  # columns, and rows of them, since each pair is looked at
-_NEAR_DATES, _NEAR_NUMBERS = 1 / 3, 3 / 4
+_NEAR_DATES, _NEAR_NUMBERS = 1 / 3, 1 / 2
 """Parts of the columns' own range that a difference spans at most: those of dates are taken, those of numbers tried."""
 
 _FEWEST, _FEWEST_SHARE = 5, 0.01
