@@ -156,6 +156,14 @@ class TestPairs:
         first = rng.normal(100, 30, 500)
         assert between_numbers({"a": first, "b": other(first, rng)}) == []
 
+    @pytest.mark.filterwarnings("error")
+    def test_the_largest_numbers(self):
+        first = 1.7e308 * np.linspace(-1, 1, 500)
+        second = first * (0.99 + 0.01 * np.sin(np.arange(500)))
+        second[[0, -1]] = second[[-1, 0]]
+        (pair,) = between_numbers({"a": first / 4, "b": second / 4})
+        assert np.isfinite(pair.output({"a": first, "b": second}).values).all()
+
     def test_columns_that_do_not_vary_in_the_middle_are_in_none(self):
         rng = np.random.default_rng(0)
         mostly = np.where(rng.random(500) < 0.9, 0.0, rng.normal(size=500))

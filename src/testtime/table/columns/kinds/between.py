@@ -44,7 +44,7 @@ class Between(BaseModel):
 
     def output(self, values: Mapping[str, NDArray[np.float64]]) -> Output:
         """Return the column, from the values ``(N,)`` of each; of dates, days since 1970."""
-        between = values[self.second] - values[self.first]
+        between = _less(values[self.second], values[self.first])
         for name in (self.first, self.second) if self.no_dates else ():
             between[np.isin(np.floor(values[name]), self.no_dates)] = np.nan
         return Output(between, self.name)
@@ -100,7 +100,7 @@ def _nearest(values: Mapping[str, NDArray[np.float64]], near_is: float) -> list[
     values = {name: own[:: 1 + len(own) // _MOST_ROWS] for name, own in list(values.items())[:_MOST]}
     for one, other in combinations(values, 2):
         both = ~np.isnan(values[one]) & ~np.isnan(values[other])
-        between = values[other][both] - values[one][both]
+        between = _less(values[other][both], values[one][both])
         if not _varies(between):
             continue
         distance = _range(between)
@@ -121,6 +121,13 @@ def _tree(near: list[tuple[float, float, str, str]], names: Mapping[str, object]
             joined = tree[second]
             tree = {name: tree[first] if root == joined else root for name, root in tree.items()}
     return found
+
+
+def _less(values: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the differences, which are finite also between the largest numbers there are."""
+    most = np.finfo(np.float64).max
+    with np.errstate(over="ignore"):
+        return np.clip(values - others, -most, most)
 
 
 def _varies(between: NDArray[np.float64]) -> bool:
