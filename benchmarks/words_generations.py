@@ -125,10 +125,9 @@ def regressors() -> str:
                 ]
             )
     inside = (mean(cell["numbers"]["served"]["coverage of 80%"] for cell in cells) for cells in (new, old))
+    said = "\nThe 80% interval holds {:.1%} (second generation: {:.1%}).\n".format(*inside)
     header = ["", "mean (second generation)", "lower on", "change: mean, median", "the most and the least"]
-    return markdown(header, rows) + "\nThe 80% interval holds {:.1%} (second generation: {:.1%}).\n".format(
-        *inside
-    )
+    return markdown(header, rows) + said
 
 
 BLOCKS: dict[str, Callable[[], str]] = {"generations": generations, "regressors": regressors}

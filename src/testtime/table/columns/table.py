@@ -137,13 +137,7 @@ class TableColumns:
         choices, kept = _something(choices)
         self.records = tuple(choice.record for choice in choices)
         self._columns = _one_indicator_per_pattern([choice.column for choice in choices], cells)
-        self._between = between_dates(
-            {
-                column.name: column.transform(read, habits, [])[0].values
-                for column in self._columns
-                if isinstance(column, DateColumn) and (read := cells[column.name]) is not None
-            }
-        )
+        self._between = self._between_dates(cells, habits)
         self.records = tuple(say_distances(record, self._between) for record in self.records)
         self.notes = (
             *say_left_out(self.records),
@@ -153,6 +147,17 @@ class TableColumns:
         )
         warn_of(self.notes)
         return self
+
+    def _between_dates(self, cells: Mapping[str, Cells | None], habits: Habits) -> list[Between]:
+        """Return the pairs of dates that lie near each other; a single column of dates is not read again."""
+        dates = [
+            (one, read)
+            for one in self._columns
+            if isinstance(one, DateColumn) and (read := cells[one.name]) is not None
+        ]
+        if len(dates) < 2:
+            return []
+        return between_dates({one.name: one.transform(read, habits, [])[0].values for one, read in dates})
 
     def with_between(self, pairs: Sequence[Between]) -> TableColumns:
         """Return the columns with what lies between some pairs of them beside them, behind all others."""
