@@ -13,6 +13,7 @@ from testtime.adapt.budget import Budget
 from testtime.backbones.embedded import load_embedded
 from testtime.table import choose_between, reading
 from testtime.table.columns.kinds.between import between_numbers
+from testtime.table.trial import Judge
 
 SAID = "Beside the columns stands what lies between"
 NAME = "after less before"
@@ -128,7 +129,8 @@ def _tried(frame: pd.DataFrame, y: np.ndarray, budget: Budget) -> str:
 
     codes, task, seed = np.unique(y, return_inverse=True)[1], _two_classes(), np.random.SeedSequence(0)
     told = reading.encode_rows(frame, codes, task, load_embedded(), seed)
-    return choose_between.choose_between(*told, task, load_embedded(), torch.device("cpu"), seed, budget)[3]
+    judge = Judge(task, load_embedded(), torch.device("cpu"), seed, budget)
+    return choose_between.choose_between(*told, judge)[3]
 
 
 class TestPairs:

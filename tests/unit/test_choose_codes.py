@@ -17,7 +17,7 @@ from testtime.adapt.budget import Budget
 from testtime.backbones.embedded import load_embedded
 from testtime.errors import StoreError
 from testtime.estimators.together import fit_together
-from testtime.table import choose_codes, reading
+from testtime.table import choose_codes, reading, trial
 from testtime.table.saved import StoredTable, from_stored, to_stored
 from testtime.table.tail_episodes import TailRecipe
 
@@ -73,9 +73,8 @@ class TestChoice:
     def test_rows_of_a_group_count_as_one_in_the_error(self, monkeypatch):
         frame, y = table(400)
         groups, told = np.arange(400) // 2, []
-        monkeypatch.setattr(
-            choose_codes, "standard_error", lambda gains, of: told.append((len(gains), of)) or 0.0
-        )
+        monkeypatch.setattr(trial, "standard_error", lambda gains, of: told.append((len(gains), of)) or 0.0)
+        monkeypatch.setattr(reading, "choose_keys", lambda levels, rows, *_, **__: (levels, rows, ""))
         TTTClassifier(n_steps=0).fit(frame, y, groups=groups)
         ((n_rows, of),) = told
         assert n_rows == len(of) == 400

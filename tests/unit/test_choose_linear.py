@@ -13,7 +13,7 @@ from testtime.adapt.budget import Budget
 from testtime.backbones.embedded import load_embedded
 from testtime.errors import StoreError
 from testtime.estimators.together import fit_together
-from testtime.table import choose_linear, fit
+from testtime.table import choose_linear, fit, reading, trial
 from testtime.table.columns import DataWarning
 from testtime.table.saved import StoredTable, from_stored, to_stored
 from testtime.table.tail_episodes import TailRecipe
@@ -169,9 +169,11 @@ class TestMeasure:
     def test_rows_of_a_group_count_as_one_in_the_error(self, monkeypatch):
         frame, y = table()
         told = []
-        monkeypatch.setattr(
-            choose_linear, "standard_error", lambda gains, of: told.append((len(gains), of)) or 0.0
-        )
+        for module in (trial, choose_linear):
+            monkeypatch.setattr(
+                module, "standard_error", lambda gains, of: told.append((len(gains), of)) or 0.0
+            )
+        monkeypatch.setattr(reading, "choose_keys", lambda levels, rows, *_, **__: (levels, rows, ""))
         TTTRegressor(n_steps=0).fit(frame, y, groups=np.arange(400) // 4)
         assert len(told) == 2
         assert all(n_rows == len(of) == 400 and 90 < len(np.unique(of)) <= 100 for n_rows, of in told)
@@ -205,7 +207,7 @@ def test_few_rows_are_not_tried():
 
 def test_a_part_that_explains_little_is_not_tried(monkeypatch):
     asked = []
-    monkeypatch.setattr(choose_linear.Trial, "run", lambda self, ways, budget: asked.append(len(ways)))
+    monkeypatch.setattr(choose_linear.Trial, "run", lambda self, ways: asked.append(len(ways)))
     for noise, expected in ((2.5, []), (1.5, [2])):  # a seventh, and nearly a third of the variance
         frame, y = linear_table(600, 0, noise=noise)
         TTTRegressor(n_steps=0).fit(frame, y)

@@ -5,24 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import torch
 
-from testtime.adapt.budget import Budget
-from testtime.adapt.mix import standard_error
-from testtime.adapt.task import Task
-from testtime.adapt.work import UNWATCHED, Work
-from testtime.backbones.base import Backbone, Encoded
+from testtime.backbones.base import Encoded
 from testtime.table.columns import TableColumns
 from testtime.table.columns.kinds.between import Between, between_numbers
 from testtime.table.columns.said import listed
 from testtime.table.encoding import EncodedRows, with_levels
 from testtime.table.levels import LevelStatistics
-from testtime.table.trial import Trial
+from testtime.table.trial import FEWEST_ROWS, Judge, Trial
 
 __all__ = ["choose_between"]
 
-_FEWEST = 60  # rows; fewer say little about a loss
-_ERRORS = 2.0  # standard errors by which the loss must fall
 _LEAST, _LEAST_LOSS = 0.05, 0.01
 """Part of the loss that it must fall by, and a loss from which on there is something to gain."""
 
@@ -31,12 +24,7 @@ def choose_between(
     columns: TableColumns,
     levels: LevelStatistics,
     rows: EncodedRows,
-    task: Task,
-    backbone: Backbone,
-    device: torch.device,
-    seed: np.random.SeedSequence,
-    budget: Budget,
-    work: Work = UNWATCHED,
+    judge: Judge,
 ) -> tuple[TableColumns, LevelStatistics, EncodedRows, str]:
     """Put what lies between two columns of numbers that are nearly the same beside them, where that pays.
 
@@ -50,43 +38,28 @@ def choose_between(
     ----------
     columns, levels, rows
         Columns, statistics of their levels, and the rows with them.
-    task, backbone, device
-        What is predicted, by which model, and where it is computed.
-    seed
-        As the statistics were made with; nothing is spawned from it.
-    budget
-        Where a tenth of what is left is not enough to try it, nothing is taken.
-    work
-        Told what is done.
+    judge
+        The frozen model, with the seed that the statistics were made with.
 
     Returns
     -------
     columns, levels, rows, note
         The same with the differences, and a sentence; unchanged and "" where none is taken.
     """
-    unchanged = columns, levels, rows, ""
-    pairs = _pairs(columns, rows) if len(rows.y) >= _FEWEST else []
-    if not pairs or rows.x.shape[1] + len(pairs) > backbone.limits.features:
+    unchanged, task = (columns, levels, rows, ""), judge.task
+    pairs = _pairs(columns, rows) if len(rows.y) >= FEWEST_ROWS else []
+    if not pairs or rows.x.shape[1] + len(pairs) > judge.backbone.limits.features:
         return unchanged
-    work.say("trying differences of columns")
-    draw = int(seed.generate_state(1)[0])
-    together = rows.together(task, np.random.default_rng(draw))
+    judge.work.say("trying differences of columns")
+    together = judge.together(rows)
     added = replace(rows, encoded=_with(rows.encoded, pairs), found=together)
-    levels_beside, added = with_levels(added, task, seed)
-    trial = Trial.of(added, together.codes, task, backbone, device, draw)
-    losses = trial.run((lambda _: (rows, task.score), lambda _: (added, task.score)), budget)
-    if losses is None:
-        return unchanged
-    gains = losses[0] - losses[1]
-    error = standard_error(gains, None if together.codes is None else together.codes[trial.measured])
-    before = float(losses[0].mean())
-    if before < _LEAST_LOSS or gains.mean() <= max(_ERRORS * error, _LEAST * before):
+    levels_beside, added = with_levels(added, task, judge.seed)
+    gain = Trial.of(judge, added, together.codes).gain(rows, added)
+    if gain is None or gain.before < _LEAST_LOSS or not gain.is_clear(_LEAST):
         return unchanged
     note = (
         f"Beside the columns stands what lies between those that are nearly the same: "
-        f"{listed([pair.name for pair in pairs])}. On other rows, the frozen model's {task.loss_name} is then "
-        f"{losses[1].mean():.4f} instead of {before:.4f} (the difference has a standard error of "
-        f"{error:.4f})."
+        f"{listed([pair.name for pair in pairs])}; {gain.told(task.loss_name)}."
     )
     return columns.with_between(pairs), levels_beside, added, note
 

@@ -6,24 +6,17 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from testtime.adapt.budget import Budget
-from testtime.adapt.mix import standard_error
 from testtime.adapt.task import Task
-from testtime.adapt.work import UNWATCHED, Work
-from testtime.backbones.base import Backbone
 from testtime.table.encoding import EncodedRows, with_levels
 from testtime.table.keys import Key, Leftovers, find_key, key_columns
 from testtime.table.levels import LevelStatistics, room_for_keys, told_classes
 from testtime.table.rows import DealtRows
-from testtime.table.trial import Measure, Trial
+from testtime.table.trial import FEWEST_ROWS, Gain, Judge, Measure, Trial
 
 __all__ = ["choose_keys"]
 
-_FEWEST = 60  # rows; fewer say little about a loss
-_ERRORS = 2.0  # standard errors by which the loss must fall
 _LEAST_BEFORE_TRAINING = 0.05  # share of the loss: adapters learn much of a small effect themselves
 _SIGMAS = 3.5  # many sets are tried; of errors that mean nothing the largest is seldom above 2.5
 _LEAST_LOSS = 0.01  # in the unit of the fit, below which nothing is left to gain;
@@ -35,12 +28,7 @@ _SHARE_OF_LIMIT = 0.1  # of a time limit, after which nothing more is tried
 def choose_keys(
     levels: LevelStatistics,
     rows: EncodedRows,
-    task: Task,
-    backbone: Backbone,
-    device: torch.device,
-    seed: np.random.SeedSequence,
-    budget: Budget,
-    work: Work = UNWATCHED,
+    judge: Judge,
     *,
     numbers: Collection[str],
     fixed: Collection[str],
@@ -61,15 +49,9 @@ def choose_keys(
     ----------
     levels, rows
         Statistics of nominal columns and of codes, and the rows with them, whose target is as it is modelled.
-    task, backbone, device
-        What is predicted, by which model, and where it is computed.
-    seed
-        As the statistics were made with; nothing is spawned from it.
-    budget
-        Where a tenth of what is left is not enough to predict the folds, nothing is tried; once it is spent, nothing
-        more is.
-    work
-        Told what is done.
+    judge
+        The frozen model, with the seed that the statistics were made with. Once a tenth of what is left of its budget
+        is spent, nothing more is tried.
     numbers
         Names of the columns that may be a key alone.
     fixed
@@ -82,29 +64,27 @@ def choose_keys(
     levels, rows, note
         The same with the keys, and a sentence; unchanged and "" where there are none.
     """
-    unchanged = levels, rows, ""
+    unchanged, task, budget = (levels, rows, ""), judge.task, judge.budget
     names, told = rows.encoded.names, told_classes(rows.y, task.n_classes)
     room = min(
         _MOST_KEYS,
         room_for_keys(len(told)) - len(rows.keys),
-        (backbone.limits.features - rows.x.shape[1]) // (len(told) + 1),
+        (judge.backbone.limits.features - rows.x.shape[1]) // (len(told) + 1),
     )
-    if len(rows.y) < _FEWEST or room < 1:
+    if len(rows.y) < FEWEST_ROWS or room < 1:
         return unchanged
     limit, before = _SHARE_OF_LIMIT * budget.left(), budget.spent()
     positions, codes = key_columns(rows.encoded, [k for k, name in enumerate(names) if name not in fixed])
     alone = frozenset(k for k, name in enumerate(names) if name in numbers)
     if not positions or not (len(positions) > 1 or alone.intersection(positions)):
         return unchanged
-    draw = int(seed.generate_state(1)[0])
-    together = rows.together(task, np.random.default_rng(draw))
-    trial = Trial.of(rows, together.codes, task, backbone, device, draw)
+    together = judge.together(rows)
+    trial = Trial.of(judge, rows, together.codes)
     if not trial.dealt:
         return unchanged
-    work.say("looking for columns that name something together")
-    units = None if together.codes is None else together.codes[trial.measured]
-    tried = _Tried(trial, told, budget, lambda: budget.spent() - before > limit)
-    search = _Search(positions, codes[trial.measured], units, alone, tried.late)
+    judge.work.say("looking for columns that name something together")
+    tried = _Tried(trial, told, lambda: budget.spent() - before > limit)
+    search = _Search(positions, codes[trial.measured], trial.units, alone, tried.late)
     keyed, found, gains = replace(rows, found=together), list[Key](), np.zeros(len(trial.measured))
     as_is = answers = tried.answers(keyed)
     left = 1.0 if rows.reduced is None else rows.reduced.left
@@ -120,7 +100,8 @@ def choose_keys(
         if apart is None:
             break
         gained = answers.losses - apart.losses
-        if gained.mean() <= _ERRORS * standard_error(gained, units) or (gains + gained).mean() <= least:
+        one = Gain.of(answers.losses, apart.losses, trial.units)
+        if not one.is_clear() or (gains + gained).mean() <= least:
             break
         gains += gained
         found.append(key)
@@ -129,13 +110,12 @@ def choose_keys(
     if not found:
         return unchanged
     listed = ", in ".join(" and ".join(repr(names[k]) for k in key) for key in found)
-    loss = as_is.losses.mean()
+    gain = Gain.of(as_is.losses, as_is.losses - gains, trial.units)
     note = (
-        f"What rows say about the target that agree in {listed} stands beside the columns: on other rows, the frozen "
-        f"model's {task.loss_name} is then {loss - gains.mean():.4f} instead of {loss:.4f} (the difference has a "
-        f"standard error of {standard_error(gains, units):.4f})."
+        f"What rows say about the target that agree in {listed} stands beside the columns: "
+        f"{gain.told(task.loss_name)}."
     )
-    return *with_levels(keyed, task, seed), note
+    return *with_levels(keyed, task, judge.seed), note
 
 
 @dataclass(frozen=True)
@@ -162,26 +142,25 @@ class _Tried:
     ----------
     trial, told
         The folds, and the classes that are told.
-    budget, late
-        What time there is, and whether the share of it that may be used is spent.
+    late
+        Whether the share of the time that may be used is spent.
     """
 
     trial: Trial
     told: tuple[int, ...]
-    budget: Budget
     late: Callable[[], bool]
 
     def answers(self, rows: EncodedRows, of_folds: Sequence[Key] = ()) -> _Answers | None:
         """Predict the folds with rows read like this, each with one more key; None where there is no time."""
         keys = iter(of_folds)
-        measure = _measure(self.trial.task, self.told)
+        measure = _measure(self.trial.judge.task, self.told)
 
         def way(fold: DealtRows) -> tuple[EncodedRows, Measure]:
             key = next(keys, Key())
             more = (*rows.keys, key) if key else rows.keys
             return replace(rows, y=rows.targets_without(fold.held), reduced=None, keys=more), measure
 
-        measured = None if self.late() else self.trial.run((way,), self.budget)
+        measured = None if self.late() else self.trial.run((way,))
         return None if measured is None else _Answers(measured[0][:, 0], measured[0][:, 1:])
 
 

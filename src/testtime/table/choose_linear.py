@@ -8,27 +8,21 @@ from functools import partial
 from typing import TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from testtime.adapt.budget import Budget
 from testtime.adapt.mix import standard_error
 from testtime.adapt.task import Numbers
-from testtime.adapt.work import UNWATCHED, Work
-from testtime.backbones.base import Backbone
 from testtime.backbones.scaling import TargetScaler
 from testtime.table.encoding import EncodedRows
 from testtime.table.linear import Reduced, cross_fitted, levels_in_doubt
 from testtime.table.rows import DealtRows
 from testtime.table.target import NumericTarget
-from testtime.table.trial import Measure, Trial, Way
+from testtime.table.trial import FEWEST_ROWS, Gain, Judge, Measure, Trial, Way
 
 __all__ = ["Scale", "choose_linear"]
 
-_FEWEST = 60  # rows; fewer say little about a loss
 _MOST_CONTEXT, _MOST_GUARD = 1024, 512  # rows; whether it helps shows in a few hundred
 _LEAST = 0.2  # share of the variance that the part must explain, in other rows, to be tried
-_ERRORS = 2.0  # standard errors by which the loss must fall
 _LEAST_BEFORE_TRAINING = 0.4  # share of the loss: adapters learn much of a linear part themselves
 _SHARE_OF_LIMIT = 0.1  # of a time limit, for the regressions
 
@@ -38,11 +32,7 @@ Scale: TypeAlias = tuple[NumericTarget, EncodedRows]
 
 def choose_linear(
     scales: Sequence[Scale],
-    backbone: Backbone,
-    device: torch.device,
-    seed: np.random.SeedSequence,
-    budget: Budget,
-    work: Work = UNWATCHED,
+    judge: Judge,
     *,
     trains: bool = True,
 ) -> tuple[NumericTarget, EncodedRows, str]:
@@ -60,14 +50,8 @@ def choose_linear(
     scales
         The target on the curve that was chosen; then, if that is another one, as it is, since what is linear in the
         columns may be bent on a curve.
-    backbone, device
-        Which model predicts, and where.
-    seed
-        Of folds and views.
-    budget
-        Where a tenth of what is left is not enough to try it, the target stays as it is.
-    work
-        Told what is done.
+    judge
+        The frozen model.
     trains
         Whether adapters are trained.
 
@@ -79,48 +63,35 @@ def choose_linear(
     """
     target, rows = scales[0]
     unchanged = target, rows, ""
-    if len(rows.y) < _FEWEST:
+    if len(rows.y) < FEWEST_ROWS:
         return unchanged
-    draw = int(seed.generate_state(1)[0])
-    found = rows.together(target.task, np.random.default_rng(draw))
+    found, budget = judge.together(rows), judge.budget
     limit, before = _SHARE_OF_LIMIT * budget.left(), budget.spent()
-    apart = [one for scale in scales for one in _ways_apart(*scale, found.codes, draw)]
+    apart = [one for scale in scales for one in _ways_apart(*scale, found.codes, judge.draw)]
     apart = [one for one in apart if one.explained >= _LEAST]
     if not apart or budget.spent() - before > limit:
         return unchanged
-    work.say("looking for a linear part of the target")
-    trial = Trial.of(
-        rows,
-        found.codes,
-        target.task,
-        backbone,
-        device,
-        draw,
-        most_context=_MOST_CONTEXT,
-        most_guard=_MOST_GUARD,
-    )
+    judge.work.say("looking for a linear part of the target")
+    trial = Trial.of(judge, rows, found.codes, most_context=_MOST_CONTEXT, most_guard=_MOST_GUARD)
     unit = scales[-1][0].scaler
     ways: list[Way] = [lambda fold: (rows, _measure(target, np.zeros(len(fold.guard)), 1.0, unit))]
     ways += [partial(one.read, unit) for one in apart]
-    measured = trial.run(ways, budget)
+    measured = trial.run(ways)
     if measured is None:
         return unchanged
     as_is, *after = measured
-    units = None if found.codes is None else found.codes[trial.measured]
-    taken: list[tuple[float, float, _Apart]] = []
+    taken: list[tuple[Gain, _Apart]] = []
     for one, own in zip(apart, after, strict=True):
-        gains, closer = (as_is - own).T
-        error = standard_error(gains, units)
-        least = max(_ERRORS * error, _LEAST_BEFORE_TRAINING * as_is[:, 0].mean() if trains else 0.0)
-        if gains.mean() > least and closer.mean() >= -standard_error(closer, units):
-            taken.append((float(own[:, 0].mean()), error, one))
+        gain, closer = Gain.of(as_is[:, 0], own[:, 0], trial.units), as_is[:, 1] - own[:, 1]
+        clear = gain.is_clear(_LEAST_BEFORE_TRAINING if trains else 0.0)
+        if clear and closer.mean() >= -standard_error(closer, trial.units):
+            taken.append((gain, one))
     if not taken:
         return unchanged
-    loss, error, one = min(taken, key=lambda each: each[0])
+    gain, one = min(taken, key=lambda each: each[0].after)
     note = (
         f"A ridge regression on the columns explains {one.explained:.2%} of the variance of the target in other rows, "
-        f"and the model predicts what it leaves: on other rows, the frozen model's CRPS is then {loss:.4f} instead of "
-        f"{as_is[:, 0].mean():.4f} standard deviations (the difference has a standard error of {error:.4f})."
+        f"and the model predicts what it leaves: {gain.told('CRPS, in standard deviations,')}."
     )
     return one.target, replace(one.left, found=found), note
 

@@ -28,6 +28,7 @@ from testtime.table.encoding import EncodedRows, TableEncoding, with_levels
 from testtime.table.levels import LevelStatistics, has_statistics
 from testtime.table.rows import MOST_ROWS, fewest_rows, pool_rows
 from testtime.table.target import NumericTarget, Target
+from testtime.table.trial import Judge
 
 __all__ = ["Reading", "ReadingSeeds", "choose_reading", "drawn_rows", "encode_rows"]
 
@@ -78,32 +79,30 @@ def choose_reading(
         Each choice takes a tenth of what is left of it, or is not made.
     """
     level_seed, *of_target = seeds
-    told = target.task, backbone, config.device, level_seed, budget, work
+    judge = Judge(target.task, backbone, config.device, level_seed, budget, work)
     numbers, declared = columns.undeclared_numbers, columns.declared_numbers
-    levels, rows, note = choose_codes(levels, rows, *told, numbers=numbers)
+    levels, rows, note = choose_codes(levels, rows, judge, numbers=numbers)
     notes = [note] if note else []
     enough = pool_rows(len(rows.y)) >= fewest_rows(backbone.recipe, target.task.n_classes)
     trains = enough if config.n_steps is None else config.n_steps > 0
-    columns, levels, rows, note = choose_between(columns, levels, rows, *told)
+    columns, levels, rows, note = choose_between(columns, levels, rows, judge)
     notes += [note] if note else []
     if isinstance(target, NumericTarget):
-        chosen = _modelled((target, rows), backbone, config, of_target, budget, work, trains=trains)
+        chosen = _modelled((target, rows), config, judge, of_target, trains=trains)
         target, rows = chosen[:2]
         if chosen[2]:
             notes += chosen[2]
             levels, rows = _told(rows, target.task, level_seed)
-    levels, rows, note = choose_keys(levels, rows, *told, numbers=numbers, fixed=declared, trains=trains)
+    levels, rows, note = choose_keys(levels, rows, judge, numbers=numbers, fixed=declared, trains=trains)
     notes += [note] if note else []
     return Reading(TableEncoding(columns, levels), target, rows, notes)
 
 
 def _modelled(
     plain: Scale,
-    backbone: Backbone,
     config: FitConfig,
+    judge: Judge,
     seeds: Sequence[np.random.SeedSequence],
-    budget: Budget,
-    work: Work,
     *,
     trains: bool,
 ) -> tuple[NumericTarget, EncodedRows, list[str]]:
@@ -112,10 +111,9 @@ def _modelled(
     The statistics of levels in the rows that are returned are still of the target as it is.
     """
     curve_seed, linear_seed = seeds
-    bent, y, note = choose_curve(*plain, backbone, config, curve_seed, budget, work)
+    bent, y, note = choose_curve(*plain, judge.backbone, config, curve_seed, judge.budget, judge.work)
     scales = [(bent, replace(plain[1], y=y, found=None)), plain] if note else [plain]
-    told = scales, backbone, config.device, linear_seed, budget, work
-    target, rows, linear_note = choose_linear(*told, trains=trains)
+    target, rows, linear_note = choose_linear(scales, replace(judge, seed=linear_seed), trains=trains)
     notes = [note] if note and target.curve is bent.curve else []
     return target, rows, [*notes, linear_note] if linear_note else notes
 
