@@ -61,6 +61,18 @@ class TestChoice:
         assert len(said(model)) == 1
         assert np.sqrt(np.mean((model.predict(frame[900:]) - y[900:]) ** 2)) < 0.6 * y.std()
 
+    def test_what_the_model_knows_in_part_is_found_in_the_target(self, monkeypatch):
+        """Of nine streets with nine houses it knows enough to leave too little to find the rest by."""
+        frame, y = streets(1300)
+        rows, later = slice(900), slice(900, None)
+        model = TTTRegressor(random_state=0, n_steps=0).fit(frame[rows], y[rows])
+        assert "'street' and 'house'" in said(model)[0]
+        monkeypatch.setattr(choose_keys, "_left_of_nothing", lambda y, task: np.zeros((len(y), 1)))
+        plain = TTTRegressor(random_state=0, n_steps=0).fit(frame[rows], y[rows])
+        assert not said(plain)
+        errors = [np.sqrt(np.mean((one.predict(frame[later]) - y[later]) ** 2)) for one in (model, plain)]
+        assert errors[0] < 0.6 * errors[1]
+
     def test_keys_are_of_what_a_linear_part_leaves(self):
         frame, y = streets(1300)
         y = 50 * frame["a"] + y

@@ -47,7 +47,7 @@ def test_what_was_never_missing_at_fit_is_told_of_where_it_is_missing(values: li
     assert np.isnan(columns.transform(new, notes=notes).x[[0, 2], 0]).all()
     (note,) = notes
     assert note.startswith(
-        "Missing in rows to predict, and never at fit: 'c'. Such a value is taken for an average one"
+        "Missing in rows to predict, and never at fit: 'c'. Such rows are answered with what stands there"
     )
     notes.clear()
     columns.transform(new.iloc[[1]], notes=notes)

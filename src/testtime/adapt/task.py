@@ -39,6 +39,10 @@ class Task(Protocol):
         """Return the loss of each row, ``(..., q, A), (q,) -> (..., q)``; convex in the answer."""
         ...
 
+    def pooled(self, answers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the answer that is each of several with equal chance, ``(q, k, A) -> (q, A)``."""
+        ...
+
     def strata(self, y: NDArray) -> NDArray[np.int64] | None:
         """Return what rows are stratified by, ``(N,)``, or None."""
         ...
@@ -59,6 +63,10 @@ class Classes:
     def score(self, answer: NDArray[np.float64], y: NDArray) -> NDArray[np.float64]:
         """Log loss of the true class in nats."""
         return -np.log(np.maximum(answer[..., np.arange(len(y)), y], _SMALLEST))
+
+    def pooled(self, answers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean of the probabilities."""
+        return answers.mean(axis=1)
 
     def strata(self, y: NDArray) -> NDArray[np.int64] | None:
         """The classes themselves."""
@@ -83,6 +91,16 @@ class Numbers:
         levels = np.arange(1, n_levels + 1) / (n_levels + 1)
         error = y[:, None] - answer
         return 2.0 * np.maximum(levels * error, (levels - 1.0) * error).mean(-1)
+
+    def pooled(self, answers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Quantiles of the mixture.
+
+        >>> Numbers().pooled(np.array([[[0.0, 1.0, 2.0], [10.0, 11.0, 12.0]]])).tolist()
+        [[0.75, 6.0, 11.25]]
+        """
+        n_levels = answers.shape[-1]
+        levels = np.arange(1, n_levels + 1) / (n_levels + 1)
+        return np.quantile(answers.reshape(len(answers), -1), levels, axis=1, method="weibull").T
 
     def strata(self, y: NDArray) -> NDArray[np.int64] | None:
         """None: rows are drawn at random."""

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -26,13 +26,16 @@ from testtime.errors import InputError, sentence
 from testtime.results import Adaptation
 from testtime.table.columns.file_habits import FileHabits
 from testtime.table.encoding import TableEncoding
+from testtime.table.filled import filled, never_missing
 from testtime.table.target import Target
 
 __all__ = ["AdaptedTable", "Member"]
 
 _ROWS_AT_ONCE = 8_192
 _CPU = torch.device("cpu")
+_FILLED_AT_ONCE = 512
 _MOST_OTHERS = 4  # tables without what some levels say, each with its own context in memory
+_Ask: TypeAlias = "Callable[[AdaptedTable, NDArray[np.float64]], NDArray[np.float64]]"
 _OWN = ("_served", "_others", "_lock", "_idle")  # of a process
 
 
@@ -148,12 +151,29 @@ class AdaptedTable:
 
     def predict_encoded(self, x: NDArray[np.float64], *, work: Work = UNWATCHED) -> NDArray[np.float64]:
         """Answers for rows ``(q, D)`` that ``encoding.transform`` gave; rows of several callers may be joined."""
-        return self._by_strangeness(x, lambda table, rows: table._answers(table._reading(), rows, work))
+        return self._completed(x, lambda table, rows: table._answers(table._reading(), rows, work))
+
+    def _completed(self, x: NDArray[np.float64], ask: _Ask) -> NDArray[np.float64]:
+        """Answers in the target's unit; rows with cells that were never missing at fit are asked for several times."""
+        complete = never_missing(self.x, self.x.shape[1] - self.encoding.levels.width)
+        wanting = np.isnan(x[:, : len(complete)]) & complete
+        rows = np.flatnonzero(wanting.any(axis=1))
+        if not len(rows):
+            return self._by_strangeness(x, ask)
+        others = np.setdiff1d(np.arange(len(x)), rows)
+        order, pieces = [others], [self._by_strangeness(x[others], ask)] if len(others) else []
+        for begin in range(0, len(rows), _FILLED_AT_ONCE):
+            some = rows[begin : begin + _FILLED_AT_ONCE]
+            full = filled(x[some], wanting[some], self.x, self.encoding.levels)
+            answers = self._by_strangeness(full.reshape(-1, x.shape[1]), ask)
+            order.append(some)
+            pieces.append(self.task.pooled(answers.reshape(*full.shape[:2], -1)))
+        return np.concatenate(pieces)[np.argsort(np.concatenate(order))]
 
     def _by_strangeness(
         self,
         x: NDArray[np.float64],
-        ask: Callable[[AdaptedTable, NDArray[np.float64]], NDArray[np.float64]],
+        ask: _Ask,
     ) -> NDArray[np.float64]:
         """Answers in the target's unit: this table's, and for rows with a level nobody has seen those without it.
 
@@ -240,7 +260,7 @@ class AdaptedTable:
             readings = table._read(members, table._context(n_context))
             return table._answers(_Served(tuple(readings)), x, work)
 
-        return self._by_strangeness(self.encoding.transform(frame), ask)
+        return self._completed(self.encoding.transform(frame), ask)
 
     def _context(self, n_context: int) -> tuple[NDArray[np.float64], NDArray]:
         least = max(1, self.task.n_classes)

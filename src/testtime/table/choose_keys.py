@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from testtime.adapt.task import Task
 from testtime.table.encoding import EncodedRows, with_levels
 from testtime.table.keys import Key, Leftovers, find_key, key_columns
-from testtime.table.levels import LevelStatistics, room_for_keys, told_classes
+from testtime.table.levels import LevelStatistics, room_for_keys, signals_of, told_classes
 from testtime.table.rows import DealtRows
 from testtime.table.trial import FEWEST_ROWS, Gain, Judge, Measure, Trial
 
@@ -41,9 +41,11 @@ def choose_keys(
     what rows with the same values say about the target stands beside the columns. So many sets may be that the best
     says something about the very rows it was found with, whatever the columns mean; so each fold is predicted with the
     set that the *other* folds name, or those before it. If the loss is lower by two standard errors, the set that all
-    folds name is taken, and what is left now is searched, for up to three sets. Where adapters are trained after that,
-    which learn much of a small effect themselves, the loss must fall by a twentieth. Nothing is looked for where it is
-    below .01 as it is, or below a thousandth of the target's deviation where a linear part was taken out.
+    folds name is taken, and what is left now is searched, for up to three sets. Where what the model leaves names no
+    first one that pays, the target itself is searched: a model that knows part of what such rows say leaves too little
+    to see them by. Where adapters are trained after that, which learn much of a small effect themselves, the loss must
+    fall by a twentieth. Nothing is looked for where it is below .01 as it is, or below a thousandth of the target's
+    deviation where a linear part was taken out.
 
     Parameters
     ----------
@@ -87,26 +89,28 @@ def choose_keys(
     search = _Search(positions, codes[trial.measured], trial.units, alone, tried.late)
     keyed, found, gains = replace(rows, found=together), list[Key](), np.zeros(len(trial.measured))
     as_is = answers = tried.answers(keyed)
-    left = 1.0 if rows.reduced is None else rows.reduced.left
-    if as_is is None or as_is.losses.mean() < max(_LEAST_LOSS, _LEAST_OF_TARGET / left):
+    unit = 1.0 if rows.reduced is None else rows.reduced.left
+    if as_is is None or as_is.losses.mean() < max(_LEAST_LOSS, _LEAST_OF_TARGET / unit):
         return unchanged
     least = _LEAST_BEFORE_TRAINING * as_is.losses.mean() if trains else 0.0
-    while answers is not None and len(found) < room:
-        key = search.key(answers, keyed.keys)
-        if not key:
-            break
-        of_folds = [search.key(answers, keyed.keys, among) for among in trial.others(later=rows.time is None)]
-        apart = tried.answers(keyed, of_folds)
+    others = trial.others(later=rows.time is None)
+    searched = [as_is.left, _left_of_nothing(rows.y[trial.measured], task)]
+    while answers is not None and searched and len(found) < room:
+        left = searched.pop(0)
+        key = search.key(left, keyed.keys)
+        of_folds = [search.key(left, keyed.keys, among) for among in others] if key else []
+        apart = tried.answers(keyed, of_folds) if key else None
         if apart is None:
-            break
+            continue
         gained = answers.losses - apart.losses
         one = Gain.of(answers.losses, apart.losses, trial.units)
         if not one.is_clear() or (gains + gained).mean() <= least:
-            break
+            continue
         gains += gained
         found.append(key)
         keyed = replace(keyed, keys=(*keyed.keys, key))
         answers = apart if set(of_folds) == {key} else tried.answers(keyed) if len(found) < room else None
+        searched = [answers.left] if answers else []
     if not found:
         return unchanged
     listed = ", in ".join(" and ".join(repr(names[k]) for k in key) for key in found)
@@ -174,8 +178,13 @@ class _Search:
     alone: frozenset[int]
     late: Callable[[], bool]
 
-    def key(self, answers: _Answers, known: Collection[Key], among: NDArray[np.bool_] | None = None) -> Key:
-        """Return the key that rows name, all of them or some; of fewer rows as much is asked for as they can say."""
+    def key(
+        self, left: NDArray[np.float64], known: Collection[Key], among: NDArray[np.bool_] | None = None
+    ) -> Key:
+        """Return the key that rows name by what is left of them, ``(g, S)``, all of them or some.
+
+        Of fewer rows as much is asked for as they can say.
+        """
         if among is None:
             among = np.ones(len(self.codes), dtype=bool)
         if not among.any():
@@ -183,12 +192,18 @@ class _Search:
         return find_key(
             self.positions,
             self.codes[among],
-            Leftovers(answers.left[among], None if self.units is None else self.units[among]),
+            Leftovers(left[among], None if self.units is None else self.units[among]),
             alone=self.alone,
             known=known,
             least=_SIGMAS * float(np.sqrt(among.mean())),
             late=self.late,
         )
+
+
+def _left_of_nothing(y: NDArray, task: Task) -> NDArray[np.float64]:
+    """What is left of targets ``(g,)`` by an answer that tells no row from another, ``(g, S)``."""
+    signals = signals_of(y, task.n_classes)
+    return signals - signals.mean(axis=0)
 
 
 def _measure(task: Task, told: tuple[int, ...]) -> Measure:

@@ -181,10 +181,19 @@ class LevelStatistics:
                 own[inside, : means.shape[1]] = _Column((0,), means, np.empty(0)).lookup(codes[inside])
         return np.column_stack([encoded.x, *found])
 
+    @property
+    def width(self) -> int:
+        """Number of all statistics of a row, S."""
+        return sum(column.width for column in self.columns)
+
     def transform(self, encoded: Encoded) -> NDArray[np.float64]:
         """Encode new rows, ``(q, D) -> (q, D + S)``."""
-        found = [column.lookup(column.codes(encoded.x)) for column in self.columns]
-        return np.column_stack([encoded.x, *found]) if found else encoded.x
+        return self.beside(encoded.x)
+
+    def beside(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Put statistics beside the columns of new rows, ``(q, D) -> (q, D + S)``."""
+        found = [column.lookup(column.codes(x)) for column in self.columns]
+        return np.column_stack([x, *found]) if found else x
 
     def strange(self, x: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which rows ``(q, D)`` have a level that nobody has seen, by column with statistics, ``(q, C)``.
@@ -218,12 +227,17 @@ class LevelStatistics:
         Of a category nothing is left: its codes are names, and new ones say nothing.
         """
         sizes = [column.width for column in self.columns]
-        given = np.ones(width - sum(sizes), dtype=bool)
+        given = np.ones(width - self.width, dtype=bool)
         gone = [column for column, asked in zip(self.columns, columns, strict=True) if asked]
         given[[column.key[0] for column in gone if not len(column.values)]] = False
         if not given.any():  # a model wants a column
             given[0] = True
         return np.flatnonzero(np.concatenate([given, np.repeat(~columns, sizes)]))
+
+    def places_told_by(self, given: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return the places in rows ``(q, D + S)`` of some columns, ``(D,)``, and of all that their levels say."""
+        told = [np.full(column.width, given[list(column.key)].any()) for column in self.columns]
+        return np.flatnonzero(np.concatenate([given, *told]))
 
     def to_arrays(self) -> dict[str, NDArray]:
         """Return the statistics as arrays, for the store."""

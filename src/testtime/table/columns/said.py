@@ -63,8 +63,8 @@ def say_newly_missing(names: Sequence[str]) -> list[str]:
     if not names:
         return []
     return [
-        f"Missing in rows to predict, and never at fit: {listed(names)}. Such a value is taken for an average one, so "
-        "that the answer is more certain than it should be."
+        f"Missing in rows to predict, and never at fit: {listed(names)}. Such rows are answered with what stands there "
+        "in the rows of the fit that are nearest otherwise."
     ]
 
 
