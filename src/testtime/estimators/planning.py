@@ -126,7 +126,7 @@ def measure(X: Any, y: Any, *, task: str | None = None, **arguments: Any) -> tup
     signs = None
     if enough_rows(model, len(values), target.task.n_classes):
         seeds = level_seed, curve_seed, linear_seed
-        told = columns, levels, rows, target, model, config, seeds, Budget(None)
+        told = frame, columns, levels, rows, target, model, config, seeds, Budget(None)
         rows = alone(lambda: choose_reading(*told)).rows
         signs = alone(lambda: read_signs(model, target.task, rows, sign_seed, config.device))
     return signs, Prepared(model, target.task, config, len(values), rows.x.shape[1])

@@ -89,7 +89,7 @@ def fit_table(
     seeds = level_seed, curve_seed, linear_seed
     columns, levels, rows = encode_rows(frame, y, task, backbone, level_seed, kinds, groups, time, file)
     read = alone(
-        lambda: choose_reading(columns, levels, rows, target, backbone, config, seeds, budget, work),
+        lambda: choose_reading(frame, columns, levels, rows, target, backbone, config, seeds, budget, work),
         budget=budget,
     )
     target, rows, notes = read.target, read.rows, notes + read.notes

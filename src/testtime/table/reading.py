@@ -21,6 +21,7 @@ from testtime.table.choose_codes import choose_codes
 from testtime.table.choose_curve import choose_curve
 from testtime.table.choose_keys import choose_keys
 from testtime.table.choose_linear import Scale, choose_linear
+from testtime.table.choose_parts import choose_parts
 from testtime.table.columns import TableColumns
 from testtime.table.columns.file_habits import FileHabits
 from testtime.table.config import FitConfig
@@ -57,6 +58,7 @@ class Reading:
 
 
 def choose_reading(
+    frame: pd.DataFrame,
     columns: TableColumns,
     levels: LevelStatistics,
     rows: EncodedRows,
@@ -67,10 +69,12 @@ def choose_reading(
     budget: Budget,
     work: Work = UNWATCHED,
 ) -> Reading:
-    """Choose by the frozen model what its own rows cannot tell: codes among numbers, a curve, a linear part, keys.
+    """Choose by the frozen model what its own rows cannot tell: codes, parts of text, a curve, keys.
 
     Parameters
     ----------
+    frame
+        The rows as they are, ``(N, D)``.
     columns, levels, rows
         As :func:`encode_rows` gave them.
     target
@@ -86,6 +90,8 @@ def choose_reading(
     enough = pool_rows(len(rows.y)) >= fewest_rows(backbone.recipe, target.task.n_classes)
     trains = enough if config.n_steps is None else config.n_steps > 0
     columns, levels, rows, note = choose_between(columns, levels, rows, judge)
+    notes += [note] if note else []
+    columns, levels, rows, note = choose_parts(frame, columns, levels, rows, judge)
     notes += [note] if note else []
     if isinstance(target, NumericTarget):
         chosen = _modelled((target, rows), config, judge, of_target, trains=trains)

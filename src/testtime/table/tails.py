@@ -163,11 +163,10 @@ def prepare(
     own_seeds = seed.spawn(10)
     level_seed, order_seed, view_seed, deal_seed, group_seed, fold_seed, inner_seed, own = own_seeds[:8]
     curve_seed, linear_seed = own_seeds[8:]
-    columns, levels, rows = encode_rows(
-        frame.iloc[drawn], y[drawn], task, backbone, level_seed, kinds, file=file
-    )
+    frame, y = frame.iloc[drawn], y[drawn]
+    columns, levels, rows = encode_rows(frame, y, task, backbone, level_seed, kinds, file=file)
     seeds = level_seed, curve_seed, linear_seed
-    read = choose_reading(columns, levels, rows, target, backbone, config, seeds, budget)
+    read = choose_reading(frame, columns, levels, rows, target, backbone, config, seeds, budget)
     target, rows, notes = read.target, read.rows, notes + read.notes
     labels, limits = task.strata(rows.y), backbone.limits.on(config.device, rows.x.shape[1])
     order = stratified_order(labels, len(rows.y), np.random.default_rng(order_seed))

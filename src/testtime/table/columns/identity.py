@@ -12,12 +12,13 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from testtime.table.columns.cells import WordCells
 
-__all__ = ["is_index", "like_a_counter", "why_identity", "why_text"]
+__all__ = ["are_hashes", "is_index", "like_a_counter", "why_identity", "why_text"]
 
 _FEWEST = 20  # in fewer rows, all values may differ by chance
 _ALMOST_ALL = 0.9
@@ -97,6 +98,11 @@ def is_index(name: str) -> bool:
     return _INDEX.fullmatch(name) is not None
 
 
+def are_hashes(words: pa.Array) -> bool:
+    """Tell whether all words are UUIDs or hashes, of which no part means anything."""
+    return bool(pc.all(pc.match_substring_regex(words, _UUID)).as_py())
+
+
 def why_text(cells: WordCells, name: str) -> tuple[str, str]:
     """Return the kind, "id" or "text", and why words are neither levels nor numbers; ("", "") if they are levels."""
     present = int(cells.counts.sum())
@@ -104,7 +110,7 @@ def why_text(cells: WordCells, name: str) -> tuple[str, str]:
         return "", ""
     words = cells.words.filter(cells.counts > 0)
     distinct = len(words)
-    if distinct == present and pc.all(pc.match_substring_regex(words, _UUID)).as_py():
+    if distinct == present and are_hashes(words):
         return "id", "it holds a UUID or hash per row"
     long = (
         pc.mean(pc.utf8_length(words)).as_py() >= 25 and pc.mean(pc.count_substring(words, " ")).as_py() >= 3

@@ -10,8 +10,17 @@ from testtime.table.columns.choose import Choice
 from testtime.table.columns.encoded import ColumnRecord
 from testtime.table.columns.frame import DataWarning
 from testtime.table.columns.kinds.between import Between
+from testtime.table.columns.kinds.parts import CodeParts, TextWords
 
-__all__ = ["listed", "say_distances", "say_dressed", "say_left_out", "say_newly_missing", "warn_of"]
+__all__ = [
+    "listed",
+    "say_distances",
+    "say_dressed",
+    "say_left_out",
+    "say_newly_missing",
+    "say_parts",
+    "warn_of",
+]
 
 _MOST_NOTES = 20
 
@@ -24,6 +33,19 @@ def say_distances(record: ColumnRecord, between: Sequence[Between]) -> ColumnRec
     what = "days since" if pairs[0].of == "dates" else "the difference from"
     said = f"{what} {listed([pair.first for pair in pairs])} beside it"
     return replace(record, parsed=f"{record.parsed}; {said}" if record.parsed else said)
+
+
+def say_parts(record: ColumnRecord, parts: Sequence[CodeParts | TextWords]) -> ColumnRecord:
+    """Say in a record that what is in the text of its column is seen by the model."""
+    own = [one for one in parts if one.source == record.name]
+    if not own:
+        return record
+    said = f"{len(own[0].names)} columns of {own[0].said}"
+    if not record.left_out:
+        return replace(
+            record, parsed=f"{record.parsed}; {said} beside it" if record.parsed else f"{said} beside it"
+        )
+    return replace(record, parsed=f"{said}; as a whole it is left out: {record.left_out}", left_out="")
 
 
 def say_left_out(records: Iterable[ColumnRecord]) -> list[str]:

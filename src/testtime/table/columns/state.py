@@ -12,6 +12,7 @@ from testtime.table.columns.kinds.boolean import BooleanColumn, PresenceColumn
 from testtime.table.columns.kinds.date import DateColumn
 from testtime.table.columns.kinds.level import LevelColumn
 from testtime.table.columns.kinds.number import NumberColumn
+from testtime.table.columns.kinds.parts import AnyParts
 from testtime.table.columns.kinds.unused import UnusedColumn
 
 __all__ = ["State"]
@@ -33,6 +34,7 @@ class State(BaseModel):
     notes: list[str] = Field(max_length=10 * _MOST)
     kinds: dict[str, str]
     between: list[Between] = Field(default=[], max_length=_MOST)
+    parts: list[AnyParts] = Field(default=[], max_length=_MOST)
 
     @model_validator(mode="after")
     def _pairs_are_of_one_kind(self) -> State:
@@ -41,4 +43,10 @@ class State(BaseModel):
             known = {column.name for column in self.columns if isinstance(column, kind)}
             if unknown := {pair.first, pair.second} - known:
                 raise ValueError(f"{min(unknown)!r} is no column of {pair.of}")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_have_a_source(self) -> State:
+        if unknown := {parts.source for parts in self.parts} - {column.name for column in self.columns}:
+            raise ValueError(f"there is no column {min(unknown)!r} that has parts")
         return self

@@ -11,15 +11,17 @@ import pandas as pd
 from pydantic import ValidationError
 
 from testtime.errors import InputError, nearest, sentence, without_columns
-from testtime.table.columns.cells import Cells, read_cells
+from testtime.table.columns.cells import Cells, WordCells, read_cells
 from testtime.table.columns.choose import Choice, check_kind, choose
 from testtime.table.columns.encoded import ColumnRecord, Encoded
 from testtime.table.columns.file_habits import FileHabits, is_open
+from testtime.table.columns.identity import are_hashes
 from testtime.table.columns.kinds.base import Fitted, Habits, Lossy, Output
 from testtime.table.columns.kinds.between import Between, between_dates
 from testtime.table.columns.kinds.date import DateColumn
 from testtime.table.columns.kinds.level import LevelColumn
 from testtime.table.columns.kinds.number import NumberColumn
+from testtime.table.columns.kinds.parts import CodeParts, TextWords, find_parts
 from testtime.table.columns.kinds.unused import UnusedColumn
 from testtime.table.columns.said import (
     listed,
@@ -27,12 +29,15 @@ from testtime.table.columns.said import (
     say_dressed,
     say_left_out,
     say_newly_missing,
+    say_parts,
     warn_of,
 )
 from testtime.table.columns.state import State
 from testtime.table.repeats import MANY_COPIES
 
 __all__ = ["TableColumns"]
+
+_MANY_TEXTS, _RARELY = 30, 0.2  # different texts, and those per row, of which parts may occur more often
 
 
 class TableColumns:
@@ -67,11 +72,18 @@ class TableColumns:
         self.records, self.notes = (), ()
         self._columns: list[Fitted] = []
         self._between: list[Between] = []
+        self._parts: list[CodeParts | TextWords] = []
 
     @property
     def required(self) -> tuple[str, ...]:
         """Names of the columns that new rows must have: those the model sees."""
-        return tuple(column.name for column in self._columns if not isinstance(column, UnusedColumn))
+        return tuple(column.name for column in self._used)
+
+    @property
+    def _used(self) -> list[Fitted]:
+        """The columns that the model sees, as a whole or parts of them."""
+        sources = {parts.source for parts in self._parts}
+        return [one for one in self._columns if not isinstance(one, UnusedColumn) or one.name in sources]
 
     @property
     def undeclared_numbers(self) -> tuple[str, ...]:
@@ -166,6 +178,34 @@ class TableColumns:
         added.records = tuple(say_distances(record, pairs) for record in self.records)
         return added
 
+    def parts_in(self, frame: pd.DataFrame) -> list[tuple[CodeParts | TextWords, list[Output]]]:
+        """Find what is in columns of text whose kind nobody declared, in the frame of :meth:`fit`.
+
+        Text is what is left out as such, and what is rarely repeated.
+
+        Returns
+        -------
+        parts, outputs
+            How to find it in other rows, and the columns for the model, by column of text.
+        """
+        found = []
+        index = _row_numbers(frame)
+        for at, (column, record) in enumerate(zip(self._columns, self.records, strict=True)):
+            if column.name in self.kinds or not _may_have_parts(column, record, len(frame)):
+                continue
+            cells = read_cells(frame.iloc[:, at], column.name)
+            if isinstance(cells, WordCells) and not are_hashes(cells.words):
+                parts = find_parts(cells, column.name, index)
+                found += [(parts, parts.outputs(cells))] if parts else []
+        return found
+
+    def with_parts(self, parts: Sequence[CodeParts | TextWords]) -> TableColumns:
+        """Return the columns with what is in some of them beside them, behind all others."""
+        added = copy(self)
+        added._parts = [*self._parts, *parts]
+        added.records = tuple(say_parts(record, parts) for record in self.records)
+        return added
+
     def exceeds(self, most: int, frame: pd.DataFrame) -> bool:
         """Tell whether more than `most` columns of a frame hold information, reading no more of it than that takes.
 
@@ -244,6 +284,8 @@ class TableColumns:
                 missing.append(column.name)
             outputs += found
         outputs += [pair.output(paired) for pair in self._between]
+        texts = {column.name: cells for column, cells in read}
+        outputs += [output for parts in self._parts for output in parts.outputs(texts[parts.source])]
         if unseen:
             told.append(
                 f"Categories that were not there at fit count as unknown in {', '.join(unseen[:5])}"
@@ -277,6 +319,7 @@ class TableColumns:
                 "notes": list(self.notes),
                 "kinds": self.kinds,
                 "between": self._between,
+                "parts": self._parts,
             }
         )
         return state.model_dump(mode="json")
@@ -303,13 +346,14 @@ class TableColumns:
         columns = cls(checked.kinds)
         columns._columns = list(checked.columns)
         columns._between = list(checked.between)
+        columns._parts = list(checked.parts)
         columns.notes = tuple(checked.notes)
         columns.records = tuple(checked.records)
         return columns
 
     def _cells(self, frame: pd.DataFrame) -> list[tuple[Fitted, Cells]]:
         """Return the columns that are used, with their cells."""
-        used = [column for column in self._columns if not isinstance(column, UnusedColumn)]
+        used = self._used
         places = zip(used, self._places(frame, used), strict=True)
         return [(column, read_cells(frame.iloc[:, place], column.name)) for column, place in places]
 
@@ -332,6 +376,14 @@ class TableColumns:
             return [mine.index(column.name) for column in used]  # names on one side only: by position
         expected = f"the {len(used)} columns that the model was fitted on"
         raise without_columns("the table", absent, at, expected)
+
+
+def _may_have_parts(column: Fitted, record: ColumnRecord, n_rows: int) -> bool:
+    """Whether a column may be text of which parts occur more often than the whole."""
+    if isinstance(column, UnusedColumn):
+        return record.kind in ("text", "id")
+    rarely = record.levels >= _MANY_TEXTS and record.levels > _RARELY * n_rows
+    return isinstance(column, LevelColumn) and record.kind == "nominal" and rarely
 
 
 def _ignored(name: str) -> Choice:

@@ -1,0 +1,211 @@
+"""What stands in text that is no level as a whole: parts of a code, and words of titles, names and lists.
+
+``SHIRT-RED-M-417`` occurs once, and so do most names of persons, but ``RED`` and ``Mrs`` occur often. Where nearly all
+texts of a column are built alike, each place in them is a part: a level or a number. Else the words that many rows have
+are columns of 0 and 1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Annotated, ClassVar, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from testtime.table.columns.cells import Cells, WordCells, as_words
+from testtime.table.columns.identity import like_a_counter, why_identity
+from testtime.table.columns.kinds.base import Output, is_constant
+
+__all__ = ["AnyParts", "CodeParts", "TextWords", "find_parts"]
+
+_TOKEN = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+")
+_LONGEST, _MOST_TOKENS = 2_000, 200  # characters of a text that are read, and tokens
+_BUILT_ALIKE = 0.9  # share of the rows
+_MOST_PLACES, _MOST_WORDS, _MOST_LEVELS = 8, 24, 1_000
+_REPEATED = 0.5  # levels per row, at most: others say nothing of other rows
+_FEWEST, _FEWEST_SHARE = 5, 0.01  # rows that have a word, and as many that do not
+
+
+class _Parts(BaseModel):
+    """Columns that are made from the text of another one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    said: ClassVar[str]
+
+    source: str = Field(max_length=100_000)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns for the model."""
+        return [name for _, name, _, _ in self._of([])]
+
+    def outputs(self, cells: Cells) -> list[Output]:
+        """Return the columns for the model, of rows whose text is given."""
+        words = as_words(cells)
+        tokens = [_tokens(text) for text in words.words.to_pylist()]
+        return [
+            Output(words.spread(values, np.nan), name, kind, n_levels)
+            for values, name, kind, n_levels in self._of(tokens)
+        ]
+
+    def _of(self, tokens: list[list[str]]) -> list[_Column]:
+        raise NotImplementedError
+
+
+_Column: TypeAlias = tuple[NDArray[np.float64], str, str, int]
+"""Values of each different text, name, kind, number of levels."""
+
+
+class _Place(BaseModel):
+    """A place in a code; without levels it holds numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    at: int = Field(ge=0, lt=_MOST_PLACES)
+    levels: list[str] = Field(default=[], max_length=_MOST_LEVELS)
+
+
+class CodeParts(_Parts):
+    """Places of texts that are built alike, such as ``C47.3`` or ``40x30x20 cm``; of other texts nothing is known."""
+
+    said: ClassVar[str] = "parts"
+    form: Literal["code"] = "code"
+    shape: str = Field(pattern=f"^[nw]{{2,{_MOST_PLACES}}}$")
+    places: list[_Place] = Field(min_length=1, max_length=_MOST_PLACES)
+
+    def _of(self, tokens: list[list[str]]) -> list[_Column]:
+        alike = [_shape(one) == self.shape for one in tokens]
+        columns: list[_Column] = []
+        for place in self.places:
+            name = f"{self.source}: part {place.at + 1}"
+            own = [one[place.at] if fits else None for one, fits in zip(tokens, alike, strict=True)]
+            if not place.levels:
+                columns.append(
+                    (np.array([np.nan if one is None else _number(one) for one in own]), name, "number", 0)
+                )
+                continue
+            codes = {level: float(code) for code, level in enumerate(place.levels)}
+            unknown = float(len(codes))
+            values = np.array([np.nan if one is None else codes.get(one, unknown) for one in own])
+            columns.append((values, name, "nominal", len(codes)))
+        return columns
+
+
+class TextWords(_Parts):
+    """Whether words that many rows have are there, and how many there are in all."""
+
+    said: ClassVar[str] = "words"
+    form: Literal["words"] = "words"
+    words: list[Annotated[str, Field(min_length=1, max_length=_LONGEST)]] = Field(
+        min_length=1, max_length=_MOST_WORDS
+    )
+    counted: bool = False
+
+    def _of(self, tokens: list[list[str]]) -> list[_Column]:
+        sets = [set(one) for one in tokens]
+        columns: list[_Column] = [
+            (np.array([float(word in one) for one in sets]), f"{self.source}: {word!r}", "number", 0)
+            for word in self.words
+        ]
+        if self.counted:
+            n = np.array([float(len(one)) for one in tokens])
+            columns.append((n, f"{self.source}: number of words", "number", 0))
+        return columns
+
+
+AnyParts = Annotated[CodeParts | TextWords, Field(discriminator="form")]
+
+
+def find_parts(
+    cells: WordCells, source: str, index: NDArray[np.int64] | None = None
+) -> CodeParts | TextWords | None:
+    """Find what the texts of a column have in common, or None.
+
+    Parameters
+    ----------
+    cells, source
+        The column and its name.
+    index
+        Position of each row in the table it was drawn from, if it was: a part that counts rows is none.
+
+    >>> import pyarrow as pa
+    >>> skus = [f"SHIRT-{color}-{size}" for color in ("RED", "BLUE") for size in range(30)]
+    >>> find_parts(WordCells(pa.array(skus, pa.large_string())), "sku").shape
+    'wwn'
+    """
+    tokens = [_tokens(text) for text in cells.words.to_pylist()]
+    present = int(cells.counts.sum())
+    if not present:
+        return None
+    shapes = Counter[str]()
+    for one, count in zip(tokens, cells.counts.tolist(), strict=True):
+        shapes[_shape(one)] += count
+    shape, n_alike = shapes.most_common(1)[0]
+    if n_alike >= _BUILT_ALIKE * present and len(shape) <= _MOST_PLACES:
+        return _code_parts(cells, source, shape, tokens, index) if len(shape) > 1 else None
+    return _text_words(cells, source, tokens)
+
+
+def _code_parts(
+    cells: WordCells, source: str, shape: str, tokens: list[list[str]], index: NDArray[np.int64] | None
+) -> CodeParts | None:
+    alike = np.array([_shape(one) == shape for one in tokens])
+    places: list[_Place] = []
+    for at, kind in enumerate(shape):
+        own = [one[at] if fits else "" for one, fits in zip(tokens, alike, strict=True)]
+        if kind == "n":
+            values = cells.spread(np.array([_number(one) if one else np.nan for one in own]), np.nan)
+            there = values[~np.isnan(values)]
+            names_rows = why_identity(values, "", index) or like_a_counter(there)
+            if not is_constant(there) and not names_rows:
+                places.append(_Place(at=at))
+            continue
+        rows = Counter[str]()
+        for one, count in zip(own, cells.counts.tolist(), strict=True):
+            rows[one] += count
+        levels = sorted(level for level in rows if level)
+        if 1 < len(levels) <= min(_MOST_LEVELS, _REPEATED * rows.total()):
+            places.append(_Place(at=at, levels=levels))
+    return CodeParts(source=source, shape=shape, places=places) if places else None
+
+
+def _text_words(cells: WordCells, source: str, tokens: list[list[str]]) -> TextWords | None:
+    rows, counts = Counter[str](), cells.counts.tolist()
+    for one, count in zip(tokens, counts, strict=True):
+        rows.update(dict.fromkeys(one, count))
+    present = sum(counts)
+    fewest = max(_FEWEST, _FEWEST_SHARE * present)
+    often = [word for word, n in rows.items() if fewest <= n <= present - fewest]
+    often.sort(key=lambda word: (-rows[word], word))
+    found: list[str] = []
+    seen: set[bytes] = set()
+    sets = [set(one) for one in tokens]
+    for word in often:
+        where = np.packbits([word in one for one in sets]).tobytes()
+        if where not in seen:  # words that always occur together are one
+            seen.add(where)
+            found.append(word)
+        if len(found) == _MOST_WORDS:
+            break
+    lengths = {len(one) for one in tokens}
+    return TextWords(source=source, words=found, counted=len(lengths) > 1) if found else None
+
+
+def _tokens(text: str) -> list[str]:
+    """Return the numbers and words of a text, in lower case.
+
+    >>> _tokens("Smith, Mrs. J. (C85)")
+    ['smith', 'mrs', 'j', 'c', '85']
+    """
+    return _TOKEN.findall(text[:_LONGEST].lower())[:_MOST_TOKENS]
+
+
+def _shape(tokens: list[str]) -> str:
+    return "".join("n" if one[0].isdigit() else "w" for one in tokens)
+
+
+def _number(token: str) -> float:
+    return float(token.replace(",", "."))
