@@ -156,7 +156,32 @@ class TestFactors:
             warnings.simplefilter("error")
             assert fitted(pd.DataFrame({"c": values * 9}))[0].records[0].kind != "number"
 
-    @pytest.mark.parametrize("values", [["5 m", "1.5 km"], ["3 kg", "500 g"], ["5 t", "70 kg"]])
+    @pytest.mark.parametrize(
+        ("values", "expected"),
+        [
+            (["5 m", "1.5 km", "7.25cm"], [5.0, 1500.0, 0.0725]),
+            (["3 kg", "500 g", "12g"], [3000.0, 500.0, 12.0]),
+            (["90 min", "2 h", "1.5 hours"], [5400.0, 7200.0, 5400.0]),
+            (["2 years", "3 weeks", "1 year"], [63115200.0, 1814400.0, 31557600.0]),
+            (["2.4 GHz", "900 MHz", "1 GHz"], [2.4e9, 9e8, 1e9]),
+            (["5 ft", "7 in", "8 in"], [60.0, 7.0, 8.0]),
+        ],
+    )
+    def test_units_of_one_quantity_are(self, values: list[str], expected: list[float]):
+        assert encode(values * 9)[:3] == pytest.approx(expected)
+
+    def test_a_quantity_is_read_as_at_fit(self):
+        assert encode(["3 kg", "500 g"] * 9, ["2 kg", "7 g", "70 mg"]) == pytest.approx([2000.0, 7.0, 0.07])
+        assert encode(["3 kg", "500 g"] * 9, ["2 kg", "1 kg"]) == [2000.0, 1000.0]
+        assert encode(["300 g", "500 g"] * 9, ["2 g", "7 kg"]) == [2.0, 7000.0]
+        assert encode(["300 g", "500 g"] * 9, ["2 kg", "7 kg"]) == [2000.0, 7000.0]
+        assert encode(["3 kg", "5 kg"] * 9, ["200 g"]) == pytest.approx([0.2])
+        with pytest.raises(InputError, match="'7 lb'"):
+            encode(["300 g", "500 g"] * 9, ["2 g", "3 g", "7 lb"])
+
+    @pytest.mark.parametrize(
+        "values", [["5 m", "1.5 kg"], ["3 kg", "500 lb"], ["5 t", "70 l"], ["3 h", "5 km", "7 m"]]
+    )
     def test_other_units_are_no_factors(self, values: list[str]):
         assert fitted(pd.DataFrame({"c": values * 9}))[0].records[0].kind == "nominal"
 
@@ -172,9 +197,9 @@ class TestUnreadQuantities:
     @pytest.mark.parametrize(
         "word",
         [
-            lambda i: f"{i} min" if i % 2 else f"{i} h",
-            lambda i: f"{i / 4:.2f} kg" if i % 2 else f"{i * 10} g",
-            lambda i: f"{i / 4:.2f} GHz" if i % 2 else f"{i * 10} MHz",
+            lambda i: f"{i} min" if i % 2 else f"{i} km",
+            lambda i: f"{i / 4:.2f} kg" if i % 2 else f"{i * 10} lb",
+            lambda i: f"{i / 4:.2f} GHz" if i % 2 else f"{i * 10} rpm",
             lambda i: f"{i / 4:.2f}{'*' * (i % 3)}",
             lambda i: f"{i / 4:.2f}A" if i % 2 else f"{i}mA",
             lambda i: f"{i / 4:.2f} (kg)",

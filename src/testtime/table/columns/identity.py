@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from testtime.table.columns.cells import WordCells
 
-__all__ = ["are_hashes", "is_index", "like_a_counter", "why_identity", "why_text"]
+__all__ = ["are_hashes", "is_index", "is_of_text", "like_a_counter", "why_identity", "why_text"]
 
 _FEWEST = 20  # in fewer rows, all values may differ by chance
 _ALMOST_ALL = 0.9
@@ -122,6 +122,11 @@ def why_text(cells: WordCells, name: str) -> tuple[str, str]:
     if distinct > _ALMOST_ALL * present:
         return "text" if long else "id", f"hardly any value occurs twice, {distinct:,} of {present:,} differ"
     return "", ""
+
+
+def is_of_text(reason: str) -> bool:
+    """Tell whether a column was left out for what :func:`why_text` says; then no other kind makes it useful."""
+    return reason.startswith(("it holds", "no value occurs twice", "hardly any value occurs twice"))
 
 
 def _is_key(name: str) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from testtime.table.columns.choose import Choice
 from testtime.table.columns.encoded import ColumnRecord
 from testtime.table.columns.frame import DataWarning
+from testtime.table.columns.identity import is_of_text
 from testtime.table.columns.kinds.between import Between
 from testtime.table.columns.kinds.parts import CodeParts, TextWords
 
@@ -40,7 +41,8 @@ def say_parts(record: ColumnRecord, parts: Sequence[CodeParts | TextWords]) -> C
     own = [one for one in parts if one.source == record.name]
     if not own:
         return record
-    said = f"{len(own[0].names)} columns of {own[0].said}"
+    n_columns = len(own[0].names)
+    said = f"{n_columns} column{'s' * (n_columns > 1)} of {own[0].said}"
     if not record.left_out:
         return replace(
             record, parsed=f"{record.parsed}; {said} beside it" if record.parsed else f"{said} beside it"
@@ -64,7 +66,9 @@ def say_left_out(records: Iterable[ColumnRecord]) -> list[str]:
     for reason, names in reasons.items():
         start = "Column" if len(names) == 1 else "Columns"
         verb = "is" if len(names) == 1 else "are"
-        notes.append(f"{start} {listed(names)} {verb} left out: {reason}. Declare a kind to keep it.")
+        # As a category, text that hardly ever occurs twice makes answers worse; what is in it is tried.
+        advice = "" if is_of_text(reason) else " Declare a kind to keep it."
+        notes.append(f"{start} {listed(names)} {verb} left out: {reason}.{advice}")
     return notes
 
 

@@ -159,7 +159,7 @@ def _code_parts(
         if kind == "n":
             values = cells.spread(np.array([_number(one) if one else np.nan for one in own]), np.nan)
             there = values[~np.isnan(values)]
-            names_rows = why_identity(values, "", index) or like_a_counter(there)
+            names_rows = why_identity(values, "part", index) or like_a_counter(there)
             if not is_constant(there) and not names_rows:
                 places.append(_Place(at=at))
             continue

@@ -44,6 +44,27 @@ _BYTES = {"B": 1.0, "byte": 1.0} | {
     for power, letter in enumerate("kmgtp", start=1)
     for end, base in (("b", 1e3), ("ib", 1024.0))
 }
+_DAY = 86_400.0
+_MEASURES: tuple[dict[str, float], ...] = (
+    {"mg": 1e-3, "g": 1.0, "kg": 1e3, "t": 1e6},
+    {"mm": 1e-3, "cm": 1e-2, "dm": 0.1, "m": 1.0, "km": 1e3},
+    {"ml": 1e-3, "cl": 1e-2, "dl": 0.1, "l": 1.0, "hl": 100.0},
+    {
+        **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
+        **dict.fromkeys(("m", "min", "mins", "minute", "minutes", "minuten"), 60.0),
+        **dict.fromkeys(("h", "hr", "hrs", "hour", "hours", "std", "stunde", "stunden"), 3600.0),
+        **dict.fromkeys(("d", "day", "days", "tag", "tage"), _DAY),
+        **dict.fromkeys(("w", "wk", "wks", "week", "weeks", "woche", "wochen"), 7 * _DAY),
+        **dict.fromkeys(("mo", "mos", "month", "months", "monat", "monate"), 365.25 / 12 * _DAY),
+        **dict.fromkeys(("y", "yr", "yrs", "year", "years", "jahr", "jahre"), 365.25 * _DAY),
+        "ms": 1e-3,
+    },
+    {"lb": 16.0, "lbs": 16.0, "oz": 1.0},
+    {"in": 1.0, "ft": 12.0, "yd": 36.0},
+    {"hz": 1.0, "khz": 1e3, "mhz": 1e6, "ghz": 1e9},
+    {"W": 1.0, "kw": 1e3, "mw": 1e6, "gw": 1e9},
+)
+"""Units of one quantity; of a column with two of them and no others, all are factors."""
 
 
 def is_currency(sign: str) -> bool:
@@ -74,9 +95,16 @@ def factors_of(
     (1.0, 1000000000.0)
     >>> "m" in factors_of(["m"]), factors_of(["m", "k"])["m"]
     (False, 1000000.0)
+    >>> factors_of(["m", "cm"])["cm"], factors_of(["m", "h"])["m"], factors_of(["km"], not_at_fit=["m"])["km"]
+    (0.01, 60.0, 1000.0)
     """
     known = dict(at_fit or {})
     found = frozenset(units) | known.keys()
+    barred = frozenset(not_at_fit)
+    for measures in _MEASURES:
+        if len((found | barred) & measures.keys()) > 1 and found <= measures.keys():
+            unit = next((measures[word] for word in barred if word in measures), 1.0)  # all had one at fit
+            return {word: factor / unit for word, factor in measures.items()} | known
     sizes = found & _BYTES.keys()
     if len(sizes) > 1 and not sizes <= {"B", "byte"}:
         factors = _BYTES
@@ -84,7 +112,6 @@ def factors_of(
         factors = _ALONE | {word: factor for word, (factor, beside) in _BESIDE.items() if found & beside}
     if {"G", "B"} <= found:
         factors = factors | {"B": 1.0}  # as "du -h" writes sizes
-    barred = frozenset(not_at_fit)
     if barred & _BYTES.keys():
         barred |= _BYTES.keys()
     return {word: factor for word, factor in (factors | known).items() if word not in barred}
