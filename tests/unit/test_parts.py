@@ -162,6 +162,7 @@ class TestTable:
         after = taken.transform(data)
         assert np.array_equal(after.x[:, : before.shape[1]], before)
         assert after.names[-1] == "sku: part 2"
+        assert set(taken.of_words) == {name for name in after.names if name.startswith("title: ")}
         with pytest.raises(InputError, match="title"):
             taken.transform(data.drop(columns="title"))
 

@@ -84,7 +84,7 @@ def choose_reading(
     """
     level_seed, *of_target = seeds
     judge = Judge(target.task, backbone, config.device, level_seed, budget, work)
-    numbers, declared = columns.undeclared_numbers, columns.declared_numbers
+    numbers = columns.undeclared_numbers
     levels, rows, note = choose_codes(levels, rows, judge, numbers=numbers)
     notes = [note] if note else []
     enough = pool_rows(len(rows.y)) >= fewest_rows(backbone.recipe, target.task.n_classes)
@@ -99,7 +99,8 @@ def choose_reading(
         if chosen[2]:
             notes += chosen[2]
             levels, rows = _told(rows, target.task, level_seed)
-    levels, rows, note = choose_keys(levels, rows, judge, numbers=numbers, fixed=declared, trains=trains)
+    fixed = columns.declared_numbers + columns.of_words  # some words together name nothing
+    levels, rows, note = choose_keys(levels, rows, judge, numbers=numbers, fixed=fixed, trains=trains)
     notes += [note] if note else []
     return Reading(TableEncoding(columns, levels), target, rows, notes)
 

@@ -10,21 +10,22 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from testtime.errors import InputError, nearest, sentence, without_columns
+from testtime.errors import InputError, nearest, sentence
 from testtime.table.columns.cells import Cells, WordCells, read_cells
-from testtime.table.columns.choose import Choice, check_kind, choose
+from testtime.table.columns.choose import check_kind, choose
 from testtime.table.columns.encoded import ColumnRecord, Encoded
 from testtime.table.columns.file_habits import FileHabits, is_open
 from testtime.table.columns.identity import are_hashes
-from testtime.table.columns.kinds.base import Fitted, Habits, Lossy, Output
+from testtime.table.columns.kept import ignored, one_indicator_per_pattern, something
+from testtime.table.columns.kinds.base import Fitted, Habits, Output
 from testtime.table.columns.kinds.between import Between, between_dates
 from testtime.table.columns.kinds.date import DateColumn
 from testtime.table.columns.kinds.level import LevelColumn
 from testtime.table.columns.kinds.number import NumberColumn
 from testtime.table.columns.kinds.parts import CodeParts, TextWords, find_parts
 from testtime.table.columns.kinds.unused import UnusedColumn
+from testtime.table.columns.places import places_of
 from testtime.table.columns.said import (
-    listed,
     say_distances,
     say_dressed,
     say_left_out,
@@ -109,6 +110,11 @@ class TableColumns:
         ]
         return tuple(name for column in declared for name in (column.name, column.indicator_name))
 
+    @property
+    def of_words(self) -> tuple[str, ...]:
+        """Names of what the model sees of the words of columns of text."""
+        return tuple(name for parts in self._parts if isinstance(parts, TextWords) for name in parts.names)
+
     def fit(self, frame: pd.DataFrame, file: FileHabits | None = None) -> TableColumns:
         """Learn the columns of a frame ``(N, D)`` of :func:`as_frame`.
 
@@ -132,23 +138,23 @@ class TableColumns:
                 raise InputError(
                     sentence(f"there is no column {name!r} to be {kind!r}", remedy=nearest(name, names))
                 )
-        ignored = {name for name, kind in self.kinds.items() if kind == "ignored"}
+        unread = {name for name, kind in self.kinds.items() if kind == "ignored"}
         cells = {
-            name: None if name in ignored else read_cells(frame.iloc[:, at], name)
+            name: None if name in unread else read_cells(frame.iloc[:, at], name)
             for at, name in enumerate(names)
         }
         own = Habits([column for column in cells.values() if column is not None])
         habits = own if file is None else file
         index, once = _row_numbers(frame), _once(frame.loc[:, [_holds_any(cells[name]) for name in names]])
         choices = [
-            _ignored(name)
+            ignored(name)
             if column is None
             else choose(column, name, habits, self.kinds.get(name), index, once)
             for name, column in cells.items()
         ]
-        choices, kept = _something(choices)
+        choices, kept = something(choices)
         self.records = tuple(choice.record for choice in choices)
-        self._columns = _one_indicator_per_pattern([choice.column for choice in choices], cells)
+        self._columns = one_indicator_per_pattern([choice.column for choice in choices], cells)
         self._between = self._between_dates(cells, habits)
         self.records = tuple(say_distances(record, self._between) for record in self.records)
         self.notes = (
@@ -354,28 +360,8 @@ class TableColumns:
     def _cells(self, frame: pd.DataFrame) -> list[tuple[Fitted, Cells]]:
         """Return the columns that are used, with their cells."""
         used = self._used
-        places = zip(used, self._places(frame, used), strict=True)
+        places = zip(used, places_of(frame, used, self._columns), strict=True)
         return [(column, read_cells(frame.iloc[:, place], column.name)) for column, place in places]
-
-    def _places(self, frame: pd.DataFrame, used: list[Fitted]) -> list[int]:
-        """Return where in the frame each used column stands."""
-        at = {str(name): place for place, name in enumerate(frame.columns)}
-        exact = {column.name for column in used if column.name in at}
-        for name in [column.name for column in used if column.name not in at]:
-            # Readers of files trim names, frames need not.
-            alike = [there for there in at if there.strip() == name.strip() and there not in exact]
-            if len(alike) == 1:
-                at[name] = at[alike[0]]
-        absent = [column.name for column in used if column.name not in at]
-        if not absent:
-            return [at[column.name] for column in used]
-        mine = [column.name for column in self._columns]
-        numbered = [str(place) for place in range(len(mine))]
-        names = list(map(str, frame.columns))
-        if len(names) == len(mine) and (mine == numbered or names == numbered):
-            return [mine.index(column.name) for column in used]  # names on one side only: by position
-        expected = f"the {len(used)} columns that the model was fitted on"
-        raise without_columns("the table", absent, at, expected)
 
 
 def _may_have_parts(column: Fitted, record: ColumnRecord, n_rows: int) -> bool:
@@ -384,54 +370,6 @@ def _may_have_parts(column: Fitted, record: ColumnRecord, n_rows: int) -> bool:
         return record.kind in ("text", "id")
     rarely = record.levels >= _MANY_TEXTS and record.levels > _RARELY * n_rows
     return isinstance(column, LevelColumn) and record.kind == "nominal" and rarely
-
-
-def _ignored(name: str) -> Choice:
-    return Choice(UnusedColumn(name=name), ColumnRecord(name, "ignored", 0, 0, "", "as asked", ()))
-
-
-def _something(choices: list[Choice]) -> tuple[list[Choice], list[str]]:
-    """Return the columns to use; where nothing else is left, those that look like names of rows.
-
-    Raises
-    ------
-    InputError
-        If there is nothing to use at all.
-    """
-    if any(not isinstance(choice.column, UnusedColumn) for choice in choices):
-        return choices, []
-    kept = [choice.spare or choice for choice in choices]
-    names = [new.record.name for new, old in zip(kept, choices, strict=True) if new is not old]
-    if not names:
-        constant = all(choice.record.kind == "constant" for choice in choices)
-        raise InputError(
-            sentence(
-                f"none of the {len(choices)} columns holds two different values"
-                if constant
-                else f"all {len(choices)} columns are left out, as asked or since they do not vary",
-                expected="at least one column that varies",
-                why="there is nothing to learn from",
-            )
-        )
-    return kept, [
-        f"Columns that look like names of rows are used, since nothing else is there: {listed(names)}."
-    ]
-
-
-def _one_indicator_per_pattern(columns: list[Fitted], cells: Mapping[str, Cells | None]) -> list[Fitted]:
-    """Keep one column that says "missing" where several columns are missing in the same rows."""
-    seen: set[bytes] = set()
-    kept: list[Fitted] = []
-    for column in columns:
-        read = cells[column.name]
-        if isinstance(column, Lossy) and column.indicator and read is not None:
-            values = column.transform(read, Habits(), [])[0].values
-            pattern = np.packbits(np.isnan(values)).tobytes()
-            if pattern in seen:
-                column = column.model_copy(update={"indicator": False})
-            seen.add(pattern)
-        kept.append(column)
-    return kept
 
 
 def _row_numbers(frame: pd.DataFrame) -> np.ndarray | None:
