@@ -11,7 +11,7 @@ import pytest
 
 from testtime import TTTClassifier, TTTRegressor, load
 from testtime.backbones.embedded import load_embedded
-from testtime.table import choose_parts, reading
+from testtime.table import choose_beside, reading
 
 COLORS = {"RED": 3.0, "BLUE": -3.0, "GREEN": 1.0, "GREY": 0.0}
 
@@ -34,7 +34,7 @@ def table(n_rows: int = 500) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def notes(model) -> list[str]:
-    return [note for note in model.adaptation_.notes if note.startswith("Beside the columns stand ")]
+    return [note for note in model.adaptation_.notes if note.startswith("Beside the columns stands what ")]
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,7 @@ def test_numbers(tmp_path, monkeypatch):
     rows, later = slice(500), slice(500, None)
     model = TTTRegressor(n_steps=0).fit(frame[rows], y[rows])
     (note,) = notes(model)
-    assert note.startswith("Beside the columns stand parts of 'sku'; on other rows,")
+    assert note.startswith("Beside the columns stands what parts of 'sku' say; on other rows,")
     assert "title" not in note
     error = np.sqrt(np.mean((model.predict(frame[later]) - y[later]) ** 2))
     assert error < 0.6
@@ -56,7 +56,7 @@ def test_numbers(tmp_path, monkeypatch):
     unknown = frame[later].assign(sku=None)
     assert np.isfinite(model.predict(unknown)).all()
     monkeypatch.setattr(
-        reading, "choose_parts", lambda frame, columns, levels, rows, judge: (columns, levels, rows, "")
+        reading, "choose_beside", lambda _, columns, levels, rows, judge: (columns, levels, rows, [])
     )
     plain = TTTRegressor(n_steps=0).fit(frame[rows], y[rows])
     assert np.sqrt(np.mean((plain.predict(frame[later]) - y[later]) ** 2)) > 3 * error
@@ -86,7 +86,7 @@ def test_by_how_much_the_loss_must_fall(monkeypatch, spread):
     least = max(0.05 * 10.0, 2 * spread / np.sqrt(200))
     for share, taken in ((0.97, False), (1.03, True)):
         losses = iter([10.0 + noise, np.full(200, 10.0 - share * least), np.full(200, 20.0)])
-        monkeypatch.setattr(choose_parts.Trial, "run", lambda *_, losses=losses: [next(losses)])
+        monkeypatch.setattr(choose_beside.Trial, "run", lambda *_, losses=losses: [next(losses)])
         kind = np.where(y > 0, "dear", "cheap")
         assert bool(notes(TTTClassifier(n_steps=0).fit(frame, kind))) == taken
 
@@ -95,14 +95,14 @@ def test_where_hardly_anything_is_left_to_gain(monkeypatch):
     frame, y = table(200)
     for before, taken in ((0.009, False), (0.011, True)):
         losses = iter([np.full(200, before), np.zeros(200), np.zeros(200)])
-        monkeypatch.setattr(choose_parts.Trial, "run", lambda *_, losses=losses: [next(losses)])
+        monkeypatch.setattr(choose_beside.Trial, "run", lambda *_, losses=losses: [next(losses)])
         kind = np.where(y > 0, "dear", "cheap")
         assert bool(notes(TTTClassifier(n_steps=0).fit(frame, kind))) == taken
 
 
 def test_few_rows_are_not_tried(monkeypatch):
     asked = []
-    monkeypatch.setattr(choose_parts.Trial, "of", lambda *given: asked.append(given) or given[0])
+    monkeypatch.setattr(choose_beside.Trial, "of", lambda *given: asked.append(given) or given[0])
     for n_rows in (59, 60):
         frame, y = table(n_rows)
         with contextlib.suppress(AttributeError):  # what was returned is no trial
@@ -122,7 +122,7 @@ def test_up_to_four_columns_are_tried(monkeypatch):
     frame, y = table(200)
     more = pd.concat({f"sku{k}": frame["sku"] for k in range(6)}, axis=1)
     ran = []
-    run = choose_parts.Trial.run
-    monkeypatch.setattr(choose_parts.Trial, "run", lambda *given: ran.append(1) or run(*given))
+    run = choose_beside.Trial.run
+    monkeypatch.setattr(choose_beside.Trial, "run", lambda *given: ran.append(1) or run(*given))
     TTTClassifier(n_steps=0).fit(more.assign(size=frame["size"]), np.where(y > 0, "dear", "cheap"))
     assert len(ran) == 5

@@ -156,7 +156,7 @@ class TestTable:
         columns = TableColumns().fit(data)
         before = columns.transform(data).x
         assert columns.required == ("town", "size")
-        taken = columns.with_parts([parts for parts, _ in columns.parts_in(data)])
+        taken = columns.with_beside(parts=[parts for parts, _ in columns.parts_in(data)])
         assert taken.required == ("title", "sku", "town", "size")
         assert columns.required == ("town", "size")
         after = taken.transform(data)
@@ -170,14 +170,14 @@ class TestTable:
         data = frame()
         columns = TableColumns().fit(data)
         found = columns.parts_in(data)
-        taken = columns.with_parts([parts for parts, _ in found])
+        taken = columns.with_beside(parts=[parts for parts, _ in found])
         tried = np.column_stack([one.values for _, own in found for one in own])
         np.testing.assert_array_equal(taken.transform(data).x[:, -tried.shape[1] :], tried)
 
     def test_they_are_saved(self):
         data = frame()
         columns = TableColumns().fit(data)
-        taken = columns.with_parts([parts for parts, _ in columns.parts_in(data)])
+        taken = columns.with_beside(parts=[parts for parts, _ in columns.parts_in(data)])
         again = TableColumns.from_state(taken.to_state())
         new = data[::-1].assign(title="blue 7", sku=None)
         np.testing.assert_array_equal(again.transform(new).x, taken.transform(new).x)
@@ -199,7 +199,7 @@ class TestTable:
     def test_damaged_parts_are_refused(self, damage: dict):
         data = frame()
         columns = TableColumns().fit(data)
-        state = columns.with_parts([parts for parts, _ in columns.parts_in(data)]).to_state()
+        state = columns.with_beside(parts=[parts for parts, _ in columns.parts_in(data)]).to_state()
         state["parts"][1] |= damage
         with pytest.raises(InputError, match="saved columns are not valid"):
             TableColumns.from_state(state)

@@ -16,12 +16,11 @@ from testtime.adapt.task import Task
 from testtime.adapt.work import UNWATCHED, Work
 from testtime.backbones.base import Backbone
 from testtime.errors import InputError, sentence
-from testtime.table.choose_between import choose_between
+from testtime.table.choose_beside import choose_beside
 from testtime.table.choose_codes import choose_codes
 from testtime.table.choose_curve import choose_curve
 from testtime.table.choose_keys import choose_keys
 from testtime.table.choose_linear import Scale, choose_linear
-from testtime.table.choose_parts import choose_parts
 from testtime.table.columns import TableColumns
 from testtime.table.columns.file_habits import FileHabits
 from testtime.table.config import FitConfig
@@ -69,7 +68,7 @@ def choose_reading(
     budget: Budget,
     work: Work = UNWATCHED,
 ) -> Reading:
-    """Choose by the frozen model what its own rows cannot tell: codes, parts of text, a curve, keys.
+    """Choose by the frozen model what its own rows cannot tell: codes, what stands beside them, a curve, keys.
 
     Parameters
     ----------
@@ -89,10 +88,8 @@ def choose_reading(
     notes = [note] if note else []
     enough = pool_rows(len(rows.y)) >= fewest_rows(backbone.recipe, target.task.n_classes)
     trains = enough if config.n_steps is None else config.n_steps > 0
-    columns, levels, rows, note = choose_between(columns, levels, rows, judge)
-    notes += [note] if note else []
-    columns, levels, rows, note = choose_parts(frame, columns, levels, rows, judge)
-    notes += [note] if note else []
+    columns, levels, rows, beside = choose_beside(frame, columns, levels, rows, judge)
+    notes += beside
     if isinstance(target, NumericTarget):
         chosen = _modelled((target, rows), config, judge, of_target, trains=trains)
         target, rows = chosen[:2]

@@ -13,6 +13,7 @@ from testtime.table.columns.kinds.date import DateColumn
 from testtime.table.columns.kinds.level import LevelColumn
 from testtime.table.columns.kinds.number import NumberColumn
 from testtime.table.columns.kinds.parts import AnyParts
+from testtime.table.columns.kinds.season import Season
 from testtime.table.columns.kinds.unused import UnusedColumn
 
 __all__ = ["State"]
@@ -34,6 +35,7 @@ class State(BaseModel):
     notes: list[str] = Field(max_length=10 * _MOST)
     kinds: dict[str, str]
     between: list[Between] = Field(default=[], max_length=_MOST)
+    seasons: list[Season] = Field(default=[], max_length=_MOST)
     parts: list[AnyParts] = Field(default=[], max_length=_MOST)
 
     @model_validator(mode="after")
@@ -46,7 +48,10 @@ class State(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _parts_have_a_source(self) -> State:
+    def _what_stands_beside_has_a_source(self) -> State:
+        dates = {column.name for column in self.columns if isinstance(column, DateColumn)}
+        if unknown := {season.source for season in self.seasons} - dates:
+            raise ValueError(f"{min(unknown)!r} is no column of dates")
         if unknown := {parts.source for parts in self.parts} - {column.name for column in self.columns}:
             raise ValueError(f"there is no column {min(unknown)!r} that has parts")
         return self

@@ -23,6 +23,7 @@ from testtime.table.columns.kinds.date import DateColumn
 from testtime.table.columns.kinds.level import LevelColumn
 from testtime.table.columns.kinds.number import NumberColumn
 from testtime.table.columns.kinds.parts import CodeParts, TextWords, find_parts
+from testtime.table.columns.kinds.season import Season
 from testtime.table.columns.kinds.unused import UnusedColumn
 from testtime.table.columns.places import places_of
 from testtime.table.columns.said import (
@@ -73,6 +74,7 @@ class TableColumns:
         self.records, self.notes = (), ()
         self._columns: list[Fitted] = []
         self._between: list[Between] = []
+        self._seasons: list[Season] = []
         self._parts: list[CodeParts | TextWords] = []
 
     @property
@@ -99,6 +101,11 @@ class TableColumns:
     def numbers(self) -> tuple[str, ...]:
         """Names of the columns that hold numbers, declared or found."""
         return tuple(column.name for column in self._columns if isinstance(column, NumberColumn))
+
+    @property
+    def dates(self) -> tuple[str, ...]:
+        """Names of the columns of dates."""
+        return tuple(column.name for column in self._columns if isinstance(column, DateColumn))
 
     @property
     def declared_numbers(self) -> tuple[str, ...]:
@@ -177,13 +184,6 @@ class TableColumns:
             return []
         return between_dates({one.name: one.transform(read, habits, [])[0].values for one, read in dates})
 
-    def with_between(self, pairs: Sequence[Between]) -> TableColumns:
-        """Return the columns with what lies between some pairs of them beside them, behind all others."""
-        added = copy(self)
-        added._between = [*self._between, *pairs]
-        added.records = tuple(say_distances(record, pairs) for record in self.records)
-        return added
-
     def parts_in(self, frame: pd.DataFrame) -> list[tuple[CodeParts | TextWords, list[Output]]]:
         """Find what is in columns of text whose kind nobody declared, in the frame of :meth:`fit`.
 
@@ -205,11 +205,19 @@ class TableColumns:
                 found += [(parts, parts.outputs(cells))] if parts else []
         return found
 
-    def with_parts(self, parts: Sequence[CodeParts | TextWords]) -> TableColumns:
-        """Return the columns with what is in some of them beside them, behind all others."""
+    def with_beside(
+        self,
+        *,
+        between: Sequence[Between] = (),
+        seasons: Sequence[Season] = (),
+        parts: Sequence[CodeParts | TextWords] = (),
+    ) -> TableColumns:
+        """Return the columns with more beside them, behind all others: distances, times of the year, parts."""
         added = copy(self)
+        added._between = [*self._between, *between]
+        added._seasons = [*self._seasons, *seasons]
         added._parts = [*self._parts, *parts]
-        added.records = tuple(say_parts(record, parts) for record in self.records)
+        added.records = tuple(say_parts(say_distances(record, between), parts) for record in self.records)
         return added
 
     def exceeds(self, most: int, frame: pd.DataFrame) -> bool:
@@ -290,6 +298,7 @@ class TableColumns:
                 missing.append(column.name)
             outputs += found
         outputs += [pair.output(paired) for pair in self._between]
+        outputs += [output for one in self._seasons for output in one.outputs(paired[one.source])]
         texts = {column.name: cells for column, cells in read}
         outputs += [output for parts in self._parts for output in parts.outputs(texts[parts.source])]
         if unseen:
@@ -325,6 +334,7 @@ class TableColumns:
                 "notes": list(self.notes),
                 "kinds": self.kinds,
                 "between": self._between,
+                "seasons": self._seasons,
                 "parts": self._parts,
             }
         )
@@ -352,7 +362,7 @@ class TableColumns:
         columns = cls(checked.kinds)
         columns._columns = list(checked.columns)
         columns._between = list(checked.between)
-        columns._parts = list(checked.parts)
+        columns._seasons, columns._parts = list(checked.seasons), list(checked.parts)
         columns.notes = tuple(checked.notes)
         columns.records = tuple(checked.records)
         return columns

@@ -1,4 +1,4 @@
-"""Differences of nearly equal numbers stand beside them where that pays: on other rows, within the room there is."""
+"""What stands beside the columns where that pays: differences of nearly equal numbers, and the time of the year."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import log_loss
 
 from testtime import TTTClassifier, TTTRegressor, load
 from testtime.adapt.budget import Budget
 from testtime.backbones.embedded import load_embedded
-from testtime.table import choose_between, reading
+from testtime.errors import InputError
+from testtime.table import choose_beside, reading
+from testtime.table.columns import TableColumns
 from testtime.table.columns.kinds.between import between_numbers
+from testtime.table.columns.kinds.season import Season, find_seasons
 from testtime.table.trial import Judge
 
 SAID = "Beside the columns stands what lies between"
@@ -55,7 +59,7 @@ class TestChoice:
         told = TTTRegressor(n_steps=0).fit(frame[:500], z[:500])
         assert notes(told)
         monkeypatch.setattr(
-            reading, "choose_between", lambda columns, levels, rows, *_, **__: (columns, levels, rows, "")
+            reading, "choose_beside", lambda _, columns, levels, rows, judge: (columns, levels, rows, [])
         )
         plain = TTTRegressor(n_steps=0).fit(frame[:500], z[:500])
         errors = [np.sqrt(np.mean((model.predict(frame[500:]) - z[500:]) ** 2)) for model in (told, plain)]
@@ -78,16 +82,16 @@ class TestChoice:
         monkeypatch.setattr(reading, "choose_keys", lambda levels, rows, *_, **__: (levels, rows, ""))
         least = max(0.05 * 10.0, 2 * spread / np.sqrt(200))
         for share, taken in ((0.97, False), (1.03, True)):
-            losses = 10.0 + noise, np.full(200, 10.0 - share * least)
-            monkeypatch.setattr(choose_between.Trial, "run", lambda *_, losses=losses: losses)
+            losses = iter([10.0 + noise, np.full(200, 10.0 - share * least)])
+            monkeypatch.setattr(choose_beside.Trial, "run", lambda *_, losses=losses: [next(losses)])
             assert bool(notes(TTTClassifier(n_steps=0).fit(frame, y))) == taken
 
     def test_where_hardly_anything_is_left_to_gain(self, monkeypatch):
         frame, y, _ = table(200)
         monkeypatch.setattr(reading, "choose_keys", lambda levels, rows, *_, **__: (levels, rows, ""))
         for before, taken in ((0.009, False), (0.011, True)):
-            losses = np.full(200, before), np.zeros(200)
-            monkeypatch.setattr(choose_between.Trial, "run", lambda *_, losses=losses: losses)
+            losses = iter([np.full(200, before), np.zeros(200)])
+            monkeypatch.setattr(choose_beside.Trial, "run", lambda *_, losses=losses: [next(losses)])
             assert bool(notes(TTTClassifier(n_steps=0).fit(frame, y))) == taken
 
     def test_codes_have_no_difference(self):
@@ -100,8 +104,9 @@ class TestChoice:
             load_embedded(),
             np.random.SeedSequence(0),
         )
-        assert [pair.name for pair in choose_between._pairs(columns, encoded)] == [NAME]
-        assert choose_between._pairs(columns, replace(encoded, keys=((1,),))) == []
+        (found,) = choose_beside._candidates(frame, columns, encoded)
+        assert [output.name for output in found.outputs] == [NAME]
+        assert list(choose_beside._candidates(frame, columns, replace(encoded, keys=((1,),)))) == []
 
     def test_few_rows_are_not_tried(self):
         for n_rows, taken in ((59, False), (120, True)):
@@ -124,13 +129,13 @@ def _two_classes():
     return Classes(2)
 
 
-def _tried(frame: pd.DataFrame, y: np.ndarray, budget: Budget) -> str:
+def _tried(frame: pd.DataFrame, y: np.ndarray, budget: Budget) -> list[str]:
     import torch
 
     codes, task, seed = np.unique(y, return_inverse=True)[1], _two_classes(), np.random.SeedSequence(0)
     told = reading.encode_rows(frame, codes, task, load_embedded(), seed)
     judge = Judge(task, load_embedded(), torch.device("cpu"), seed, budget)
-    return choose_between.choose_between(*told, judge)[3]
+    return choose_beside.choose_beside(frame, *told, judge)[3]
 
 
 class TestPairs:
@@ -170,3 +175,65 @@ class TestPairs:
         rng = np.random.default_rng(0)
         mostly = np.where(rng.random(500) < 0.9, 0.0, rng.normal(size=500))
         assert between_numbers({"a": mostly, "b": mostly + 0.1 * rng.normal(size=500)}) == []
+
+
+class TestSeasons:
+    def table(self, n_rows: int = 500) -> tuple[pd.DataFrame, np.ndarray]:
+        rng = np.random.default_rng(0)
+        days = np.sort(rng.integers(0, 3 * 365, n_rows))
+        season = np.cos(2 * np.pi * (days - 20) / 365.25)
+        frame = pd.DataFrame(
+            {"day": pd.Timestamp("2020-01-01") + pd.to_timedelta(days, "D"), "size": rng.normal(size=n_rows)}
+        )
+        order = rng.permutation(n_rows)
+        return frame.iloc[order].reset_index(drop=True), (season + 0.1 * rng.normal(size=n_rows))[order]
+
+    def test_they_stand_beside_the_columns_where_that_pays(self, tmp_path, monkeypatch):
+        frame, y = self.table()
+        cold = np.where(y > 0.6, "cold", "warm")
+        model = TTTClassifier(n_steps=0).fit(frame[:300], cold[:300])
+        (note,) = (note for note in model.adaptation_.notes if "time of the year" in note)
+        assert note.startswith("Beside the columns stands the time of the year of 'day'; on other rows,")
+        assert model._table.names[-2:] == ("day: time of the year, sine", "day: time of the year, cosine")
+        model.save(tmp_path / "model")
+        again = load(tmp_path / "model")
+        assert np.array_equal(again.predict_proba(frame[300:]), model.predict_proba(frame[300:]))
+        monkeypatch.setattr(choose_beside, "find_seasons", lambda days: [])
+        plain = TTTClassifier(n_steps=0).fit(frame[:300], cold[:300])
+        losses = [log_loss(cold[300:], one.predict_proba(frame[300:])) for one in (model, plain)]
+        assert losses[0] < 0.9 * losses[1]
+
+    def test_where_the_year_says_nothing(self):
+        frame, _ = self.table()
+        model = TTTClassifier(n_steps=0).fit(frame, np.where(frame["size"] > 0, "big", "small"))
+        assert not any("time of the year" in name for name in model._table.names)
+
+    @pytest.mark.parametrize(
+        ("days", "found"),
+        [
+            (np.arange(0.0, 400.0), True),
+            (np.arange(0.0, 250.0), False),
+            (np.repeat(np.arange(0.0, 4000.0, 365.2425), 9), False),
+            (np.full(50, np.nan), False),
+            (np.append(np.arange(0.0, 100.0), [2.9e6, np.nan]), False),
+        ],
+        ids=["a year", "part of a year", "one day of each", "nothing", "an open end"],
+    )
+    def test_which_dates_have_one(self, days: np.ndarray, found: bool):
+        assert bool(find_seasons({"d": days})) == found
+
+    def test_the_end_of_a_year_lies_beside_its_begin(self):
+        sine, cosine = Season(source="d").outputs(np.array([0.0, 365.0, 182.6, np.nan]))
+        assert np.hypot(sine.values[0] - sine.values[1], cosine.values[0] - cosine.values[1]) < 0.01
+        assert np.hypot(sine.values[0] - sine.values[2], cosine.values[0] - cosine.values[2]) > 1.99
+        assert np.isnan(sine.values[3])
+
+    @pytest.mark.parametrize("damage", [{"source": "size"}, {"source": "else"}, {"more": 1}, {"source": 1}])
+    def test_damaged_ones_are_refused(self, damage: dict):
+        frame, _ = self.table(50)
+        columns = TableColumns().fit(frame).with_beside(seasons=[Season(source="day")])
+        assert TableColumns.from_state(columns.to_state()).transform(frame).names[-1].endswith("cosine")
+        state = columns.to_state()
+        state["seasons"][0] |= damage
+        with pytest.raises(InputError, match="saved columns are not valid"):
+            TableColumns.from_state(state)

@@ -1,0 +1,135 @@
+"""Whether more stands beside the columns: where the frozen model then predicts other rows better."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from testtime.backbones.base import Encoded
+from testtime.table.columns import TableColumns
+from testtime.table.columns.kinds.base import Output
+from testtime.table.columns.kinds.between import between_numbers
+from testtime.table.columns.kinds.season import find_seasons
+from testtime.table.columns.said import listed
+from testtime.table.encoding import EncodedRows, with_levels
+from testtime.table.levels import LevelStatistics
+from testtime.table.trial import FEWEST_ROWS, Gain, Judge, Trial
+
+__all__ = ["choose_beside"]
+
+_LEAST, _LEAST_LOSS = 0.05, 0.01
+"""Part of the loss that it must fall by, and a loss from which on there is something to gain."""
+
+_MOST_TEXTS = 4  # columns of text that are tried, since each takes time
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """What may stand beside the columns.
+
+    Attributes
+    ----------
+    said
+        What it is, in words.
+    outputs
+        Its columns, of all rows.
+    take
+        Puts it beside the columns of a table, behind all others.
+    """
+
+    said: str
+    outputs: list[Output]
+    take: Callable[[TableColumns], TableColumns]
+
+
+def choose_beside(
+    frame: pd.DataFrame, columns: TableColumns, levels: LevelStatistics, rows: EncodedRows, judge: Judge
+) -> tuple[TableColumns, LevelStatistics, EncodedRows, list[str]]:
+    """Put beside the columns what a model does not see in them, where that pays.
+
+    Tried are, one after the other,
+
+    - what lies between columns of numbers that are nearly the same, of a price before and after or two readings of a
+      meter: the difference is lost to a model that sees both on the scale of their own range. All pairs of
+      :func:`testtime.table.columns.kinds.between.between_numbers` are one candidate;
+    - the time of the year of dates (:mod:`testtime.table.columns.kinds.season`), also together;
+    - what stands in each column of text (:mod:`testtime.table.columns.kinds.parts`), which as a whole is left out or
+      hardly repeats.
+
+    Each fold is predicted by the frozen model from the rows outside it, or before it where rows have a time, with and
+    without. A candidate is taken if the loss is lower by two standard errors and by a twentieth.
+
+    Parameters
+    ----------
+    frame
+        The rows as they are, ``(N, D)``.
+    columns, levels, rows
+        Columns, statistics of their levels, and the rows with them.
+    judge
+        The frozen model, with the seed that the statistics were made with.
+
+    Returns
+    -------
+    columns, levels, rows, notes
+        The same with what was taken, and a sentence for each candidate that was.
+    """
+    task, notes = judge.task, list[str]()
+    found = list(_candidates(frame, columns, rows)) if len(rows.y) >= FEWEST_ROWS else []
+    room = judge.backbone.limits.features
+    found = [one for one in found if rows.x.shape[1] + len(one.outputs) <= room]
+    if not found:
+        return columns, levels, rows, notes
+    judge.work.say("trying what may stand beside the columns")
+    rows = replace(rows, found=judge.together(rows))
+    trial = Trial.of(judge, rows, rows.found.codes if rows.found else None)
+    before = trial.run((lambda _: (rows, task.score),))
+    if before is None or before[0].mean() < _LEAST_LOSS:
+        return columns, levels, rows, notes
+    for one in found:
+        levels_beside, added = with_levels(
+            replace(rows, encoded=_with(rows.encoded, one.outputs)), task, judge.seed
+        )
+        if added.x.shape[1] > room:
+            continue
+        after = trial.run((lambda _, added=added: (added, task.score),))
+        if after is None:
+            break
+        gain = Gain.of(before[0], after[0], trial.units)
+        if gain.is_clear(_LEAST):
+            columns, levels, rows, before = one.take(columns), levels_beside, added, after
+            notes.append(f"Beside the columns stands {one.said}; {gain.told(task.loss_name)}.")
+    return columns, levels, rows, notes
+
+
+def _candidates(frame: pd.DataFrame, columns: TableColumns, rows: EncodedRows) -> Iterator[_Candidate]:
+    places = {name: at for at, name in enumerate(rows.encoded.names)}
+    codes = {
+        rows.encoded.names[key[0]] for key in rows.keys if len(key) == 1
+    }  # names, which have no difference
+    numbers = {name: rows.encoded.x[:, places[name]] for name in columns.numbers if name not in codes}
+    if pairs := between_numbers(numbers):
+        said = f"what lies between those that are nearly the same: {listed([pair.name for pair in pairs])}"
+        yield _Candidate(
+            said, [pair.output(numbers) for pair in pairs], lambda own: own.with_beside(between=pairs)
+        )
+    days = {name: rows.encoded.x[:, places[name]] for name in columns.dates}
+    if seasons := find_seasons(days):
+        outputs = [output for one in seasons for output in one.outputs(days[one.source])]
+        said = f"the time of the year of {listed([one.source for one in seasons])}"
+        yield _Candidate(said, outputs, lambda own: own.with_beside(seasons=seasons))
+    for parts, outputs in columns.parts_in(frame)[:_MOST_TEXTS]:
+        said = f"what {parts.said} of {parts.source!r} say"
+        yield _Candidate(said, outputs, lambda own, parts=parts: own.with_beside(parts=[parts]))
+
+
+def _with(encoded: Encoded, outputs: list[Output]) -> Encoded:
+    """Return encoded rows with more columns behind the others."""
+    return Encoded(
+        np.column_stack([encoded.x, *(output.values for output in outputs)]),
+        (*encoded.names, *(output.name for output in outputs)),
+        (*encoded.kinds, *(output.kind for output in outputs)),
+        (*encoded.n_levels, *(output.n_levels for output in outputs)),
+    )
