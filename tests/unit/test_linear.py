@@ -50,6 +50,75 @@ def test_a_heavy_tail_is_drawn_in_as_well(rng):
     assert len(cross_fitted(even, even.x[:, 0], None, 0)[0].weights) == 1
 
 
+class TestLogarithms:
+    def test_a_product_is_a_sum_of_them(self, rng):
+        """Price, number and share: none of them is a sum of the numbers and these with their tails drawn in."""
+        price, number = np.exp(rng.normal(3, 1, 400)), rng.integers(1, 30, 400).astype(float)
+        share = rng.uniform(0.1, 1.0, 400)
+        table = encoded(price, number, share)
+        y = np.log(price * number * share)
+        part, said = cross_fitted(table, y, None, 0, logarithms=True)
+        assert part.places[part.forms == 5].tolist() == [0, 1, 2]
+        assert np.std(y - said) < 0.01 * y.std()
+        assert part.predict(np.array([[50.0, 7.0, 0.3]])) == pytest.approx([np.log(50 * 7 * 0.3)], abs=0.02)
+
+    def test_they_are_terms_only_where_that_helps(self, rng):
+        """Beside a number that says all, its logarithm takes weight from it; and where they are asked for."""
+        a, b = np.exp(rng.normal(size=(2, 300)))
+        y = a - 2 * b + 0.1 * rng.normal(size=300)
+        part, _ = cross_fitted(encoded(a, b), y, None, 0, logarithms=True)
+        assert not part.has_logarithms
+        asked, not_asked = (
+            cross_fitted(encoded(a), np.log(a), None, 0, logarithms=one)[0] for one in (True, False)
+        )
+        assert asked.has_logarithms
+        assert not not_asked.has_logarithms
+        known, table = np.arange(200), encoded(a)
+        for one in (True, False):
+            said = Reduced(np.log(a), 1.0, None, 0, logarithms=one).known_by(table, known)[1]
+            assert (np.median(np.abs(said - np.log(a))[200:]) < 1e-3) == one
+
+    def test_years_counts_and_what_is_missing_have_none(self, rng):
+        """Of years a logarithm says what the years say, and of 0 there is none."""
+        year, count = rng.uniform(1950, 2020, 300), rng.poisson(2, 300).astype(float)
+        wide = np.exp(2 * rng.normal(size=300))
+        wide[::5] = np.nan
+        y = np.where(np.isnan(wide), 1.0, np.log(wide))
+        part, said = cross_fitted(
+            encoded(year, count, wide, np.full(300, np.nan)), y, None, 0, logarithms=True
+        )
+        assert part.places[part.forms == 5].tolist() == [2]
+        assert np.std(y - said) < 0.05 * y.std()
+
+    def test_no_value_counts_as_far_outside_what_was_seen(self, rng):
+        """A tenth of the lowest value, zero and less are as far below it as a logarithm goes: half its range."""
+        a, b = np.exp(rng.uniform(0, 4, 300)), rng.normal(size=300)
+        part, _ = cross_fitted(encoded(a, b), np.log(a) + 5 * b, None, 0, logarithms=True)
+        assert part.has_logarithms
+        below = part.predict(np.array([[1e-9, 0.0], [0.0, 0.0], [-1e300, 0.0]]))
+        assert below == pytest.approx(np.full(3, np.log(a.min()) - np.ptp(np.log(a)) / 2), abs=0.1)
+        above, most = part.predict(np.array([[1e300, 0.0], [a.max() + np.ptp(a) / 2, 0.0]]))
+        assert above == pytest.approx(most)
+        assert most == pytest.approx(np.log(a.max() + np.ptp(a) / 2), abs=0.1)
+
+    def test_they_cost_a_wide_table_no_number(self, rng):
+        table = encoded(*rng.uniform(1, 9, (200, 300)))
+        part, _ = cross_fitted(table, np.log(table.x[:, :20]).sum(1), None, 0, logarithms=True)
+        assert set(part.places[part.forms == 0].tolist()) == set(range(200))
+        assert len(part.places) <= 300
+
+    def test_arrays_and_back(self, rng):
+        a = np.exp(rng.normal(size=100))
+        part, _ = cross_fitted(encoded(a), np.log(a), None, 0, logarithms=True)
+        arrays = part.to_arrays()
+        again = LinearPart.from_arrays(arrays, 1)
+        assert again is not None
+        assert np.array_equal(again.predict(a[:, None]), part.predict(a[:, None]))
+        own = part.forms == 5
+        assert own.any()
+        assert LinearPart.from_arrays(arrays | {"lows": np.where(own, 0.0, part.lows)}, 1) is None
+
+
 def test_what_has_no_term(rng):
     """A constant column but for rounding, an empty one, one that no float can hold, and levels of a single row."""
     huge, once = 1e300 * rng.normal(size=100), np.arange(100.0)
@@ -217,7 +286,7 @@ def test_arrays_and_back(rng):
     for name, damaged in {
         "numbers": np.array([0.0, 1.0, 1.0, 1.0]),
         "lows": arrays["highs"] + 1.0,
-        "forms": arrays["forms"] + 5,
+        "forms": arrays["forms"] + 6,
         "places": arrays["places"] - 1,
         "scales": arrays["scales"] * 0,
         "weights": arrays["weights"] * np.nan,

@@ -19,10 +19,10 @@ from testtime.adapt.episodes import deal_folds
 from testtime.backbones.base import Encoded
 from testtime.table.target_curve import is_skewed
 
-__all__ = ["LinearPart", "Reduced", "cross_fitted", "levels_in_doubt"]
+__all__ = ["LinearPart", "Reduced", "cross_fitted", "has_logarithms", "levels_in_doubt"]
 
 # Forms of a term; models of older versions have kept levels, which a new level does not put in doubt.
-_FORMS = _NUMBER, _DRAWN_IN, _KEPT_LEVEL, _MISSING, _LEVEL = range(5)
+_FORMS = _NUMBER, _DRAWN_IN, _KEPT_LEVEL, _MISSING, _LEVEL, _LOGARITHM = range(6)
 _PENALTIES = np.logspace(-4, 4, 17)
 _PENALTY_ROWS = 2_000  # the penalty is chosen on these many
 _MOST_TERMS = 300
@@ -34,6 +34,8 @@ _MULTIPLES = (
     100.0,
 )  # of the penalty, for levels, so that those that say nothing cost the numbers little
 _FEWEST_MISSING = 5
+_WIDE = 3.0  # times the lowest value, from which on a logarithm says something else than the number
+_LEAST_GAIN = 0.05  # of the squared error, by which logarithms must lower it
 _LEAST_OWN = 1e-9  # of a row in its own error; less is rounding
 _BEYOND = 0.5  # of a range at fit: no column counts as further outside it, and no answer is
 _CONSTANT = 1e-12  # of the largest value; less is rounding
@@ -46,8 +48,10 @@ class LinearPart:
     r"""A linear function of terms of the columns.
 
     A number ``v`` gives the term ``(v - middle) / scale``; where it is skewed or heavy-tailed, also
-    :math:`\operatorname{arsinh}((v - \text{middle}) / \text{scale})` about the median. Levels that several rows have,
-    and missing values, give terms of 0 or 1; a missing number is in the middle, and other levels have no term.
+    :math:`\operatorname{arsinh}((v - \text{middle}) / \text{scale})` about the median; and where it is positive and its
+    highest value several times the lowest, perhaps :math:`(\log v - \text{middle}) / \text{scale}`, in which a product
+    is a sum. Levels that several rows have, and missing values, give terms of 0 or 1; a missing number is in the
+    middle, and other levels have no term.
 
     Attributes
     ----------
@@ -60,7 +64,7 @@ class LinearPart:
     forms, places
         Of each term the form and the column, ``(K,)``.
     middles, scales
-        Of each term, ``(K,)``; the middle of a level is its code.
+        Of each term, ``(K,)``; the middle of a level is its code, and those of a logarithm are logarithms.
     lows, highs
         Of each term, ``(K,)``: values of its column below or above count as these.
     weights
@@ -88,6 +92,11 @@ class LinearPart:
                 said[piece] += weight * values
         return np.clip(said, *self.bounds)
 
+    @property
+    def has_logarithms(self) -> bool:
+        """Whether a logarithm is among the terms."""
+        return bool((self.forms == _LOGARITHM).any())
+
     def of_levels(self, x: NDArray[np.float64], places: NDArray[np.int64]) -> NDArray[np.float64]:
         """What levels of the columns at some places add to encoded rows, ``(q,)``."""
         own = (self.forms == _LEVEL) & np.isin(self.places, places)
@@ -112,6 +121,7 @@ class LinearPart:
             and (part.scales > 0).all()
             and (part.lows <= part.highs).all()
             and np.isin(part.forms, _FORMS).all()
+            and (part.lows[part.forms == _LOGARITHM] > 0).all()
             and ((part.places >= 0) & (part.places < n_columns)).all()
         )
         return part if valid else None
@@ -119,7 +129,9 @@ class LinearPart:
     def _values(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Terms of rows, ``(q, K)``."""
         given = x[:, self.places]
-        values = np.nan_to_num((np.clip(given, self.lows, self.highs) - self.middles) / self.scales)
+        bounded, logarithm = np.clip(given, self.lows, self.highs), self.forms == _LOGARITHM
+        bounded[:, logarithm] = np.log(bounded[:, logarithm])
+        values = np.nan_to_num((bounded - self.middles) / self.scales)
         drawn_in, missing = self.forms == _DRAWN_IN, self.forms == _MISSING
         level = np.isin(self.forms, (_KEPT_LEVEL, _LEVEL))
         values[:, drawn_in] = np.arcsinh(values[:, drawn_in])
@@ -141,17 +153,26 @@ def cross_fitted(
     seed: int,
     *,
     every_level: bool = True,
+    logarithms: bool = False,
 ) -> tuple[LinearPart, NDArray[np.float64]]:
     """The linear part of all rows, and what parts of other rows say of each row, ``(N,)``.
 
     Rows of one code in `together` are not parted, so that copies of a row are told the same. Terms and penalty are
     those of all rows. Without `every_level`, only columns of a few levels that are all frequent have terms of levels.
+    With `logarithms`, these are terms where the error on rows left out is then lower; beside numbers that say the same,
+    they would take weight from these.
     """
     part = _without_weights(encoded, y, together, every_level=every_level)
-    terms = np.column_stack([np.ones(len(y)), part._values(encoded.x)])
-    penalties = np.append(
-        0.0, _penalties(terms[:, 1:], y, part.forms == _LEVEL, seed)
-    )  # none of the intercept
+    values = part._values(encoded.x)
+    of_terms, error = _penalties(values, y, part.forms == _LEVEL, seed)
+    if logarithms and has_logarithms(encoded):
+        more = _without_weights(encoded, y, together, every_level=every_level, logarithms=True)
+        of_more = more._values(encoded.x)
+        penalties, least = _penalties(of_more, y, more.forms == _LEVEL, seed)
+        if least < (1.0 - _LEAST_GAIN) * error:
+            part, values, of_terms = more, of_more, penalties
+    terms = np.column_stack([np.ones(len(y)), values])
+    penalties = np.append(0.0, of_terms)  # none of the intercept
     gram, moments = terms.T @ terms, terms.T @ y
 
     def solved(own: NDArray[np.float64], of_own: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -180,12 +201,22 @@ def levels_in_doubt(encoded: Encoded, together: NDArray[np.int64] | None) -> boo
     return any(every and not surely for surely, every in found)
 
 
+def has_logarithms(encoded: Encoded) -> bool:
+    """Tell whether a column of numbers may have its logarithm as a term."""
+    return any(True for place in range(encoded.x.shape[1]) for _ in _logarithms(encoded, place))
+
+
 def _units(encoded: Encoded, together: NDArray[np.int64] | None) -> NDArray[np.int64]:
     return np.arange(len(encoded.x)) if together is None else together
 
 
 def _without_weights(
-    encoded: Encoded, y: NDArray[np.float64], together: NDArray[np.int64] | None, *, every_level: bool
+    encoded: Encoded,
+    y: NDArray[np.float64],
+    together: NDArray[np.int64] | None,
+    *,
+    every_level: bool,
+    logarithms: bool = False,
 ) -> LinearPart:
     """Terms and bounds of a part: of levels as many as there is room for, the most frequent ones."""
     places = range(encoded.x.shape[1])
@@ -193,6 +224,8 @@ def _without_weights(
     levels = [one for place in places for one in _levels(encoded, place, units, every=every_level)]
     levels.sort(key=lambda one: -one[0])
     found = [term for place in places for term in _terms(encoded, place)]
+    if logarithms:  # after all numbers: in a wide table they must not cost a column its only term
+        found += [term for place in places for term in _logarithms(encoded, place)]
     found = [*found, *(term for _, term in levels)][:_MOST_TERMS]
     forms, places, middles, scales, lows, highs = np.array(found, dtype=np.float64).reshape(-1, 6).T
     room = _BEYOND * float(np.ptp(y))
@@ -212,8 +245,8 @@ def _without_weights(
 
 def _penalties(
     terms: NDArray[np.float64], y: NDArray[np.float64], of_levels: NDArray[np.bool_], seed: int
-) -> NDArray[np.float64]:
-    """The penalty of each term, ``(K,)``, with the smallest error on rows left out one by one.
+) -> tuple[NDArray[np.float64], float]:
+    """The penalty of each term, ``(K,)``, with the smallest error on rows left out one by one, and that error.
 
     Beside terms of another form, those of levels may have a larger one.
     """
@@ -225,7 +258,7 @@ def _penalties(
         errors = _errors_left_out(terms[rows] / np.sqrt(relative), y[rows])
         least = int(errors.argmin())
         best = min(best, (float(errors[least]), _PENALTIES[least] * relative), key=lambda tried: tried[0])
-    return best[1]
+    return best[1], best[0]
 
 
 def _errors_left_out(terms: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -289,6 +322,20 @@ def _of_numbers(place: int, values: NDArray[np.float64]) -> Iterator[_Term]:
             yield _DRAWN_IN, place, middle, scale, *ends
 
 
+def _logarithms(encoded: Encoded, place: int) -> Iterator[_Term]:
+    """The logarithm of a column of numbers that are positive and differ by a factor."""
+    values = encoded.x[~np.isnan(encoded.x[:, place]), place]
+    if encoded.kinds[place] != "number" or not len(values):
+        return
+    low, high = float(values.min()), float(values.max())
+    room = _BEYOND * (high - low)
+    if low > 0 and high > _WIDE * low and np.isfinite(high + room):
+        logarithms = np.log(values)
+        # Beyond the lowest at most half the range of the logarithms: half that of the numbers would be below zero.
+        least = max(low - room, low * float(np.sqrt(low / high)), float(np.finfo(np.float64).tiny))
+        yield _LOGARITHM, place, float(logarithms.mean()), float(logarithms.std()), least, high + room
+
+
 @dataclass(frozen=True, eq=False)
 class Reduced:
     """Targets that were reduced by their linear part, so that it can be taken out anew without some of the rows.
@@ -305,6 +352,8 @@ class Reduced:
         Seed of the folds of the regression.
     every_level
         Whether columns of many or rare levels have terms, too.
+    logarithms
+        Whether logarithms of numbers may be terms.
     """
 
     y: NDArray[np.float64]
@@ -312,6 +361,7 @@ class Reduced:
     together: NDArray[np.int64] | None
     draw: int
     every_level: bool = True
+    logarithms: bool = False
 
     def known_by(
         self, encoded: Encoded, known: NDArray[np.int64]
@@ -322,7 +372,14 @@ class Reduced:
         """
         own = replace(encoded, x=encoded.x[known])
         together = None if self.together is None else self.together[known]
-        part, crossed = cross_fitted(own, self.y[known], together, self.draw, every_level=self.every_level)
+        part, crossed = cross_fitted(
+            own,
+            self.y[known],
+            together,
+            self.draw,
+            every_level=self.every_level,
+            logarithms=self.logarithms,
+        )
         said = part.predict(encoded.x)
         said[known] = crossed
         return (self.y - said) / self.left, said
