@@ -40,7 +40,10 @@ class TestStages:
         assert steps(on)[:4] == [4, 8, 16, 24]
         assert on.mix.expected_gain > once.mix.expected_gain
         assert on.n_steps > once.n_steps
-        note = f"Training went on for 16 steps, since those before had paid; of all, {on.n_steps} are served."
+        note = (
+            "Training went on for 16 more steps, since those before had paid; what is served are the adapters after "
+            f"{on.n_steps} steps."
+        )
         assert on.notes[-1] == note
         assert len(on.states) == len(once.states) == 4
 

@@ -212,7 +212,7 @@ def _best(
 ) -> int:
     """Which way to take: 0, as it is; one of the next ``n_own``; or another one, if better than those.
 
-    What is better by chance alone takes nothing from the chosen scales, but where it is on a simpler curve.
+    One on a simpler curve than those may be better by chance.
     """
 
     def lowest(ways: Sequence[int], default: int) -> int:

@@ -246,8 +246,8 @@ def choose(
         chosen.answers = answers
         decide(chosen, task, folds, groups.codes, plan.n_adapters, guard=config.guard)
         chosen.notes.append(
-            f"Training went on for {stage.n_steps} steps, since those before had paid; of all, {chosen.n_steps} are "
-            "served."
+            f"Training went on for {stage.n_steps} more steps, since those before had paid; what is served are the "
+            f"adapters after {chosen.n_steps} steps."
         )
     return chosen
 
