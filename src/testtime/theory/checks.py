@@ -16,6 +16,7 @@ __all__ = [
     "as_finite",
     "as_matrix",
     "as_number",
+    "as_points",
     "as_ratio",
     "as_variance",
     "check_word",
@@ -101,6 +102,23 @@ def as_number(value: Any, name: str) -> float:
             )
         )
     return float(array)
+
+
+def as_points(value: Any, name: str) -> Array:
+    """Return numbers of any iterable, None for none, as an array of shape ``(n,)``.
+
+    >>> as_points({1}, "kinks"), as_points(None, "kinks")
+    (array([1.]), array([], dtype=float64))
+    """
+    try:
+        points = [] if value is None else list(value)
+    except TypeError:
+        points = value
+    array = as_finite(points, name)
+    if array.ndim != 1:
+        got = f"{name} is {value!r:.60}" if array.ndim == 0 else f"{name} has shape {array.shape}"
+        raise InputError(sentence(got, expected="a list of numbers", remedy=f"Pass {name}=[0.0, 1.0], say"))
+    return array
 
 
 def as_ratio(value: Any, name: str) -> Any:
