@@ -157,10 +157,17 @@ def as_degree(value: Any, name: str, minimum: int = 1) -> int:
 
 def check_word(value: Any, name: str, words: tuple[str, ...]) -> None:
     """Refuse a word that is not one of `words`."""
-    if value not in words:
+    if not (isinstance(value, str) and value in words):  # arrays would be compared entry by entry
+        got = (
+            f"{name}={value!r}"
+            if isinstance(value, str)
+            else f"{name} is {type(value).__name__} {value!r:.60}"
+        )
         raise InputError(
             sentence(
-                f"{name}={value!r}", expected=" or ".join(map(repr, words)), remedy=nearest(value, words)
+                got,
+                expected=" or ".join(filter(None, (", ".join(map(repr, words[:-1])), repr(words[-1])))),
+                remedy=nearest(str(value), words),
             )
         )
 
