@@ -268,3 +268,25 @@ def test_every_refusal_is_of_the_family():
     assert {error.__mro__[1] for error in (testtime.InputError, testtime.StoreError)} == {
         testtime.TestTimeError
     }
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("plan", "--noise", "abc"), "'--noise'"),
+        (("plan", "--nois", "1"), "No such option: --nois"),
+        (("adapt", "x.csv", "--seed", "1.5"), "'--seed'"),
+        (("serve",), "Missing argument"),
+        (("nosuch",), "No such command 'nosuch'"),
+        (("store", "list"), "See: testtime store list --help"),
+    ],
+)
+def test_words_that_no_command_has_get_one_line(words, says, tmp_path, capsys):
+    assert says in refused(capsys, tmp_path, *words)
+
+
+def test_help_and_version_are_no_errors(capsys):
+    for words in (("--help",), ("plan", "--help"), ("--version",)):
+        code, out, err = run(capsys, *words)
+        assert (code, err) == (0, "")
+        assert out
