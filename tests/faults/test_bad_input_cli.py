@@ -10,6 +10,7 @@ import pytest
 import testtime
 from tests.support.commands import run
 from testtime.cli import main
+from testtime.store.atomic import write_folder
 
 
 def tree(folder):
@@ -290,3 +291,33 @@ def test_help_and_version_are_no_errors(capsys):
         code, out, err = run(capsys, *words)
         assert (code, err) == (0, "")
         assert out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--most-rows", "0"),
+        ("--seconds", "-1"),
+        ("--threads", "0"),
+        ("--refresh", "-1"),
+        ("--seconds", "nan"),
+    ],
+)
+def test_limits_of_a_server_are_named_as_options(words, tmp_path, capsys):
+    (tmp_path / "store").mkdir()
+    said = refused(capsys, tmp_path, "serve", tmp_path / "store", "--no-token", *words)
+    assert f"testtime: {words[0]} " in said
+
+
+def test_what_stands_where_a_folder_has_to_be_is_said(tmp_path, capsys):
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    said = refused(capsys, tmp_path, "figure", "linear-steps", "--quick", "--out", tmp_path / "link")
+    assert "is a link to nothing; expected a folder" in said
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(testtime.StoreError, match="A file or a broken link is where a folder has to be"):
+        write_folder(tmp_path / "file" / "model", {"a": b""})
+
+
+def test_an_alignment_that_is_no_number(tmp_path, capsys):
+    said = refused(capsys, tmp_path, "plan", "--n", "4", "--k", "4", "--dim", "3", "--alignment", "nan")
+    assert said.endswith("Pass another number.")
