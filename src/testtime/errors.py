@@ -11,6 +11,7 @@ testtime.errors.InputError: n_context=0; expected an integer of at least 1. Pass
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
@@ -24,6 +25,9 @@ __all__ = [
     "sentence",
     "without_columns",
 ]
+
+
+_LINES = re.compile(r"\s*[\r\n]\s*")
 
 
 class TestTimeError(Exception):
@@ -74,7 +78,7 @@ def sentence(got: str, *, expected: str = "", why: str = "", remedy: str = "") -
         text += " " + remedy.strip()
         if text[-1] not in ".?!":
             text += "."
-    return text
+    return _LINES.sub(" ", text)  # the repr of an array has several
 
 
 def nearest(name: str, candidates: Iterable[object]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-__all__ = ["json_text", "plain"]
+__all__ = ["all_finite", "in_one_line", "json_text", "plain"]
 
 
 def plain(value: Any) -> Any:
@@ -35,6 +35,30 @@ def plain(value: Any) -> Any:
         if hasattr(value, method):
             return plain(getattr(value, method)())
     return value
+
+
+def all_finite(value: Any) -> bool:
+    """Whether a value is a finite number, or an array or list of them.
+
+    >>> all_finite([1, 2.5]), all_finite(float("inf")), all_finite("1")
+    (True, False, False)
+    """
+    import numpy as np
+
+    try:
+        numbers = np.asarray(value)
+        return numbers.dtype.kind not in "SUc" and bool(np.isfinite(numbers.astype(np.float64)).all())
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def in_one_line(text: str) -> str:
+    r"""Return text for a line of a table or a log; what would end it or move the cursor is written as in Python.
+
+    >>> print(in_one_line("new\nline, näher"))
+    new\nline, näher
+    """
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def json_text(value: Any, *, indent: int | None = 2, ascii_only: bool = True) -> str:

@@ -7,9 +7,11 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
-from testtime.plain import plain
+from testtime.errors import InputError, sentence
+from testtime.plain import all_finite, plain
 
 __all__ = [
+    "UNDECIDED",
     "Adaptation",
     "Assumption",
     "Claim",
@@ -20,6 +22,9 @@ __all__ = [
     "Status",
     "Transition",
 ]
+
+
+UNDECIDED = "undecided"  # in the place of a start where rounding hides which one is better
 
 
 class Status(StrEnum):
@@ -276,7 +281,10 @@ class OneStep(Result):
     half_train: Any
 
     def risk(self, step: Any) -> Any:
-        """Return the risk after a step of this size."""
+        """Return the risk after a step of this size; an InputError refuses what is no finite number."""
+        if not all_finite(step):
+            got = f"step is {type(step).__name__} {step!r:.60}"
+            raise InputError(sentence(got, expected="a finite number"))
         return self.risk_before + (self.slope + self.curvature / 2 * step) * step
 
 
@@ -290,9 +298,9 @@ class Transition(Result):
     ----------
     n_train
         The first number of training rows (real-valued) at which the better start changes; ``inf`` when warm
-        wins for every number of rows, 0 when cold does.
+        wins for every number of rows, 0 when cold does, NaN when the two differ by less than rounding.
     below, above
-        Which start wins below the first crossing and beyond the last one: "warm" or "cold".
+        Which start wins below the first crossing and beyond the last one: "warm" or "cold", or "undecided".
     crossings
         All crossings, ascending; two of them mean that the start which wins for few rows wins for many again.
     """
@@ -340,6 +348,8 @@ class Plan(Result):
         The best factor c of a start c W*, and the risk after its best step.
     assumptions
         What the numbers rest on.
+    context_searched
+        The longest context that was tried for `context_without`; ``inf`` where an equation was solved.
     """
 
     risk_now: float
@@ -354,18 +364,18 @@ class Plan(Result):
     scaled_start: float
     scaled_risk: float
     assumptions: tuple[Assumption, ...]
+    context_searched: float = float("inf")
 
     def explain(self) -> list[str]:
         """Return the plan as sentences."""
         weights = "the pretrained weights" if self.start == "warm" else "zero weights"
-        saved = self.risk_now - self.risk_after
-        lines = [
-            f"Risk now: {self.risk_now:.4g}.",
-            f"One step of size {self.best_step:.4g} from {weights} brings it to {self.risk_after:.4g}"
-            + (f" ({saved / self.risk_now:.1%} less)." if self.risk_now else "."),
-        ]
+        less = f" ({(self.risk_now - self.risk_after) / self.risk_now:.1%} less)" if self.risk_now else ""
+        step = f"One step of size {self.best_step:.4g} from {weights} brings it to {self.risk_after:.4g}"
+        lines = [f"Risk now: {self.risk_now:.4g}.", f"{step}{less}."]
         change = self.transition
-        if not change.crossings:
+        if change.below == UNDECIDED:
+            lines.append("Which start is better cannot be told: their risks differ by less than rounding.")
+        elif not change.crossings:
             lines.append(f"A {change.below} start is better for every number of training rows.")
         elif len(change.crossings) == 1:
             lines.append(
@@ -373,16 +383,18 @@ class Plan(Result):
                 f"at {change.n_train:.1f} training rows."
             )
         else:
-            other = "cold" if change.below == "warm" else "warm"
-            first, last = change.crossings
+            other, (first, last) = "cold" if change.below == "warm" else "warm", change.crossings
             lines.append(f"A {other} start is better from {first:.1f} to {last:.1f} training rows only.")
-        scaled = f"{self.scaled_start:.3g} times the pretrained weights"
-        lines.append(f"A start of {scaled} reaches {self.scaled_risk:.4g}.")
+        scaled, risk = self.scaled_start, self.scaled_risk
+        lines.append(f"A start of {scaled:.3g} times the pretrained weights reaches {risk:.4g}.")
         needed = self.context_without
-        lines.append(
-            "Without a step, no context length that was searched reaches this risk."
-            if needed == float("inf")
-            else f"Without a step the same risk needs {needed:,} context rows."
-        )
+        if needed < math.inf:
+            lines.append(f"Without a step the same risk needs {needed:,} context rows.")
+        elif self.context_searched < math.inf:
+            lines.append(
+                f"Without a step, no context of up to {self.context_searched:,} rows reaches this risk."
+            )
+        else:
+            lines.append("Without a step, no context length reaches this risk.")
         words = {True: "holds", False: "does not hold", None: "assumed"}
         return lines + [f"{words[one.holds]}: {one.statement}" for one in self.assumptions]

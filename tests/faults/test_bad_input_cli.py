@@ -10,6 +10,7 @@ import pytest
 import testtime
 from tests.support.commands import run
 from testtime.cli import main
+from testtime.store.atomic import write_folder
 
 
 def tree(folder):
@@ -268,3 +269,55 @@ def test_every_refusal_is_of_the_family():
     assert {error.__mro__[1] for error in (testtime.InputError, testtime.StoreError)} == {
         testtime.TestTimeError
     }
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("plan", "--noise", "abc"), "'--noise'"),
+        (("plan", "--nois", "1"), "No such option: --nois"),
+        (("adapt", "x.csv", "--seed", "1.5"), "'--seed'"),
+        (("serve",), "Missing argument"),
+        (("nosuch",), "No such command 'nosuch'"),
+        (("store", "list"), "See: testtime store list --help"),
+    ],
+)
+def test_words_that_no_command_has_get_one_line(words, says, tmp_path, capsys):
+    assert says in refused(capsys, tmp_path, *words)
+
+
+def test_help_and_version_are_no_errors(capsys):
+    for words in (("--help",), ("plan", "--help"), ("--version",)):
+        code, out, err = run(capsys, *words)
+        assert (code, err) == (0, "")
+        assert out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--most-rows", "0"),
+        ("--seconds", "-1"),
+        ("--threads", "0"),
+        ("--refresh", "-1"),
+        ("--seconds", "nan"),
+    ],
+)
+def test_limits_of_a_server_are_named_as_options(words, tmp_path, capsys):
+    (tmp_path / "store").mkdir()
+    said = refused(capsys, tmp_path, "serve", tmp_path / "store", "--no-token", *words)
+    assert f"testtime: {words[0]} " in said
+
+
+def test_what_stands_where_a_folder_has_to_be_is_said(tmp_path, capsys):
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    said = refused(capsys, tmp_path, "figure", "linear-steps", "--quick", "--out", tmp_path / "link")
+    assert "is a link to nothing; expected a folder" in said
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(testtime.StoreError, match="A file or a broken link is where a folder has to be"):
+        write_folder(tmp_path / "file" / "model", {"a": b""})
+
+
+def test_an_alignment_that_is_no_number(tmp_path, capsys):
+    said = refused(capsys, tmp_path, "plan", "--n", "4", "--k", "4", "--dim", "3", "--alignment", "nan")
+    assert said.endswith("Pass another number.")

@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 import httpx
 import numpy as np
@@ -255,3 +256,17 @@ def test_the_command_wants_a_token(store, capsys, monkeypatch, tmp_path):
     assert (code, "a token of 5 characters; expected at least 16" in err) == (2, True)
     code, _, err = run_command(capsys, "serve", store.where, "--no-token", "--most-rows", "0")
     assert (code, "most_rows=0" in err) == (2, True)
+
+
+def test_any_name_is_served_by_every_path(store, tmp_path):
+    """Groups are called what a column holds; a name that was adapted to is one that can be asked for."""
+    own = AdapterStore(tmp_path / "own")
+    for name in ("new\nline", "\n", "a\r\n", "tab\t", "x:predict", "y/report", "Zürich 50%"):
+        with store.folder("a") as folder:
+            own.add(name, folder)
+    with client(own) as opened:
+        for name in own.names():
+            path = f"/v1/models/{quote(name, safe='')}"
+            answer = opened.post(f"{path}:predict", json={"rows": rows(1)})
+            assert (answer.status_code, answer.json()["model"]) == (200, name)
+            assert opened.get(f"{path}/report").status_code == 200, name

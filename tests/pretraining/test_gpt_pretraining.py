@@ -176,6 +176,34 @@ def test_lines_of_the_log_that_are_no_records_are_dropped(tmp_path):
     assert all(isinstance(json.loads(line), dict) for line in log.read_text(encoding="utf-8").splitlines())
 
 
+def test_a_loss_that_is_no_number_is_an_error(tmp_path):
+    for _ in range(2):  # found in the checkpoint, too
+        with pytest.raises(
+            InputError, match=r"the loss is nan after 12 steps.*lower \[steps\] learning_rate than 1e\+30"
+        ):
+            pretrain(tiny(learning_rate=1e30, clip=1e30), tmp_path / "run")
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
+@pytest.mark.parametrize("name", ["log.jsonl", "last.safetensors"])
+def test_a_folder_in_the_place_of_a_file(name, tmp_path):
+    (tmp_path / "run" / name).mkdir(parents=True)
+    with pytest.raises(StoreError, match="is a folder; expected a plain file"):
+        pretrain(tiny(), tmp_path / "run")
+
+
+def test_all_files_have_the_mode_that_is_asked_for(tmp_path):
+    pretrain(tiny(), tmp_path / "run")
+    modes = {path.name: path.stat().st_mode for path in (tmp_path / "run").iterdir()}
+    assert len(modes) == 4
+    assert len(set(modes.values())) == 1, modes
+
+
+def test_a_device_without_numbers(tmp_path):
+    with pytest.raises(InputError, match="device='meta'"):
+        pretrain(tiny(), tmp_path / "run", device="meta")
+
+
 def test_no_such_device(tmp_path):
     with pytest.raises(InputError, match="device='cudaa'"):
         pretrain(tiny(), tmp_path / "run", device="cudaa")

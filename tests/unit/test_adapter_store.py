@@ -14,6 +14,8 @@ from tests.support.adapters import save
 from tests.support.commands import run
 from tests.support.tables import linear_table
 from testtime import AdapterStore, InputError, StoreError, TTTClassifier
+from testtime.cli.grouping import group_lines
+from testtime.scale.groups.outcomes import AdaptedGroups, GroupOutcome, Outcome
 from testtime.store import files
 
 
@@ -190,6 +192,20 @@ def test_the_command(tmp_path, saved, capsys):
     code, _, err = run(capsys, "store", "remove", store, "a")
     assert code == 2
     assert "has no adapter 'a'" in err
+
+
+def test_a_name_of_two_lines_takes_one_line_of_a_table(tmp_path, saved, capsys):
+    store, name = tmp_path / "store", "new\nline\x1b[2J"
+    said = [run(capsys, "store", "add", store, name, saved(number))[1] for number in (1, 2)]
+    asked = (("list", store), ("rollback", store, name), ("remove", store, name))
+    said += [run(capsys, "store", *words)[1] for words in asked]
+    assert "\x1b" not in "".join(said)
+    assert all(r"new\nline\x1b[2J" in out for out in said)
+    assert [len(out.splitlines()) for out in said] == [1, 1, 3, 1, 1]
+    outcome = GroupOutcome(name, Outcome.FAILED, "no")
+    groups = AdaptedGroups(str(store), (outcome,), 0, 1.0)
+    assert len(group_lines(groups).splitlines()) == 2
+    assert "\n" not in groups.explain()
 
 
 @pytest.mark.parametrize("asked", ["list", "verify"])

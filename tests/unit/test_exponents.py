@@ -213,6 +213,12 @@ BAD_LINKS = {
     "text": (lambda z: "high", "real number"),
     "raises": (math.log, "ValueError"),
     "needs two arguments": (lambda z, w: z, "TypeError"),
+    "divides by zero": (lambda z: z / 0 if np.ndim(z) == 0 else 1 // 0, "ZeroDivisionError"),
+    "divides by zero at a few points": (
+        lambda z: np.array([1 / (0 if abs(x) > 3 else 1) for x in z]),
+        r"TypeError|ZeroDivisionError",
+    ),
+    "misses a key": (lambda z: {}[float(np.ravel(z)[0])], "KeyError"),
 }
 
 
@@ -241,6 +247,17 @@ def test_a_fast_growing_link_that_is_square_integrable_is_accepted():
         (lambda: hermite_coefficients(np.tanh, 3, kinks=[math.nan]), "kinks"),
         (lambda: information_exponent(np.sin, tolerance=-1.0), "tolerance=-1"),
         (lambda: power_profile(np.tanh, max_power=0), "max_power=0"),
+        *(
+            (lambda f=f, kinks=kinks: f(np.tanh, 2, kinks=kinks), "kinks")
+            for f in (hermite_coefficients, generative_profile, power_profile)
+            for kinks in (3, "ab", [[1.0]], ["x"], [None])
+        ),
+        *(
+            (lambda f=f, change=change: f(np.tanh, **change), next(iter(change)))
+            for f in (information_exponent, generative_exponent)
+            for change in ({"kinks": 3}, {"kinks": "ab"}, {"tolerance": "x"}, {"tolerance": math.nan})
+        ),
+        (lambda: information_exponent(lambda z: 1.0, tolerance="x"), "tolerance"),
     ],
 )
 def test_bad_arguments_get_a_sentence(call, words):
@@ -343,6 +360,9 @@ def test_arguments_of_samples_that_get_a_sentence(exponent):
             exponent(z, bad)
         with pytest.raises(InputError, match="real number"):
             exponent(bad, z)
+    for tolerance in ("x", None, math.nan, -1.0, [0.1]):
+        with pytest.raises(InputError, match="tolerance"):
+            exponent(z, z, tolerance=tolerance)
     for degree in (0, -1, 2.5, 200, "3", [2]):
         with pytest.raises(InputError, match="max_degree"):
             exponent(z, z, max_degree=degree)

@@ -100,6 +100,40 @@ def test_serial_and_two_workers_give_the_same_bytes(tmp_path):
                 assert left.read() == right.read()
 
 
+DAMAGED = {
+    "text": lambda record: record | {"rows": "abc"},
+    "no rows": lambda record: record | {"rows": []},
+    "other rows": lambda record: record | {"rows": [{"a": 1}]},
+    "lists": lambda record: record | {"rows": [[1]]},
+    "a changed number": lambda record: record | {"rows": [{**record["rows"][0], "scale": 77}]},
+    "no seconds": lambda record: record | {"seconds": "x"},
+}
+
+
+@pytest.mark.parametrize("damage", [*DAMAGED, "a folder"])
+def test_a_cell_with_rows_that_were_changed_is_computed_again(damage, tmp_path):
+    first = run(TOY, Config(n_cells=2), tmp_path)
+    table = (tmp_path / "toy" / "toy.csv").read_bytes()
+    path = next((tmp_path / "toy" / "cells").rglob("*.json"))
+    if damage == "a folder":
+        path.unlink()
+        path.mkdir()
+    else:
+        path.write_text(json.dumps(DAMAGED[damage](json.loads(path.read_text()))))
+    again = run(TOY, Config(n_cells=2), tmp_path)
+    assert (first.n_computed, again.n_computed) == (2, 1)
+    assert (tmp_path / "toy" / "toy.csv").read_bytes() == table
+
+
+def test_cells_of_older_versions_hold_no_hash_and_are_kept(tmp_path):
+    run(TOY, Config(n_cells=2), tmp_path)
+    for path in (tmp_path / "toy" / "cells").rglob("*.json"):
+        record = json.loads(path.read_text())
+        del record["rows_sha256"]
+        path.write_text(json.dumps(record))
+    assert run(TOY, Config(n_cells=2), tmp_path).n_computed == 0
+
+
 def test_a_cell_does_not_depend_on_the_other_cells(tmp_path):
     def backwards(config):
         return cells(config)[::-1]

@@ -204,7 +204,9 @@ def test_further_steps_may_follow_where_all_rows_are_served():
     assert short.most_seconds == short.seconds
 
 
-def test_a_plan_has_the_steps_that_the_fit_would_take():
+def test_a_plan_has_the_steps_that_the_fit_would_take(monkeypatch):
+    eager = replace(shipped(), threshold=-9.0)
+    monkeypatch.setattr(plan, "shipped", lambda: eager)
     signs = signs_with((0.001, 0.002, 0.003))
     assert advice(signs).n_steps == 20
     assert advice(signs, n_rows=100).n_steps == 12  # one for six of the 75 rows an adapter is trained on
@@ -291,7 +293,11 @@ def test_why_the_frozen_model_is_served(frame, tiny_embedded, monkeypatch, gain,
     shift = float(bent(gain) - bent(plan_table(*frame).gain))
     moved = replace(shipped(), intercept=shipped().intercept + shift, threshold=9.0)
     monkeypatch.setattr(plan, "shipped", lambda: moved)
-    assert said in plan_table(*frame).reason
+    found = plan_table(*frame)
+    assert said in found.reason
+    assert (found.adapt, found.n_steps, found.n_members) == (False, 0, 0)
+    assert found.explain().endswith("Ask for n_steps=0.")
+    assert "A fit would take about" in found.explain()
 
 
 def test_another_model_is_planned_with_a_caveat(frame, tmp_path):
@@ -387,7 +393,7 @@ def test_the_command_that_is_printed_allows_for_the_rows_that_are_held_out(tiny_
     memory = curve[-1].n_bytes + 0.75 * (curve[-1].n_bytes - curve[-2].n_bytes)
     code, said, _ = run(capsys, "plan", path, "--target", "bought", "--memory", memory)
     assert code == 0
-    assert "n_context=28" in said
+    assert "--n-context 28" in said
     command = said.splitlines()[-1]
     assert "--n-context" not in command
     arguments = ["--target", "bought", "--memory", memory, "--max-rows", 250, "--seed", 3]

@@ -6,7 +6,10 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save
@@ -100,6 +103,67 @@ def test_it_comes_back_from_disk(layout: str, tmp_path):
         "config.json",
         "model.safetensors",
     ]
+
+
+def other() -> InContextGPT:
+    model = make().float()
+    with torch.no_grad():
+        model.readout.bias.fill_(3.0)
+    return model
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+@pytest.mark.parametrize("at", range(5))
+def test_a_save_that_is_stopped_leaves_the_old_model_or_the_new_one(at: int, error, tmp_path, monkeypatch):
+    """Stopped before the step `at` of those that touch the disk, and there as a kill would: nothing is cleaned up."""
+    first, second, (x, y) = make().float(), other(), [part.float() for part in prompt()]
+    first.save_pretrained(tmp_path)
+    done, replace, unlink = [], os.replace, Path.unlink
+
+    def step(real):
+        def do(*arguments, **options):
+            if len(done) >= at:
+                raise error("stopped")
+            done.append(1)
+            return real(*arguments, **options)
+
+        return do
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", step(replace))
+        patched.setattr(Path, "unlink", step(unlink))
+        with pytest.raises((KeyboardInterrupt, StoreError)):
+            second.save_pretrained(tmp_path)
+    found = InContextGPT.from_pretrained(tmp_path)(x, y)
+    assert torch.equal(found, first(x, y)) or torch.equal(found, second(x, y))
+    for model in (second, first):
+        model.save_pretrained(tmp_path)
+        assert torch.equal(InContextGPT.from_pretrained(tmp_path)(x, y), model(x, y))
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_a_save_that_the_disk_refuses_leaves_the_old_model_and_nothing_else(tmp_path, monkeypatch):
+    make().float().save_pretrained(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    replace = os.replace
+
+    def refuse(source, target):
+        if Path(target).name == "config.json":
+            raise OSError("disk full")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(StoreError, match="disk full"):
+        other().save_pretrained(tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("folder", [None, 3, ["a"]])
+def test_what_names_no_folder(folder):
+    with pytest.raises(InputError, match="expected the name of a folder"):
+        InContextGPT.from_pretrained(folder)
+    with pytest.raises(InputError, match="expected the name of a folder"):
+        make().save_pretrained(folder)
 
 
 def test_half_precision_halves_the_file(tmp_path):
@@ -198,6 +262,33 @@ def test_prompts_that_do_not_fit():
             model.answer(x, y, shape)
     with pytest.raises(InputError, match=r"expected \(B, N, 3\)"):
         model(x[0], y[0])
+
+
+def test_prompts_that_are_none():
+    model, (x, y) = make(), prompt()
+    for bad, said in [
+        ((x.float(), y), r"x is of torch\.float32 on cpu; expected torch\.float64"),
+        ((x, y.long()), r"y is of torch\.int64"),
+        ((x.numpy(), y), "x is a ndarray; expected a tensor"),
+        ((x, None), "y is a NoneType"),
+        ((x, y.index_fill(1, torch.tensor([2]), math.nan)), "y holds values that are NaN"),
+        ((x / 0.0, y), "x holds values that are NaN or infinite"),
+        ((x[:0], y[:0]), "with B of at least 1"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            model(*bad)
+        with pytest.raises(InputError, match=said):
+            model.answer(*bad, x)
+    with pytest.raises(InputError, match="a prompt of 0 rows; expected at least 1"):
+        model(x[:, :0], y[:, :0])
+    for questions, said in [
+        (x.float(), "questions is of"),
+        (np.zeros((2, 1, DIM)), "questions is a ndarray"),
+        (x * math.nan, "questions holds values"),
+        (x[:, :0], "with Q of at least 1"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            model.answer(x, y, questions)
 
 
 @pytest.mark.parametrize(

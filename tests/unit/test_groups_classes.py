@@ -8,8 +8,9 @@ import pytest
 
 from tests.support.commands import run
 from tests.support.grouped import grouped_table, quick
-from testtime import AdapterStore, adapt_groups
+from testtime import AdapterStore, InputError, TTTClassifier, TTTRegressor, adapt_groups
 from testtime.cli.target import choose_task
+from testtime.scale.groups import adapt
 from testtime.scale.groups.labels import whole_classes
 
 pytestmark = pytest.mark.usefixtures("tiny_embedded")
@@ -118,3 +119,36 @@ def test_what_stands_for_no_integers_stays(labels):
 def test_floats_of_any_kind_are_integers(dtype):
     found = whole_classes(pd.Series([1.0, 0.0], dtype=dtype, name="y"))
     assert (found.dtype, found.tolist(), found.name) == (np.int64, [1, 0], "y")
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (lambda rng, n: rng.normal(size=n), TTTRegressor),
+        (lambda rng, n: rng.integers(0, 50, n), TTTRegressor),
+        (lambda rng, n: rng.integers(0, 50, n).astype(float), TTTRegressor),
+        (lambda rng, n: rng.integers(0, 3, n), TTTClassifier),
+        (lambda rng, n: rng.integers(0, 2, n).astype(bool), TTTClassifier),
+        (lambda rng, n: rng.choice(["a", "b"], n), TTTClassifier),
+    ],
+)
+def test_without_an_estimator_the_task_is_the_one_of_the_command(values, kind, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(adapt, "LIGHT", {"n_members": 1, "n_steps": 0})
+    table = grouped_table({"a": 70, "b": 70})
+    table["y"] = values(np.random.default_rng(0), len(table))
+    groups = adapt_groups(table, target="y", by="shop", store=tmp_path / "python")
+    assert not groups.failed, groups.explain()
+    table.to_parquet(tmp_path / "rows.parquet")
+    by_command(capsys, tmp_path / "rows.parquet", tmp_path / "command")
+    for store in ("python", "command"):
+        assert {type(AdapterStore(tmp_path / store).load(name)) for name in ("a", "b")} == {kind}
+
+
+def test_without_an_estimator_many_dates_are_neither_classes_nor_numbers(tmp_path):
+    table = grouped_table({"a": 70, "b": 70})
+    table["y"] = pd.date_range("2020-01-01", periods=len(table))
+    with pytest.raises(InputError, match=r"which are dates.*or pass estimator=TTTClassifier\(\) if each"):
+        adapt_groups(table, target="y", by="shop", store=tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+    table["y"] = [[1]] * len(table)
+    assert len(adapt_groups(table, target="y", by="shop", store=tmp_path / "store").failed) == 2

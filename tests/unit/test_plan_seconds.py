@@ -16,6 +16,7 @@ from testtime.adapt.work import ROWS_PER_TRAINED_ROW
 from testtime.backbones.base import Limits, Recipe
 from testtime.table.config import FitConfig
 from testtime.table.fit import with_snapshots
+from testtime.table.forecast import plan as plans
 from testtime.table.forecast.plan import _TRAINED_ROW, advise
 from testtime.table.forecast.signs import NAMES, CurvePoint, Signs
 from testtime.table.outside import Fold
@@ -24,8 +25,12 @@ from testtime.table.timing import FitCost, Pace, StepTimer
 
 
 @pytest.mark.parametrize(("n_rows", "budgets"), [(1000, {}), (4000, {}), (4000, {"memory": 16 * 4000.0})])
-def test_the_seconds_of_a_plan_are_those_that_a_fit_would_plan_for(n_rows: int, budgets: dict[str, float]):
+def test_the_seconds_of_a_plan_are_those_that_a_fit_would_plan_for(
+    n_rows: int, budgets: dict[str, float], monkeypatch: pytest.MonkeyPatch
+):
     """The fit counts the rows of the folds it has dealt; the plan knows their numbers only, and leaves no margin."""
+    eager = replace(plans.shipped(), threshold=-9.0)
+    monkeypatch.setattr(plans, "shipped", lambda: eager)
     pace, recipe = Pace(1e-4, 1e-7, 128), Recipe({"encoders": 1e-3}, longer=(2.0,))
     curve = tuple(CurvePoint(100 * k, 0.5, 0.001 * k, 1000 * k) for k in (1, 2, 3))
     plan = advise(

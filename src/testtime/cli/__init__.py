@@ -11,19 +11,22 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from testtime import __version__
 from testtime.cli import adapting, demo, doctor, figures, planning, pretraining, reporting, serving, stores
 from testtime.cli.words import in_options
-from testtime.errors import TestTimeError
+from testtime.errors import TestTimeError, sentence
 
 __all__ = ["app", "main"]
 
 _INTERRUPTED = 130  # typer's exit code for Ctrl-C
 _TERMINATED = 143  # the usual exit code for SIGTERM
+_UsageError: type[Exception] = typer.BadParameter.__mro__[
+    1
+]  # typer has no name for it; of click, or a copy of its own
 
 
 def _show_version(wanted: bool) -> None:
@@ -65,7 +68,13 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(2)
     try:
         with _ended_as_by_ctrl_c():
-            app(args=argv, prog_name="testtime")
+            code = app(args=argv, prog_name="testtime", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except _UsageError as error:
+        _tell(error)
+        sys.exit(2)
+    except typer.Abort:
+        sys.exit(1)
     except TestTimeError as error:
         sys.stderr.write(f"testtime: {in_options(str(error))}\n")
         sys.exit(2)
@@ -74,6 +83,15 @@ def main(argv: list[str] | None = None) -> None:
             raise
         sys.stderr.write("testtime: interrupted; what was not reported as written was not.\n")
         sys.exit(1 if stop.code == _INTERRUPTED else _TERMINATED)
+
+
+def _tell(error: Any) -> None:
+    """Write what is wrong with the words of a command as one line; the help, where there are none."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        return
+    where = error.ctx.command_path if error.ctx is not None else "testtime"
+    sys.stderr.write(f"testtime: {sentence(error.format_message(), remedy=f'See: {where} --help')}\n")
 
 
 @contextmanager

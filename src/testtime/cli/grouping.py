@@ -14,6 +14,7 @@ from testtime.cli.output import warn_of_file
 from testtime.cli.target import AUTO, REGRESS, choose_task, one_spelling
 from testtime.cli.training import numeric_target
 from testtime.errors import InputError, nearest, sentence
+from testtime.plain import in_one_line
 from testtime.scale.cells import cell_seed
 from testtime.scale.groups.adapt import adapt_source, check_columns
 from testtime.scale.groups.labels import texts_among, whole_classes
@@ -108,11 +109,11 @@ def _adapt(request: GroupRequest, data: Any) -> tuple[AdaptedGroups, str]:
 def group_lines(groups: AdaptedGroups) -> str:
     """Return a table of the first groups, those that failed before the others."""
     ordered = [*groups.failed, *(group for group in groups if group not in groups.failed)][:_SHOWN]
-    wide = max([5, *(len(group.name) for group in ordered)])
+    wide = max([5, *(len(in_one_line(group.name)) for group in ordered)])
     lines = [f"{'group':<{wide}}  outcome       rows  context    gain       bytes  seconds"]
     for group in ordered:
         gain = f"{group.gain:>+7.1%}" if group.gain == group.gain else f"{'-':>7}"
-        line = f"{group.name:<{wide}}  {group.outcome.word:<9}  {group.n_rows:>7,}"
+        line = f"{in_one_line(group.name):<{wide}}  {group.outcome.word:<9}  {group.n_rows:>7,}"
         line += f"  {group.n_context:>7,} {gain}"
         lines.append(f"{line}  {group.n_bytes:>10,}  {group.seconds:>7.1f}  {group.reason}".rstrip())
     if len(groups) > len(ordered):

@@ -55,9 +55,12 @@ def check_apart(out: Path, read: Path) -> None:
 
 def check_folder(out: Path) -> None:
     """Raise InputError when `--out` cannot be a folder; nothing is made."""
-    blocked = next((part for part in (out, *out.parents) if part.exists() and not part.is_dir()), None)
+    blocked = next(
+        (part for part in (out, *out.parents) if os.path.lexists(part) and not part.is_dir()), None
+    )
     if blocked is not None:
-        got = f"--out {out}: {blocked} is a file" if blocked != out else f"--out {out} is a file"
+        what = "a file" if blocked.exists() else "a link to nothing"
+        got = f"--out {out}: {blocked} is {what}" if blocked != out else f"--out {out} is {what}"
         raise InputError(sentence(got, expected="a folder", remedy="Name another one"))
 
 

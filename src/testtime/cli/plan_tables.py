@@ -11,6 +11,7 @@ import typer
 
 from testtime.cli.defaults import HELD_OUT, MAX_ROWS
 from testtime.cli.output import check_least, echo_json, echo_wrapped, notes_on_stderr
+from testtime.cli.words import in_options
 
 if TYPE_CHECKING:
     from testtime.table.forecast.plan import TablePlan
@@ -69,7 +70,7 @@ def plan_file(
     if as_json:
         echo_json({"task": kind, "file": facts.to_dict(), **answer.to_dict(), "notes": notes})
         return
-    for said in (facts.explain(), *dropped, *chosen, *answer.explain().splitlines()):
+    for said in (facts.explain(), *dropped, *chosen, *in_options(answer.explain()).splitlines()):
         echo_wrapped(said)
     asked = ["testtime", "adapt", str(table), "--target", target, "--out", "model"]
     asked += ["--task", kind] if task == kind else []  # else it is found again

@@ -146,6 +146,7 @@ def _in_own_options(text: str) -> str:
     for name, option in _OPTIONS.items():
         text = re.sub(rf"\b{name}=", f"{option} ", text)
         text = re.sub(rf"(?<!-)\b{name}\b", option, text)
+    text = re.sub(r"Drop or replace them in [\w-]+\.$", "Pass another number.", text)
     for name in _WORDS:
         text = re.sub(rf"\b{name}=", f"--{name} ", text)
     return text

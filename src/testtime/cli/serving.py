@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Annotated
@@ -60,6 +61,18 @@ def serve(
     from testtime.serve.settings import ServeSettings
 
     opened = existing_store(store)
+    for option, value in (
+        ("--most-rows", most_rows),
+        ("--most-bytes", most_bytes),
+        ("--seconds", seconds),
+        ("--most-waiting", most_waiting),
+        ("--cache-bytes", cache_bytes),
+        ("--threads", threads),
+    ):
+        if value is not None and not 0 < value < math.inf:
+            raise InputError(sentence(f"{option} {value}", expected="a positive number"))
+    if refresh is not None and not 0 <= refresh < math.inf:
+        raise InputError(sentence(f"--refresh {refresh}", expected="0 or a positive number"))
     settings = ServeSettings(
         token=token,
         most_rows=most_rows,

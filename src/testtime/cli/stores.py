@@ -11,6 +11,7 @@ import typer
 
 from testtime.cli.output import echo_json
 from testtime.errors import StoreError, sentence
+from testtime.plain import in_one_line
 
 if TYPE_CHECKING:
     from testtime.scale.adapter_store import AdapterStore, Damage
@@ -44,12 +45,13 @@ def list_adapters(
     if as_json:
         echo_json({"store": opened.where, "adapters": [version.to_dict() for version in found]})
         return
-    wide = max([7, *(len(version.name) for version in found)])
+    names = [in_one_line(version.name) for version in found]
+    wide = max([7, *map(len, names)])
     typer.echo(f"{'adapter':<{wide}}  version        bytes  added                     hash")
-    for version in found:
+    for shown, version in zip(names, found, strict=True):
         back = f"  restores {version.restores}" if version.restores else ""
         added = version.added[:23] or "damaged entry"
-        line = f"{version.name:<{wide}}  {version.number:>7}  {version.n_bytes:>11,}  {added:<24}"
+        line = f"{shown:<{wide}}  {version.number:>7}  {version.n_bytes:>11,}  {added:<24}"
         typer.echo(f"{line}  {version.sha256[:12]}{back}")
     total = sum({version.sha256: version.n_bytes for version in found}.values())
     typer.echo(f"{len(found):,} {'version' if name else 'adapter'}{'s'[: len(found) != 1]}, {total:,} bytes")
@@ -68,7 +70,7 @@ def add(
     if as_json:
         echo_json(version.to_dict())
     else:
-        typer.echo(f"{name} is at version {version.number} now: {version.n_bytes:,} bytes")
+        typer.echo(f"{in_one_line(name)} is at version {version.number} now: {version.n_bytes:,} bytes")
 
 
 def remove(
@@ -84,7 +86,8 @@ def remove(
     if as_json:
         echo_json({"removed": name} | ({} if version is None else {"version": version}))
     else:
-        typer.echo(f"{name} is removed" if version is None else f"version {version} of {name} is removed")
+        shown = in_one_line(name)
+        typer.echo(f"{shown} is removed" if version is None else f"version {version} of {shown} is removed")
 
 
 def rollback(
@@ -98,7 +101,9 @@ def rollback(
     if as_json:
         echo_json(version.to_dict())
     else:
-        typer.echo(f"{name} serves version {version.restores} again, as version {version.number}")
+        typer.echo(
+            f"{in_one_line(name)} serves version {version.restores} again, as version {version.number}"
+        )
 
 
 def verify(store: _Store, as_json: _Json = False) -> None:
@@ -110,7 +115,7 @@ def verify(store: _Store, as_json: _Json = False) -> None:
     else:
         for damage in damages:
             which = "served" if damage.served else "older"
-            typer.echo(f"{damage.name}, version {damage.number} ({which}): {damage.reason}")
+            typer.echo(f"{in_one_line(damage.name)}, version {damage.number} ({which}): {damage.reason}")
     if damages:
         n, served = len(damages), sum(damage.served for damage in damages)
         got = f"{n:,} {'version is' if n == 1 else 'versions are'} damaged in {opened.where!r}: "

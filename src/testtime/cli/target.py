@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from testtime.errors import InputError, nearest, sentence
-from testtime.table.columns.alone import unlike_classes
+from testtime.estimators.tasks import check_classes, is_numeric, why_numbers
 from testtime.table.columns.words.reading import shown_counts
-from testtime.table.read_target import MOST_CODES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,8 +22,7 @@ _BALANCED = "balanced"
 def choose_task(asked: str, target: pd.Series, spelled: pd.Series | None = None) -> tuple[str, str]:
     """Return "classify" or "regress", and a sentence that says which and why.
 
-    Text, truth values and dates are classes. Numbers are predicted as numbers if one of them is not whole, or if there
-    are more than ten different ones; a few whole numbers are usually codes.
+    The rule is that of :mod:`testtime.estimators.tasks`.
 
     Parameters
     ----------
@@ -41,12 +39,10 @@ def choose_task(asked: str, target: pd.Series, spelled: pd.Series | None = None)
         If `asked` is another word, numbers are asked for of a column without, or nothing is asked for and many
         different values are rather dates or quantities than classes.
     """
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype
-
     if asked not in _TASKS:
         expected = "one of " + ", ".join(_TASKS)
         raise InputError(sentence(f"--task {asked}", expected=expected, remedy=nearest(asked, _TASKS)))
-    numeric = is_numeric_dtype(target.dtype) and not is_bool_dtype(target.dtype)
+    numeric = is_numeric(target)
     name = f"the target {str(target.name)!r}"
     if asked == REGRESS and not numeric:
         raise InputError(
@@ -61,38 +57,16 @@ def choose_task(asked: str, target: pd.Series, spelled: pd.Series | None = None)
         return asked, f"Task: {asked}, as asked; {name} is predicted as {kind}."
     distinct = target.nunique() if spelled is None else _n_different(target, spelled)
     if not numeric:
-        _check_classes(target, name, distinct)
+        check_classes(target, name, distinct, f"--task {CLASSIFY}")
         why = f"{name} holds {_other_words(target) or 'no numbers'}"
         return CLASSIFY, f"Task: {CLASSIFY}, because {why}; it has {distinct:,} classes."
-    if not bool((target == target.round()).all()):
-        why = f"{name} holds numbers that are not whole"
-    elif distinct > MOST_CODES:
-        why = f"{name} holds {distinct:,} different numbers, more than the {MOST_CODES} that are taken for codes"
-    else:
+    why = why_numbers(target, distinct)
+    if not why:
         return CLASSIFY, (
             f"Task: {CLASSIFY}, because {name} holds only {distinct} different whole numbers, which are taken as "
             f"classes. Pass --task {REGRESS} to predict a number."
         )
-    return REGRESS, f"Task: {REGRESS}, because {why}. Pass --task {CLASSIFY} to predict classes."
-
-
-def _check_classes(target: pd.Series, name: str, distinct: int) -> None:
-    """Refuse more dates or quantities than are taken for codes: nobody means a class for each of them.
-
-    Raises
-    ------
-    InputError
-        If they are.
-    """
-    what, remedy = unlike_classes(target) if distinct > MOST_CODES else ("", "")
-    if what:
-        raise InputError(
-            sentence(
-                f"{name} holds {distinct:,} different values, which are {what}",
-                expected=f"numbers, or at most {MOST_CODES} different ones as classes",
-                remedy=f"{remedy}, or pass --task {CLASSIFY} if each is a class of its own",
-            )
-        )
+    return REGRESS, f"Task: {REGRESS}, because {name} {why}. Pass --task {CLASSIFY} to predict classes."
 
 
 def one_spelling(spelled: pd.Series, numbers: pd.Series) -> tuple[pd.Series, str]:

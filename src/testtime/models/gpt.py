@@ -14,11 +14,10 @@ The network between the tokens and the read-out is ``transformers.GPT2Model`` (R
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -27,12 +26,11 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from testtime.errors import InputError, MissingExtra, StoreError, nearest, sentence
+from testtime.models.gpt_files import CONFIG, WEIGHTS, read_model, write_model
 
 __all__ = ["LAYOUTS", "GPTConfig", "InContextGPT"]
 
 LAYOUTS = ("order-free", "interleaved")
-
-_CONFIG, _WEIGHTS = "config.json", "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -140,21 +138,26 @@ class InContextGPT(nn.Module):
 
     def forward(self, x_BND: Tensor, y_BN: Tensor) -> Tensor:
         """Predict each row from the rows before it, ``(B, N, D), (B, N) -> (B, N)``; no row sees its own answer."""
-        n_rows = y_BN.shape[-1]
-        self._check(x_BND, y_BN, n_rows)
+        self._check(x_BND, y_BN)
+        n_rows = self._check_rows(y_BN, least=1)
         tokens_BTE = self._pairs(x_BND, y_BN)
         hidden_BTE = self._run(tokens_BTE, _causal(2 * n_rows, tokens_BTE), torch.arange(2 * n_rows))
         return self.readout(hidden_BTE[:, 0::2])[..., 0]
 
     def answer(self, x_BND: Tensor, y_BN: Tensor, questions_BQD: Tensor) -> Tensor:
         """Predict questions from a prompt, ``(B, N, D), (B, N), (B, Q, D) -> (B, Q)``; each sees the prompt alone."""
-        n_rows = y_BN.shape[-1]
-        self._check(x_BND, y_BN, n_rows + 1)
-        if questions_BQD.ndim != 3 or questions_BQD.shape[::2] != x_BND.shape[::2]:
+        self._check(x_BND, y_BN)
+        n_rows = self._check_rows(y_BN, more=1)
+        self._check_values(questions=questions_BQD)
+        if (
+            questions_BQD.ndim != 3
+            or questions_BQD.shape[::2] != x_BND.shape[::2]
+            or not questions_BQD.shape[1]
+        ):
             raise InputError(
                 sentence(
                     f"questions of shape {tuple(questions_BQD.shape)}",
-                    expected=f"({x_BND.shape[0]}, Q, {self.config.dim})",
+                    expected=f"({x_BND.shape[0]}, Q, {self.config.dim}) with Q of at least 1",
                     why="there are as many prompts, and the model was made for this many inputs",
                 )
             )
@@ -193,25 +196,65 @@ class InContextGPT(nn.Module):
         """Question, answer, question, answer, ...: ``(B, 2N, E)``."""
         return torch.stack([self._questions(x_BND), self._answers(x_BND, y_BN)], dim=2).flatten(1, 2)
 
-    def _check(self, x_BND: Tensor, y_BN: Tensor, n_rows: int) -> None:
-        if x_BND.ndim != 3 or x_BND.shape[-1] != self.config.dim or x_BND.shape[:-1] != y_BN.shape:
+    def _check(self, x_BND: Tensor, y_BN: Tensor) -> None:
+        """Refuse prompts that are none; the questions are checked where they are asked.
+
+        Raises
+        ------
+        InputError
+            For what is no finite tensor of the model's type and device, and for shapes that do not fit.
+        """
+        self._check_values(x=x_BND, y=y_BN)
+        if (
+            x_BND.ndim != 3
+            or x_BND.shape[-1] != self.config.dim
+            or x_BND.shape[:-1] != y_BN.shape
+            or not len(x_BND)
+        ):
             raise InputError(
                 sentence(
                     f"a prompt of shapes {tuple(x_BND.shape)} and {tuple(y_BN.shape)}",
-                    expected=f"(B, N, {self.config.dim}) and (B, N)",
+                    expected=f"(B, N, {self.config.dim}) and (B, N) with B of at least 1",
                     why="the model was made for this many inputs",
                 )
             )
-        longest = self.config.max_rows
-        if longest is not None and n_rows > longest:
+
+    def _check_values(self, **parts: Any) -> None:
+        weight = self.embed.weight
+        for name, value in parts.items():
+            if not isinstance(value, Tensor):
+                got, remedy = (
+                    f"{name} is a {type(value).__name__}",
+                    f"Pass torch.as_tensor({name}).to(model.readout.weight)",
+                )
+                raise InputError(sentence(got, expected="a tensor of torch", remedy=remedy))
+            if value.dtype != weight.dtype or value.device != weight.device:
+                raise InputError(
+                    sentence(
+                        f"{name} is of {value.dtype} on {value.device}",
+                        expected=f"{weight.dtype} on {weight.device}, as the weights are",
+                        remedy=f"Pass {name}.to(model.readout.weight)",
+                    )
+                )
+            if not _is_finite(value):
+                got = f"{name} holds values that are NaN or infinite"
+                raise InputError(sentence(got, expected="finite numbers", remedy="Drop or replace them"))
+
+    def _check_rows(self, y_BN: Tensor, *, least: int = 0, more: int = 0) -> int:
+        """Return the rows of a prompt, which with `more` have to fit."""
+        n_rows, longest = y_BN.shape[1], self.config.max_rows
+        if n_rows < least:
+            raise InputError(sentence(f"a prompt of {n_rows} rows", expected=f"at least {least}"))
+        if longest is not None and n_rows + more > longest:
             raise InputError(
                 sentence(
-                    f"a prompt of {n_rows} rows",
+                    f"a prompt of {n_rows + more} rows",
                     expected=f"at most {longest}",
                     why="the model has no position beyond",
                     remedy="Pass fewer rows, or pretrain with a larger max_rows",
                 )
             )
+        return n_rows
 
     def save_pretrained(self, folder: str | Path, *, dtype: torch.dtype = torch.float32) -> None:
         """Write ``model.safetensors`` and ``config.json``, which holds its sha256, into a folder.
@@ -219,7 +262,7 @@ class InContextGPT(nn.Module):
         Parameters
         ----------
         folder
-            Made if it is not there; files of these names are replaced.
+            Made if it is not there; a model in it is replaced, and who is stopped leaves the old one or the new one.
         dtype
             What the weights are stored in, a floating type; ``torch.float16`` halves the file.
 
@@ -232,24 +275,13 @@ class InContextGPT(nn.Module):
         """
         if not dtype.is_floating_point:
             raise InputError(sentence(f"dtype={dtype}", expected="a floating type such as torch.float16"))
-        target, settings = Path(folder), dataclasses.asdict(self.config)
+        target, settings = _folder(folder), dataclasses.asdict(self.config)
         # The settings are among the bytes that are hashed: heads, for one, leave no trace in the shapes of the tensors.
         payload = save_tensors(
             {name: _finite_as(dtype, name, value) for name, value in self._stored().items()},
             metadata={"config": json.dumps(settings)},
         )
-        described = settings | {"sha256": hashlib.sha256(payload).hexdigest()}
-        try:
-            target.mkdir(parents=True, exist_ok=True)
-            _replace(target / _WEIGHTS, payload)
-            _replace(target / _CONFIG, (json.dumps(described, indent=2) + "\n").encode())
-        except OSError as error:
-            raise StoreError(
-                sentence(
-                    f"{target} could not be written: {error.strerror or error}",
-                    remedy="Choose another folder",
-                )
-            ) from error
+        write_model(target, settings, payload)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> InContextGPT:
@@ -257,41 +289,26 @@ class InContextGPT(nn.Module):
 
         Raises
         ------
+        InputError
+            When `folder` names no place.
         StoreError
             When a file is missing, damaged or changed, or its tensors do not have the shapes that its config says, or
             are not of a floating type.
         """
-        source = Path(folder)
-        try:
-            described = json.loads((source / _CONFIG).read_bytes())
-            payload = (source / _WEIGHTS).read_bytes()
-        except (OSError, ValueError) as error:
-            raise StoreError(
-                sentence(
-                    f"no model can be read from {source} ({error})", expected=f"{_CONFIG} and {_WEIGHTS}"
-                )
-            ) from error
-        digest = described.pop("sha256", "") if isinstance(described, dict) else ""
-        if hashlib.sha256(payload).hexdigest() != digest:
-            raise StoreError(
-                sentence(
-                    f"{source / _WEIGHTS} does not have the sha256 that {_CONFIG} holds",
-                    why="one of the two files was changed or damaged",
-                    remedy="Copy both again, or run the pretraining command again",
-                )
-            )
+        source = _folder(folder)
+        described, payload = read_model(source)
         known = {field.name for field in dataclasses.fields(GPTConfig)}
         for key in sorted(set(described) - known):
             raise StoreError(
-                sentence(f"{source / _CONFIG} has the setting {key!r}", remedy=nearest(key, sorted(known)))
+                sentence(f"{source / CONFIG} has the setting {key!r}", remedy=nearest(key, sorted(known)))
             )
         written = _written_settings(payload)
         if written not in (None, described):
             raise StoreError(
                 sentence(
-                    f"{source / _CONFIG} says {described}, and {_WEIGHTS} was written with {written}",
-                    why=f"{_CONFIG} was changed",
-                    remedy=f"Write these settings back into {_CONFIG}, or copy both files again",
+                    f"{source / CONFIG} says {described}, and {WEIGHTS} was written with {written}",
+                    why=f"{CONFIG} was changed",
+                    remedy=f"Write these settings back into {CONFIG}, or copy both files again",
                 )
             )
         try:
@@ -329,6 +346,20 @@ class InContextGPT(nn.Module):
         return {name: value.detach() for name, value in self.named_parameters() if not name.startswith(zero)}
 
 
+def _is_finite(value: Tensor) -> bool:
+    try:
+        return bool(value.detach().isfinite().all())
+    except RuntimeError:  # torch.vmap: values of many prompts at once cannot be asked for
+        return True
+
+
+def _folder(folder: Any) -> Path:
+    try:
+        return Path(folder)
+    except TypeError:
+        raise InputError(sentence(f"folder={folder!r:.60}", expected="the name of a folder")) from None
+
+
 def _finite_as(dtype: torch.dtype, name: str, value: Tensor) -> Tensor:
     """Return a weight in the type that it is stored in, refusing what does not survive."""
     stored = value.to(dtype).contiguous()
@@ -355,10 +386,3 @@ def _written_settings(payload: bytes) -> dict[str, object] | None:
 
 def _causal(n_tokens: int, like: Tensor) -> Tensor:
     return torch.ones(n_tokens, n_tokens, dtype=torch.bool, device=like.device).tril()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old one or the whole new one."""
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    os.replace(part, path)

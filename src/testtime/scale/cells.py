@@ -11,6 +11,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -173,7 +174,13 @@ def _compute(run_cell: RunCell, config: Any, cell: Cell, root_seed: int, path: P
     with threadpool_limits(limits=1):  # the sum of a BLAS product depends on the number of threads
         rows = run_cell(config, cell, cell_seed(root_seed, cell["id"]))
     record = {"cell": cell, "rows": rows, "seconds": round(time.perf_counter() - start, 3)}
-    text = json.dumps(record, default=_plain_number)
+    record = json.loads(json.dumps(record, default=_plain_number))
+    text = json.dumps(record | {"rows_sha256": _rows_hash(record["rows"])})
+    if (
+        path.is_dir() and not path.is_symlink()
+    ):  # nobody but a mistake puts a folder there; a full one is refused
+        with suppress(OSError):
+            path.rmdir()
     write_atomic(path, text.encode())
     return json.loads(text)  # what a later run would read, so that a resumed table is the same to the bit
 
@@ -190,7 +197,28 @@ def _read(path: Path, cell: Cell) -> dict[str, Any] | None:
     """Return a finished cell, or None if it is missing, damaged, or was computed for something else."""
     try:
         record = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, IsADirectoryError, ValueError, RecursionError):
         return None
-    same = isinstance(record, dict) and record.get("cell") == json.loads(json.dumps(cell))
-    return record if same and {"rows", "seconds"} <= record.keys() else None
+    if not isinstance(record, dict) or record.get("cell") != json.loads(json.dumps(cell)):
+        return None
+    return record if _are_rows(record.get("rows")) and _is_whole(record) else None
+
+
+def _are_rows(rows: Any) -> bool:
+    """Whether these can be the rows of a cell: at least one, all with the same names, of numbers, words and None."""
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) and row for row in rows):
+        return False
+    return all(not isinstance(value, (list, dict)) for row in rows for value in row.values())
+
+
+def _is_whole(record: dict[str, Any]) -> bool:
+    """Whether rows are those that were written; cells of older versions hold no hash."""
+    seconds = record.get("seconds")
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        return False
+    return record.get("rows_sha256") in (None, _rows_hash(record["rows"]))
+
+
+def _rows_hash(rows: Rows) -> str:
+    """Return the hash of rows as JSON has them, whatever the order of their names."""
+    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -54,6 +55,15 @@ _BODY = {
     },
     "required": True,
 }
+
+
+class _NameConvertor(PathConvertor):
+    """Any text: the one for paths stops at the end of a line, which a name may hold."""
+
+    regex = r"[\s\S]*"
+
+
+register_url_convertor("name", _NameConvertor())
 
 
 class _Server:
@@ -179,7 +189,7 @@ def create_app(store: AdapterStore, settings: ServeSettings) -> FastAPI:
         return {"models": [version.to_dict() for version in found]}
 
     @app.post(
-        "/v1/models/{name:path}:predict",
+        "/v1/models/{name:name}:predict",
         dependencies=[Depends(allowed)],
         summary="Predict rows with the current version of an adapter",
         openapi_extra={"requestBody": _BODY},
@@ -200,7 +210,7 @@ def create_app(store: AdapterStore, settings: ServeSettings) -> FastAPI:
         except ClientDisconnect as error:
             raise Refused(400, "The client went away.") from error
 
-    @app.get("/v1/models/{name:path}/report", dependencies=[Depends(allowed)], response_class=HTMLResponse)
+    @app.get("/v1/models/{name:name}/report", dependencies=[Depends(allowed)], response_class=HTMLResponse)
     async def report(name: str) -> HTMLResponse:
         def draw() -> str:
             with store.folder(name) as folder:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from testtime.plain import in_one_line
+
 __all__ = ["log_notes"]
 
 _LOG = logging.getLogger("testtime.serve")
@@ -14,5 +16,4 @@ def log_notes(name: str, notes: Sequence[str]) -> None:
     """Write the notes about a request as one line; what its rows hold cannot begin another one."""
     if notes:
         text = " ".join(notes)
-        shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
-        _LOG.warning("%r: %s", name, shown)
+        _LOG.warning("%r: %s", name, in_one_line(text))

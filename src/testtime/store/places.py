@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -118,6 +119,11 @@ def refuse_output(target: Path, *, overwrite: bool) -> None:
         )
 
 
+_SPACE = "Free some space or choose another place; nothing was left behind"
+_IN_THE_WAY = "A file or a broken link is where a folder has to be; choose another place"
+_REMEDIES = {errno.EEXIST: _IN_THE_WAY, errno.ENOTDIR: _IN_THE_WAY}
+
+
 @contextmanager
 def storing(target: Path) -> Iterator[None]:
     """Turn an error of the file system into a sentence."""
@@ -129,6 +135,6 @@ def storing(target: Path) -> Iterator[None]:
         raise StoreError(
             sentence(
                 f"{str(target)!r} could not be written: {error.strerror or error}",
-                remedy="Free some space or choose another place; nothing was left behind",
+                remedy=_REMEDIES.get(error.errno or 0, _SPACE),
             )
         ) from error

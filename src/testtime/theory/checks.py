@@ -16,6 +16,7 @@ __all__ = [
     "as_finite",
     "as_matrix",
     "as_number",
+    "as_points",
     "as_ratio",
     "as_variance",
     "check_word",
@@ -103,6 +104,23 @@ def as_number(value: Any, name: str) -> float:
     return float(array)
 
 
+def as_points(value: Any, name: str) -> Array:
+    """Return numbers of any iterable, None for none, as an array of shape ``(n,)``.
+
+    >>> as_points({1}, "kinks"), as_points(None, "kinks")
+    (array([1.]), array([], dtype=float64))
+    """
+    try:
+        points = [] if value is None else list(value)
+    except TypeError:
+        points = value
+    array = as_finite(points, name)
+    if array.ndim != 1:
+        got = f"{name} is {value!r:.60}" if array.ndim == 0 else f"{name} has shape {array.shape}"
+        raise InputError(sentence(got, expected="a list of numbers", remedy=f"Pass {name}=[0.0, 1.0], say"))
+    return array
+
+
 def as_ratio(value: Any, name: str) -> Any:
     """Return a ratio of counts as a float, or an array of ratios, refusing negative ones.
 
@@ -139,10 +157,17 @@ def as_degree(value: Any, name: str, minimum: int = 1) -> int:
 
 def check_word(value: Any, name: str, words: tuple[str, ...]) -> None:
     """Refuse a word that is not one of `words`."""
-    if value not in words:
+    if not (isinstance(value, str) and value in words):  # arrays would be compared entry by entry
+        got = (
+            f"{name}={value!r}"
+            if isinstance(value, str)
+            else f"{name} is {type(value).__name__} {value!r:.60}"
+        )
         raise InputError(
             sentence(
-                f"{name}={value!r}", expected=" or ".join(map(repr, words)), remedy=nearest(value, words)
+                got,
+                expected=" or ".join(filter(None, (", ".join(map(repr, words[:-1])), repr(words[-1])))),
+                remedy=nearest(str(value), words),
             )
         )
 

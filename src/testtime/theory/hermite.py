@@ -28,7 +28,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from testtime.theory.checks import as_count, as_degree, as_number
+from testtime.errors import InputError
+from testtime.theory.checks import as_count, as_degree, as_number, as_points
 from testtime.theory.exponents.exponent import Exponent, decide, infinite
 from testtime.theory.exponents.level_sets import LevelSetProfile, level_set_profile
 from testtime.theory.exponents.link import PointwiseLink
@@ -48,6 +49,9 @@ Link = Callable[[Any], Any]
 
 _CONSTANT = 1e-12  # a standard deviation below this share of the link's size is rounding
 _ROUNDING_C, _ROUNDING_U = 1e-13, 1e-15
+_CLEAR = 1e6  # times rounding: so far the coefficients of no smooth link jump from one degree to the next
+_CLEAR_U = 1e-8
+_MOST = 100  # degrees that are looked at for the first coefficient beyond rounding
 
 
 def hermite_coefficients(link: Link, degree: int, kinks: Iterable[float] | None = None) -> Array:
@@ -114,8 +118,9 @@ def information_exponent(
     >>> information_exponent(np.tanh) == 1
     True
     """
-    max_degree = as_degree(max_degree, "max_degree")
-    quadrature = link_quadrature(PointwiseLink(link), max_degree, kinks)
+    pointwise, max_degree = PointwiseLink(link), as_degree(max_degree, "max_degree")
+    places = as_points(kinks, "kinks")
+    quadrature = link_quadrature(pointwise, max_degree, places)
     deviation = sqrt(quadrature.variance)
     if _is_constant(quadrature):
         return infinite("information", "c", max_degree, tolerance)
@@ -125,7 +130,10 @@ def information_exponent(
         (quadrature.coefficients[1:] / deviation).tolist(),
         (quadrature.errors[1:] / deviation).tolist(),
         tolerance,
-        floor=_ROUNDING_C * sqrt(quadrature.second_moment) / deviation,
+        floor=_floor(quadrature),
+        zero_degrees=_zero_by_symmetry(pointwise, quadrature),
+        clear=_CLEAR * _floor(quadrature),
+        clear_beyond=lambda: _clear_beyond(pointwise, places),
     )
 
 
@@ -164,7 +172,8 @@ def generative_exponent(
     infinite; the label is constant and says nothing about z
     """
     pointwise, max_degree = PointwiseLink(link), as_degree(max_degree, "max_degree")
-    quadrature = link_quadrature(pointwise, max_degree, kinks)
+    places = as_points(kinks, "kinks")
+    quadrature = link_quadrature(pointwise, max_degree, places)
     if _is_constant(quadrature):
         return infinite("generative", "U", max_degree, tolerance)
     profile = level_set_profile(pointwise, quadrature, max_degree)
@@ -178,6 +187,8 @@ def generative_exponent(
         tolerance,
         floor=_ROUNDING_U,
         open_degrees=correlated.tolist(),
+        clear=_CLEAR_U,
+        clear_beyond=lambda: _clear_beyond(pointwise, places),
     )
 
 
@@ -235,7 +246,7 @@ def power_profile(
         as_degree(degree, "degree"),
         int(as_number(as_count(max_power, "max_power", 1), "max_power")),
     )
-    pointwise, places = PointwiseLink(link), None if kinks is None else list(kinks)
+    pointwise, places = PointwiseLink(link), as_points(kinks, "kinks")
     columns = []
     for power in range(1, n_powers + 1):
         powered = PointwiseLink(lambda z, power=power: pointwise(np.atleast_1d(z)) ** power)
@@ -243,6 +254,36 @@ def power_profile(
         norm = sqrt(quadrature.second_moment)
         columns.append(np.abs(quadrature.coefficients[1:]) / norm if norm > 0 else np.zeros(degree))
     return np.stack(columns, axis=1)
+
+
+def _floor(quadrature: LinkQuadrature) -> float:
+    """Rounding of coefficients, in units of the link's standard deviation."""
+    return _ROUNDING_C * sqrt(quadrature.second_moment / quadrature.variance)
+
+
+def _clear_beyond(link: PointwiseLink, kinks: Array) -> bool:
+    """Whether the first coefficient beyond rounding, of whatever degree, is far beyond it.
+
+    Those before it are then zero. Where they grow out of the rounding, or none is ever beyond it, the first ones may be
+    too small to be seen: sin(w z) has the coefficient w exp(-w^2 / 2) of degree 1.
+    """
+    try:
+        quadrature = link_quadrature(link, _MOST, kinks)
+    except InputError:  # polynomials of high degree reach further out, where the link may overflow
+        return False
+    deviation, floor = sqrt(quadrature.variance), _floor(quadrature)
+    sizes, errors = np.abs(quadrature.coefficients[1:]) / deviation, quadrature.errors[1:] / deviation
+    beyond = sizes[sizes > 3 * errors + floor]
+    return len(beyond) > 0 and float(beyond[0]) >= _CLEAR * floor
+
+
+def _zero_by_symmetry(link: PointwiseLink, quadrature: LinkQuadrature) -> range:
+    """Return degrees whose coefficients vanish because the link is even or odd in every digit."""
+    there, mirrored = quadrature.values, link(-quadrature.nodes)
+    allowed, degrees = 4 * link.eps * np.abs(there), len(quadrature.coefficients)
+    if (np.abs(there - mirrored) <= allowed).all():
+        return range(1, degrees, 2)
+    return range(2, degrees, 2) if (np.abs(there + mirrored) <= allowed).all() else range(0)
 
 
 def _is_constant(quadrature: LinkQuadrature) -> bool:

@@ -76,6 +76,7 @@ def unit_setting(
                 remedy="Leave it out for isotropic tasks",
             )
         )
+    spread = as_number(spread, "spread")
     if not 0 <= spread < 1:
         raise InputError(
             sentence(
@@ -122,6 +123,7 @@ def plan(setting: Setting, context: str = "fresh", step: str = "fixed") -> Plan:
     warm, cold = (one_step(setting, start, context, step) for start in ("warm", "cold"))
     start = "cold" if cold.best_risk < warm.best_risk else "warm"
     chosen = cold if start == "cold" else warm
+    without, searched = _context_without(setting, chosen.best_risk)
     flip = start_transition(setting, context, step)
     scaled = best_scaled_start(setting, context, step)
     return Plan(
@@ -133,20 +135,22 @@ def plan(setting: Setting, context: str = "fresh", step: str = "fixed") -> Plan:
         warm_risk=warm.best_risk,
         cold_risk=cold.best_risk,
         transition=flip,
-        context_without=_context_without(setting, chosen.best_risk),
+        context_without=without,
         scaled_start=scaled.scale,
         scaled_risk=scaled.risk,
         assumptions=_assumptions(setting, context, step, flip.n_train),
+        context_searched=searched,
     )
 
 
-def _context_without(setting: Setting, risk: float) -> float:
-    """Context rows with which plain in-context learning reaches a risk; inf when none up to the limit do."""
+def _context_without(setting: Setting, risk: float) -> tuple[float, float]:
+    """Context rows with which plain in-context learning reaches a risk, inf when none do, and the longest tried."""
     largest = _FAR if setting.isotropic else max(_MOST_ROWS // setting.dim, 1)
     try:
-        return smallest_context(setting.replace(n_train=0), risk, "warm", largest=largest)
-    except InputError:  # reachable, but only far beyond any context
-        return float("inf")
+        found = smallest_context(setting.replace(n_train=0), risk, "warm", largest=largest)
+    except InputError:  # reachable, but only beyond
+        return float("inf"), largest
+    return found, float("inf") if setting.isotropic else largest
 
 
 def _assumptions(setting: Setting, context: str, step: str, flip: float) -> tuple[Assumption, ...]:

@@ -21,6 +21,7 @@ from math import ceil, inf, isfinite, sqrt
 
 from testtime.errors import InputError, sentence
 from testtime.results import Result
+from testtime.theory.checks import as_count, as_number
 from testtime.theory.exponents.exponent import Exponent
 
 __all__ = [
@@ -137,7 +138,7 @@ def recovery_error(rank: int, n_rows: int) -> float:
     >>> recovery_error(4, 128)
     0.0625
     """
-    return _positive(rank, "rank") ** 1.5 / _positive(n_rows, "n_rows")
+    return _rank(rank) ** 1.5 / _positive(n_rows, "n_rows")
 
 
 def excess_error(rank: int, n_recovery: int, n_readout: int, n_features: int) -> float:
@@ -178,7 +179,7 @@ def segment_sizes(rank: int, generative_exponent: float | Exponent, error: float
     SegmentSizes(teacher=64, queries=64, student=16, recovery=80, readout=100, width=100)
     """
     weak = rows_with_distillation(rank, generative_exponent)
-    if not isfinite(weak):
+    if not isfinite(weak) and not isfinite(float(generative_exponent)):
         raise InputError(
             sentence(
                 f"generative_exponent={float(generative_exponent)} with rank={rank}",
@@ -186,10 +187,13 @@ def segment_sizes(rank: int, generative_exponent: float | Exponent, error: float
                 why="a constant link says nothing about its direction",
             )
         )
-    epsilon = _positive(error, "error")
-    square = _round_up(epsilon**-2)
-    free = _round_up(weak * rank**2)
-    return SegmentSizes(free, free, rank**2, _round_up(rank**1.5 / epsilon), square, square)
+    epsilon, r = _positive(error, "error"), int(_rank(rank))
+    try:
+        square, free = _round_up(epsilon**-2), _round_up(weak * r**2)
+        return SegmentSizes(free, free, r**2, _round_up(r**1.5 / epsilon), square, square)
+    except OverflowError as overflow:
+        got = f"rank={r:.3g}, error={epsilon:.3g} and a generative exponent of {float(generative_exponent):g}"
+        raise InputError(sentence(got, expected="numbers of rows below 1e308")) from overflow
 
 
 def _round_up(value: float) -> int:
@@ -197,19 +201,25 @@ def _round_up(value: float) -> int:
 
 
 def _power(rank: int, exponent: float | Exponent, name: str) -> float:
-    degree = float(exponent)
+    endless = isinstance(exponent, float) and exponent == inf
+    degree = float(exponent) if endless or isinstance(exponent, Exponent) else as_number(exponent, name)
     if not degree >= 1:
         raise InputError(
             sentence(f"{name}={degree:g}", expected="at least 1", why="it is a polynomial degree")
         )
-    r = float(_positive(rank, "rank"))
+    r = _rank(rank)
     try:
         return inf if degree == inf else r**degree
     except OverflowError:
         return inf
 
 
+def _rank(rank: int) -> float:
+    return as_number(as_count(rank, "rank", minimum=1), "rank")
+
+
 def _positive(value: float, name: str) -> float:
-    if not (value > 0 and isfinite(value)):
+    number = as_number(value, name)
+    if not number > 0:
         raise InputError(sentence(f"{name}={value}", expected="a finite number above 0"))
-    return value
+    return number

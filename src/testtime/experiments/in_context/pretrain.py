@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
@@ -29,6 +29,7 @@ from testtime.experiments.in_context.recipes import Recipe, Steps
 from testtime.models.gpt import InContextGPT
 from testtime.results import Result
 from testtime.store.atomic import replace_file
+from testtime.store.places import existing_file, storing
 
 __all__ = ["Pretrained", "learning_rate", "pretrain"]
 
@@ -115,7 +116,10 @@ def pretrain(
     """
     target = Path(folder)
     place = _device(device)
-    target.mkdir(parents=True, exist_ok=True)
+    with storing(target):
+        target.mkdir(parents=True, exist_ok=True)
+    for name in (_LAST, _LOG):
+        existing_file(target / name)
     run = _Run.begin(recipe, target, place)
     plan = recipe.steps
     started = clock() - run.seconds
@@ -141,6 +145,15 @@ def pretrain(
                 bar.set_postfix(loss=f"{run.loss:.4f}")
             if run.step % plan.save_every == 0 or run.step == end:
                 run.save()
+    if run.step >= plan.steps and not math.isfinite(run.loss):
+        raise InputError(
+            sentence(
+                f"the loss is {run.loss:g} after {run.step:,} steps, {run.skipped:,} of them without a finite gradient",
+                expected="a finite one",
+                why="the weights are of no use and were not stored as a model",
+                remedy=f"Pretrain into another folder with a lower [steps] learning_rate than {plan.learning_rate:g}",
+            )
+        )
     run.model.save_pretrained(target, dtype=torch.float16 if half else torch.float32)
     n_parameters = sum(value.numel() for value in run.parameters)
     return Pretrained(str(target), run.step, run.loss, run.seconds, n_parameters, str(place))
@@ -149,8 +162,8 @@ def pretrain(
 def _device(name: str) -> torch.device:
     try:
         place = torch.device(name)
-        torch.zeros(1, device=place)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=place).item()  # "meta" holds no numbers
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise InputError(
             sentence(f"device={name!r}", expected="a device of this machine", why=str(error).splitlines()[0])
         ) from error
@@ -223,7 +236,8 @@ class _Run:
                 tensors[f"{key}.{number}"] = moment.contiguous()
         counters = {key: getattr(self, key) for key in _COUNTERS}
         metadata = {"recipe": json.dumps(self.recipe.to_dict()), "counters": json.dumps(counters)}
-        replace_file(self.folder / _LAST, lambda staged: save_file(tensors, staged, metadata=metadata))
+        payload = save(tensors, metadata=metadata)  # save_file makes files that nobody else can read
+        replace_file(self.folder / _LAST, lambda staged: staged.write_bytes(payload))
 
     def _restore(self) -> None:
         path = self.folder / _LAST

@@ -15,11 +15,12 @@ import numpy as np
 from testtime.adapt.parallel import available_cores
 from testtime.errors import InputError, nearest, sentence
 from testtime.estimators.settings import check_settings
+from testtime.estimators.tasks import check_classes, is_numeric, why_numbers
 from testtime.estimators.together import check_shared
 from testtime.scale.adapter_store import AdapterStore
 from testtime.scale.cells import cell_seed
 from testtime.scale.groups.engines import engine_called
-from testtime.scale.groups.labels import Texts
+from testtime.scale.groups.labels import Texts, whole_classes
 from testtime.scale.groups.outcomes import AdaptedGroups, GroupOutcome, Outcome
 from testtime.scale.groups.sources import Source, batches, drawn_pieces, drawn_rows, source_of
 from testtime.scale.groups.work import SHARED, Job, adapt_shared, with_file, with_start
@@ -90,7 +91,8 @@ def adapt_groups(
         Folder or URL of the adapters, see :class:`testtime.AdapterStore`. Workers write to it themselves, so on a
         cluster it must be a place that all machines reach.
     estimator
-        An unfitted estimator whose arguments are used for every group; None is ``TTTClassifier()``. Its
+        An unfitted estimator whose arguments are used for every group; None is ``TTTRegressor()`` where the target
+        holds numbers that are not whole, or more than ten different ones, and ``TTTClassifier()`` else. Its
         ``random_state`` must be an integer: the seed of a group follows from it and the group's name.
     engine
         "serial", "joblib" (processes of this machine) or "ray" (the cluster that is running; see docs/groups.md).
@@ -125,6 +127,8 @@ def adapt_groups(
     """
     columns = (by,) if isinstance(by, str) else tuple(by)
     source = source_of(data, columns)
+    if estimator is None:
+        estimator = _chosen(source, target)
     return adapt_source(
         source,
         target=target,
@@ -144,7 +148,7 @@ def adapt_source(
     *,
     target: str,
     store: str | os.PathLike[str],
-    estimator: TTTClassifier | TTTRegressor | None = None,
+    estimator: TTTClassifier | TTTRegressor,
     engine: str = "serial",
     n_jobs: int | None = None,
     smallest: int = SMALLEST,
@@ -218,10 +222,34 @@ def check_columns(source: Source, target: str, kinds: Mapping[str, str] | None) 
             )
 
 
+def _chosen(source: Source, target: str) -> TTTClassifier | TTTRegressor:
+    """Return what predicts a target where nobody says, as the command does.
+
+    Raises
+    ------
+    InputError
+        If it holds many dates or quantities, which are neither numbers nor classes.
+    """
+    from testtime.estimators.classifier import TTTClassifier
+    from testtime.estimators.regressor import TTTRegressor
+
+    classifier = TTTClassifier()
+    rows = drawn_rows(source, cell_seed(classifier.random_state, SHARED))
+    if target not in rows:
+        return classifier  # what is wrong is said below
+    known: Any = rows[target].dropna()
+    labels = whole_classes(known)
+    distinct = labels.map(repr).nunique()  # cells that cannot be hashed are refused by name, group by group
+    if is_numeric(labels):
+        return TTTRegressor() if why_numbers(labels, distinct) else classifier
+    check_classes(labels, f"the target {target!r}", distinct, "estimator=TTTClassifier()")
+    return classifier
+
+
 def _job(
     target: str,
     store: AdapterStore,
-    estimator: TTTClassifier | TTTRegressor | None,
+    estimator: TTTClassifier | TTTRegressor,
     smallest: int,
     *,
     serial: bool,
@@ -230,7 +258,6 @@ def _job(
     from testtime.estimators.classifier import TTTClassifier
     from testtime.estimators.regressor import TTTRegressor
 
-    estimator = TTTClassifier() if estimator is None else estimator
     if not isinstance(estimator, (TTTClassifier, TTTRegressor)):
         got = f"estimator={type(estimator).__name__}"
         raise InputError(sentence(got, expected="a TTTClassifier or a TTTRegressor"))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from testtime.plain import in_one_line
 from testtime.results import Result
 
 __all__ = ["AdaptedGroups", "GroupOutcome", "Outcome"]
@@ -130,5 +131,5 @@ class AdaptedGroups(Result):
         if self.why_not_shared:
             text += f" {self.why_not_shared[0].upper()}{self.why_not_shared[1:]}"
         for group in self.failed[:3]:
-            text += f" {group.name}: {group.reason}"
+            text += f" {in_one_line(group.name)}: {group.reason}"
         return text

@@ -46,7 +46,7 @@ class TablePlan(Result):
     objective, n_context
         What to ask for: all rows, or so many where a budget does not allow all.
     n_steps, n_members
-        Of the fit.
+        Of the fit; 0 where the frozen model is to be served.
     seconds, most_seconds
         Of a fit on this machine, and of one that takes further steps since its first ones pay much.
     curve
@@ -95,9 +95,9 @@ class TablePlan(Result):
             f"{point.seconds * 1000:.2f} ms for a row as it is served."
             for point in self.curve
         ]
+        asked = f"objective={self.objective!r}" if self.adapt else "n_steps=0"
         lines.append(
-            f"Ask for objective={self.objective!r}"
-            + (f", n_context={self.n_context}." if self.objective == "short" else ".")
+            f"Ask for {asked}" + (f", n_context={self.n_context}." if self.objective == "short" else ".")
         )
         return "\n".join(lines)
 
@@ -195,8 +195,8 @@ def advise(
         low=forecast.low,
         high=forecast.high,
         harm=forecast.harm,
-        n_steps=n_steps,
-        n_members=config.n_members,
+        n_steps=n_steps if worth else 0,
+        n_members=config.n_members if worth else 0,
         seconds=cost(n_steps),
         most_seconds=cost(n_steps, further),
         curve=_served_curve(signs),

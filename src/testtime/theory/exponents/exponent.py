@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from testtime.errors import InputError, sentence
 from testtime.results import Result
+from testtime.theory.checks import as_number
 
 __all__ = ["Exponent", "decide", "infinite"]
 
@@ -35,7 +36,8 @@ class Exponent(Result):
         The first degree that is certainly non-zero: an integer, ``math.inf`` for a constant label. When no
         degree up to the highest one is, the value is one more than the highest and `decided` is false.
     decided
-        Whether every smaller degree is certainly zero.
+        Whether every smaller degree is certainly zero: by symmetry, or because it is rounding where a later entry is
+        far beyond rounding. Of entries that grow out of the rounding, as those of sin(10 z), the smaller ones are open.
     candidates
         Degrees the exponent can still be, in order; one entry when decided.
     profile, errors
@@ -190,6 +192,9 @@ def decide(
     tolerance: float,
     floor: float = 0.0,
     open_degrees: Collection[int] = (),
+    zero_degrees: Collection[int] = (),
+    clear: float = 0.0,
+    clear_beyond: Callable[[], bool] = lambda: True,
 ) -> Exponent:
     """Find the first non-zero entry of a profile, and say when noise or tolerance leaves it open.
 
@@ -205,19 +210,32 @@ def decide(
         Size of rounding that `errors` does not contain.
     open_degrees
         Degrees that something else shows to be non-zero; they are never called zero.
+    zero_degrees
+        Degrees that symmetry shows to be zero.
+    clear
+        Size from which the first entry beyond rounding shows that those before it are zero and not just small.
+    clear_beyond
+        Asked where no entry is beyond rounding: whether the first one of a higher degree shows that.
     """
-    if not tolerance >= 0:
-        raise InputError(sentence(f"tolerance={tolerance}", expected="a number of 0 or more"))
+    tolerance = _as_tolerance(tolerance)
     doubtful: list[float] = []
+    seen: float | None = None  # size of the first entry that is beyond rounding
     value: float = len(profile) + 1
     for k, (entry, error) in enumerate(zip(profile, errors, strict=True), start=1):
         size, slack = abs(entry), _SIGMAS * error
+        beyond = size > slack + floor or k in open_degrees
+        if beyond and seen is None:
+            seen = size
+            if size < clear:
+                doubtful = _not_known(profile[: k - 1], errors, zero_degrees)
         if size - slack > max(tolerance, floor):
             value = k
             break
-        if size > slack + floor or error > tolerance or k in open_degrees:
+        if beyond or error > tolerance:
             doubtful.append(k)
     found = value <= len(profile)
+    if seen is None and not clear_beyond():
+        doubtful = _not_known(profile, errors, zero_degrees)
     return Exponent(
         name,
         symbol,
@@ -230,7 +248,22 @@ def decide(
     )
 
 
+def _not_known(
+    profile: Sequence[float], errors: Sequence[float], zero_degrees: Collection[int]
+) -> list[float]:
+    """Return the degrees that nothing shows to be zero; an entry without an error is exact."""
+    entries = enumerate(zip(profile, errors, strict=False), start=1)
+    return [k for k, (entry, error) in entries if k not in zero_degrees and (entry or error)]
+
+
+def _as_tolerance(tolerance: Any) -> float:
+    number = as_number(tolerance, "tolerance")
+    if number < 0:
+        raise InputError(sentence(f"tolerance={tolerance}", expected="a number of 0 or more"))
+    return number
+
+
 def infinite(name: str, symbol: str, degree: int, tolerance: float) -> Exponent:
     """Return the exponent of a constant label."""
     zeros = (0.0,) * degree
-    return Exponent(name, symbol, math.inf, True, (math.inf,), zeros, zeros, float(tolerance))
+    return Exponent(name, symbol, math.inf, True, (math.inf,), zeros, zeros, _as_tolerance(tolerance))

@@ -67,7 +67,7 @@ class PointwiseLink:
             with np.errstate(all="ignore"):
                 raw = np.asarray(self._link(probe.copy()))
             values = self._as_floats(raw, len(probe))
-        except (TypeError, ValueError, AttributeError, IndexError):
+        except Exception:  # of the caller's code; what it raises for one number alone is told
             return None
         if raw.dtype in (np.float32, np.float16):
             self.eps = float(np.finfo(raw.dtype).eps)
@@ -88,7 +88,7 @@ class PointwiseLink:
                 if np.iscomplexobj(value):
                     raise TypeError(f"{value} is complex")
                 out[i] = value
-            except (TypeError, ValueError, AttributeError, IndexError, ArithmeticError) as error:
+            except Exception as error:
                 raise InputError(
                     sentence(
                         f"the link fails at z={point:.6g} with {type(error).__name__}: {error}",
@@ -117,5 +117,8 @@ class PointwiseLink:
             return np.empty(0)
         if not self.vectorised:
             return self._one_by_one(z) / self.unit
-        with np.errstate(all="ignore"):
-            return self._as_floats(self._link(z.copy()), len(z)) / self.unit
+        try:
+            with np.errstate(all="ignore"):
+                return self._as_floats(self._link(z.copy()), len(z)) / self.unit
+        except Exception:  # at points that were not tried before; the first of them is named
+            return self._one_by_one(z) / self.unit

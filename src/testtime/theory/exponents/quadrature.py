@@ -18,6 +18,7 @@ from numpy.polynomial import hermite_e
 from numpy.typing import ArrayLike, NDArray
 
 from testtime.errors import InputError, sentence
+from testtime.theory.checks import as_points
 from testtime.theory.exponents.link import PointwiseLink
 
 __all__ = ["LinkQuadrature", "hermite_functions", "link_quadrature"]
@@ -87,9 +88,7 @@ def link_quadrature(link: PointwiseLink, degree: int, kinks: Iterable[float] | N
     InputError
         If the link is not finite, not square integrable, or too rough to be integrated.
     """
-    given = np.array([] if kinks is None else sorted({float(k) for k in kinks}))
-    if not np.isfinite(given).all():
-        raise InputError(sentence(f"kinks={given.tolist()}", expected="finite numbers"))
+    given = np.unique(as_points(kinks, "kinks"))
     half_width = max(12.0, 2.0 * sqrt(degree) + 8.0)  # h_k^2 times the density is negligible beyond
     half_width = _PANEL_WIDTH * np.ceil(half_width / _PANEL_WIDTH)
     grid = np.arange(-half_width, half_width + _PANEL_WIDTH / 2, _PANEL_WIDTH)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from testtime.theory.linear.answers import answers
 from testtime.theory.linear.eigenbasis import Eigenbasis
 from testtime.theory.linear.matrices import multiply, product_trace, transpose
 from testtime.theory.linear.pretraining import is_scalar_start, resolve_start
@@ -15,6 +16,7 @@ from testtime.theory.linear.setting import Setting
 __all__ = ["alignment"]
 
 
+@answers
 def alignment(setting: Setting, start: Any = "warm") -> Alignment:
     r"""Squared bias and context variance of the weights on the test task, in the three metrics a step sees.
 

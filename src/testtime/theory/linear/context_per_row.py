@@ -8,6 +8,7 @@ import numpy as np
 
 from testtime.results import OneStep
 from testtime.theory.checks import as_ratio
+from testtime.theory.linear.answers import answers
 from testtime.theory.linear.eigenbasis import Eigenbasis
 from testtime.theory.linear.general import Coefficients, Step, fresh_fixed
 from testtime.theory.linear.matrices import multiply, product_trace, transpose
@@ -18,6 +19,7 @@ from testtime.theory.linear.step import assemble
 __all__ = ["separate_contexts", "separate_contexts_gain_limit"]
 
 
+@answers
 def separate_contexts(setting: Setting, start: Any = "warm") -> OneStep:
     r"""One step in which every training row has an independent context of ``n_context`` rows; fresh
     evaluation.
@@ -74,6 +76,7 @@ def _mean_gradient_square(step: Step) -> float:
     return task.mean(along * (n**3 * (n + 1.0)) + label * across * n**3)
 
 
+@answers
 def separate_contexts_gain_limit(context_ratio: float, train_ratio: float, noise_ratio: float = 0.0) -> float:
     r"""Gain of :func:`separate_contexts` in the proportional limit, isotropic, in units of :math:`|\beta|^2`.
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from testtime.results import Transition
+from testtime.results import UNDECIDED, Transition
 
 __all__ = ["Curve", "cross"]
 
@@ -39,16 +39,23 @@ def cross(warm: Curve, cold: Curve) -> Transition:
         D=L_{0,c}-L_{0,w}
 
     :math:`L_0` is ``risk_before``, :math:`I` ``limit_gain`` and :math:`\kappa` ``half_train``; the indices
-    name the curves.
+    name the curves. Curves that differ by less than rounding leave it undecided.
     """
     lead, scale = cold.risk_before - warm.risk_before, max(cold.risk_before, warm.risk_before)
-    roots = _positive_roots(*_polynomial(warm, cold, scale))
+    polynomial = _polynomial(warm, cold, scale)
+    if not any(polynomial) and _values(warm) != _values(cold):
+        return Transition(float("nan"), UNDECIDED, UNDECIDED, ())
+    roots = _positive_roots(*polynomial)
     crossings = tuple(k for k in roots if _changes_sign(warm, cold, k))
     few = ("warm" if lead > 0 else "cold") if abs(lead) > _TIE * scale else _gains_first(warm, cold)
     other = "cold" if few == "warm" else "warm"
     many = few if len(crossings) % 2 == 0 else other
     first = crossings[0] if crossings else (float("inf") if few == "warm" else 0.0)
     return Transition(first, few, many, crossings)
+
+
+def _values(curve: Curve) -> tuple[float, float, float]:
+    return curve.risk_before, curve.limit_gain, curve.half_train
 
 
 def _polynomial(warm: Curve, cold: Curve, scale: float) -> tuple[float, float, float]:

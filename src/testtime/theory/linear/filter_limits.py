@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from testtime.errors import InputError, sentence
-from testtime.theory.checks import as_count, as_finite, as_ratio, check_word
+from testtime.theory.checks import as_count, as_finite, as_number, as_ratio, check_word
+from testtime.theory.linear.answers import answers
 from testtime.theory.linear.bias_variance import alignment
 from testtime.theory.linear.filters import (
     Reading,
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 
+@answers
 def several_steps_limit(setting: Setting, lengths: Sequence[float], start: Any = "warm") -> SeveralSteps:
     r"""The answer of :func:`several_steps` with :math:`m_j` replaced by its limit :math:`d^jN_j(k/d)`.
 
@@ -60,6 +62,7 @@ def several_steps_limit(setting: Setting, lengths: Sequence[float], start: Any =
     return SeveralSteps(risks, best, risks[best])
 
 
+@answers
 def several_steps_fresh_limit(
     setting: Setting, lengths: Sequence[float], start: Any = "warm", scale: float = 1.0
 ) -> SeveralSteps:
@@ -80,7 +83,7 @@ def several_steps_fresh_limit(
     >>> found.best_count, round(found.best_risk, 3), round(found.risks[0], 3)
     (2, 0.343, 0.4)
     """
-    power, noise, dim = white(setting), setting.noise_var, setting.dim
+    power, noise, dim, scale = white(setting), setting.noise_var, setting.dim, as_number(scale, "scale")
     fit = alignment(setting, start)
     size = float(icl_risk(setting.replace(n_context=0))) - noise  # the signal variance
     share = setting.n_context * size / (setting.n_context * size + dim * (size + noise))
@@ -100,6 +103,7 @@ def several_steps_fresh_limit(
     return SeveralSteps(tuple(risks), best, risks[best])
 
 
+@answers
 def best_filter_limit(setting: Setting, n_steps: int, start: Any = "warm", context: str = "same") -> float:
     r"""Least risk after T steps without noise, in the limit.
 
@@ -133,6 +137,7 @@ def best_filter_limit(setting: Setting, n_steps: int, start: Any = "warm", conte
     return risk / (1 + powers) if context == "same" else risk - fit.A**2 / risk * powers / (1 + powers)
 
 
+@answers
 def converged_risk(setting: Setting, start: Any = "warm", context: str = "same") -> float:
     r"""Risk when the steps on one context are continued until they converge; exact.
 
@@ -170,6 +175,7 @@ def converged_risk(setting: Setting, start: Any = "warm", context: str = "same")
     return left + float(seen.noise) * (k / d / (d - k - 1) if k < d else 1.0 / (k - d - 1))
 
 
+@answers
 def ridge_risk_limit(setting: Setting, start: Any = "warm") -> float:
     r"""Risk on the same context at the end of a path with the best ridge penalty
     :math:`\lambda=\sigma^2d/\varepsilon`; a limit.
@@ -197,6 +203,7 @@ def ridge_risk_limit(setting: Setting, start: Any = "warm") -> float:
     )
 
 
+@answers
 def mini_batch_risk(
     setting: Setting,
     batches: Sequence[int],
@@ -259,6 +266,7 @@ def mini_batch_risk(
     return SeveralSteps(tuple(map(float, risks)), best_count, float(risks[best_count]))
 
 
+@answers
 def one_pass_limit(train_ratio: Any) -> Any:
     r"""Share of the risk that is left after one pass in many tiny batches without noise: :math:`e^{-\gamma}`.
 

@@ -22,6 +22,7 @@ from numpy.polynomial import Polynomial
 
 from testtime.errors import InputError, sentence
 from testtime.theory.checks import as_count, as_finite, as_number, check_word
+from testtime.theory.linear.answers import answers
 from testtime.theory.linear.pretraining import icl_risk
 from testtime.theory.linear.results import BestFilter, SeveralSteps
 from testtime.theory.linear.setting import Setting
@@ -42,6 +43,7 @@ __all__ = [
 ]
 
 _MOST_STEPS = 12
+_MOST_LENGTHS = 100_000
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ def white(setting: Setting) -> float:
     return float(setting.input_cov)
 
 
+@answers
 def decayed(first: Any, decay: Any, n_steps: int) -> list[Any]:
     """Lengths ``first * decay**t`` for t = 0 to ``n_steps - 1``.
 
@@ -116,12 +119,17 @@ def decayed(first: Any, decay: Any, n_steps: int) -> list[Any]:
     >>> decayed(0.1, 0.5, 3)
     [0.1, 0.05, 0.025]
     """
+    for value, name in ((first, "first"), (decay, "decay")):
+        as_number(value, name)  # fractions stay fractions
     return [first * decay**t for t in range(count_steps(n_steps))]
 
 
 def count_steps(n_steps: Any) -> int:
-    """Return the number of steps, refusing fractions and negative numbers."""
-    return int(as_number(as_count(n_steps, "n_steps"), "n_steps"))
+    """Return the number of steps, refusing fractions, negative numbers and more than a list can hold."""
+    count = int(as_number(as_count(n_steps, "n_steps"), "n_steps"))
+    if count > _MOST_LENGTHS:
+        raise InputError(sentence(f"n_steps={count:.3g}", expected=f"at most {_MOST_LENGTHS:,}"))
+    return count
 
 
 def filter_coefficients(lengths: Sequence[Any]) -> list[Any]:
@@ -137,6 +145,7 @@ def filter_coefficients(lengths: Sequence[Any]) -> list[Any]:
     return [-c for c in product[1:]]
 
 
+@answers
 def several_steps(
     setting: Setting,
     lengths: Sequence[float],
@@ -212,6 +221,7 @@ def convolved(h: Sequence[Any]) -> list[Any]:
     return square
 
 
+@answers
 def best_filter(setting: Setting, n_steps: int, start: Any = "warm", context: str = "same") -> BestFilter:
     r"""The least risk any path of `n_steps` steps on one context can reach.
 
@@ -258,6 +268,7 @@ def _solve(rows: list[list[Fraction]]) -> list[Fraction]:
     return [row[-1] for row in rows]
 
 
+@answers
 def best_first_length(
     setting: Setting, n_steps: int, decay: float = 1.0, start: Any = "warm", context: str = "same"
 ) -> SeveralSteps:

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from testtime.errors import InputError, nearest, sentence
+from testtime.errors import InputError, sentence
 from testtime.results import OneStep, Transition
 from testtime.theory.checks import as_number, as_ratio, check_word
+from testtime.theory.linear.answers import answers
 from testtime.theory.linear.bias_variance import alignment
 from testtime.theory.linear.crossing import cross
 from testtime.theory.linear.eigenbasis import Eigenbasis
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 
+@answers
 def icl_risk_limit(context_ratio: Any, noise_ratio: Any = 0.0) -> Any:
     r"""Risk of in-context learning with pretrained weights, isotropic.
 
@@ -49,6 +51,7 @@ def icl_risk_limit(context_ratio: Any, noise_ratio: Any = 0.0) -> Any:
     return v + (1 + v) / (alpha + 1 + v)
 
 
+@answers
 def gain_limit(
     context_ratio: Any, train_ratio: Any, noise_ratio: Any = 0.0, start: str = "warm", context: str = "fresh"
 ) -> Any:
@@ -74,20 +77,18 @@ def gain_limit(
         )
     )
     check_word(context, "context", ("fresh", "same"))
+    check_word(start, "start", ("warm", "cold"))
     if start == "cold":
         return gamma / (gamma + 1 + v)
-    if start != "warm":
-        raise InputError(
-            sentence(f"start={start!r}", expected="'warm' or 'cold'", remedy=nearest(start, ["warm", "cold"]))
-        )
     q = alpha + 1 + v
     h = (1 + gamma) * (1 + v) + v * q
     return gamma * (1 + v) ** 2 / (q * h) * (1.0 if context == "same" else ((1 + v) / q) ** 2)
 
 
+@answers
 def transition_limit(context_ratio: float, noise_ratio: float = 0.0) -> float:
     r"""Ratio :math:`\gamma^*=k/d` where cold overtakes warm on fresh contexts, isotropic; ``inf`` when it
-    never does.
+    never does, NaN where the starts differ by less than rounding.
 
     .. math:: \gamma^*=(1+\alpha)^2/(2+\alpha)\qquad(\sigma^2=0)
 
@@ -112,6 +113,7 @@ def transition_limit(context_ratio: float, noise_ratio: float = 0.0) -> float:
     return cross(warm, cold).n_train
 
 
+@answers
 def step_ratio_limit(context_ratio: Any, noise_ratio: Any = 0.0) -> Any:
     r"""How much longer the step tuned on its own context is than the step that is best for fresh contexts,
     isotropic.
@@ -129,6 +131,7 @@ def step_ratio_limit(context_ratio: Any, noise_ratio: Any = 0.0) -> Any:
     return alpha / (1 + v)
 
 
+@answers
 def smallest_context_limit(target_ratio: float, train_ratio: float, context: str = "fresh") -> float:
     r"""Smallest :math:`n/d` that reaches a risk of `target_ratio` times :math:`|\beta|^2`; isotropic,
     noise-free.
@@ -166,6 +169,7 @@ def smallest_context_limit(target_ratio: float, train_ratio: float, context: str
     return float(1 / z - 1)
 
 
+@answers
 def one_step_limit(setting: Setting, start: Any = "warm", context: str = "fresh") -> OneStep:
     r"""The answer of :func:`one_step` in the proportional limit, any covariance and weights.
 
@@ -210,6 +214,7 @@ def _summary_size(setting: Setting, n: Any, noise: Any) -> tuple[Any, Any]:
     return n**2 * task.mean(task.form(spectrum**2)), n * label * float(spectrum.sum())
 
 
+@answers
 def start_transition_limit(setting: Setting, context: str = "fresh") -> Transition:
     r"""The answer of :func:`start_transition` in the proportional limit, in rows.
 

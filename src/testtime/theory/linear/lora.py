@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from testtime.errors import InputError, nearest, sentence
+from testtime.errors import InputError, sentence
 from testtime.results import OneStep
 from testtime.theory.checks import as_count, as_finite, as_number, check_word
+from testtime.theory.linear.answers import answers
 from testtime.theory.linear.eigenbasis import Eigenbasis
 from testtime.theory.linear.general import Coefficients
 from testtime.theory.linear.matrices import multiply, product_trace, transpose
@@ -28,6 +29,7 @@ __all__ = ["best_left", "best_left_risk", "lora_step", "random_lora_step", "resi
 Array = NDArray[np.float64]
 
 
+@answers
 def lora_step(
     setting: Setting, start: Any = "warm", context: str = "fresh", *, down: Any = None, up: Any = None
 ) -> OneStep:
@@ -73,6 +75,7 @@ def lora_step(
     return one_step(setting, start, context, left=factor @ factor.T)
 
 
+@answers
 def random_lora_step(
     setting: Setting, rank: int, train: str = "up", start: Any = "warm", context: str = "fresh"
 ) -> OneStep:
@@ -92,11 +95,7 @@ def random_lora_step(
     >>> [round(random_lora_step(setting, 8, train).gain / full, 3) for train in ("up", "down")]
     [0.621, 0.073]
     """
-    if train not in ("up", "down"):
-        words = ["up", "down"]
-        raise InputError(
-            sentence(f"train={train!r}", expected="'up' or 'down'", remedy=nearest(train, words))
-        )
+    check_word(train, "train", ("up", "down"))
     check_word(context, "context", ("fresh", "same"))
     r = as_number(as_count(rank, "rank", minimum=1), "rank")
     if not setting.isotropic or not is_scalar_start(setting, start):
@@ -125,6 +124,7 @@ def random_lora_step(
     return assemble(before, Coefficients(full.linear, square, extra, full.length), setting.n_train)
 
 
+@answers
 def residual_covariance(setting: Setting, start: Any = "warm") -> Array:
     r"""What the context leaves to learn: :math:`R=E\,rr^\top` with :math:`r=\beta-Wu`.
 
@@ -177,6 +177,7 @@ def _square(eigenbasis: Eigenbasis, matrix: Array) -> Array:
     return matrix if eigenbasis.vectors is None else eigenbasis.vectors @ matrix @ eigenbasis.vectors.T
 
 
+@answers
 def best_left(setting: Setting, start: Any = "warm") -> Array:
     r"""The left preconditioner that minimises the risk of a normalised step on the same context.
 
@@ -208,6 +209,7 @@ def _ideal(setting: Setting, spectrum: Array, residual: Array) -> Array:
     return np.linalg.solve(system.T, residual.T).T
 
 
+@answers
 def best_left_risk(setting: Setting, start: Any = "warm") -> float:
     r"""Risk after the step with the preconditioner of :func:`best_left`.
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from testtime.errors import InputError, nearest, sentence
 from testtime.theory.checks import as_count, as_finite, as_matrix
+from testtime.theory.linear.answers import answers
 from testtime.theory.linear.eigenbasis import Eigenbasis, check_direction
 from testtime.theory.linear.matrices import multiply, plus_identity, product_trace, transpose
 from testtime.theory.linear.quadratic_forms import FixedTask
@@ -128,13 +129,13 @@ def resolve_start(setting: Setting, start: Any, eigenbasis: Eigenbasis | None = 
 
 def is_scalar_start(setting: Setting, start: Any) -> bool:
     """Whether the weights are a multiple of the identity, so that an isotropic setting stays isotropic."""
-    return (
-        isinstance(start, str)
-        or np.ndim(start) == 0
-        or bool(setting.shape and np.ndim(start) <= len(setting.shape))
-    )
+    if isinstance(start, str):
+        return True
+    axes = as_finite(start, "start").ndim
+    return axes == 0 or bool(setting.shape and axes <= len(setting.shape))
 
 
+@answers
 def pretrained_weight(setting: Setting) -> Any:
     r"""Weights that minimise the average risk of in-context learning over the pretraining tasks.
 
@@ -160,6 +161,7 @@ def pretrained_weight(setting: Setting) -> Any:
     return eigenbasis.outward(_warm_matrix(setting, eigenbasis).weight)
 
 
+@answers
 def icl_risk(setting: Setting, weight: Any = "warm") -> Any:
     r"""Population risk of plain in-context learning, the irreducible noise included.
 
@@ -193,6 +195,7 @@ def icl_risk(setting: Setting, weight: Any = "warm") -> Any:
     )
 
 
+@answers
 def icl_risk_curve(setting: Setting, lengths: Any) -> Array:
     """Risk of in-context learning with pretrained weights for many context lengths, O(d) each.
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from testtime.errors import InputError, sentence
 from testtime.theory.checks import as_finite, as_matrix, as_number
+from testtime.theory.linear.answers import answers
 from testtime.theory.linear.matrices import apply, transpose
 
 __all__ = ["rank_one_update"]
@@ -16,6 +17,7 @@ __all__ = ["rank_one_update"]
 Array = NDArray[np.float64]
 
 
+@answers
 def rank_one_update(
     weight: Any, step: float, inputs: Any, labels: Any, summary: Any, *, left: Any = None, right: Any = None
 ) -> Array:

@@ -21,8 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from testtime.errors import InputError, nearest, sentence
+from testtime.errors import InputError, sentence
 from testtime.results import OneStep
+from testtime.theory.checks import check_word
+from testtime.theory.linear.answers import answers
 from testtime.theory.linear.isotropic import ScalarStep, fresh_fixed
 from testtime.theory.linear.polynomials import Polynomial, variables
 from testtime.theory.linear.pretraining import is_scalar_start, resolve_start, scalar_risk
@@ -37,6 +39,7 @@ __all__ = ["leave_one_out", "leave_one_out_limit"]
 _NAMES = ("pi", "qi", "zi", "hi", "pj", "qj", "zj", "hj", "c", "T", "V", "b", "w")
 
 
+@answers
 def leave_one_out(setting: Setting, start: Any = "warm", context: str = "same") -> OneStep:
     r"""Exact risk after one leave-one-out step, as a function of the step; isotropic.
 
@@ -67,11 +70,7 @@ def leave_one_out(setting: Setting, start: Any = "warm", context: str = "same") 
     >>> [round(leave_one_out(setting, context=context).best_risk, 4) for context in ("same", "fresh")]
     [0.1616, 0.2912]
     """
-    if context not in ("same", "fresh"):
-        words = ["same", "fresh"]
-        raise InputError(
-            sentence(f"context={context!r}", expected="'same' or 'fresh'", remedy=nearest(context, words))
-        )
+    check_word(context, "context", ("same", "fresh"))
     case = _case(setting, start)
     m, d, b2, power = case.rows, case.dim, float(case.norm), setting.input_cov
     weights = resolve_start(setting, start)
@@ -233,6 +232,7 @@ def _products_fresh() -> tuple[Polynomial, Polynomial]:
     return errors * along, errors * inner
 
 
+@answers
 def leave_one_out_limit(setting: Setting, start: Any = "warm", context: str = "same") -> float:
     r"""Gain of the best leave-one-out step in the proportional limit, isotropic.
 
@@ -251,6 +251,7 @@ def leave_one_out_limit(setting: Setting, start: Any = "warm", context: str = "s
     >>> round(leave_one_out_limit(setting) / leave_one_out(setting).gain, 3)
     1.001
     """
+    check_word(context, "context", ("same", "fresh"))
     case = _case(setting, start)
     norm, weight = float(case.norm), float(case.weight)
     ratio, reach, v = case.rows / case.dim, weight * case.dim, float(case.noise) / norm

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from testtime.errors import InputError, nearest, sentence
-from testtime.theory.checks import as_number
+from testtime.errors import InputError, sentence
+from testtime.theory.checks import as_count, as_number, check_word
+from testtime.theory.linear.answers import answers
 from testtime.theory.linear.pretraining import icl_risk_curve
 from testtime.theory.linear.results import ContextReduction
 from testtime.theory.linear.setting import Setting, require_single
@@ -24,6 +25,7 @@ _FAR = 1e12  # rows that stand for an endless context
 _ROUNDING = 1e-13  # a target that is itself a risk of this library counts as reached
 
 
+@answers
 def smallest_context(
     setting: Setting,
     target_risk: float,
@@ -71,13 +73,12 @@ def smallest_context(
     >>> smallest_context(setting, 0.5), smallest_context(setting, 0.5, context="same")
     (797, 341)
     """
-    if start not in ("best", "warm", "cold"):
-        words = ["best", "warm", "cold"]
-        raise InputError(
-            sentence(f"start={start!r}", expected="'best', 'warm' or 'cold'", remedy=nearest(start, words))
-        )
+    check_word(start, "start", ("best", "warm", "cold"))
+    check_word(context, "context", ("fresh", "same"))
+    check_word(step, "step", ("fixed", "normalized"))
     require_single(setting)
     target = as_number(target_risk, "target_risk")
+    largest = int(as_number(as_count(largest, "largest"), "largest"))
     if target <= setting.noise_var:
         return float("inf")
     target *= 1 + _ROUNDING
@@ -173,6 +174,7 @@ def _risk_of_length(setting: Setting, start: str, context: str, step: str) -> Ca
     return block
 
 
+@answers
 def context_reduction(
     setting: Setting, target_risk: float, context: str = "fresh", step: str = "fixed", **options: Any
 ) -> ContextReduction:

@@ -11,6 +11,7 @@ from testtime.errors import InputError, sentence
 from testtime.results import OneStep
 from testtime.theory.checks import as_count, as_matrix, as_number, check_word
 from testtime.theory.linear import general, isotropic, normalized
+from testtime.theory.linear.answers import answers
 from testtime.theory.linear.eigenbasis import Eigenbasis, check_direction
 from testtime.theory.linear.general import Coefficients, Step
 from testtime.theory.linear.given_context import observed_coefficients, read_summary
@@ -27,6 +28,7 @@ Array = NDArray[np.float64]
 _SMALLEST = 1e-290  # a coefficient below has lost digits, or its parts have, to underflow
 
 
+@answers
 def one_step(
     setting: Setting,
     start: Any = "warm",

@@ -20,6 +20,7 @@ from testtime.theory.checks import (
     as_ratio,
     as_variance,
 )
+from testtime.theory.linear.answers import answers
 from testtime.theory.linear.bias_variance import alignment
 from testtime.theory.linear.matrices import apply
 from testtime.theory.linear.results import LineSearch
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 
+@answers
 def line_search(inputs: Any, residuals: Any) -> float:
     r"""Length that minimises the squared error on the training rows themselves.
 
@@ -74,6 +76,7 @@ def line_search(inputs: Any, residuals: Any) -> float:
     return float(gradient @ gradient) / bottom if bottom > 0 else 0.0
 
 
+@answers
 def practical_length(residuals: Any, dim: int, noise_var: float = 0.0) -> float:
     r"""Length from the size of the residuals, for white inputs; better than :func:`line_search`.
 
@@ -107,6 +110,7 @@ def practical_length(residuals: Any, dim: int, noise_var: float = 0.0) -> float:
     return excess / bottom if bottom else 1.0 / (errors.size + d + 1.0)
 
 
+@answers
 def line_search_means(
     residual: Any, n_train: int, input_cov: Any = 1.0, noise_var: float = 0.0
 ) -> LineSearch:
@@ -163,6 +167,7 @@ def line_search_means(
     return LineSearch(top, bottom, ratio, best, k * bend * (ratio - best) ** 2)
 
 
+@answers
 def line_search_bias_limit(train_ratio: Any) -> Any:
     r"""Line search over best length, without noise, isotropic, in the limit.
 
@@ -179,6 +184,7 @@ def line_search_bias_limit(train_ratio: Any) -> Any:
     return (1 + gamma) ** 2 / (1 + 3 * gamma + gamma**2)
 
 
+@answers
 def fresh_length_factor(setting: Setting, start: Any = "warm") -> Any:
     r"""By how much a length that is best on its own context must be shortened for fresh contexts; a limit,
     isotropic.

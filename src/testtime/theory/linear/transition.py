@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from testtime.errors import InputError, sentence
 from testtime.results import OneStep, Transition
 from testtime.theory.checks import as_number
+from testtime.theory.linear.answers import answers
 from testtime.theory.linear.crossing import cross
 from testtime.theory.linear.pretraining import pretrained_weight
 from testtime.theory.linear.results import ScaledStart
@@ -22,6 +23,7 @@ __all__ = ["best_scaled_start", "start_transition"]
 Array = NDArray[np.float64]
 
 
+@answers
 def start_transition(
     setting: Setting,
     context: str = "fresh",
@@ -54,7 +56,8 @@ def start_transition(
     Transition
         ``n_train`` is the real-valued first k where the better start changes: ``inf`` when warm wins for
         every k, 0 when cold does. ``crossings`` holds all of them (two when warm wins on both sides of an
-        interval, or inside one).
+        interval, or inside one). Where the two curves differ by less than rounding, at extreme noise, it is NaN and
+        ``below`` and ``above`` are "undecided".
 
     >>> round(start_transition(Setting(n_context=100, n_train=0, dim=100, task=1.0)).n_train, 1)
     148.4
@@ -66,6 +69,7 @@ def start_transition(
     return cross(warm, cold)
 
 
+@answers
 def best_scaled_start(
     setting: Setting,
     context: str = "fresh",
