@@ -36,7 +36,12 @@ def as_text(y):
 
 def classes(store):
     opened = AdapterStore(store)
-    return {name: opened.load(name).classes_.tolist() for name in opened.names()}
+    found = {}
+    for name in opened.names():
+        model = opened.load(name)
+        assert isinstance(model, TTTClassifier)
+        found[name] = model.classes_.tolist()
+    return found
 
 
 def by_command(capsys, train, store, *options):
