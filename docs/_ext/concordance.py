@@ -82,6 +82,8 @@ def _imports(module: str) -> frozenset[str]:
 def _test_words() -> dict[str, frozenset[str]]:
     """Names that each test file uses."""
     paths = [path for room in _TEST_ROOMS for path in sorted((ROOT / "tests" / room).glob("test_*.py"))]
+    # What is refused says nothing about a statement.
+    paths = [path for path in paths if not path.stem.endswith("_arguments")]
     return {
         path.relative_to(ROOT / "tests").as_posix(): frozenset(
             node.id if isinstance(node, ast.Name) else node.attr

@@ -27,8 +27,8 @@ class Season(BaseModel):
     def outputs(self, days: NDArray[np.float64]) -> list[Output]:
         """Return both columns, from days since 1970, ``(N,)``.
 
-        >>> [one.values.round(2).tolist() for one in Season(source="d").outputs(np.array([0.0, 365.2425 / 4]))]
-        [[0.0, 1.0], [1.0, 0.0]]
+        >>> [one.values.round(2).tolist() for one in Season(source="d").outputs(np.array([0.0, 365.2425 / 12]))]
+        [[0.0, 0.5], [1.0, 0.87]]
         """
         angle = 2.0 * np.pi * (days % _YEAR) / _YEAR
         name = f"{self.source}: time of the year"
