@@ -165,6 +165,8 @@ class TestFactors:
             (["2 years", "3 weeks", "1 year"], [63115200.0, 1814400.0, 31557600.0]),
             (["2.4 GHz", "900 MHz", "1 GHz"], [2.4e9, 9e8, 1e9]),
             (["5 ft", "7 in", "8 in"], [60.0, 7.0, 8.0]),
+            (["1.5 L", "500 ml", "2 l"], [1.5, 0.5, 2.0]),
+            (["5 kW", "900 W", "1.2 MW"], [5e3, 900.0, 1.2e6]),
         ],
     )
     def test_units_of_one_quantity_are(self, values: list[str], expected: list[float]):

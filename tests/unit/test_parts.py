@@ -49,6 +49,14 @@ class TestCodes:
         assert isinstance(parts, CodeParts)
         assert parts.shape == shape
 
+    def test_numbers_of_all_kinds(self):
+        texts = [f"a-{k % 7}" for k in range(40)]
+        parts = find_parts(words(texts), "c")
+        assert isinstance(parts, CodeParts)
+        found = outputs(parts, ["a-" + 400 * "9", "a-²", "a-٣", "a-3,5", "a-1.25"])
+        assert found["c: part 2"] == pytest.approx([np.nan, np.nan, 3.0, 3.5, 1.25], nan_ok=True)
+        assert find_parts(words([f"{k % 7} m² x² ³{k}" for k in range(40)]), "c") is not None
+
     def test_what_says_nothing_is_left_out(self):
         counted = [f"ORD-{k:05d}-{k % 3}-{chr(65 + k % 2)}x" for k in range(60)]
         parts = find_parts(words(counted), "order")

@@ -106,9 +106,7 @@ def choose_beside(
 
 def _candidates(frame: pd.DataFrame, columns: TableColumns, rows: EncodedRows) -> Iterator[_Candidate]:
     places = {name: at for at, name in enumerate(rows.encoded.names)}
-    codes = {
-        rows.encoded.names[key[0]] for key in rows.keys if len(key) == 1
-    }  # names, which have no difference
+    codes = {rows.encoded.names[key[0]] for key in rows.keys if len(key) == 1}  # they have no difference
     numbers = {name: rows.encoded.x[:, places[name]] for name in columns.numbers if name not in codes}
     if pairs := between_numbers(numbers):
         said = f"what lies between those that are nearly the same: {listed([pair.name for pair in pairs])}"

@@ -204,8 +204,9 @@ def _tokens(text: str) -> list[str]:
 
 
 def _shape(tokens: list[str]) -> str:
-    return "".join("n" if one[0].isdigit() else "w" for one in tokens)
+    return "".join("n" if one[0].isdecimal() else "w" for one in tokens)
 
 
 def _number(token: str) -> float:
-    return float(token.replace(",", "."))
+    value = float(token.replace(",", "."))
+    return value if np.isfinite(value) else np.nan  # of more than 300 digits

@@ -48,7 +48,7 @@ _DAY = 86_400.0
 _MEASURES: tuple[dict[str, float], ...] = (
     {"mg": 1e-3, "g": 1.0, "kg": 1e3, "t": 1e6},
     {"mm": 1e-3, "cm": 1e-2, "dm": 0.1, "m": 1.0, "km": 1e3},
-    {"ml": 1e-3, "cl": 1e-2, "dl": 0.1, "l": 1.0, "hl": 100.0},
+    {"ml": 1e-3, "cl": 1e-2, "dl": 0.1, "l": 1.0, "L": 1.0, "hl": 100.0},
     {
         **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
         **dict.fromkeys(("m", "min", "mins", "minute", "minutes", "minuten"), 60.0),
