@@ -161,7 +161,7 @@ class TestLargeWholeNumbers:
         ids=["int64", "uint64", "text", "nullable", "objects", "arrow"],
     )
     def test_keys_are_no_constant(self, keys: object):
-        with pytest.warns(DataWarning, match="'user_id' is left out: no value occurs twice"):
+        with pytest.warns(DataWarning, match="'user_id' is left out as a whole: no value occurs twice"):
             columns, _ = fitted(pd.DataFrame({"user_id": keys, "a": NUMBERS}))
         record = columns.records[0]
         assert (record.kind, record.left_out, record.levels) == ("id", "no value occurs twice", 60)

@@ -67,8 +67,8 @@ def say_left_out(records: Iterable[ColumnRecord]) -> list[str]:
         start = "Column" if len(names) == 1 else "Columns"
         verb = "is" if len(names) == 1 else "are"
         # As a category, text that hardly ever occurs twice makes answers worse; what is in it is tried.
-        advice = "" if is_of_text(reason) else " Declare a kind to keep it."
-        notes.append(f"{start} {listed(names)} {verb} left out: {reason}.{advice}")
+        whole, advice = (" as a whole", "") if is_of_text(reason) else ("", " Declare a kind to keep it.")
+        notes.append(f"{start} {listed(names)} {verb} left out{whole}: {reason}.{advice}")
     return notes
 
 
