@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from tests.support.columns import fitted
-from testtime.table.columns import DataWarning
+from testtime.errors import InputError
+from testtime.table.columns import DataWarning, TableColumns
 
 pytestmark = pytest.mark.filterwarnings("ignore::testtime.table.columns.DataWarning")
 RNG = np.random.default_rng(0)
@@ -164,3 +165,10 @@ class TestWhatIsNotRead:
                 pd.DataFrame({"c": [f"{day}-Apr" for day in range(1, 31)] * 3, "z": range(90)})
             )
         assert columns.records[0].kind == "nominal"
+
+
+@pytest.mark.parametrize("first", [1.6e9, 44_000.0, 1999.0], ids=["seconds", "a spreadsheet's days", "years"])
+def test_numbers_that_are_no_days_say_how_they_become_dates(first: float):
+    frame = pd.DataFrame({"c": first + np.arange(30.0) ** 2, "d": np.arange(30.0) % 7})
+    with pytest.raises(InputError, match=r"written as 20201231.*unit='s'"):
+        TableColumns({"c": "date"}).fit(frame)

@@ -28,6 +28,10 @@ __all__ = ["DateColumn"]
 _Part: TypeAlias = Literal["year", "month", "weekday", "hour"]
 _PARTS: tuple[_Part, ...] = ("year", "month", "weekday", "hour")
 _MICROSECONDS_PER_DAY = 86_400e6
+_NO_DAYS = (
+    "numbers are read as dates where they are written as 20201231 or 202012; seconds since 1970 and days of a "
+    "spreadsheet are dates after pandas.to_datetime(values, unit='s') or (values, unit='D', origin='1899-12-30')"
+)
 
 
 class DateColumn(Lossy):
@@ -48,6 +52,7 @@ class DateColumn(Lossy):
         RejectColumn
             If hardly any cell is a date; with `asked`, only if none is.
         """
+        were_numbers = isinstance(cells, NumberCells)
         if isinstance(cells, NumberCells) and (asked or are_compact(cells)):
             cells = as_words(cells)  # 20201231
         if isinstance(cells, NumberCells) or (isinstance(cells, WordCells) and cells.order and not asked):
@@ -68,7 +73,7 @@ class DateColumn(Lossy):
         if reading is not None and not (reading.enough or (asked and reading.n_read)):
             said = nearly(reading, "dates")
             said = f"{said}. Declare it as date to count those as missing" if said else ""
-            raise RejectColumn("it holds words that are no dates", said)
+            raise RejectColumn(_NO_DAYS if were_numbers else "it holds words that are no dates", said)
         if reading is not None and reading.short.are_days and not asked:
             raise RejectColumn("it holds days without a year")
         days = _days(times)
