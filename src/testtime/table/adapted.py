@@ -155,8 +155,11 @@ class AdaptedTable:
 
     def _completed(self, x: NDArray[np.float64], ask: _Ask) -> NDArray[np.float64]:
         """Answers in the target's unit; rows with cells that were never missing at fit are asked for several times."""
-        complete = never_missing(self.x, self.x.shape[1] - self.encoding.levels.width)
-        wanting = np.isnan(x[:, : len(complete)]) & complete
+        n_given = self.x.shape[1] - self.encoding.levels.width
+        missing = np.isnan(x[:, :n_given])
+        if not missing.any():
+            return self._by_strangeness(x, ask)
+        wanting = missing & never_missing(self.x, n_given)
         rows = np.flatnonzero(wanting.any(axis=1))
         if not len(rows):
             return self._by_strangeness(x, ask)
