@@ -8,10 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from testtime import TTTClassifier, TTTRegressor, load
+from testtime.adapt.budget import Budget
+from testtime.adapt.task import Classes
 from testtime.backbones.embedded import load_embedded
 from testtime.table import choose_beside, reading
+from testtime.table.trial import Judge
 
 COLORS = {"RED": 3.0, "BLUE": -3.0, "GREEN": 1.0, "GREY": 0.0}
 
@@ -22,7 +26,7 @@ def table(n_rows: int = 500) -> tuple[pd.DataFrame, np.ndarray]:
     color = rng.choice(list(COLORS), n_rows)
     frame = pd.DataFrame(
         {
-            "sku": [f"{rng.choice(['SHIRT', 'HAT'])}-{one}-{rng.integers(1e7)}" for one in color],
+            "sku": [f"{rng.choice(['SHIRT', 'HAT'])}-{one}-{rng.integers(10_000_000)}" for one in color],
             "title": [
                 " ".join(rng.choice(["fine", "new", "best", "cheap"], 1 + k % 4)) + f" {k}"
                 for k in range(n_rows)
@@ -126,3 +130,27 @@ def test_up_to_four_columns_are_tried(monkeypatch):
     monkeypatch.setattr(choose_beside.Trial, "run", lambda *given: ran.append(1) or run(*given))
     TTTClassifier(n_steps=0).fit(more.assign(size=frame["size"]), np.where(y > 0, "dear", "cheap"))
     assert len(ran) == 5
+
+
+def test_what_is_not_taken_leaves_the_rows_as_they_were():
+    frame, _ = table()
+    y = np.where(frame["size"] > 0, 1, 0)
+    task, seed = Classes(2), np.random.SeedSequence(0)
+    columns, levels, rows = reading.encode_rows(frame, y, task, load_embedded(), seed)
+    judge = Judge(task, load_embedded(), torch.device("cpu"), seed, Budget(None))
+    assert columns.parts_in(frame)
+    assert choose_beside.choose_beside(frame, columns, levels, rows, judge) == (columns, levels, rows, [])
+
+
+def test_once_a_tenth_of_the_time_is_spent_nothing_more_is_tried(monkeypatch):
+    frame, y = table(200)
+    spent, ran = iter([0.0, 0.0, 99.0]), []
+    task, seed = Classes(2), np.random.SeedSequence(0)
+    told = reading.encode_rows(frame, (y > 0).astype(int), task, load_embedded(), seed)
+    budget = Budget(100.0)
+    monkeypatch.setattr(budget, "left", lambda: 100.0)
+    monkeypatch.setattr(budget, "spent", lambda: next(spent, 99.0))
+    monkeypatch.setattr(choose_beside.Trial, "run", lambda *_: ran.append(1) or [np.ones(200)])
+    judge = Judge(task, load_embedded(), torch.device("cpu"), seed, budget)
+    assert choose_beside.choose_beside(frame, *told, judge)[3] == []
+    assert len(ran) == 2

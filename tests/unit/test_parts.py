@@ -129,7 +129,7 @@ def frame(n_rows: int = 200) -> pd.DataFrame:
                 f"{rng.choice(['red', 'blue'])} thing {k}{'!' * (k % 3)} {'new' * (k % 2)}"
                 for k in range(n_rows)
             ],
-            "sku": [f"{rng.choice(list('ABC'))}-{rng.integers(1e6)}" for _ in range(n_rows)],
+            "sku": [f"{rng.choice(list('ABC'))}-{rng.integers(1_000_000)}" for _ in range(n_rows)],
             "hash": [f"{rng.integers(2**60):040x}" for _ in range(n_rows)],
             "town": rng.choice(["Oslo", "Rome"], n_rows),
             "size": rng.normal(size=n_rows),

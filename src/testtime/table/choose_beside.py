@@ -24,6 +24,7 @@ _LEAST, _LEAST_LOSS = 0.05, 0.01
 """Part of the loss that it must fall by, and a loss from which on there is something to gain."""
 
 _MOST_TEXTS = 4  # columns of text that are tried, since each takes time
+_SHARE_OF_LIMIT = 0.1  # of a time limit, after which nothing more is tried
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def choose_beside(
     columns, levels, rows
         Columns, statistics of their levels, and the rows with them.
     judge
-        The frozen model, with the seed that the statistics were made with.
+        The frozen model, with the seed that the statistics were made with. Once a tenth of what is left of its budget
+        is spent, nothing more is tried.
 
     Returns
     -------
@@ -83,17 +85,20 @@ def choose_beside(
     if not found:
         return columns, levels, rows, notes
     judge.work.say("trying what may stand beside the columns")
+    limit, began, unchanged = _SHARE_OF_LIMIT * judge.budget.left(), judge.budget.spent(), rows
     rows = replace(rows, found=judge.together(rows))
     trial = Trial.of(judge, rows, rows.found.codes if rows.found else None)
     before = trial.run((lambda _: (rows, task.score),))
     if before is None or before[0].mean() < _LEAST_LOSS:
-        return columns, levels, rows, notes
+        return columns, levels, unchanged, notes
     for one in found:
         levels_beside, added = with_levels(
             replace(rows, encoded=_with(rows.encoded, one.outputs)), task, judge.seed
         )
         if added.x.shape[1] > room:
             continue
+        if judge.budget.spent() - began > limit:
+            break
         after = trial.run((lambda _, added=added: (added, task.score),))
         if after is None:
             break
@@ -101,7 +106,7 @@ def choose_beside(
         if gain.is_clear(_LEAST):
             columns, levels, rows, before = one.take(columns), levels_beside, added, after
             notes.append(f"Beside the columns stands {one.said}; {gain.told(task.loss_name)}.")
-    return columns, levels, rows, notes
+    return columns, levels, rows if notes else unchanged, notes
 
 
 def _candidates(frame: pd.DataFrame, columns: TableColumns, rows: EncodedRows) -> Iterator[_Candidate]:
