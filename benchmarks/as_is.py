@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from testtime.table import reading
+from testtime.table.choose_linear import Modelled
 
 
 @contextmanager
@@ -23,7 +24,7 @@ def without_keys() -> Iterator[None]:
 def without_linear_part() -> Iterator[None]:
     """Let fits take no linear part out of a target."""
     own = reading.choose_linear
-    reading.choose_linear = lambda scales, *_, **__: (*scales[0], "")
+    reading.choose_linear = lambda scales, *_, **__: (Modelled(*scales[0]), None)
     try:
         yield
     finally:

@@ -23,7 +23,8 @@ from testtime.table.config import FitConfig
 from testtime.table.encoding import EncodedRows, TableEncoding, with_statistics
 from testtime.table.fit import Chosen, choose
 from testtime.table.forecast.plan import reason_to_skip
-from testtime.table.reading import choose_reading, drawn_rows, encode_rows
+from testtime.table.in_doubt import settle_doubt
+from testtime.table.reading import Reading, choose_reading, drawn_rows, encode_rows
 from testtime.table.target import Target
 
 __all__ = ["fit_table", "served_table"]
@@ -92,19 +93,26 @@ def fit_table(
         lambda: choose_reading(frame, columns, levels, rows, target, backbone, config, seeds, budget, work),
         budget=budget,
     )
-    target, rows, notes = read.target, read.rows, notes + read.notes
     skipped = None
     if config.planned and config.n_steps != 0:
         work.say("forecasting")
-        skipped = alone(lambda: reason_to_skip(backbone, task, rows, forecast_seed, config), budget=budget)
+        skipped = alone(
+            lambda: reason_to_skip(backbone, task, read.rows, forecast_seed, config), budget=budget
+        )
     if skipped is not None:
-        notes.append(skipped)
         config = replace(config, n_steps=0)
-    chosen = alone(lambda: choose(backbone, task, config, rows, choice_seed, budget, work), budget=budget)
-    chosen.notes[:0] = notes
+
+    def fit(read: Reading) -> Chosen:
+        # Spawned anew each time: a second fit deals the same rows and draws the same episodes.
+        own = np.random.SeedSequence(choice_seed.entropy, spawn_key=choice_seed.spawn_key)
+        return choose(backbone, task, config, read.rows, own, budget, work)
+
+    read, chosen = alone(lambda: settle_doubt(read, fit, budget), budget=budget)
+    chosen.notes[:0] = notes + read.notes
     if skipped is not None:
+        chosen.notes.append(skipped)
         chosen.status = Status.SKIPPED
-    table = served_table(chosen, read.encoding, rows, target, backbone, config, budget)
+    table = served_table(chosen, read.encoding, read.rows, read.target, backbone, config, budget)
     return table, drawn[chosen.order[: chosen.n_context]]
 
 

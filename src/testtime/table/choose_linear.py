@@ -15,16 +15,18 @@ from testtime.adapt.task import Numbers
 from testtime.backbones.scaling import TargetScaler
 from testtime.table.encoding import EncodedRows
 from testtime.table.linear import LinearPart, Reduced, cross_fitted, has_logarithms, levels_in_doubt
+from testtime.table.repeats import Groups
 from testtime.table.rows import DealtRows
 from testtime.table.target import NumericTarget
-from testtime.table.target_curve import CURVES
+from testtime.table.target_curve import CURVES, Curve
 from testtime.table.trial import FEWEST_ROWS, Gain, Judge, Measure, Trial, Way
 
-__all__ = ["Scale", "choose_linear"]
+__all__ = ["Modelled", "Scale", "choose_linear", "measure_of"]
 
 _MOST_CONTEXT, _MOST_GUARD = 1024, 512  # rows; whether it helps shows in a few hundred
 _LEAST = 0.2  # share of the variance that the part must explain, in other rows, to be tried
 _LEAST_BEFORE_TRAINING = 0.4  # share of the loss: adapters learn much of a linear part themselves
+_LEAST_IN_DOUBT = 0.05  # from which it may be worth another training
 _SHARE_OF_LIMIT = 0.1  # of a time limit, for the regressions
 _LEVELS = np.arange(1, 20) / 20  # of quantiles of what a regression leaves
 
@@ -32,12 +34,30 @@ Scale: TypeAlias = tuple[NumericTarget, EncodedRows]
 """A target on one of its curves, and the rows with it."""
 
 
+@dataclass(frozen=True)
+class Modelled:
+    """How a target is modelled.
+
+    Attributes
+    ----------
+    target, rows
+        The target, with its linear part if that is taken out, and the rows with what it leaves, whose statistics of
+        levels are still of the target as it was.
+    note
+        A sentence about the linear part; "" where none is taken out.
+    """
+
+    target: NumericTarget
+    rows: EncodedRows
+    note: str = ""
+
+
 def choose_linear(
     scales: Sequence[Scale],
     judge: Judge,
     *,
     trains: bool = True,
-) -> tuple[NumericTarget, EncodedRows, str]:
+) -> tuple[Modelled, Modelled | None]:
     """Take the linear part out of a target where that pays.
 
     Each fold is predicted by the frozen model from the rows outside it, or before it where rows have a time: as it is,
@@ -45,7 +65,7 @@ def choose_linear(
     have many levels or rare ones, which the model may know better, there are two regressions: without and with terms of
     theirs. The best part is taken out if the CRPS is lower by two standard errors, and the squared error of the mean
     not higher by one. Where adapters are trained after that, which learn much of a linear part themselves, the CRPS
-    must fall by two fifths.
+    must fall by two fifths; a part by which it falls by a twentieth is in doubt until they are trained.
 
     On which curve the model does best says little about where a target is a sum: a product is one on a logarithm, and
     of logarithms. So the regressions are made on all curves, and with logarithms of numbers among the terms. The most
@@ -63,12 +83,12 @@ def choose_linear(
 
     Returns
     -------
-    target, rows, note
-        The target with its linear part, the rows with what it leaves, whose statistics of levels are still of the
-        target as it was, and a sentence. The first of `scales` and "" where nothing is taken out.
+    taken, in_doubt
+        How the target is modelled: as the first of `scales` where nothing is taken out. Then with the part that is in
+        doubt, or None.
     """
     target, rows = scales[0]
-    unchanged = target, rows, ""
+    unchanged = Modelled(target, rows), None
     if len(rows.y) < FEWEST_ROWS:
         return unchanged
     found, budget = judge.together(rows), judge.budget
@@ -89,23 +109,22 @@ def choose_linear(
         return unchanged
     judge.work.say("looking for a linear part of the target")
     trial = Trial.of(judge, rows, found.codes, most_context=_MOST_CONTEXT, most_guard=_MOST_GUARD)
-    ways: list[Way] = [lambda fold: (rows, _measure(target, np.zeros(len(fold.guard)), 1.0, unit))]
+    ways: list[Way] = [lambda fold: (rows, measure_of(target, np.zeros(len(fold.guard)), 1.0, unit))]
     ways += [partial(one.read, unit) for one in apart]
     measured = trial.run(ways)
     if measured is None:
         return unchanged
-    share = _LEAST_BEFORE_TRAINING if trains else 0.0
-    best = _best(measured, [one.bend for one in apart], n_own, trial.units, share)
-    if not best:
-        return unchanged
-    gain, one = Gain.of(measured[0][:, 0], measured[best][:, 0], trial.units), apart[best - 1]
-    curve = one.target.curve
-    named = "" if curve in chosen else f", taken {curve.name},"
-    note = (
-        f"A ridge regression on the columns explains {one.explained:.2%} of the variance of the target{named} in other "
-        f"rows, and the model predicts what it leaves: {gain.told('CRPS, in standard deviations,')}."
-    )
-    return one.target, replace(one.left, found=found), note
+    bends = [one.bend for one in apart]
+
+    def taken(share: float) -> Modelled | None:
+        best = _best(measured, bends, n_own, trial.units, share)
+        if not best:
+            return None
+        gain = Gain.of(measured[0][:, 0], measured[best][:, 0], trial.units)
+        return apart[best - 1].taken(gain, chosen, found)
+
+    sure = taken(_LEAST_BEFORE_TRAINING if trains else 0.0)
+    return (sure, None) if sure else (unchanged[0], taken(_LEAST_IN_DOUBT))
 
 
 @dataclass(frozen=True)
@@ -151,13 +170,23 @@ class _Apart:
     def alone(self, unit: TargetScaler) -> NDArray[np.float64]:
         """CRPS, ``(N,)``, of the linear part and what it leaves, which is taken to be alike in all rows."""
         quantiles = np.broadcast_to(np.quantile(self.left.y, _LEVELS), (len(self.said), len(_LEVELS)))
-        return _measure(self.target, self.said, self.reduced.left, unit)(quantiles, self.left.y)[:, 0]
+        return measure_of(self.target, self.said, self.reduced.left, unit)(quantiles, self.left.y)[:, 0]
+
+    def taken(self, gain: Gain, chosen: Sequence[Curve], found: Groups) -> Modelled:
+        """Model the target so; `chosen` are curves that go without saying, `found` the rows that belong together."""
+        curve = self.target.curve
+        named = "" if curve in chosen else f", taken {curve.name},"
+        note = (
+            f"A ridge regression on the columns explains {self.explained:.2%} of the variance of the target{named} in "
+            f"other rows, and the model predicts what it leaves: {gain.told('CRPS, in standard deviations,')}."
+        )
+        return Modelled(self.target, replace(self.left, found=found), note)
 
     def read(self, unit: TargetScaler, fold: DealtRows) -> tuple[EncodedRows, Measure]:
         """Rows with what linear parts leave, where none has seen the targets of the fold."""
         left, said = self.reduced.known_by(self.left.encoded, fold.pool)
         rows = replace(self.left, y=left, reduced=None)
-        return rows, _measure(self.target, said[fold.guard], self.reduced.left, unit)
+        return rows, measure_of(self.target, said[fold.guard], self.reduced.left, unit)
 
 
 def _every_scale(scales: Sequence[Scale]) -> Iterator[Scale]:
@@ -258,8 +287,8 @@ def _ways_apart(
     return [_Apart.of(target, rows, together, draw, every_level=one, logarithms=logarithms) for one in ways]
 
 
-def _measure(target: NumericTarget, said: NDArray[np.float64], left: float, unit: TargetScaler) -> Measure:
-    """CRPS and squared error of the mean, ``(g, 2)``, in standard deviations of the target as it is.
+def measure_of(target: NumericTarget, said: NDArray[np.float64], left: float, unit: TargetScaler) -> Measure:
+    """Return how CRPS and squared error of the mean are measured, ``(g, 2)``, in deviations of the target as it is.
 
     `said` is what the linear part says of the rows, ``(g,)``, and `left` the unit of what it leaves.
     """

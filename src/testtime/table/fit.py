@@ -37,7 +37,26 @@ from testtime.table.rows import (
 )
 from testtime.table.timing import StepTimer
 
-__all__ = ["Chosen", "choose", "decide", "fold_of", "too_few"]
+__all__ = ["Chosen", "Outside", "choose", "decide", "fold_of", "too_few"]
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What is served, as it answers rows that no part of it has seen.
+
+    Attributes
+    ----------
+    rows
+        The rows, as indices of the table, ``(n,)``.
+    y
+        Their targets as modelled in their fold, ``(n,)``.
+    answers
+        Of the mixture, ``(n, A)``.
+    """
+
+    rows: NDArray[np.int64]
+    y: NDArray
+    answers: NDArray[np.float64]
 
 
 @dataclass
@@ -65,6 +84,8 @@ class Chosen:
         Of each fold, as far as folds were run.
     config
         How the adapters were trained, if they were.
+    outside
+        What the mixture answers out of fold, where one was fitted.
     probes, notes, rival_loss, start_scale
         For the record.
     """
@@ -81,6 +102,7 @@ class Chosen:
     n_pool: int = 0
     answers: list[FoldAnswers] = field(default_factory=list)
     config: TrainConfig | None = None
+    outside: Outside | None = None
     probes: tuple[Probe, ...] = ()
     notes: list[str] = field(default_factory=list)
     rival_loss: float | None = None
@@ -331,7 +353,10 @@ def decide(
     mixes = {n: fit_mix(task, frozen, adapted[n], y, **served) for n in common}
     best = max(mixes, key=lambda n: mixes[n].expected_gain)
     chosen.mix, chosen.n_steps = mixes[best], best
-    if chosen.mix.weight > 0:
+    weight = chosen.mix.weight
+    mixed = (1.0 - weight) * frozen.mean(0) + weight * adapted[best].mean(0)
+    chosen.outside = Outside(measured, y, mixed)
+    if weight > 0:
         chosen.status = Status.KEPT
         chosen.states = tuple(one.snapshots[best] for one in trained)
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -15,12 +15,13 @@ from testtime.adapt.episodes import stratified_order
 from testtime.adapt.task import Task
 from testtime.adapt.work import UNWATCHED, Work
 from testtime.backbones.base import Backbone
+from testtime.backbones.scaling import TargetScaler
 from testtime.errors import InputError, sentence
 from testtime.table.choose_beside import choose_beside
 from testtime.table.choose_codes import choose_codes
 from testtime.table.choose_curve import choose_curve
 from testtime.table.choose_keys import choose_keys
-from testtime.table.choose_linear import Scale, choose_linear
+from testtime.table.choose_linear import Modelled, Scale, choose_linear
 from testtime.table.columns import TableColumns
 from testtime.table.columns.file_habits import FileHabits
 from testtime.table.config import FitConfig
@@ -30,7 +31,7 @@ from testtime.table.rows import MOST_ROWS, fewest_rows, pool_rows
 from testtime.table.target import NumericTarget, Target
 from testtime.table.trial import Judge
 
-__all__ = ["Reading", "ReadingSeeds", "choose_reading", "drawn_rows", "encode_rows"]
+__all__ = ["InDoubt", "Reading", "ReadingSeeds", "choose_reading", "drawn_rows", "encode_rows"]
 
 ReadingSeeds: TypeAlias = tuple[np.random.SeedSequence, np.random.SeedSequence, np.random.SeedSequence]
 """Of statistics of levels, of the choice of a curve, and of that of a linear part."""
@@ -48,12 +49,31 @@ class Reading:
         The target as it is modelled, and the encoded rows with it.
     notes
         What was chosen and why, in sentences.
+    in_doubt
+        How the table may be read as well, which only training tells; or None.
     """
 
     encoding: TableEncoding
     target: Target
     rows: EncodedRows
     notes: list[str]
+    in_doubt: InDoubt | None = None
+
+
+@dataclass(frozen=True)
+class InDoubt:
+    """A linear part that makes the frozen model better, and that adapters may learn themselves.
+
+    Attributes
+    ----------
+    scaler
+        The scale of the target as it is.
+    read
+        Reads the table with it.
+    """
+
+    scaler: TargetScaler
+    read: Callable[[], Reading]
 
 
 def choose_reading(
@@ -90,16 +110,24 @@ def choose_reading(
     trains = enough if config.n_steps is None else config.n_steps > 0
     columns, levels, rows, beside = choose_beside(frame, columns, levels, rows, judge)
     notes += beside
-    if isinstance(target, NumericTarget):
-        chosen = _modelled((target, rows), config, judge, of_target, trains=trains)
-        target, rows = chosen[:2]
-        if chosen[2]:
-            notes += chosen[2]
-            levels, rows = _told(rows, target.task, level_seed)
     fixed = columns.declared_numbers + columns.of_words  # some words together name nothing
-    levels, rows, note = choose_keys(levels, rows, judge, numbers=numbers, fixed=fixed, trains=trains)
-    notes += [note] if note else []
-    return Reading(TableEncoding(columns, levels), target, rows, notes)
+
+    def with_keys(target: Target, levels: LevelStatistics, rows: EncodedRows, notes: list[str]) -> Reading:
+        levels, rows, note = choose_keys(levels, rows, judge, numbers=numbers, fixed=fixed, trains=trains)
+        return Reading(TableEncoding(columns, levels), target, rows, [*notes, note] if note else notes)
+
+    if not isinstance(target, NumericTarget):
+        return with_keys(target, levels, rows, notes)
+
+    def modelled(one: Modelled, said: list[str]) -> Reading:
+        told = _told(one.rows, target.task, level_seed) if said else (levels, one.rows)
+        return with_keys(one.target, *told, [*notes, *said])
+
+    (taken, said), other = _modelled((target, rows), config, judge, of_target, trains=trains)
+    read = modelled(taken, said)
+    if other is None:
+        return read
+    return replace(read, in_doubt=InDoubt(target.scaler, lambda: modelled(*other)))
 
 
 def _modelled(
@@ -109,17 +137,22 @@ def _modelled(
     seeds: Sequence[np.random.SeedSequence],
     *,
     trains: bool,
-) -> tuple[NumericTarget, EncodedRows, list[str]]:
+) -> tuple[tuple[Modelled, list[str]], tuple[Modelled, list[str]] | None]:
     """Choose how a numeric target is modelled: on which curve, and with or without its linear part.
 
-    The statistics of levels in the rows that are returned are still of the target as it is.
+    The statistics of levels in the rows that are returned are still of the target as it is. What is modelled comes with
+    notes; behind it what is in doubt until adapters are trained.
     """
     curve_seed, linear_seed = seeds
     bent, y, note = choose_curve(*plain, judge.backbone, config, curve_seed, judge.budget, judge.work)
     scales = [(bent, replace(plain[1], y=y, found=None)), plain] if note else [plain]
-    target, rows, linear_note = choose_linear(scales, replace(judge, seed=linear_seed), trains=trains)
-    notes = [note] if note and target.curve is bent.curve else []
-    return target, rows, [*notes, linear_note] if linear_note else notes
+    taken, in_doubt = choose_linear(scales, replace(judge, seed=linear_seed), trains=trains)
+
+    def told(one: Modelled) -> tuple[Modelled, list[str]]:
+        of_curve = note if note and one.target.curve is bent.curve else ""
+        return one, [said for said in (of_curve, one.note) if said]
+
+    return told(taken), None if in_doubt is None else told(in_doubt)
 
 
 def encode_rows(
