@@ -12,17 +12,25 @@ import pytest
 
 from tests.support.columns import NAN, encode, fitted, same
 from testtime.errors import InputError
-from testtime.table.columns import DataWarning
+from testtime.table.columns import DataWarning, TableColumns
 
 pytestmark = pytest.mark.filterwarnings("ignore::testtime.table.columns.DataWarning")
 
 
-def test_levels_never_seen_have_a_place_of_their_own_and_are_reported():
+def test_levels_never_seen_stand_where_they_would_be_among_the_others_and_are_reported():
+    """As do those that a fold of the fit does not see, whose codes are those of all rows."""
     columns, _ = fitted(pd.DataFrame({"town": ["Oslo", "Rome"], "n": [1, 2]}))
-    new = pd.DataFrame({"town": ["Rome", "Bonn", "Bonn", None], "n": [1, 2, 3, 4]})
-    with pytest.warns(DataWarning, match=r"not there at fit.*'town' \(2 rows\)"):
+    new = pd.DataFrame({"town": ["Rome", "Bonn", "Paris", "Turin", None], "n": [1, 2, 3, 4, 5]})
+    with pytest.warns(DataWarning, match=r"not there at fit.*'town' \(3 rows\)"):
         encoded = columns.transform(new)
-    assert same(encoded.x[:, 0].tolist(), [1.0, 2.0, 2.0, NAN])
+    assert same(encoded.x[:, 0].tolist(), [1.0, -0.5, 0.5, 1.5, NAN])
+
+
+def test_numbers_that_are_levels_stand_by_their_size():
+    columns = TableColumns({"zip": "nominal"}).fit(pd.DataFrame({"zip": ["9", "100", "x"], "n": [1, 2, 3]}))
+    with pytest.warns(DataWarning, match="not there at fit"):
+        encoded = columns.transform(pd.DataFrame({"zip": ["100.0", "20", "1000", "y"], "n": [1, 2, 3, 4]}))
+    assert encoded.x[:, 0].tolist() == [1.0, 0.5, 1.5, 2.5]
 
 
 @pytest.mark.parametrize("new", [["1e400", "2"], [10**400, 2], pd.Series([10**400, 2], dtype=object)])

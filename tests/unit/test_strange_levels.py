@@ -14,7 +14,7 @@ from testtime import TTTClassifier, TTTRegressor, load
 from testtime.backbones.base import Encoded
 from testtime.table.columns import DataWarning, TableColumns
 from testtime.table.encoding import TableEncoding
-from testtime.table.levels import LevelStatistics
+from testtime.table.levels import LevelStatistics, _Column
 
 pytestmark = pytest.mark.filterwarnings("ignore::testtime.table.columns.DataWarning")
 
@@ -175,3 +175,26 @@ def test_of_a_category_that_is_left_out_nothing_is_left():
     levels = LevelStatistics.fit(rows, np.arange(60) % 2, 2)
     assert levels.left_without(np.array([True]), 3).tolist() == [1]
     assert levels.left_without(np.array([False]), 3).tolist() == [0, 1, 2]
+
+
+def test_a_new_level_is_answered_as_those_that_a_fold_does_not_see():
+    """Its code is between those of its neighbours; behind all others a model would take it for more than any."""
+    rng = np.random.default_rng(1)
+    code, x = rng.integers(0, 300, 700), rng.normal(size=700)
+    y = code / 50 + x + rng.normal(scale=0.3, size=700)
+    for names in (np.arange(300), rng.permutation(300)):
+        frame = pd.DataFrame({"code": [f"K{names[c]:03d}" for c in code], "x": x})
+        model = TTTRegressor(n_steps=0, random_state=0).fit(frame[:400], y[:400])
+        with pytest.warns(DataWarning, match="not there at fit"):
+            errors = model.predict(frame[400:]) - y[400:]
+        new = ~frame["code"][400:].isin(frame["code"][:400])
+        in_order = names[0] == 0 and names[1] == 1
+        assert np.sqrt((errors[new] ** 2).mean()) < (0.5 if in_order else 1.9)  # 1.7 without the column
+        assert abs(errors[new].mean()) < 0.5
+
+
+def test_a_level_between_two_others_has_no_statistics_of_either():
+    codes = np.array([0.0, 0.5, 1.0, 1.5, -0.5, np.nan, 2.0])
+    column = _Column((0,), np.array([[1.0], [2.0], [9.0]]), np.array([0.5, 0.5, 0.0]))
+    assert column.knows(codes).tolist() == [True, False, True, False, False, False, False]
+    assert column.lookup(codes)[:, 0].tolist() == [1.0, 9.0, 2.0, 9.0, 9.0, 9.0, 9.0]

@@ -25,8 +25,8 @@ class Encoded:
     x
         Values ``(N, D)``; NaN is missing. One column of a table may give several: a date gives days, month, weekday.
     names, kinds
-        Name of each column, and "number", "ordinal" or "nominal". Nominal columns hold codes ``0 ... L-1``, and ``L``
-        for a level that was not there at fit.
+        Name of each column, and "number", "ordinal" or "nominal". Nominal columns hold codes ``0 ... L-1``, and
+        between two of them, before or behind all, halves for levels that were not there at fit.
     n_levels
         ``L`` of an ordinal or nominal column, 0 for numbers.
     """

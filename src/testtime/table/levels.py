@@ -86,7 +86,7 @@ class _Column:
 
     def knows(self, codes: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which codes are those of levels at fit, ``(q,)``."""
-        return ~np.isnan(codes) & (codes >= 0) & (codes < self.n_levels)
+        return _are_levels(codes, self.n_levels)
 
 
 @dataclass(frozen=True)
@@ -352,11 +352,16 @@ def _many_levels(encoded: Encoded) -> list[int]:
     return [j for j, (kind, n) in columns if kind == "nominal" and n >= FEWEST_LEVELS]
 
 
+def _are_levels(codes: NDArray[np.float64], n_levels: int) -> NDArray[np.bool_]:
+    """Which codes are those of levels; others are missing, or stand between those of levels."""
+    return (codes >= 0) & (codes < n_levels) & (codes == np.floor(codes))
+
+
 def _level_shares(
     codes: NDArray[np.float64], n_levels: int, groups: NDArray[np.int64] | None
 ) -> NDArray[np.float64]:
     """Share of the rows by level, ``(L + 1,)``, 0 in the last entry; rows of one group and level count once."""
-    known = ~np.isnan(codes) & (codes < n_levels)
+    known = _are_levels(codes, n_levels)
     units = np.arange(len(codes)) if groups is None else groups
     pairs = np.unique(np.column_stack([units[known], codes[known]]), axis=0)
     counts = np.bincount(pairs[:, 1].astype(np.int64), minlength=n_levels)
@@ -375,7 +380,7 @@ def _level_means(
 ) -> NDArray[np.float64]:
     """Shrunk means by level, ``(L + 1,)``; levels without rows, and the last entry, have the mean of all rows."""
     means = np.full(n_levels + 1, signal.mean())
-    present = ~np.isnan(codes) & (codes < n_levels)
+    present = _are_levels(codes, n_levels)
     seen = np.unique(codes[present])
     if len(seen) and np.ptp(signal[present]) > 0:
         encoder = TargetEncoder(target_type="continuous", smooth="auto")

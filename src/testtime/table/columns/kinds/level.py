@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -25,8 +26,9 @@ MOST_LEVELS = 10_000  # the rarest beyond count as never seen: the state and eve
 class LevelColumn(Fitted):
     """Nominal or ordinal levels as codes.
 
-    A level that was not there at fit has the code ``len(levels)`` in a nominal column, and is missing in an ordinal
-    one, where it has no place.
+    A level that was not there at fit stands where it would be among those of fit by its name, in a nominal column
+    halfway between two codes. So do levels that a fold of the fit does not see, whose codes are those of all rows; and
+    `K298` is near `K297`. In an ordinal column it has no place, and is missing.
     """
 
     kind: ClassVar[str] = "nominal"
@@ -85,8 +87,12 @@ class LevelColumn(Fitted):
                 )
                 at = np.where(at < 0, _find(digits, levels), at)
         unseen = at < 0
-        elsewhere = np.nan if self.ordered else float(len(self.levels))
-        return np.where(unseen, elsewhere, at.astype(np.float64)), unseen
+        codes = np.where(unseen, np.nan, at.astype(np.float64))
+        if unseen.any() and not self.ordered:
+            places = [_place(level) for level in self.levels]
+            new = _spelled(words.filter(pa.array(unseen))).to_pylist()
+            codes[unseen] = [bisect_left(places, _place(word)) - 0.5 for word in new]
+        return codes, unseen
 
 
 def _find(words: pa.Array, levels: pa.Array) -> NDArray[np.int64]:
