@@ -243,9 +243,9 @@ def test_shares_where_per_cent_were_are_refused():
 
 
 def test_what_keeps_a_column_from_being_numbers_is_said():
-    values = [f"{i / 7:.2f}" for i in range(17)] + ["<1.5"] * 3
+    values = [f"{i / 7:.2f}" for i in range(17)] + ["~1.5"] * 3
     with pytest.warns(
-        DataWarning, match=r"'c' is taken as categories: 85% of its values are numbers, but not '<1.5' \(3\)"
+        DataWarning, match=r"'c' is taken as categories: 85% of its values are numbers, but not '~1.5' \(3\)"
     ):
         table, _ = fitted(c=values)
     assert table.records[0].kind == "nominal"

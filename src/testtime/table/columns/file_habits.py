@@ -45,7 +45,7 @@ class FileHabits(Habits):
             shown = shown_orders(cells)
             self._dates[name] = self._dates[name] + shown if name in self._dates else shown
         if isinstance(column, NumberColumn):
-            signs = read_numbers(cells, comma=None, table_comma=None).signs
+            signs = read_numbers(cells, comma=None, table_comma=None, manner=column.bounds_read).signs
             self._signs[name] = _sum(self._signs.get(name), signs)
             self._at_fit[name] = column.comma
 

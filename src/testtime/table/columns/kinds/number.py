@@ -24,6 +24,7 @@ from testtime.table.columns.kinds.base import (
     told_lost,
 )
 from testtime.table.columns.sentinels import said_of_numbers
+from testtime.table.columns.words.bounds import are_bounds
 from testtime.table.columns.words.dates import are_compact, are_months
 from testtime.table.columns.words.manner import Manner, NumberReading
 from testtime.table.columns.words.numbers import read_numbers
@@ -48,6 +49,7 @@ class NumberColumn(Lossy):
     `accounting` tells whether a dash was 0; None if nothing told.
     `typical` is the median size of per cent, and `small` the share of them up to 1; 0 for anything else.
     `clock` says that hours alone, as in ``3 PM``, are times of day.
+    `bounds` says that there were bounds such as ``<0.5`` and ``10+``, which are read as the numbers that they hold.
     `grouped` is a number of fit whose point was taken as a decimal sign, in doubt, where it may separate thousands.
     """
 
@@ -57,6 +59,7 @@ class NumberColumn(Lossy):
     unit: str = Field(default="", max_length=40)
     short_minutes: bool = False
     clock: bool = False
+    bounds: bool = False
     grouped: str = Field(default="", max_length=100)
     scale: str = Field(default="", max_length=200)
     factors: dict[str, float] = Field(default={}, max_length=100)
@@ -88,10 +91,12 @@ class NumberColumn(Lossy):
             return Learned(column, "", tuple(notes), int(np.isnan(values).sum()))
         if not asked and are_months(cells):
             raise RejectColumn("it holds months")
-        sample = read_numbers(cells.sample(SAMPLE), comma=None, table_comma=None)
+        manner = Manner(bounds="all" if asked else "told")
+        sample = read_numbers(cells.sample(SAMPLE), comma=None, table_comma=None, manner=manner)
         if not asked and not likely(sample):
             raise RejectColumn("it holds words that are no numbers", _nearly(sample, cells))
-        reading = read_numbers(cells, comma=None, table_comma=habits.comma, shown=habits.sign(name))
+        given = {"table_comma": habits.comma, "manner": manner, "shown": habits.sign(name)}
+        reading = read_numbers(cells, comma=None, **given)
         if not (reading.enough or (asked and reading.n_read)):
             raise RejectColumn("it holds words that are no numbers", _nearly(reading, cells))
         values = never_infinite(reading.values, name)
@@ -108,6 +113,7 @@ class NumberColumn(Lossy):
             typical=float(np.median(sizes)) if len(sizes) else 0.0,
             small=float((sizes <= 1).mean()) if len(sizes) else 0.0,
             accounting=reading.dashes.are_zero if reading.dashes else None,
+            bounds=reading.n_bounds > 0,
             grouped=reading.ambiguous[:100] if "." in reading.ambiguous and not reading.comma else "",
             blanks=blank_words(reading),
             indicator=missing_matters(values),
@@ -140,6 +146,11 @@ class NumberColumn(Lossy):
             told += [_TOO_LARGE.format(n=cells.too_large, name=self.name)] if cells.too_large else []
         return [Output(never_infinite(values, self.name), self.name), *self.with_indicator(values)]
 
+    @property
+    def bounds_read(self) -> Manner:
+        """Which bounds of new rows are numbers: a sign before one can be nothing else, a plus behind it can."""
+        return Manner(bounds="all" if self.bounds else "before")
+
     def _read(self, cells: WordCells, habits: Habits, told: list[str]) -> np.ndarray:
         # What the column showed at fit comes before what other columns show, unless those have changed since.
         comma = None if habits.turned else self.comma
@@ -147,7 +158,8 @@ class NumberColumn(Lossy):
         units = self.units or [unit for unit in [self.unit] if unit]
         # Where hours were numbers with a unit at fit, no other word makes times of them.
         clock = self.clock or (False if self.unit else None)
-        manner = Manner(self.short_minutes, clock, self.accounting, self.factors, units)
+        bounds = self.bounds_read.bounds
+        manner = Manner(self.short_minutes, clock, self.accounting, self.factors, units, bounds)
         shown = habits.sign(self.name)
         given = {"comma": comma, "table_comma": table_comma, "manner": manner, "shown": shown}
         reading = read_numbers(cells, known=frozenset(self.blanks), **given)
@@ -176,6 +188,8 @@ class NumberColumn(Lossy):
                 f"Column {self.name!r} holds numbers in {reading.unit!r}, and had none with a unit at fit: "
                 f"{_example(reading)}."
             )
+        if reading.n_bounds and not self.bounds:
+            told.append(_bounds(reading, self.name, ", and had none at fit"))
         if reading.dashes and self.accounting is None:
             told.extend(filter(None, [reading.dashes.doubt(f"Column {self.name!r}")]))
         if reading.ambiguous:
@@ -260,6 +274,8 @@ def _notes(reading: NumberReading, name: str) -> list[str]:
     notes = []
     if reading.lost:
         notes.append(told_lost(name, reading, "numbers"))
+    if reading.n_bounds:
+        notes.append(_bounds(reading, name, f" in {reading.n_bounds:,} rows"))
     notes += reading.doubts(f"Column {name!r}")
     if reading.too_large:
         notes.append(_TOO_LARGE.format(n=reading.too_large, name=name))
@@ -270,11 +286,19 @@ def _nearly(reading: NumberReading, cells: WordCells) -> str:
     """Say what kept words from being numbers where most are, and what to do; empty if hardly any is."""
     if (reading.units or reading.scales) and (mixed := unread_quantities(cells)):
         return mixed
-    said = nearly(reading, "numbers")
+    said, remedy = nearly(reading, "numbers"), "count those as missing"
+    if are_bounds(list(reading.stray)):
+        remedy = "read those as the bounds that they hold"
     if reading.apart:
         marked, bare = map(repr, reading.apart)
         said = f"what stands beside a part of its numbers may be a sign, as in {marked} and {bare}"
-    return f"{said}. Declare it as number to count those as missing" if said else ""
+    return f"{said}. Declare it as number to {remedy}" if said else ""
+
+
+def _bounds(reading: NumberReading, name: str, where: str) -> str:
+    word, value = reading.bound
+    read = f"they are read as the bound itself ({value:.15g})"
+    return f"Column {name!r} holds bounds such as {word[:40]!r}{where}: {read}."
 
 
 def _dressed(reading: NumberReading) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from testtime.table.columns.words.accounting import Dashes
+from testtime.table.columns.words.bounds import BoundsRead
 from testtime.table.columns.words.reading import Reading
 
 __all__ = ["Manner", "NumberReading"]
@@ -27,6 +28,8 @@ class Manner:
         The factors that stood beside numbers.
     units
         The units that did.
+    bounds
+        Which bounds, such as ``<0.5`` and ``10+``, are read as numbers.
     """
 
     short_minutes: bool | None = None
@@ -34,6 +37,7 @@ class Manner:
     accounting: bool | None = None
     factors: Mapping[str, float] = field(default_factory=dict)
     units: Collection[str] = ()
+    bounds: BoundsRead = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,10 @@ class NumberReading(Reading):
     apart
         A number with a mark that may be a sign, as in "61.00 CR", and one without, if the mark stands beside a part of
         the numbers; those with the mark are not read.
+    bound
+        A bound such as ``<0.5`` and the number it was read as; ("", 0.0) if there is none.
+    n_bounds
+        Rows with a bound.
     """
 
     comma: bool | None = None
@@ -92,6 +100,8 @@ class NumberReading(Reading):
     dashes: Dashes | None = None
     by_range: bool = False
     apart: tuple[str, ...] = ()
+    bound: tuple[str, float] = ("", 0.0)
+    n_bounds: int = 0
 
     @property
     def scale(self) -> str:

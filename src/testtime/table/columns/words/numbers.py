@@ -9,6 +9,8 @@ the other columns of the table, then the habit of programming languages; see :at
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 
 from testtime.table.columns.cells import WordCells
 from testtime.table.columns.words.accounting import find_dashes, zeros_of_currencies
+from testtime.table.columns.words.bounds import of_a_scale, without_signs
 from testtime.table.columns.words.clock import bare_hours, minutes_lead, read_clock, times_of_day
 from testtime.table.columns.words.dates import are_months
 from testtime.table.columns.words.dress import Dress, undressed
@@ -73,7 +76,7 @@ def decimal_signs(cells: WordCells) -> tuple[int, int, int]:
         sample
     ):
         return 0, 0, 0
-    reading = read_numbers(sample, comma=None, table_comma=None)
+    reading = read_numbers(sample, comma=None, table_comma=None, manner=Manner(bounds="told"))
     if not reading.enough or reading.comma is None or reading.by_range:
         return 0, 0, 0
     return *reading.signs, int(not any(reading.signs))
@@ -206,7 +209,8 @@ def _read_dressed(
     words, counts = cells.words, cells.counts
     text = pc.replace_substring_regex(words, r"[\x{00A0}\x{2007}\x{2009}\x{202F}]", " ")
     text = pc.replace_substring_regex(text, r"[\x{2212}\x{2013}]", "-")
-    text = pc.replace_substring_regex(text, _NO_CENTS, r"\100\2")
+    written = pc.replace_substring_regex(text, _NO_CENTS, r"\100\2")
+    text, before, behind = without_signs(written, manner.bounds)
     clock = times_of_day(text) if manner.clock is None else manner.clock
     no_number = bare_hours(text) if clock else np.zeros(len(words), bool)
     numbers = zeros_of_currencies(pc.if_else(pa.array(no_number), "", text))
@@ -249,6 +253,10 @@ def _read_dressed(
         values[dashes.words] = 0.0
         read |= dashes.words
 
+    bounds = (before | behind) & read & (counts > 0)
+    if manner.bounds == "told" and bounds.any() and not of_a_scale(written, values, counts, before, behind):
+        return _read_dressed(cells, comma, table_comma, known, replace(manner, bounds=""), shown)
+
     # A column that told at fit, and other columns with points, are enough of an answer.
     alone = own is None and comma is None
     said = alone and table_comma is not False
@@ -258,7 +266,7 @@ def _read_dressed(
         unsure |= either_point & _like_thousands(body.filter(pa.array(there)), either_point[there])
     either = either_comma | either_point if alone else np.zeros(len(words), bool)
     reading = judge(cells, values, read | endless, np.nan, known)
-    odd = np.flatnonzero(read & (counts > 0) & ~matches(words, _PLAIN))
+    odd = np.flatnonzero(read & (counts > 0) & ~bounds & ~matches(words, _PLAIN))
     odd = odd if len(odd) else np.flatnonzero(read & (counts > 0) & either_point & swapped)
     odd = odd if len(odd) else np.flatnonzero(read & (counts > 0) & matches(words, _ZEROS_FIRST))
     return NumberReading(
@@ -271,7 +279,7 @@ def _read_dressed(
         ambiguous=_first(words, unsure) if said else "",
         either=_first(words, either),
         unit=dress.unit,
-        example=(words[int(odd[0])].as_py(), float(values[odd[0]])) if len(odd) else ("", 0.0),
+        example=_example(words, values, odd),
         too_large=int(counts[too_large].sum()),
         short_minutes=short_minutes,
         clock=clock,
@@ -282,7 +290,14 @@ def _read_dressed(
         dashes=dashes,
         by_range=by_range and own is not None,
         apart=tuple(words[at].as_py() for at in dress.apart),
+        bound=_example(words, values, np.flatnonzero(bounds)),
+        n_bounds=int(counts[bounds].sum()),
     )
+
+
+def _example(words: pa.Array, values: NDArray[np.float64], at: NDArray[np.int64]) -> tuple[str, float]:
+    """Return the first of some words and its value."""
+    return (words[int(at[0])].as_py(), float(values[at[0]])) if len(at) else ("", 0.0)
 
 
 def _first(words: pa.Array, which: NDArray[np.bool_]) -> str:
