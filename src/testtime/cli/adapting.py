@@ -136,6 +136,7 @@ def adapt(
     """
     from testtime.store import refuse_existing
     from testtime.store.manifest import MANIFEST
+    from testtime.store.places import refuse_inside
 
     if by:
         of_one = {"--groups": groups, "--time": time, "--cost": cost, "--threshold": threshold}
@@ -147,6 +148,7 @@ def adapt(
             raise InputError(
                 sentence(got, expected="a store, or a new folder", why="--by makes a store of models")
             )
+        refuse_inside(out)
     else:
         of_groups = {"--engine": engine, "--jobs": jobs, "--smallest": smallest, "--start": start}
         _refuse_without("--by", {**of_groups, "--together": together or None})

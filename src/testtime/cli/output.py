@@ -54,7 +54,9 @@ def check_apart(out: Path, read: Path) -> None:
 
 
 def check_folder(out: Path) -> None:
-    """Raise InputError when `--out` cannot be a folder; nothing is made."""
+    """Raise when `--out` cannot be a folder, or is in one of a saved model; nothing is made."""
+    from testtime.store.places import refuse_inside
+
     blocked = next(
         (part for part in (out, *out.parents) if os.path.lexists(part) and not part.is_dir()), None
     )
@@ -62,6 +64,7 @@ def check_folder(out: Path) -> None:
         what = "a file" if blocked.exists() else "a link to nothing"
         got = f"--out {out}: {blocked} is {what}" if blocked != out else f"--out {out} is {what}"
         raise InputError(sentence(got, expected="a folder", remedy="Name another one"))
+    refuse_inside(out, itself=True)
 
 
 def check_least(option: str, value: int, least: int) -> None:

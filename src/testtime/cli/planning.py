@@ -127,8 +127,9 @@ def _check_plot(plot: Path, *, overwrite: bool) -> None:
     """Raise before anything is computed when the drawing could not be written."""
     if plot.suffix.lower() not in (".png", ".svg"):
         raise InputError(sentence(f"--plot {plot}", expected="a name that ends in .png or .svg"))
-    from testtime.store.places import as_place, refuse_output
+    from testtime.store.places import as_place, refuse_inside, refuse_output
 
+    refuse_inside(plot)
     if as_place(plot).parent.is_dir():  # else it is made
         refuse_output(plot, overwrite=overwrite)
 

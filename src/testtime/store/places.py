@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from testtime.errors import InputError, StoreError, sentence
+from testtime.store.manifest import FORMAT, MANIFEST
 
-__all__ = ["as_place", "existing_file", "refuse_output", "storing", "what_is_at"]
+__all__ = ["as_place", "existing_file", "refuse_inside", "refuse_output", "storing", "what_is_at"]
 
 _KINDS = {
     stat.S_IFREG: "a file",
@@ -101,9 +102,11 @@ def refuse_output(target: Path, *, overwrite: bool) -> None:
     InputError
         If it cannot be the name of a file.
     StoreError
-        If something other than a plain file is there, or a file without `overwrite`, or its folder cannot be written.
+        If something other than a plain file is there, or a file without `overwrite`, or its folder cannot be written or
+        is that of a saved model.
     """
     target = as_place(target)
+    refuse_inside(target)
     with storing(target):
         there = existing_file(target)
     if there is not None and not overwrite:
@@ -117,6 +120,47 @@ def refuse_output(target: Path, *, overwrite: bool) -> None:
         raise StoreError(
             sentence(f"{str(target)!r} cannot be written", why=f"{str(folder)!r} is not writable")
         )
+
+
+def refuse_inside(target: Path, *, itself: bool = False) -> None:
+    """Raise if what is to be written would be inside the folder of a saved model, whose manifest lists its files.
+
+    Parameters
+    ----------
+    target
+        File or folder to write.
+    itself
+        Whether `target` is a folder to write into, which must be no model either.
+
+    Raises
+    ------
+    InputError
+        If it cannot be the name of a file or folder.
+    StoreError
+        If it is inside one.
+    """
+    try:
+        there = as_place(target).resolve()
+    except (OSError, RuntimeError):  # a circle of links: whoever writes says so
+        return
+    model = next(filter(_is_model, (there, *there.parents) if itself else there.parents), None)
+    if model is not None:
+        raise StoreError(
+            sentence(
+                f"{str(target)!r} would be written into the saved model {str(model)!r}",
+                expected="a place outside of it",
+                why="a model is whole only with the files that its manifest lists",
+                remedy="Choose another place",
+            )
+        )
+
+
+def _is_model(folder: Path) -> bool:
+    """Tell whether a folder has our manifest, be it damaged; other programs call files so, too."""
+    try:
+        return FORMAT.encode() in (folder / MANIFEST).read_bytes()
+    except OSError:
+        return False
 
 
 _SPACE = "Free some space or choose another place; nothing was left behind"

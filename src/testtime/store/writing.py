@@ -26,7 +26,7 @@ from testtime.store.manifest import (
     installed_versions,
     is_role,
 )
-from testtime.store.places import as_place, what_is_at
+from testtime.store.places import as_place, refuse_inside, what_is_at
 from testtime.store.reading import is_unchanged, read_manifest
 from testtime.store.stored import refuse_stored
 from testtime.store.values import encode_array, encode_value
@@ -45,9 +45,10 @@ def refuse_existing(directory: str | os.PathLike[str], *, overwrite: bool) -> No
         If `directory` cannot be the name of a folder.
     StoreError
         If something is there (without `overwrite`), or something that is neither an empty folder nor an adapter whose
-        manifest is whole, or an adapter of a store.
+        manifest is whole, or an adapter of a store, or it is inside the folder of another one.
     """
     target = as_place(directory)
+    refuse_inside(target)
     if not what_is_at(target):
         above = next(path for path in target.absolute().parents if os.path.lexists(path))
         if not above.is_dir() or not os.access(above, os.W_OK):
