@@ -22,6 +22,7 @@ second.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from math import sqrt
 from typing import Any
 
@@ -51,6 +52,8 @@ _CONSTANT = 1e-12  # a standard deviation below this share of the link's size is
 _ROUNDING_C, _ROUNDING_U = 1e-13, 1e-15
 _CLEAR = 1e6  # times rounding: so far the coefficients of no smooth link jump from one degree to the next
 _CLEAR_U = 1e-8
+_GAP = 4  # degrees without a coefficient in a row: more than symmetry makes
+_LEFT = 1e-10  # share of the variance that no coefficient explains; an amplitude of 1e-5
 _MOST = 100  # degrees that are looked at for the first coefficient beyond rounding
 
 
@@ -134,6 +137,7 @@ def information_exponent(
         zero_degrees=_zero_by_symmetry(pointwise, quadrature),
         clear=_CLEAR * _floor(quadrature),
         clear_beyond=lambda: _clear_beyond(pointwise, places),
+        hidden=lambda: _has_hidden_part(pointwise, places, quadrature),
     )
 
 
@@ -271,10 +275,42 @@ def _clear_beyond(link: PointwiseLink, kinks: Array) -> bool:
         quadrature = link_quadrature(link, _MOST, kinks)
     except InputError:  # polynomials of high degree reach further out, where the link may overflow
         return False
-    deviation, floor = sqrt(quadrature.variance), _floor(quadrature)
+    sizes, beyond = _sizes(quadrature)
+    return bool(beyond.any()) and float(sizes[beyond][0]) >= _CLEAR * _floor(quadrature)
+
+
+def _has_hidden_part(link: PointwiseLink, kinks: Array, quadrature: LinkQuadrature) -> bool:
+    """Whether something of high degree is added to what the first coefficients show, whose own first ones are unseen.
+
+    It is as in :func:`_clear_beyond`: coefficients end, a part of the variance is left, and what comes after the gap
+    grows out of the rounding, or beyond the highest degree. So sin(w z) + He_3 has the coefficient of sin(w z).
+    """
+    if _unexplained(quadrature, len(quadrature.coefficients)) <= _LEFT:
+        return False
+    with suppress(InputError):  # as above; the coefficients that are known then have to tell
+        quadrature = link_quadrature(link, _MOST, kinks)
+    sizes, beyond = _sizes(quadrature)
+    first = int(np.argmax(beyond))
+    runs = np.convolve(~beyond[first:], np.ones(_GAP), "valid")
+    if not (runs == _GAP).any():
+        return False
+    end = first + int(np.argmax(runs == _GAP))
+    later, clear = sizes[end:][beyond[end:]], _CLEAR * _floor(quadrature)
+    if len(later):
+        return bool(later[0] < clear <= later.max())
+    return _unexplained(quadrature, end + 1) > _LEFT
+
+
+def _sizes(quadrature: LinkQuadrature) -> tuple[Array, NDArray[np.bool_]]:
+    """Sizes of the coefficients from degree 1 on, in standard deviations, and which are beyond rounding."""
+    deviation = sqrt(quadrature.variance)
     sizes, errors = np.abs(quadrature.coefficients[1:]) / deviation, quadrature.errors[1:] / deviation
-    beyond = sizes[sizes > 3 * errors + floor]
-    return len(beyond) > 0 and float(beyond[0]) >= _CLEAR * floor
+    return sizes, sizes > 3 * errors + _floor(quadrature)
+
+
+def _unexplained(quadrature: LinkQuadrature, end: int) -> float:
+    """Share of the variance that the coefficients before the degree `end` leave."""
+    return 1.0 - float(np.sum(quadrature.coefficients[1:end] ** 2)) / quadrature.variance
 
 
 def _zero_by_symmetry(link: PointwiseLink, quadrature: LinkQuadrature) -> range:

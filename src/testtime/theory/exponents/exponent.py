@@ -37,7 +37,8 @@ class Exponent(Result):
         degree up to the highest one is, the value is one more than the highest and `decided` is false.
     decided
         Whether every smaller degree is certainly zero: by symmetry, or because it is rounding where a later entry is
-        far beyond rounding. Of entries that grow out of the rounding, as those of sin(10 z), the smaller ones are open.
+        far beyond rounding. Of entries that grow out of the rounding, as those of sin(10 z), the smaller ones are open,
+        also where He_3 is added to it.
     candidates
         Degrees the exponent can still be, in order; one entry when decided.
     profile, errors
@@ -195,6 +196,7 @@ def decide(
     zero_degrees: Collection[int] = (),
     clear: float = 0.0,
     clear_beyond: Callable[[], bool] = lambda: True,
+    hidden: Callable[[], bool] = lambda: False,
 ) -> Exponent:
     """Find the first non-zero entry of a profile, and say when noise or tolerance leaves it open.
 
@@ -216,6 +218,9 @@ def decide(
         Size from which the first entry beyond rounding shows that those before it are zero and not just small.
     clear_beyond
         Asked where no entry is beyond rounding: whether the first one of a higher degree shows that.
+    hidden
+        Asked where an entry is clear: whether a part of the link of much higher degree may have entries before it that
+        are smaller than rounding.
     """
     tolerance = _as_tolerance(tolerance)
     doubtful: list[float] = []
@@ -234,6 +239,13 @@ def decide(
         if beyond or error > tolerance:
             doubtful.append(k)
     found = value <= len(profile)
+    if (
+        found
+        and not doubtful
+        and (unknown := _not_known(profile[: int(value) - 1], errors, zero_degrees))
+        and hidden()
+    ):
+        doubtful = unknown
     if seen is None and not clear_beyond():
         doubtful = _not_known(profile, errors, zero_degrees)
     return Exponent(
