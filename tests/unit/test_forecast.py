@@ -177,7 +177,16 @@ def test_what_is_printed_is_what_is_served_and_what_a_budget_is_compared_with(
         advice(signs, latency=0.0005 * milliseconds)
 
 
-@pytest.mark.parametrize("seconds", [(0.001, 0.002, 0.0017), (0.0013, 0.0011, 0.0012), (1e-5, 1e-5, 9e-4)])
+@pytest.mark.parametrize(
+    "seconds",
+    [
+        (0.001, 0.002, 0.0017),
+        (0.0013, 0.0011, 0.0012),
+        (1e-5, 1e-5, 9e-4),
+        (3e-4, 3e-4, 3e-4),
+        (0.0012, 0.0012, 0.0012),
+    ],
+)
 def test_a_plan_of_times_that_scatter_refuses_nothing_that_it_prints_or_asks_for(seconds):
     signs = signs_with(seconds)
     found = advice(signs)

@@ -23,6 +23,7 @@ from testtime.table.timing import FitCost, Pace
 
 __all__ = ["TablePlan", "advise", "enough_rows", "reason_to_skip"]
 
+_ROUNDING = 1e-9  # of a cost: sums of measured times have such errors
 _TRAINED_ROW = 2.7
 """A row of a training step in predicted rows, as measured; a time limit counts with more, so that it is kept."""
 
@@ -290,7 +291,7 @@ def _affordable(
     ):
         if budget is None:
             continue
-        if cost(least) > budget:
+        if cost(least) > budget * (1 + _ROUNDING):  # so that what the sentence asks for is taken
             raise InputError(
                 sentence(
                     f"{name}={budget:g} {unit}",
@@ -299,7 +300,7 @@ def _affordable(
                 )
             )
         if cost.slope > 0:
-            longest = min(longest, (budget - cost.start) / cost.slope)
+            longest = min(longest, max(least, (budget - cost.start) / cost.slope))
     return math.floor(longest + 1e-6), longest < n_rows  # a straight line is laid to the last digits
 
 
@@ -310,4 +311,4 @@ def _rounded_up(value: float) -> float:
     (0.00158, 25600.0)
     """
     unit = 10.0 ** (math.floor(math.log10(value)) - 2)
-    return float(f"{math.ceil(value / unit - 1e-9) * unit:.3g}")
+    return float(f"{math.ceil(value / unit * (1 - _ROUNDING)) * unit:.3g}")
