@@ -197,7 +197,10 @@ def adapt_source(
             advance(outcome)
     done.sort(key=lambda outcome: outcome.name)
     seconds = round(time.perf_counter() - began, 3)
-    return AdaptedGroups(os.fspath(store), tuple(done), source.n_without_group, seconds, job.why_not_shared)
+    others = tuple(sorted(set(AdapterStore(store).names()) - set(source.names) - {SHARED}))
+    return AdaptedGroups(
+        os.fspath(store), tuple(done), source.n_without_group, seconds, job.why_not_shared, others
+    )
 
 
 def check_columns(source: Source, target: str, kinds: Mapping[str, str] | None) -> None:

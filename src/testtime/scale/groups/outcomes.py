@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -92,6 +93,8 @@ class AdaptedGroups(Result):
         Of the whole run.
     why_not_shared
         Why this run has no shared model; empty if it has one.
+    not_in_data
+        Names that the store serves and that are no group of the data, as of one that is gone; nothing was done to them.
     """
 
     store: str
@@ -99,6 +102,7 @@ class AdaptedGroups(Result):
     n_without_group: int
     seconds: float
     why_not_shared: str = ""
+    not_in_data: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[GroupOutcome]:
         return iter(self.groups)
@@ -130,6 +134,19 @@ class AdaptedGroups(Result):
             text += f" {self.n_without_group:,} rows name no group and were left out."
         if self.why_not_shared:
             text += f" {self.why_not_shared[0].upper()}{self.why_not_shared[1:]}"
+        if self.not_in_data:
+            text += f" {self._of_those_not_in_data()}"
         for group in self.failed[:3]:
             text += f" {in_one_line(group.name)}: {group.reason}"
         return text
+
+    def _of_those_not_in_data(self) -> str:
+        """Say what is served though the data has no such group, and how to end that."""
+        n, first = len(self.not_in_data), self.not_in_data[0]
+        shown = ", ".join(repr(in_one_line(name)) for name in self.not_in_data[:3]) + (
+            ", ..." if n > 3 else ""
+        )
+        them = "it is still served; remove it" if n == 1 else "they are still served; remove one"
+        words = ["testtime", "store", "remove", *(["--"] if first.startswith("-") else []), self.store, first]
+        what = "adapter of the store is no group" if n == 1 else "adapters of the store are no groups"
+        return f"{n:,} {what} of this data: {shown}; {them} with: {shlex.join(words)}."

@@ -182,6 +182,9 @@ def _begun(job: Job, piece: Piece) -> _Begun | GroupOutcome:
     made_from = job.fingerprint(piece.name, frame.assign(**{job.target: labels}))
     store = AdapterStore(job.store)
     served = _served(store, piece.name)
+    if served is not None and _rolled_back(store, served, made_from):
+        outcome = _as_outcome(Outcome.UNCHANGED, served, len(labels))
+        return replace(outcome, reason=f"Rolled back to version {served.restores}, and left there.")
     rule = _why_shared(job, frame, labels)
     if rule:
         return _shared(job, store, piece.name, len(labels), served, made_from, rule)
@@ -362,6 +365,13 @@ def _served(store: AdapterStore, name: str) -> Version | None:
         return served if "://" in store.where or store.is_whole(served.sha256) else None
     except StoreError:
         return None
+
+
+def _rolled_back(store: AdapterStore, served: Version, made_from: str) -> bool:
+    """Tell whether somebody preferred what is served to what was made from the same rows and settings."""
+    if served.restores is None or served.job == made_from:
+        return False
+    return any(version.job == made_from for version in store.versions(served.name))
 
 
 def _as_outcome(outcome: Outcome, version: Version, n_rows: int) -> GroupOutcome:
