@@ -137,6 +137,8 @@ class LocalFiles:
                 with suppress(OSError):  # somebody else may have put something there
                     target.parent.rmdir()
             raise
+        if target.parent != self.root:
+            sweep(target.parent.parent)  # where a killed `remove` leaves the whole folder of a name
 
     def write_folder(self, folder: str, contents: Mapping[str, bytes], *, last: str) -> None:
         """Make a folder by a rename, which makes all of its files count at once."""
