@@ -62,9 +62,10 @@ class NumberCells:
 
 @dataclass(frozen=True)
 class TimeCells:
-    """Points in time as ``datetime64[us]`` in UTC; NaT is missing."""
+    """Points in time as ``datetime64[us]`` in UTC; NaT is missing. `zoned` tells whether they had a time zone."""
 
     values: NDArray[np.datetime64]
+    zoned: bool = False
 
     @property
     def missing(self) -> NDArray[np.bool_]:
@@ -73,7 +74,7 @@ class TimeCells:
 
     def take(self, rows: NDArray[np.int64]) -> TimeCells:
         """Return some rows."""
-        return TimeCells(self.values[rows])
+        return TimeCells(self.values[rows], self.zoned)
 
 
 @dataclass(frozen=True)
@@ -284,7 +285,9 @@ def _from_objects(values: pd.Series, name: str) -> Cells:
             numbers = np.array([_bounded(value) for value in values])
             return NumberCells(numbers, int((np.isnan(numbers) & values.notna().to_numpy()).sum()))
     if found in ("date", "datetime", "datetime64"):
-        return _times(pd.to_datetime(values, utc=True, errors="coerce", format="mixed"))
+        zoned = any(getattr(value, "tzinfo", None) is not None for value in values.dropna())
+        times = _times(pd.to_datetime(values, utc=True, errors="coerce", format="mixed"))
+        return TimeCells(times.values, zoned)
     if found == "timedelta":
         return read_cells(pd.to_timedelta(values), name)
     return _spelled(values, name)
@@ -314,9 +317,10 @@ def _spelled(values: pd.Series, name: str) -> WordCells:
 
 
 def _times(values: pd.Series) -> TimeCells:
-    if getattr(values.dt, "tz", None) is not None:
+    zoned = getattr(values.dt, "tz", None) is not None
+    if zoned:
         values = values.dt.tz_convert("UTC").dt.tz_localize(None)
-    return TimeCells(values.to_numpy().astype("datetime64[us]"))
+    return TimeCells(values.to_numpy().astype("datetime64[us]"), zoned)
 
 
 def _from_arrow(array: pa.Array, name: str) -> Cells:
@@ -331,7 +335,10 @@ def _from_arrow(array: pa.Array, name: str) -> Cells:
         if pa.types.is_date64(kind):
             array = array.cast(pa.timestamp("ms"))
         return TimeCells(
-            array.cast(pa.timestamp("us"), safe=False).to_numpy(zero_copy_only=False).astype("datetime64[us]")
+            array.cast(pa.timestamp("us"), safe=False)
+            .to_numpy(zero_copy_only=False)
+            .astype("datetime64[us]"),
+            pa.types.is_timestamp(kind) and kind.tz is not None,
         )
     if pa.types.is_boolean(kind):
         array = array.cast(pa.int8())

@@ -21,13 +21,15 @@ from testtime.table.columns.kinds.base import (
 from testtime.table.columns.sentinels import said_of_days
 from testtime.table.columns.words.dates import DateReading, are_compact, read_dates
 from testtime.table.columns.words.orders import Orders
-from testtime.table.columns.words.reading import SAMPLE, RejectColumn, blank_words, likely, nearly
+from testtime.table.columns.words.reading import SAMPLE, RejectColumn, blank_words, likely, matches, nearly
 
 __all__ = ["DateColumn"]
 
 _Part: TypeAlias = Literal["year", "month", "weekday", "hour"]
 _PARTS: tuple[_Part, ...] = ("year", "month", "weekday", "hour")
 _MICROSECONDS_PER_DAY = 86_400e6
+_ZONE = r"(?:[T :][0-9]{1,2}:[0-9]{2}|T[0-9]{4}).*(?:[Zz]|[0-9]\s?[+-][0-9]{2}(?::?[0-9]{2})?|\s[A-Z]{3,5})$"
+"""What ends in a zone, behind a time of day."""
 _NO_DAYS = (
     "numbers are read as dates where they are written as 20201231 or 202012; seconds since 1970 and days of a "
     "spreadsheet are dates after pandas.to_datetime(values, unit='s') or (values, unit='D', origin='1899-12-30')"
@@ -41,6 +43,9 @@ class DateColumn(Lossy):
     form: Literal["date"] = "date"
     day_first: bool | None = None
     year_first: bool | None = None  # of dates of six digits, where there are some
+    zoned: bool | None = (
+        None  # whether times had a zone; None in models that were saved before this was looked at
+    )
     parts: list[_Part] = Field(default=[], max_length=4)
 
     @classmethod
@@ -82,6 +87,7 @@ class DateColumn(Lossy):
             day_first=reading.orders.day_first if reading else None,
             year_first=reading.orders.year_first if reading else None,
             parts=[part for part in _PARTS if not is_constant(_present(_part(times, part)))],
+            zoned=_zoned(cells),
             blanks=blank_words(reading) if reading else [],
             indicator=missing_matters(days),
         )
@@ -108,8 +114,18 @@ class DateColumn(Lossy):
         else:
             times = cells.values
         days = _days(times)
+        if self.zoned not in (None, now := _zoned(cells)) and not np.isnan(days).all():
+            told.append(self._other_zones(now))
         parts = [Output(_part(times, part), f"{self.name}: {part}") for part in self.parts]
         return [Output(days, self.name), *parts, *self.with_indicator(days)]
+
+    def _other_zones(self, zoned: bool) -> str:
+        """Say that times have a zone where those of fit had none, or the other way round."""
+        have, had = ("a time zone", "none") if zoned else ("no time zone", "one")
+        return (
+            f"Times of column {self.name!r} have {have}, and had {had} at fit: all are read in UTC, those without a "
+            "zone as if they were UTC. Write them with their zone, or in UTC, if they are local times."
+        )
 
     def _other_orders(self, now: Orders) -> list[str]:
         """Say whether the order of new dates is another one than at fit."""
@@ -118,6 +134,13 @@ class DateColumn(Lossy):
         if before and there != before:
             return [f"Dates of column {self.name!r} have the {there} first; at fit it was the {before}."]
         return []
+
+
+def _zoned(cells: Cells) -> bool:
+    """Tell whether any time has a zone."""
+    if isinstance(cells, WordCells):
+        return bool((matches(cells.words, _ZONE) & (cells.counts > 0)).any())
+    return isinstance(cells, TimeCells) and cells.zoned
 
 
 def _days(times: NDArray[np.datetime64]) -> NDArray[np.float64]:
