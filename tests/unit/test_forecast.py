@@ -177,18 +177,9 @@ def test_what_is_printed_is_what_is_served_and_what_a_budget_is_compared_with(
         advice(signs, latency=0.0005 * milliseconds)
 
 
-@pytest.mark.parametrize(
-    "seconds",
-    [
-        (0.001, 0.002, 0.0017),
-        (0.0013, 0.0011, 0.0012),
-        (1e-5, 1e-5, 9e-4),
-        (3e-4, 3e-4, 3e-4),
-        (0.0012, 0.0012, 0.0012),
-    ],
-)
-def test_a_plan_of_times_that_scatter_refuses_nothing_that_it_prints_or_asks_for(seconds):
-    signs = signs_with(seconds)
+@pytest.mark.parametrize("milliseconds", [(1, 2, 1.7), (1.3, 1.1, 1.2), (0.01, 0.01, 0.9), (0.14,) * 3])
+def test_a_plan_of_times_that_scatter_refuses_nothing_that_it_prints_or_asks_for(milliseconds):
+    signs = signs_with(tuple(one / 1000 for one in milliseconds))
     found = advice(signs)
     assert found.curve[0].seconds <= found.curve[-1].seconds
     for point in found.curve:
