@@ -49,10 +49,10 @@ def test_beside_numbers_they_are_the_bound(numbers: list[str], bounds: list[str]
     assert columns.records[0].missing == 0
     assert read(columns, *bounds) == expected
     assert [read(columns, one)[0] for one in bounds] == expected  # whatever else is in the file
-    (note,) = [note for note in columns.notes if "bound itself" in note]
+    (note,) = [note for note in columns.notes if "number itself" in note]
     assert note == (
-        f"Column 'c' holds bounds such as {bounds[0]!r} in {5 * len(bounds)} rows: they are read as the bound itself "
-        f"({expected[0]:.15g})."
+        f"Column 'c' holds bounds or rough numbers such as {bounds[0]!r} in {5 * len(bounds)} rows: they are read as "
+        f"the number itself ({expected[0]:.15g})."
     )
 
 
@@ -84,7 +84,7 @@ def test_bounds_of_a_column_that_is_declared_as_number_are_read():
 def test_bounds_that_were_not_there_at_fit_are_told_of():
     columns = fitted([str(i) for i in range(10)])
     with pytest.warns(
-        UserWarning, match=r"'<1', and had none at fit: they are read as the bound itself \(1\)"
+        UserWarning, match=r"'<1', and had none at fit: they are read as the number itself \(1\)"
     ):
         x = columns.transform(pd.DataFrame({"c": ["<1"], "other": [1.0]})).x
     assert x[0, 0] == 1

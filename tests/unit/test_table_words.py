@@ -132,7 +132,7 @@ def test_a_few_other_words_are_missing_and_named():
 
 
 def test_a_column_with_many_other_words_is_text():
-    table, _ = fitted(c=[*map(str, range(90)), *["low", "high"] * 5])
+    table, _ = fitted(c=[*map(str, range(90)), *["low", "high", "off", "on", "up", "down"] * 2])
     assert table.records[0].kind != "number"
 
 
@@ -243,9 +243,9 @@ def test_shares_where_per_cent_were_are_refused():
 
 
 def test_what_keeps_a_column_from_being_numbers_is_said():
-    values = [f"{i / 7:.2f}" for i in range(17)] + ["~1.5"] * 3
+    values = [f"{i / 7:.2f}" for i in range(17)] + ["x1.5"] * 3
     with pytest.warns(
-        DataWarning, match=r"'c' is taken as categories: 85% of its values are numbers, but not '~1.5' \(3\)"
+        DataWarning, match=r"'c' is taken as categories: 85% of its values are numbers, but not 'x1.5' \(3\)"
     ):
         table, _ = fitted(c=values)
     assert table.records[0].kind == "nominal"

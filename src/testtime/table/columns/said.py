@@ -11,7 +11,7 @@ from testtime.table.columns.encoded import ColumnRecord
 from testtime.table.columns.frame import DataWarning
 from testtime.table.columns.identity import is_of_text
 from testtime.table.columns.kinds.between import Between
-from testtime.table.columns.kinds.parts import CodeParts, TextWords
+from testtime.table.columns.kinds.parts import Parts
 
 __all__ = [
     "listed",
@@ -36,7 +36,7 @@ def say_distances(record: ColumnRecord, between: Sequence[Between]) -> ColumnRec
     return replace(record, parsed=f"{record.parsed}; {said}" if record.parsed else said)
 
 
-def say_parts(record: ColumnRecord, parts: Sequence[CodeParts | TextWords]) -> ColumnRecord:
+def say_parts(record: ColumnRecord, parts: Sequence[Parts]) -> ColumnRecord:
     """Say in a record that what is in the text of its column is seen by the model."""
     own = [one for one in parts if one.source == record.name]
     if not own:

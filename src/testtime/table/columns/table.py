@@ -11,18 +11,17 @@ import pandas as pd
 from pydantic import ValidationError
 
 from testtime.errors import InputError, nearest, sentence
-from testtime.table.columns.cells import Cells, WordCells, read_cells
+from testtime.table.columns.cells import Cells, read_cells
 from testtime.table.columns.choose import check_kind, choose
 from testtime.table.columns.encoded import ColumnRecord, Encoded
 from testtime.table.columns.file_habits import FileHabits, is_open
-from testtime.table.columns.identity import are_hashes
 from testtime.table.columns.kept import ignored, one_indicator_per_pattern, something
 from testtime.table.columns.kinds.base import Fitted, Habits, Output
 from testtime.table.columns.kinds.between import Between, between_dates
 from testtime.table.columns.kinds.date import DateColumn
 from testtime.table.columns.kinds.level import LevelColumn
 from testtime.table.columns.kinds.number import NumberColumn
-from testtime.table.columns.kinds.parts import CodeParts, TextWords, find_parts
+from testtime.table.columns.kinds.parts import CodeParts, Parts
 from testtime.table.columns.kinds.season import Season
 from testtime.table.columns.kinds.unused import UnusedColumn
 from testtime.table.columns.places import places_of
@@ -35,11 +34,10 @@ from testtime.table.columns.said import (
     warn_of,
 )
 from testtime.table.columns.state import State
+from testtime.table.columns.texts import may_have_parts, parts_of
 from testtime.table.repeats import MANY_COPIES
 
 __all__ = ["TableColumns"]
-
-_MANY_TEXTS, _RARELY = 30, 0.2  # different texts, and those per row, of which parts may occur more often
 
 
 class TableColumns:
@@ -63,7 +61,7 @@ class TableColumns:
     >>> import pandas as pd
     >>> columns = TableColumns().fit(pd.DataFrame({"price": ["12", "-", "7.5"], "town": ["Oslo", "Rome", "Oslo"]}))
     >>> columns.transform(pd.DataFrame({"town": ["Rome", "Bonn"], "price": [3, None]})).x.tolist()
-    [[3.0, 1.0], [nan, 2.0]]
+    [[3.0, 1.0], [nan, -0.5]]
     """
 
     records: tuple[ColumnRecord, ...]
@@ -75,7 +73,7 @@ class TableColumns:
         self._columns: list[Fitted] = []
         self._between: list[Between] = []
         self._seasons: list[Season] = []
-        self._parts: list[CodeParts | TextWords] = []
+        self._parts: list[Parts] = []
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -120,7 +118,9 @@ class TableColumns:
     @property
     def of_words(self) -> tuple[str, ...]:
         """Names of what the model sees of the words of columns of text."""
-        return tuple(name for parts in self._parts if isinstance(parts, TextWords) for name in parts.names)
+        return tuple(
+            name for parts in self._parts if not isinstance(parts, CodeParts) for name in parts.names
+        )
 
     def fit(self, frame: pd.DataFrame, file: FileHabits | None = None) -> TableColumns:
         """Learn the columns of a frame ``(N, D)`` of :func:`as_frame`.
@@ -184,10 +184,10 @@ class TableColumns:
             return []
         return between_dates({one.name: one.transform(read, habits, [])[0].values for one, read in dates})
 
-    def parts_in(self, frame: pd.DataFrame) -> list[tuple[CodeParts | TextWords, list[Output]]]:
+    def parts_in(self, frame: pd.DataFrame) -> list[tuple[Parts, list[Output]]]:
         """Find what is in columns of text whose kind nobody declared, in the frame of :meth:`fit`.
 
-        Text is what is left out as such, and what is rarely repeated.
+        Text is what is left out as such, what is rarely repeated, and lists.
 
         Returns
         -------
@@ -197,11 +197,9 @@ class TableColumns:
         found = []
         index = _row_numbers(frame)
         for at, (column, record) in enumerate(zip(self._columns, self.records, strict=True)):
-            if column.name in self.kinds or not _may_have_parts(column, record, len(frame)):
-                continue
-            cells = read_cells(frame.iloc[:, at], column.name)
-            if isinstance(cells, WordCells) and not are_hashes(cells.words):
-                parts = find_parts(cells, column.name, index)
+            if column.name not in self.kinds and may_have_parts(column, record):
+                cells = read_cells(frame.iloc[:, at], column.name)
+                parts = parts_of(cells, record, len(frame), index)
                 found += [(parts, parts.outputs(cells))] if parts else []
         return found
 
@@ -210,7 +208,7 @@ class TableColumns:
         *,
         between: Sequence[Between] = (),
         seasons: Sequence[Season] = (),
-        parts: Sequence[CodeParts | TextWords] = (),
+        parts: Sequence[Parts] = (),
     ) -> TableColumns:
         """Return the columns with more beside them, behind all others: distances, times of the year, parts."""
         added = copy(self)
@@ -372,14 +370,6 @@ class TableColumns:
         used = self._used
         places = zip(used, places_of(frame, used, self._columns), strict=True)
         return [(column, read_cells(frame.iloc[:, place], column.name)) for column, place in places]
-
-
-def _may_have_parts(column: Fitted, record: ColumnRecord, n_rows: int) -> bool:
-    """Whether a column may be text of which parts occur more often than the whole."""
-    if isinstance(column, UnusedColumn):
-        return record.kind in ("text", "id")
-    rarely = record.levels >= _MANY_TEXTS and record.levels > _RARELY * n_rows
-    return isinstance(column, LevelColumn) and record.kind == "nominal" and rarely
 
 
 def _row_numbers(frame: pd.DataFrame) -> np.ndarray | None:

@@ -297,8 +297,8 @@ def _nearly(reading: NumberReading, cells: WordCells) -> str:
 
 def _bounds(reading: NumberReading, name: str, where: str) -> str:
     word, value = reading.bound
-    read = f"they are read as the bound itself ({value:.15g})"
-    return f"Column {name!r} holds bounds such as {word[:40]!r}{where}: {read}."
+    read = f"they are read as the number itself ({value:.15g})"
+    return f"Column {name!r} holds bounds or rough numbers such as {word[:40]!r}{where}: {read}."
 
 
 def _dressed(reading: NumberReading) -> str:

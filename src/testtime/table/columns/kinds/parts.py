@@ -1,13 +1,15 @@
-"""What stands in text that is no level as a whole: parts of a code, and words of titles, names and lists.
+"""What stands in text that is no level as a whole: parts of a code, words of titles and names, answers of a list.
 
 ``SHIRT-RED-M-417`` occurs once, and so do most names of persons, but ``RED`` and ``Mrs`` occur often. Where nearly all
 texts of a column are built alike, each place in them is a part: a level or a number. Else the words that many rows have
-are columns of 0 and 1.
+are columns of 0 and 1. So are the answers of a question with several, ``Red wine;Blue cheese``, whose combinations may
+repeat.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
@@ -19,14 +21,18 @@ from testtime.table.columns.cells import Cells, WordCells, as_words
 from testtime.table.columns.identity import like_a_counter, why_identity
 from testtime.table.columns.kinds.base import Output, is_constant
 
-__all__ = ["AnyParts", "CodeParts", "TextWords", "find_parts"]
+__all__ = ["AnyParts", "CodeParts", "ListItems", "Parts", "TextWords", "find_items", "find_parts"]
 
-_TOKEN = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+")
+# No decimal sign is in 1.2.10 and 10.12.3.4.
+_TOKEN = re.compile(r"(?<![\d.,])\d+[.,]\d+(?!\d*[.,]?\d)|\d+|[^\W\d_]+")
 _LONGEST, _MOST_TOKENS = 2_000, 200  # characters of a text that are read, and tokens
 _BUILT_ALIKE = 0.9  # share of the rows
 _MOST_PLACES, _MOST_WORDS, _MOST_LEVELS = 8, 24, 1_000
 _REPEATED = 0.5  # levels per row, at most: others say nothing of other rows
 _FEWEST, _FEWEST_SHARE = 5, 0.01  # rows that have a word, and as many that do not
+_SEPARATORS = (";", "|", "\n", ",", "/")
+_SEPARATED = 0.2  # of the texts are lists, at least
+_MOST_RARE = 0.1  # of the items, at most, are in too few rows
 
 
 class _Parts(BaseModel):
@@ -45,11 +51,15 @@ class _Parts(BaseModel):
     def outputs(self, cells: Cells) -> list[Output]:
         """Return the columns for the model, of rows whose text is given."""
         words = as_words(cells)
-        tokens = [_tokens(text) for text in words.words.to_pylist()]
+        tokens = [self.apart(text) for text in words.words.to_pylist()]
         return [
             Output(words.spread(values, np.nan), name, kind, n_levels)
             for values, name, kind, n_levels in self._of(tokens)
         ]
+
+    def apart(self, text: str) -> list[str]:
+        """Take a text apart."""
+        return _tokens(text)
 
     def _of(self, tokens: list[list[str]]) -> list[_Column]:
         raise NotImplementedError
@@ -87,10 +97,8 @@ class CodeParts(_Parts):
                     (np.array([np.nan if one is None else _number(one) for one in own]), name, "number", 0)
                 )
                 continue
-            codes = {level: float(code) for code, level in enumerate(place.levels)}
-            unknown = float(len(codes))
-            values = np.array([np.nan if one is None else codes.get(one, unknown) for one in own])
-            columns.append((values, name, "nominal", len(codes)))
+            values = np.array([np.nan if one is None else _code(one, place.levels) for one in own])
+            columns.append((values, name, "nominal", len(place.levels)))
         return columns
 
 
@@ -116,7 +124,61 @@ class TextWords(_Parts):
         return columns
 
 
-AnyParts = Annotated[CodeParts | TextWords, Field(discriminator="form")]
+class ListItems(_Parts):
+    """Whether an item is on a list."""
+
+    said: ClassVar[str] = "items"
+    form: Literal["items"] = "items"
+    separator: Literal[";", "|", "\n", ",", "/"]
+    items: list[Annotated[str, Field(min_length=1, max_length=_LONGEST)]] = Field(
+        min_length=2, max_length=_MOST_WORDS
+    )
+
+    def apart(self, text: str) -> list[str]:
+        """Take a list apart."""
+        return _items(text, self.separator)
+
+    def _of(self, tokens: list[list[str]]) -> list[_Column]:
+        sets = [set(one) for one in tokens]
+        return [
+            (np.array([float(item in one) for one in sets]), f"{self.source}: {item!r}", "number", 0)
+            for item in self.items
+        ]
+
+
+Parts: TypeAlias = CodeParts | TextWords | ListItems
+AnyParts = Annotated[Parts, Field(discriminator="form")]
+
+
+def find_items(cells: WordCells, source: str) -> ListItems | None:
+    """Find the items of which the texts of a column are lists, or None.
+
+    There are more different lists than items, and nearly all items are in several rows, so that names (``Smith,
+    John``), addresses and numbers are no lists.
+
+    >>> import pyarrow as pa
+    >>> lists = ["Red wine;C++", "Red wine;Go", "C++", "Go;C++", "Red wine;C++;Go"]
+    >>> find_items(WordCells(pa.array(lists * 10, pa.large_string())), "likes").items
+    ['c++', 'go', 'red wine']
+    """
+    texts, counts = cells.words.to_pylist(), cells.counts.tolist()
+    present = sum(counts)
+    fewest = max(_FEWEST, _FEWEST_SHARE * present)
+    for separator in _SEPARATORS:
+        if sum(n for text, n in zip(texts, counts, strict=True) if separator in text) < _SEPARATED * present:
+            continue
+        rows = Counter[str]()
+        lists = set[tuple[str, ...]]()
+        for text, n in zip(texts, counts, strict=True):
+            items = tuple(sorted(set(_items(text, separator)))) if n else ()
+            rows.update(dict.fromkeys(items, n))
+            lists.add(items)
+        often = sorted(item for item, n in rows.items() if fewest <= n <= present - fewest)
+        rare = sum(n for n in rows.values() if n < fewest)
+        told = 1 < len(often) <= _MOST_WORDS and rare <= _MOST_RARE * rows.total() and len(lists) > len(rows)
+        if told and not all(item[0].isdecimal() for item in often):
+            return ListItems(source=source, separator=separator, items=often)
+    return None
 
 
 def find_parts(
@@ -197,10 +259,21 @@ def _text_words(cells: WordCells, source: str, tokens: list[list[str]]) -> TextW
 def _tokens(text: str) -> list[str]:
     """Return the numbers and words of a text, in lower case.
 
-    >>> _tokens("Smith, Mrs. J. (C85)")
-    ['smith', 'mrs', 'j', 'c', '85']
+    >>> _tokens("Smith, Mrs. J. (C85)"), _tokens("1.5 x 30,25 cm"), _tokens("v1.2.10-beta")
+    (['smith', 'mrs', 'j', 'c', '85'], ['1.5', 'x', '30,25', 'cm'], ['v', '1', '2', '10', 'beta'])
     """
     return _TOKEN.findall(text[:_LONGEST].lower())[:_MOST_TOKENS]
+
+
+def _items(text: str, separator: str) -> list[str]:
+    found = (item.strip().lower() for item in text[:_LONGEST].split(separator))
+    return [item for item in found if item][:_MOST_TOKENS]
+
+
+def _code(token: str, levels: list[str]) -> float:
+    """Place of a token among sorted levels; between two of them if it is none, as in other columns of levels."""
+    at = bisect_left(levels, token)
+    return float(at) if at < len(levels) and levels[at] == token else at - 0.5
 
 
 def _shape(tokens: list[str]) -> str:

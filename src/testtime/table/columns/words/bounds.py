@@ -1,4 +1,4 @@
-"""Numbers of which only a bound is known: ``<0.5`` below a limit of detection, ``10+ years`` at the end of a scale."""
+"""Numbers of which only a bound is known, or how large they are about: ``<0.5``, ``10+ years``, ``~12``, ``ca. 9``."""
 
 # pyright: reportAttributeAccessIssue=false
 # (pyarrow.compute makes its functions when it is imported)
@@ -19,7 +19,10 @@ __all__ = ["BoundsRead", "are_bounds", "of_a_scale", "without_signs"]
 BoundsRead: TypeAlias = Literal["", "told", "before", "all"]
 """Which bounds are read as numbers: none, all if the column tells so, those with a sign before them, or all."""
 
-_BEFORE = r"^(?:[<>]\s?=?|=\s?[<>]|[≤≥⩽⩾≦≧])\s*"
+_BEFORE = (
+    r"^(?:[<>]\s?=?|=\s?[<>]|[≤≥⩽⩾≦≧]|[~≈∼]|(?i:ca|circa|approx|approximately|about|around|rund|etwa)\b\.?|"
+    r"(?i:c|env)\.)\s*"
+)
 _BEHIND = r"([0-9][.,]?\s?[^0-9\s+<>=-]{0,12})\s?\+(\s*[^0-9+<>=-]*)$"
 _GRADES = r"[0-9]\s?-$"  # 1+, 1, 1-, 2+ are marks of a school
 _FEWEST_NUMBERS = (

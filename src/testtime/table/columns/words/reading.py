@@ -33,7 +33,10 @@ _MOST_REMEMBERED = 1000
 SAMPLE = 2000  # rows that tell whether a longer column is worth reading, or how a table is written
 _SURELY = 0.8  # of the values are of a kind; with fewer there must be several different ones:
 _FEWEST_VALUES = 3  # "3rd class" beside "1st class" is one
-ENOUGH = 0.95  # of the values that are there must be of a kind for the column to be of that kind
+ENOUGH = 0.95  # of the values that are there must be of a kind for the column to be of that kind, or
+_MOST = 0.5  # of them, where these are more than
+_MANY_VALUES = 20  # different ones, of which levels would say little, and others are at most
+_FEW_WORDS = 5  # different words such as "pending", each of which stands in two rows or more
 
 # fmt: off
 _BLANKS = frozenset((
@@ -86,8 +89,14 @@ class Reading:
 
     @property
     def enough(self) -> bool:
-        """Whether almost all of what is there could be read."""
-        return self.n_read > 0 and self.n_read >= ENOUGH * (self.n_read + self.n_lost[1])
+        """Whether almost all of what is there could be read, or most of it and the rest are a few words."""
+        n_there = self.n_read + self.n_lost[1]
+        if self.n_read >= ENOUGH * n_there:
+            return self.n_read > 0
+        few = len(self.stray) <= _FEW_WORDS and all(
+            rows > 1 and word.replace(" ", "").isalpha() for word, rows in self.stray.items()
+        )
+        return few and self.n_read >= _MOST * n_there and len(np.unique(self.values)) > _MANY_VALUES + 1
 
     @property
     def lost(self) -> dict[str, int]:
