@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from testtime.adapt.task import Classes, Numbers
-from testtime.table.repeats import Groups, find_groups
+from testtime.backbones.base import Encoded
+from testtime.table.repeats import Groups, find_groups, rows_together
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -64,6 +65,29 @@ class TestCopies:
         far = near + np.tile([0.0, 0.1], 60)
         assert find(x, far, Numbers()).codes is None
 
+    def test_coarse_columns_coincide_in_nearly_equal_targets_of_a_skewed_table_without_being_copies(self):
+        """Most targets lie within a twentieth of a standard deviation, beside a few large ones."""
+        for seed in range(5):
+            x = np.exp(normal(500, 4, seed)).round()
+            y = np.exp(3 * rng(9).standard_normal(500))
+            y = (y - y.mean()) / y.std()
+            assert np.median(np.abs(y - np.median(y))) < 0.05
+            assert find(x, y, Numbers()).note == ""
+            copied = find(np.concatenate([x, x]), np.concatenate([y, y]), Numbers())
+            assert copied.codes is not None
+
+    def test_copies_share_a_target_that_most_rows_have(self):
+        x, y = np.repeat(normal(60), 2, axis=0), np.repeat(np.maximum(rng(1).standard_normal(60), 0.5), 2)
+        assert len(same(find(x, y, Numbers()).codes)) == 60
+
+    @pytest.mark.parametrize(("n_copied", "told"), [(4, False), (6, True)])
+    def test_they_are_told_of_where_they_are_more_than_a_twentieth(self, n_copied: int, told: bool):
+        x = normal(200)
+        x[-n_copied:] = x[:n_copied]
+        found = find(x, np.zeros(200, dtype=int))
+        assert len(same(found.codes)) == n_copied
+        assert bool(found.note) == found.repeat == told
+
     def test_coarse_columns_coincide_without_being_copies(self):
         """Two columns of three values and a random class: every row has many twins, none is a copy."""
         x = rng().integers(0, 3, (300, 2)).astype(float)
@@ -88,6 +112,12 @@ class TestNearCopies:
         noisy = x + 1e-4 * normal(100, seed=1)
         codes = find(np.concatenate([x, noisy]), np.concatenate([y, 1 - y])).codes
         assert codes is None or len(same(codes)) <= 3
+
+    def test_rows_near_those_that_coincide_are_not(self):
+        x, y = normal(100), np.zeros(100, dtype=int)
+        near = np.concatenate([x, x[:1], x[:1] + 1e-4])
+        assert same(find(near, np.append(y, [0, 0])).codes) == {frozenset({0, 100, 101})}
+        assert find(near, np.append(y, [1, 0])).codes is None
 
     @pytest.mark.parametrize("n", [300, 3000])
     @pytest.mark.parametrize("d", [1, 2, 5, 20])
@@ -142,6 +172,22 @@ class TestGroupsOfTheUser:
         y = np.zeros(60, dtype=int)
         y[59] = 1
         assert same(find(x, y, given=given).codes) == same(given)
+
+
+def test_what_repeats_the_past_may_be_remembered():
+    """Where rows have a time, copies stand alone; with groups of the user they join these."""
+    x, given = np.repeat(normal(30), 2, axis=0), np.arange(60) // 6
+    table, y, time = (
+        Encoded(x, tuple("abcd"), ("number",) * 4, (0,) * 4),
+        np.arange(60) // 2 % 2,
+        np.arange(60.0),
+    )
+    assert len(same(rows_together(table, y, Classes(2), None, None, rng()).codes)) == 30
+    assert rows_together(table, y, Classes(2), None, time, rng()) == Groups(None)
+    x[59] = x[0]  # of the last group and the first one, and of one class
+    y[59] = y[58] = y[0]
+    found = rows_together(table, y, Classes(2), given, time, rng())
+    assert found.codes[59] == found.codes[0]
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])

@@ -1,7 +1,8 @@
 """Rows that belong together: the user's groups, and rows that repeat each other, exactly or nearly.
 
 An out-of-fold loss means nothing if a copy of the guarded row was trained on. Copies share their target, too: rows that
-merely coincide in a few coarse columns have different targets, and are no copies.
+merely coincide in a few coarse columns have different targets, and are no copies. Beside a few large targets most
+others are nearly the same; these are shared only where few lie between them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
+from scipy.stats import rankdata
 
 from testtime.adapt.task import Task
 from testtime.backbones.base import Encoded
@@ -30,7 +32,8 @@ _SMALL = 60  # rows below which it is less, since one pair is many
 _SMALLEST, _SHIFTS = 0.05, 8  # of the differences of rows, eight for each
 _FINEST = 1e-12
 _PROJECTIONS = 8
-_TARGET_TOLERANCE = 0.05  # standard deviations between the targets of near copies
+_TARGET_TOLERANCE = 0.05  # standard deviations between the targets of copies,
+_MOST_BETWEEN = 0.05  # and share of the rows between them in the order of the targets
 _MOST_PAIRS = 2_000_000
 
 
@@ -115,12 +118,17 @@ def _repeats(
     beyond_chance: bool = False,
 ) -> NDArray[np.int64]:
     """Return a code for each row, the same for rows that repeat each other."""
-    pairs = _near_pairs(x, rng, beyond_chance=beyond_chance)
-    if len(pairs):
-        apart = np.abs(y[pairs[:, 0]] - y[pairs[:, 1]])
-        pairs = pairs[apart <= (0 if task.n_classes else _TARGET_TOLERANCE)]
+    pairs, places = _near_pairs(x, rng, beyond_chance=beyond_chance), _places(y, task)
+    pairs = pairs[(np.abs(places[pairs[:, 0]] - places[pairs[:, 1]]) <= 1.0).all(axis=1)]
     # Rows that chain together with different targets coincide; they are not copies.
-    return _only_agreeing(_components(len(x), pairs), x, y, task)
+    return _only_agreeing(_components(len(x), pairs), x, places)
+
+
+def _places(y: NDArray, task: Task) -> NDArray[np.float64]:
+    """Where targets lie, ``(N, P)``, in units of what copies may differ by: as numbers, and in their order."""
+    if task.n_classes:
+        return 2.0 * y[:, None]
+    return np.column_stack([y / _TARGET_TOLERANCE, rankdata(y) / (1.0 + _MOST_BETWEEN * len(y))])
 
 
 def joined(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -201,14 +209,15 @@ def _components(n_rows: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _only_agreeing(
-    groups: NDArray[np.int64], x: NDArray[np.float64], y: NDArray, task: Task
+    groups: NDArray[np.int64], x: NDArray[np.float64], places: NDArray[np.float64]
 ) -> NDArray[np.int64]:
     """Take apart the groups whose features another row has with a different target."""
     identical = np.unique(np.ascontiguousarray(x), axis=0, return_inverse=True)[1].ravel()
-    lowest, highest = np.full(identical.max() + 1, np.inf), np.full(identical.max() + 1, -np.inf)
-    np.minimum.at(lowest, identical, y)
-    np.maximum.at(highest, identical, y)
-    clash = (highest - lowest > (0 if task.n_classes else _TARGET_TOLERANCE))[identical]
+    shape = identical.max() + 1, places.shape[1]
+    lowest, highest = np.full(shape, np.inf), np.full(shape, -np.inf)
+    np.minimum.at(lowest, identical, places)
+    np.maximum.at(highest, identical, places)
+    clash = np.any(highest - lowest > 1.0, axis=1)[identical]
     clashing = np.zeros(groups.max() + 1, dtype=bool)
     np.logical_or.at(clashing, groups, clash)
     apart = clashing[groups]
