@@ -18,6 +18,8 @@ CURRENCIES = frozenset((
 ))
 """Currencies that are written in letters."""
 
+_CURRENCIES = frozenset(map(str.casefold, CURRENCIES))
+
 _WORDS = {
     1e3: ("k", "K", "tsd", "tausend", "thousand"),
     1e5: ("lakh",),
@@ -127,7 +129,7 @@ def parted(unit: str) -> tuple[str, str]:
     if not found or not is_scale(_plain(found[1])):
         return unit, ""
     sign = found[2]
-    known = sign in CURRENCIES or sign.upper() in CURRENCIES
+    known = sign.casefold() in _CURRENCIES
     apart = is_currency(sign) if len(sign) == 1 else known and not unit.isalpha()
     return (found[1], sign) if apart else (unit, "")
 
