@@ -100,6 +100,12 @@ class TestAgreement:
         cells = np.append(np.repeat(np.arange(100), 2), np.arange(100, 700))
         assert Leftovers(left).agreement(cells) > 5
 
+    def test_few_rows_that_agree_say_nothing_to_others(self):
+        for n_pairs, enough in ((20, False), (30, True)):  # of 1,000 rows
+            cells = np.append(np.repeat(np.arange(n_pairs), 2), np.arange(n_pairs, 1000 - n_pairs))
+            left = np.where(cells % 2, 1.0, -1.0)[:, None]
+            assert (Leftovers(left).agreement(cells) > 3) == enough
+
     def test_codes_need_not_be_dense(self):
         left = np.tile([1.0, 1.0, -1.0, -1.0], 50)[:, None]
         cells = np.repeat(np.arange(100), 2)
@@ -119,6 +125,20 @@ class TestSearch:
         effect = rng.choice([-1.0, 1.0], (5, 5, 5))
         y = effect[a, b, c] + rng.normal(size=2000)
         assert found(other, a, b, c, left=y) == (1, 2, 3)
+
+    def test_pairs_of_values_are_told_apart(self):
+        """The lowest value of one code and the highest of the next are not the same pair."""
+        a, b = np.random.default_rng(0).integers(0, 3, (2, 900))
+        y = np.select([(a == 0) & (b == 2), (a == 1) & (b == 0)], [1.0, -1.0])
+        assert found(a, b, left=y, alone={0, 1}) == (0, 1)
+
+    def test_a_column_that_led_to_others_is_left_out_again(self):
+        """Neither of two columns says anything alone, and others that mean nothing have more values."""
+        for seed in range(4):
+            rng = np.random.default_rng(seed)
+            noise = [rng.integers(0, n, 900) for n in (20, 30, 40, 50, 60, 15, 12, 10, 9, 25)]
+            a, b = rng.integers(0, 2, (2, 900))
+            assert found(*noise, a, b, left=(a ^ b) - 0.5 + 0.7 * rng.normal(size=900)) == (10, 11)
 
     def test_one_column_is_a_key_where_it_may_be(self):
         rng = np.random.default_rng(0)
