@@ -206,7 +206,7 @@ class TestUnreadQuantities:
             lambda i: f"{i / 4:.2f}A" if i % 2 else f"{i}mA",
             lambda i: f"{i / 4:.2f} (kg)",
             lambda i: f"{i}.5 ± 0.{i}",
-            lambda i: f"{i}h {i % 6}0m",
+            lambda i: f"{i}ft {i % 6}in",
             lambda i: f"{i / 4:.2f} Ztr." if i % 2 else f"{i} dz.",
             lambda i: "$5 CR" if i % 20 == 0 else f"{i / 4:.2f} CR" if i % 2 else f"{i / 4:.2f} DR",
         ],

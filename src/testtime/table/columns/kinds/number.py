@@ -26,6 +26,7 @@ from testtime.table.columns.kinds.base import (
 from testtime.table.columns.sentinels import said_of_numbers
 from testtime.table.columns.words.bounds import are_bounds
 from testtime.table.columns.words.dates import are_compact, are_months
+from testtime.table.columns.words.lengths import are_of_time
 from testtime.table.columns.words.manner import Manner, NumberReading
 from testtime.table.columns.words.numbers import read_numbers
 from testtime.table.columns.words.quantities import unread_quantities
@@ -187,6 +188,11 @@ class NumberColumn(Lossy):
             told.append(
                 f"Column {self.name!r} holds numbers in {reading.unit!r}, and had none with a unit at fit: "
                 f"{_example(reading)}."
+            )
+        if are_of_time(reading.factors) and not (self.factors or self.unit) and reading.example[0]:
+            told.append(
+                f"Column {self.name!r} holds lengths of time in several units, which are read as seconds, and had none "
+                f"at fit: {_example(reading)}."
             )
         if reading.n_bounds and not self.bounds:
             told.append(_bounds(reading, self.name, ", and had none at fit"))

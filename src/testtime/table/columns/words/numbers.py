@@ -22,6 +22,7 @@ from testtime.table.columns.words.bounds import of_a_scale, without_signs
 from testtime.table.columns.words.clock import bare_hours, minutes_lead, read_clock, times_of_day
 from testtime.table.columns.words.dates import are_months
 from testtime.table.columns.words.dress import Dress, undressed
+from testtime.table.columns.words.lengths import find_lengths
 from testtime.table.columns.words.manner import Manner, NumberReading
 from testtime.table.columns.words.reading import SAMPLE, judge, matches
 
@@ -214,7 +215,8 @@ def _read_dressed(
     clock = times_of_day(text) if manner.clock is None else manner.clock
     no_number = bare_hours(text) if clock else np.zeros(len(words), bool)
     numbers = zeros_of_currencies(pc.if_else(pa.array(no_number), "", text))
-    dress = undressed(numbers, counts, manner.factors, manner.units)
+    lengths = find_lengths(text, manner.factors, manner.units)
+    dress = undressed(numbers, counts, {**lengths.factors, **manner.factors}, manner.units)
     body = dress.body
     read = dress.dressed & matches(body, f"^(?:{_BODY})$")
     plain = ~_filled(dress.exponent) & ~cells.were_numbers
@@ -241,6 +243,9 @@ def _read_dressed(
     values = np.where(dress.negative, -values, values)
     short_minutes = minutes_lead(text) if manner.short_minutes is None else manner.short_minutes
     seconds = read_clock(text, short_minutes=short_minutes, clock=clock)
+    seconds = np.where(np.isnan(seconds), lengths.values, seconds)
+    bare = [""] if (read & (counts > 0)).any() else []
+    scales = (*bare, *lengths.remembered) if lengths.remembered else ()
     values = np.where(read, values, seconds)
     read |= ~np.isnan(seconds)
     endless = matches(pc.utf8_lower(text), r"^[+-]?(?:inf|infinity|∞)$")
@@ -284,9 +289,9 @@ def _read_dressed(
         short_minutes=short_minutes,
         clock=clock,
         signs=signs,
-        scales=dress.scales,
+        scales=dress.scales or scales,
         units=dress.units,
-        factors=dress.factors,
+        factors=lengths.remembered | dress.factors,
         dashes=dashes,
         by_range=by_range and own is not None,
         apart=tuple(words[at].as_py() for at in dress.apart),
