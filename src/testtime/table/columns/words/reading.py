@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,7 @@ ENOUGH = 0.95  # of the values that are there must be of a kind for the column t
 _MOST = 0.5  # of them, where these are more than
 _MANY_VALUES = 20  # different ones, of which levels would say little, and others are at most
 _FEW_WORDS = 5  # different words such as "pending", each of which stands in two rows or more
+_WORD = r"^[^0-9]*\pL[^0-9]*\pL[^0-9]*$"  # one letter beside numbers, as of a line or a room, is rather a name than a word
 
 # fmt: off
 _BLANKS = frozenset((
@@ -93,10 +95,13 @@ class Reading:
         n_there = self.n_read + self.n_lost[1]
         if self.n_read >= ENOUGH * n_there:
             return self.n_read > 0
-        few = len(self.stray) <= _FEW_WORDS and all(
-            rows > 1 and word.replace(" ", "").isalpha() for word, rows in self.stray.items()
-        )
-        return few and self.n_read >= _MOST * n_there and len(np.unique(self.values)) > _MANY_VALUES + 1
+        if self.n_read < _MOST * n_there or len(np.unique(self.values)) <= _MANY_VALUES + 1:
+            return False
+        words = Counter[str]()
+        for word, rows in self.stray.items():
+            words[word.casefold()] += rows
+        few = len(words) <= _FEW_WORDS and min(words.values()) > 1
+        return few and bool(matches(pa.array(list(words), pa.large_string()), _WORD).all())
 
     @property
     def lost(self) -> dict[str, int]:
