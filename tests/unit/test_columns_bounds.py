@@ -76,6 +76,15 @@ def test_levels_stay_levels(levels: list[str]):
     assert fitted(levels).records[0].kind == "nominal"
 
 
+@pytest.mark.parametrize("mark", ["~", "≈", "ca. ", "c. ", "circa ", "env. ", "environ ", "roughly "])
+def test_rough_numbers_alone_are_numbers(mark: str):
+    years = [f"{mark}{1890 + i}" for i in range(8)]
+    columns = fitted(years)
+    assert columns.records[0].kind == "number"
+    assert read(columns, *years) == list(range(1890, 1898))
+    assert fitted(years[:4]).records[0].kind == "nominal"  # answers of a question
+
+
 def test_bounds_of_a_column_that_is_declared_as_number_are_read():
     columns = fitted(["1+", "5+", "10+", "50+"], c="number")
     assert read(columns, "5+", "<1") == [5, 1]
@@ -94,7 +103,7 @@ def test_bounds_that_were_not_there_at_fit_are_told_of():
 
 def test_what_declaring_a_number_does_is_said():
     (note,) = [note for note in fitted(["0", "1", "2", "3+"]).notes if "'c'" in note]
-    assert note.endswith("not '3+' (5). Declare it as number to read those as the bounds that they hold.")
+    assert note.endswith("not '3+' (5). Declare it as number to read those as the numbers that they hold.")
 
 
 def test_saved_columns_read_bounds():

@@ -294,7 +294,7 @@ def _nearly(reading: NumberReading, cells: WordCells) -> str:
         return mixed
     said, remedy = nearly(reading, "numbers"), "count those as missing"
     if are_bounds(list(reading.stray)):
-        remedy = "read those as the bounds that they hold"
+        remedy = "read those as the numbers that they hold"
     if reading.apart:
         marked, bare = map(repr, reading.apart)
         said = f"what stands beside a part of its numbers may be a sign, as in {marked} and {bare}"

@@ -19,10 +19,11 @@ __all__ = ["BoundsRead", "are_bounds", "of_a_scale", "without_signs"]
 BoundsRead: TypeAlias = Literal["", "told", "before", "all"]
 """Which bounds are read as numbers: none, all if the column tells so, those with a sign before them, or all."""
 
-_BEFORE = (
-    r"^(?:[<>]\s?=?|=\s?[<>]|[≤≥⩽⩾≦≧]|[~≈∼]|(?i:ca|circa|approx|approximately|about|around|rund|etwa)\b\.?|"
-    r"(?i:c|env)\.)\s*"
+_ABOUT = (
+    r"[~≈∼]|(?i:ca|circa|approx|approximately|about|around|roughly|rund|etwa|environ|unos)\b\.?|(?i:c|env)\."
 )
+_ROUGH = rf"^(?:{_ABOUT})\s*"
+_BEFORE = rf"^(?:[<>]\s?=?|=\s?[<>]|[≤≥⩽⩾≦≧]|{_ABOUT})\s*"
 _BEHIND = r"([0-9][.,]?\s?[^0-9\s+<>=-]{0,12})\s?\+(\s*[^0-9+<>=-]*)$"
 _GRADES = r"[0-9]\s?-$"  # 1+, 1, 1-, 2+ are marks of a school
 _FEWEST_NUMBERS = (
@@ -51,9 +52,9 @@ def without_signs(text: pa.Array, which: BoundsRead) -> tuple[pa.Array, NDArray[
 
 
 def are_bounds(words: list[str]) -> bool:
-    """Tell whether words look like bounds, all of them.
+    """Tell whether words look like bounds or rough numbers, all of them.
 
-    >>> are_bounds(["<5", "10+"]), are_bounds(["<5", "~6"]), are_bounds([])
+    >>> are_bounds(["<5", "10+", "~6"]), are_bounds(["<5", "x6"]), are_bounds([])
     (True, False, False)
     """
     text = pa.array(words, pa.large_string())
@@ -70,7 +71,7 @@ def of_a_scale(
     """Tell whether bounds are values of a column of numbers, and no levels.
 
     There must be several numbers beside them, and a plus must stand at the end of the scale: ``2+`` between 2 and 3 is
-    a mark of its own.
+    a mark of its own. A rough number is a number, too: a column may hold nothing else.
 
     Parameters
     ----------
@@ -81,7 +82,7 @@ def of_a_scale(
     before, behind
         Which of them are bounds, as :func:`without_signs` found.
     """
-    plain = ~before & ~behind & ~np.isnan(values) & (counts > 0)
+    plain = ~(before & ~matches(text, _ROUGH)) & ~behind & ~np.isnan(values) & (counts > 0)
     if len(np.unique(values[plain])) < _FEWEST_NUMBERS:
         return False
     ends = values[behind & ~np.isnan(values) & (counts > 0)]
