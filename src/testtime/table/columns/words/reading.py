@@ -38,7 +38,8 @@ ENOUGH = 0.95  # of the values that are there must be of a kind for the column t
 _MOST = 0.5  # of them, where these are more than
 _MANY_VALUES = 20  # different ones, of which levels would say little, and others are at most
 _FEW_WORDS = 5  # different words such as "pending", each of which stands in two rows or more
-_WORD = r"^[^0-9]*\pL[^0-9]*\pL[^0-9]*$"  # one letter beside numbers, as of a line or a room, is rather a name than a word
+# One letter beside numbers, as of a line or a room, is rather a name than a word.
+_WORD = r"^[^0-9]*\pL[^0-9]*\pL[^0-9]*$"
 
 # fmt: off
 _BLANKS = frozenset((
