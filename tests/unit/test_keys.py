@@ -176,6 +176,11 @@ class TestSearch:
         assert positions == [3]
         assert codes.shape == (500, 1)
 
+    def test_values_that_differ_by_rounding_are_one(self):
+        given = np.tile([0.3, 0.1 + 0.2, 0.7, 0.7], 100)
+        _, codes = key_columns(encoded(given), [0])
+        assert codes[:, 0].tolist() == [0, 0, 1, 1] * 100
+
     def test_a_missing_value_is_a_value(self):
         rng = np.random.default_rng(0)
         street, house = rng.integers(0, 9, (2, 900)).astype(float)

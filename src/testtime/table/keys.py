@@ -83,7 +83,7 @@ class Leftovers:
             spread = _products(rows, np.maximum(summed**2, least)) / m**2
             if spread.sum() > 0:
                 largest = max(largest, float(total.sum() / np.sqrt(2.0 * spread.sum())))
-        return max(0.0, _normal(largest, n_squares)) if n_squares else 0.0
+        return _normal(largest, n_squares) if n_squares else 0.0
 
 
 def key_columns(encoded: Encoded, asked: Iterable[int]) -> tuple[list[int], NDArray[np.int64]]:
