@@ -163,6 +163,17 @@ class TestPairs:
         first = rng.normal(100, 30, 500)
         assert between_numbers({"a": first, "b": other(first, rng)}) == []
 
+    @pytest.mark.parametrize(("width", "near"), [(0.45, True), (0.55, False)])
+    def test_their_difference_is_less_than_half_as_wide(self, width: float, near: bool):
+        first = np.arange(1000.0)
+        other = first + width * np.random.default_rng(0).permutation(1000)
+        assert bool(between_numbers({"a": first, "b": other})) == near
+
+    @pytest.mark.parametrize(("n_values", "enough"), [(9, False), (10, True)])
+    def test_they_have_ten_values_or_more(self, n_values: int, enough: bool):
+        first = 10.0 * (np.arange(500) % n_values)
+        assert bool(between_numbers({"a": first, "b": first + np.arange(500) % 7})) == enough
+
     @pytest.mark.filterwarnings("error")
     def test_the_largest_numbers(self):
         first = 1.7e308 * np.linspace(-1, 1, 500)
@@ -221,6 +232,10 @@ class TestSeasons:
     )
     def test_which_dates_have_one(self, days: np.ndarray, found: bool):
         assert bool(find_seasons({"d": days})) == found
+
+    def test_of_many_dates_the_first_three_have_one(self):
+        found = find_seasons({name: np.arange(0.0, 700.0) for name in "abcde"})
+        assert [one.source for one in found] == ["a", "b", "c"]
 
     def test_the_end_of_a_year_lies_beside_its_begin(self):
         sine, cosine = Season(source="d").outputs(np.array([0.0, 365.0, 182.6, np.nan]))

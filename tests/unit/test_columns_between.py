@@ -6,7 +6,7 @@ import pytest
 
 from testtime.errors import InputError
 from testtime.table.columns import TableColumns
-from testtime.table.columns.kinds.between import between_dates
+from testtime.table.columns.kinds.between import Between, between_dates
 
 RNG = np.random.default_rng(0)
 N = 200
@@ -74,6 +74,16 @@ class TestFound:
         np.testing.assert_array_equal(columns.transform(new).x[:, -1], [np.nan, 3.0])
         again = TableColumns.from_state(columns.to_state())
         np.testing.assert_array_equal(again.transform(new).x[:, -1], [np.nan, 3.0])
+
+    def test_an_open_end_has_none_at_any_hour(self):
+        pair = Between(first="from", second="to", no_dates=[2_932_896.0])
+        days = {"from": np.array([0.0, 2_932_896.25, 1.0]), "to": np.array([2_932_896.75, 9.0, 9.0])}
+        np.testing.assert_array_equal(pair.output(days).values, [np.nan, np.nan, 8.0])
+
+    @pytest.mark.parametrize(("width", "near"), [(0.3, True), (0.37, False)])
+    def test_where_it_is_less_than_a_third_as_wide_as_the_dates(self, width: float, near: bool):
+        days, apart = np.arange(1000.0), RNG.permutation(1000) * width
+        assert bool(between_dates({"a": days, "b": days + apart})) == near
 
 
 class TestNotFound:

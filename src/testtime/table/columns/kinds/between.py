@@ -45,7 +45,7 @@ class Between(BaseModel):
     def output(self, values: Mapping[str, NDArray[np.float64]]) -> Output:
         """Return the column, from the values ``(N,)`` of each; of dates, days since 1970."""
         between = _less(values[self.second], values[self.first])
-        for name in (self.first, self.second) if self.no_dates else ():
+        for name in (self.first, self.second):
             between[np.isin(np.floor(values[name]), self.no_dates)] = np.nan
         return Output(between, self.name)
 
