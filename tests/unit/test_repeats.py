@@ -115,9 +115,9 @@ class TestNearCopies:
 
     def test_rows_near_those_that_coincide_are_not(self):
         x, y = normal(100), np.zeros(100, dtype=int)
-        near = np.concatenate([x, x[:1], x[:1] + 1e-4])
-        assert same(find(near, np.append(y, [0, 0])).codes) == {frozenset({0, 100, 101})}
-        assert find(near, np.append(y, [1, 0])).codes is None
+        near = np.concatenate([x, x[:1], x[:1] + 1e-4, x[:1] - 1e-4])
+        assert same(find(near, np.append(y, [0, 0, 0])).codes) == {frozenset({0, 100, 101, 102})}
+        assert find(near, np.append(y, [1, 0, 0])).codes is None
 
     @pytest.mark.parametrize("n", [300, 3000])
     @pytest.mark.parametrize("d", [1, 2, 5, 20])
