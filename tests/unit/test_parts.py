@@ -33,7 +33,7 @@ class TestCodes:
         assert parts.shape == "wwn"
         found = outputs(parts, ["HAT-M-417", "shirt-l-100", "TIE-S-5", "nothing of it", None])
         nan = pytest.approx([np.nan, np.nan], nan_ok=True)
-        assert found["sku: part 1"][:3] == [0.0, 1.0, 2.0]  # hat, shirt, one nobody has seen
+        assert found["sku: part 1"][:3] == [0.0, 1.0, 1.5]  # hat, shirt, one behind them that nobody has seen
         assert found["sku: part 2"][:3] == [1.0, 0.0, 2.0]
         assert found["sku: part 3"][:3] == [417.0, 100.0, 5.0]
         assert all(values[3:] == nan for values in found.values())
