@@ -10,7 +10,7 @@ import pytest
 from testtime.errors import InputError
 from testtime.table.columns import TableColumns
 from testtime.table.columns.cells import WordCells
-from testtime.table.columns.kinds.parts import CodeParts, TextWords, find_parts
+from testtime.table.columns.kinds.parts import CodeParts, TextWords, find_beginnings, find_parts
 
 
 def words(texts: list[str | None]) -> WordCells:
@@ -77,6 +77,50 @@ class TestCodes:
     @pytest.mark.parametrize("texts", [["Oslo", "Rome"] * 9, [f"street{k}" for k in "abcdefgh"], ["", "-"]])
     def test_a_single_word_has_no_parts(self, texts: list[str]):
         assert find_parts(words(texts * 5), "c") is None
+
+
+class TestBeginnings:
+    """Some texts go on where others end."""
+
+    def test_what_is_not_there_is_a_level_and_no_number(self):
+        texts = [
+            f'{{"age": {20 + k % 50}{", plan: gold, n: " + str(k % 7) if k % 3 else ""}}}' for k in range(90)
+        ]
+        parts = find_beginnings(words(texts), "c")
+        assert isinstance(parts, CodeParts)
+        assert (parts.shape, parts.least) == ("wnwwwn", 2)
+        found = outputs(parts, [texts[0], texts[1], '{"age": 7, size: old, n: 2}', '{"age": 7, x}', "no"])
+        nan = np.nan
+        assert found["c: part 2"] == pytest.approx([20, 21, 7, 7, nan], nan_ok=True)
+        assert found["c: part 4"] == pytest.approx([0, 1, 1.5, 0, nan], nan_ok=True)
+        assert found["c: part 6"] == pytest.approx([nan, 1, 2, nan, nan], nan_ok=True)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            lambda k: f"{k} {'Old ' if k % 2 else ''}{('Hill', 'Mill')[k % 3 > 0]} Road",  # other words
+            lambda k: f"Smith, {'Ann ' if k % 2 else ''}Mary",  # no number
+            lambda k: f"v{k}.1.2",  # all alike
+            lambda k: f"v{k}.1.2" if k % 2 else f"beta v{k}",  # none begins as the other
+            lambda k: f"v{k}.1.2" + (" a", "", " a b", " a b c")[k % 4],  # more than two ways
+        ],
+    )
+    def test_what_is_built_in_other_ways_has_none(self, text):
+        assert find_beginnings(words([text(k) for k in range(60)]), "c") is None
+
+    def test_words_stand_behind_them(self):
+        rng = np.random.default_rng(0)
+        cells = [
+            f"v{k % 4}.{rng.integers(15)}.{rng.integers(12)}{'-beta' if k % 3 else ''}" for k in range(200)
+        ]
+        data = pd.DataFrame({"version": cells, "size": rng.normal(size=200)})
+        columns = TableColumns().fit(data)
+        found = columns.parts_in(data)
+        assert [parts.said for parts, _ in found] == ["parts", "words"]
+        taken = columns.with_beside(parts=[parts for parts, _ in found])
+        assert "4 columns of parts and " in taken.records[0].parsed
+        again = TableColumns.from_state(taken.to_state())
+        np.testing.assert_array_equal(again.transform(data).x, taken.transform(data).x)
 
 
 class TestWords:
@@ -201,6 +245,8 @@ class TestTable:
             {"shape": "xyz"},
             {"form": "words"},
             {"places": [{"at": 9}]},
+            {"places": [{"at": 2}]},
+            {"least": 3},
             {"more": 1},
         ],
     )

@@ -123,7 +123,9 @@ def _candidates(frame: pd.DataFrame, columns: TableColumns, rows: EncodedRows) -
         outputs = [output for one in seasons for output in one.outputs(days[one.source])]
         said = f"the time of the year of {listed([one.source for one in seasons])}"
         yield _Candidate(said, outputs, lambda own: own.with_beside(seasons=seasons))
-    for parts, outputs in columns.parts_in(frame)[:_MOST_TEXTS]:
+    found = columns.parts_in(frame)
+    tried = list(dict.fromkeys(parts.source for parts, _ in found))[:_MOST_TEXTS]
+    for parts, outputs in (one for one in found if one[0].source in tried):
         said = f"what {parts.said} of {parts.source!r} say"
         yield _Candidate(said, outputs, lambda own, parts=parts: own.with_beside(parts=[parts]))
 

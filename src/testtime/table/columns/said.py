@@ -41,8 +41,8 @@ def say_parts(record: ColumnRecord, parts: Sequence[Parts]) -> ColumnRecord:
     own = [one for one in parts if one.source == record.name]
     if not own:
         return record
-    n_columns = len(own[0].names)
-    said = f"{n_columns} column{'s' * (n_columns > 1)} of {own[0].said}"
+    sizes = [(len(one.names), one.said) for one in own]
+    said = " and ".join(f"{n_columns} column{'s' * (n_columns > 1)} of {what}" for n_columns, what in sizes)
     if not record.left_out:
         return replace(
             record, parsed=f"{record.parsed}; {said} beside it" if record.parsed else f"{said} beside it"

@@ -199,8 +199,9 @@ class TableColumns:
         for at, (column, record) in enumerate(zip(self._columns, self.records, strict=True)):
             if column.name not in self.kinds and may_have_parts(column, record):
                 cells = read_cells(frame.iloc[:, at], column.name)
-                parts = parts_of(cells, record, len(frame), index)
-                found += [(parts, parts.outputs(cells))] if parts else []
+                found += [
+                    (parts, parts.outputs(cells)) for parts in parts_of(cells, record, len(frame), index)
+                ]
         return found
 
     def with_beside(

@@ -15,13 +15,22 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from testtime.table.columns.cells import Cells, WordCells, as_words
 from testtime.table.columns.identity import like_a_counter, why_identity
 from testtime.table.columns.kinds.base import Output, is_constant
 
-__all__ = ["AnyParts", "CodeParts", "ListItems", "Parts", "TextWords", "find_items", "find_parts"]
+__all__ = [
+    "AnyParts",
+    "CodeParts",
+    "ListItems",
+    "Parts",
+    "TextWords",
+    "find_beginnings",
+    "find_items",
+    "find_parts",
+]
 
 # No decimal sign is in 1.2.10 and 10.12.3.4.
 _TOKEN = re.compile(r"(?<![\d.,])\d+[.,]\d+(?!\d*[.,]?\d)|\d+|[^\W\d_]+")
@@ -79,22 +88,32 @@ class _Place(BaseModel):
 
 
 class CodeParts(_Parts):
-    """Places of texts that are built alike, such as ``C47.3`` or ``40x30x20 cm``; of other texts nothing is known."""
+    """Places of texts that are built alike, such as ``C47.3`` or ``40x30x20 cm``; of other texts nothing is known.
+
+    A text may end behind `least` places: what is not there is a level of its own, and no number.
+    """
 
     said: ClassVar[str] = "parts"
     form: Literal["code"] = "code"
     shape: str = Field(pattern=f"^[nw]{{2,{_MOST_PLACES}}}$")
+    least: int = Field(ge=2, le=_MOST_PLACES)
     places: list[_Place] = Field(min_length=1, max_length=_MOST_PLACES)
 
+    @model_validator(mode="after")
+    def _check(self) -> CodeParts:
+        if self.least > len(self.shape) or max(place.at for place in self.places) >= len(self.shape):
+            raise ValueError("its places are not those of its shape")
+        return self
+
     def _of(self, tokens: list[list[str]]) -> list[_Column]:
-        alike = [_shape(one) == self.shape for one in tokens]
+        alike = [_fits(_shape(one), self.shape, self.least) for one in tokens]
         columns: list[_Column] = []
         for place in self.places:
             name = f"{self.source}: part {place.at + 1}"
-            own = [one[place.at] if fits else None for one, fits in zip(tokens, alike, strict=True)]
+            own = [_at(one, place.at) if fits else None for one, fits in zip(tokens, alike, strict=True)]
             if not place.levels:
                 columns.append(
-                    (np.array([np.nan if one is None else _number(one) for one in own]), name, "number", 0)
+                    (np.array([_number(one) if one else np.nan for one in own]), name, "number", 0)
                 )
                 continue
             values = np.array([np.nan if one is None else _code(one, place.levels) for one in own])
@@ -207,17 +226,53 @@ def find_parts(
         shapes[_shape(one)] += count
     shape, n_alike = shapes.most_common(1)[0]
     if n_alike >= _BUILT_ALIKE * present and len(shape) <= _MOST_PLACES:
-        return _code_parts(cells, source, shape, tokens, index) if len(shape) > 1 else None
+        return _code_parts(cells, source, shape, len(shape), tokens, index) if len(shape) > 1 else None
     return _text_words(cells, source, tokens)
 
 
-def _code_parts(
-    cells: WordCells, source: str, shape: str, tokens: list[list[str]], index: NDArray[np.int64] | None
+def find_beginnings(
+    cells: WordCells, source: str, index: NDArray[np.int64] | None = None
 ) -> CodeParts | None:
-    alike = np.array([_shape(one) == shape for one in tokens])
+    """Find the parts of texts of which some go on where others end, or None.
+
+    Two shapes are nine in ten, neither is alone, and one begins as the other: ``v1.2.10`` and ``v1.2.10-beta``. The
+    shorter one holds a number, and the same words in all texts: others are titles and addresses, of which words say
+    more than places.
+
+    >>> import pyarrow as pa
+    >>> versions = [f"v1.{k % 7}.{k % 5}{'-beta' if k % 3 else ''}" for k in range(60)]
+    >>> found = find_beginnings(WordCells(pa.array(versions, pa.large_string())), "version")
+    >>> found.shape, found.least, found.places[-1].levels
+    ('wnnnw', 4, ['', 'beta'])
+    """
+    tokens = [_tokens(text) for text in cells.words.to_pylist()]
+    shapes = Counter[str]()
+    for one, count in zip(tokens, cells.counts.tolist(), strict=True):
+        shapes[_shape(one)] += count
+    most = shapes.most_common(2)
+    if len(most) < 2 or most[0][1] >= _BUILT_ALIKE * shapes.total():
+        return None
+    short, long = sorted((shape for shape, _ in most), key=len)
+    fits = len(long) <= _MOST_PLACES and _fits(short, long, 2) and "n" in short
+    alike = [one for one in tokens if _fits(_shape(one), long, len(short))]
+    fits &= all(len({one[at] for one in alike}) == 1 for at, kind in enumerate(short) if kind == "w")
+    if not fits or most[0][1] + most[1][1] < _BUILT_ALIKE * shapes.total():
+        return None
+    return _code_parts(cells, source, long, len(short), tokens, index)
+
+
+def _code_parts(
+    cells: WordCells,
+    source: str,
+    shape: str,
+    least: int,
+    tokens: list[list[str]],
+    index: NDArray[np.int64] | None,
+) -> CodeParts | None:
+    alike = np.array([_fits(_shape(one), shape, least) for one in tokens])
     places: list[_Place] = []
     for at, kind in enumerate(shape):
-        own = [one[at] if fits else "" for one, fits in zip(tokens, alike, strict=True)]
+        own = [_at(one, at) if fits else "" for one, fits in zip(tokens, alike, strict=True)]
         if kind == "n":
             values = cells.spread(np.array([_number(one) if one else np.nan for one in own]), np.nan)
             there = values[~np.isnan(values)]
@@ -228,10 +283,10 @@ def _code_parts(
         rows = Counter[str]()
         for one, count in zip(own, cells.counts.tolist(), strict=True):
             rows[one] += count
-        levels = sorted(level for level in rows if level)
+        levels = sorted(level for level in rows if level or at >= least)
         if 1 < len(levels) <= min(_MOST_LEVELS, _REPEATED * rows.total()):
             places.append(_Place(at=at, levels=levels))
-    return CodeParts(source=source, shape=shape, places=places) if places else None
+    return CodeParts(source=source, shape=shape, least=least, places=places) if places else None
 
 
 def _text_words(cells: WordCells, source: str, tokens: list[list[str]]) -> TextWords | None:
@@ -274,6 +329,15 @@ def _code(token: str, levels: list[str]) -> float:
     """Place of a token among sorted levels; between two of them if it is none, as in other columns of levels."""
     at = bisect_left(levels, token)
     return float(at) if at < len(levels) and levels[at] == token else at - 0.5
+
+
+def _fits(own: str, shape: str, least: int) -> bool:
+    """Whether a shape is the beginning of another one, of at least so many places."""
+    return len(own) >= least and shape.startswith(own)
+
+
+def _at(tokens: list[str], place: int) -> str:
+    return tokens[place] if place < len(tokens) else ""
 
 
 def _shape(tokens: list[str]) -> str:
