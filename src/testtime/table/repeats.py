@@ -126,6 +126,7 @@ def _repeats(
 
 def _places(y: NDArray, task: Task) -> NDArray[np.float64]:
     """Where targets lie, ``(N, P)``, in units of what copies may differ by: as numbers, and in their order."""
+    y = np.asarray(y)
     if task.n_classes:
         return 2.0 * y[:, None]
     return np.column_stack([y / _TARGET_TOLERANCE, rankdata(y) / (1.0 + _MOST_BETWEEN * len(y))])
