@@ -12,6 +12,7 @@ from testtime.backbones.base import Encoded
 from testtime.table.columns import TableColumns
 from testtime.table.columns.kinds.base import Output
 from testtime.table.columns.kinds.between import between_numbers
+from testtime.table.columns.kinds.parts import CodeParts
 from testtime.table.columns.kinds.season import find_seasons
 from testtime.table.columns.said import listed
 from testtime.table.encoding import EncodedRows, with_levels
@@ -39,11 +40,14 @@ class _Candidate:
         Its columns, of all rows.
     take
         Puts it beside the columns of a table, behind all others.
+    source
+        A column of categories that may be left out once its parts are there; "" if there is none.
     """
 
     said: str
     outputs: list[Output]
     take: Callable[[TableColumns], TableColumns]
+    source: str = ""
 
 
 def choose_beside(
@@ -61,7 +65,9 @@ def choose_beside(
       hardly repeats.
 
     Each fold is predicted by the frozen model from the rows outside it, or before it where rows have a time, with and
-    without. A candidate is taken if the loss is lower by two standard errors and by a twentieth.
+    without. A candidate is taken if the loss is lower by two standard errors and by a twentieth. Categories of which
+    there are parts are left out where that is not worse: most are those of one row, and a new one has a place among
+    them by its name, which may mislead.
 
     Parameters
     ----------
@@ -92,20 +98,28 @@ def choose_beside(
     if before is None or before[0].mean() < _LEAST_LOSS:
         return columns, levels, unchanged, notes
     for one in found:
-        levels_beside, added = with_levels(
-            replace(rows, encoded=_with(rows.encoded, one.outputs)), task, judge.seed
-        )
-        if added.x.shape[1] > room:
-            continue
-        if judge.budget.spent() - began > limit:
-            break
-        after = trial.run((lambda _, added=added: (added, task.score),))
-        if after is None:
-            break
-        gain = Gain.of(before[0], after[0], trial.units)
-        if gain.is_clear(_LEAST):
-            columns, levels, rows, before = one.take(columns), levels_beside, added, after
-            notes.append(f"Beside the columns stands {one.said}; {gain.told(task.loss_name)}.")
+        taken, first = False, before
+        for drop in ("", one.source) if one.source else ("",):
+            outputs = [] if taken else one.outputs
+            levels_beside, added = with_levels(_with(rows, outputs, drop), task, judge.seed)
+            if added.x.shape[1] > room:
+                continue
+            if judge.budget.spent() - began > limit:
+                break
+            after = trial.run((lambda _, added=added: (added, task.score),))
+            if after is None:
+                break
+            gain = Gain.of(before[0], after[0], trial.units)
+            if not (gain.is_clear(_LEAST) or (taken and after[0].mean() <= before[0].mean())):
+                continue
+            columns = columns if taken else one.take(columns)
+            columns = columns.without(drop) if drop else columns
+            levels, rows, before = levels_beside, added, after
+            notes = notes[:-1] if taken else notes
+            gain = Gain.of(first[0], after[0], trial.units)
+            where = f"Instead of {drop!r}" if drop else "Beside the columns"
+            notes.append(f"{where} stands {one.said}; {gain.told(task.loss_name)}.")
+            taken = True
     return columns, levels, rows if notes else unchanged, notes
 
 
@@ -124,17 +138,25 @@ def _candidates(frame: pd.DataFrame, columns: TableColumns, rows: EncodedRows) -
         said = f"the time of the year of {listed([one.source for one in seasons])}"
         yield _Candidate(said, outputs, lambda own: own.with_beside(seasons=seasons))
     found = columns.parts_in(frame)
+    levels = {
+        name for name, kind in zip(rows.encoded.names, rows.encoded.kinds, strict=True) if kind == "nominal"
+    }
     tried = list(dict.fromkeys(parts.source for parts, _ in found))[:_MOST_TEXTS]
     for parts, outputs in (one for one in found if one[0].source in tried):
         said = f"what {parts.said} of {parts.source!r} say"
-        yield _Candidate(said, outputs, lambda own, parts=parts: own.with_beside(parts=[parts]))
+        source = parts.source if isinstance(parts, CodeParts) and parts.source in levels else ""
+        yield _Candidate(said, outputs, lambda own, parts=parts: own.with_beside(parts=[parts]), source)
 
 
-def _with(encoded: Encoded, outputs: list[Output]) -> Encoded:
-    """Return encoded rows with more columns behind the others."""
-    return Encoded(
-        np.column_stack([encoded.x, *(output.values for output in outputs)]),
-        (*encoded.names, *(output.name for output in outputs)),
-        (*encoded.kinds, *(output.kind for output in outputs)),
-        (*encoded.n_levels, *(output.n_levels for output in outputs)),
+def _with(rows: EncodedRows, outputs: list[Output], drop: str) -> EncodedRows:
+    """Return rows with more columns behind the others, and without one of those."""
+    encoded = rows.encoded
+    kept = [at for at, name in enumerate(encoded.names) if name != drop or not drop]
+    now = {at: place for place, at in enumerate(kept)}
+    beside = Encoded(
+        np.column_stack([encoded.x[:, kept], *(output.values for output in outputs)]),
+        (*(encoded.names[at] for at in kept), *(output.name for output in outputs)),
+        (*(encoded.kinds[at] for at in kept), *(output.kind for output in outputs)),
+        (*(encoded.n_levels[at] for at in kept), *(output.n_levels for output in outputs)),
     )
+    return replace(rows, encoded=beside, keys=tuple(tuple(now[at] for at in key) for key in rows.keys))

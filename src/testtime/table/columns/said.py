@@ -17,6 +17,7 @@ __all__ = [
     "listed",
     "say_distances",
     "say_dressed",
+    "say_instead",
     "say_left_out",
     "say_newly_missing",
     "say_parts",
@@ -48,6 +49,13 @@ def say_parts(record: ColumnRecord, parts: Sequence[Parts]) -> ColumnRecord:
             record, parsed=f"{record.parsed}; {said} beside it" if record.parsed else f"{said} beside it"
         )
     return replace(record, parsed=f"{said}; as a whole it is left out: {record.left_out}", left_out="")
+
+
+def say_instead(record: ColumnRecord) -> ColumnRecord:
+    """Say in a record that only the parts of its column are seen."""
+    return replace(
+        record, parsed=record.parsed.replace(" beside it", "; as a whole it is left out: they say as much")
+    )
 
 
 def say_left_out(records: Iterable[ColumnRecord]) -> list[str]:

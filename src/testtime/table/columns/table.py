@@ -28,6 +28,7 @@ from testtime.table.columns.places import places_of
 from testtime.table.columns.said import (
     say_distances,
     say_dressed,
+    say_instead,
     say_left_out,
     say_newly_missing,
     say_parts,
@@ -218,6 +219,13 @@ class TableColumns:
         added._parts = [*self._parts, *parts]
         added.records = tuple(say_parts(say_distances(record, between), parts) for record in self.records)
         return added
+
+    def without(self, name: str) -> TableColumns:
+        """Return the columns without one as a whole, of which there are parts."""
+        left = copy(self)
+        left._columns = [UnusedColumn(name=name) if one.name == name else one for one in self._columns]
+        left.records = tuple(say_instead(one) if one.name == name else one for one in self.records)
+        return left
 
     def exceeds(self, most: int, frame: pd.DataFrame) -> bool:
         """Tell whether more than `most` columns of a frame hold information, reading no more of it than that takes.
