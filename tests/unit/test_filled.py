@@ -10,6 +10,7 @@ import pytest
 
 from testtime import TTTClassifier, TTTRegressor, load
 from testtime.adapt.task import Classes, Numbers
+from testtime.backbones.base import Encoded
 from testtime.table.columns.frame import DataWarning
 from testtime.table.filled import N_NEAREST, filled, never_missing
 from testtime.table.levels import LevelStatistics
@@ -58,9 +59,32 @@ class TestFilled:
     def test_other_missing_cells_stay(self):
         known = np.column_stack([np.arange(40.0), np.where(np.arange(40) % 2, np.arange(40.0), NAN)])
         assert never_missing(known, 2).tolist() == [True, False]
+        assert never_missing(known, 1).tolist() == [True]
         (full,) = filled(np.array([[NAN, NAN]]), np.array([[True, False]]), known, NOTHING)
         assert np.isnan(full[:, 1]).all()
         assert not np.isnan(full[:, 0]).any()
+
+    def test_columns_count_alike_whatever_their_unit(self):
+        rng = np.random.default_rng(0)
+        noise, told = 1e6 * rng.normal(size=400), rng.uniform(size=400)
+        (full,) = filled(
+            np.array([[0.0, 0.5, NAN]]),
+            np.array([[False, False, True]]),
+            np.column_stack([noise, told, told]),
+            NOTHING,
+        )
+        assert np.abs(full[:, 2] - 0.5).max() < 0.25
+
+    def test_what_levels_say_of_a_missing_one_makes_no_row_near(self):
+        """The nearest rows are those by the other column, also where their levels are far from the mean of all."""
+        level, place = np.arange(80.0) // 10, np.arange(80.0)
+        described = Encoded(
+            np.column_stack([level, place]), ("level", "place"), ("nominal", "number"), (8, 0)
+        )
+        levels = LevelStatistics.fit(described, level, 0)
+        rows = levels.beside(np.array([[NAN, 0.0]]))
+        (full,) = filled(rows, np.array([[True, False]]), levels.beside(described.x), levels)
+        assert full[:, 0].tolist() == [0.0] * 10 + [1.0] * 6
 
     def test_of_few_rows_all_are_donors(self):
         known = np.arange(10.0).reshape(5, 2)
@@ -69,8 +93,6 @@ class TestFilled:
 
     def test_what_levels_say_is_of_the_value_that_is_filled_in(self):
         x = np.column_stack([np.repeat(np.arange(8.0), 10), np.repeat(np.arange(8.0), 10)])
-        from testtime.backbones.base import Encoded
-
         described = Encoded(x, ("level", "number"), ("nominal", "number"), (8, 0))
         levels = LevelStatistics.fit(described, np.repeat(np.arange(8.0), 10), 0)
         known = levels.beside(x)
