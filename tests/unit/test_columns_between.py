@@ -134,8 +134,17 @@ class TestLater:
         table = frame(ordered=ORDERED, shipped=SHIPPED)
         assert not between(TableColumns.from_state(state).transform(table))
 
-    def test_a_saved_pair_must_be_of_dates(self):
-        state = self.columns().to_state()
-        state["between"][0]["second"] = "elsewhere"
-        with pytest.raises(InputError, match="saved columns are not valid"):
-            TableColumns.from_state(state)
+    @pytest.mark.parametrize("one", ["first", "second"])
+    @pytest.mark.parametrize("of", ["dates", "numbers"])
+    def test_a_saved_pair_must_be_of_columns_of_its_kind(self, of: str, one: str):
+        table = frame(ordered=ORDERED, shipped=SHIPPED).assign(
+            low=RNG.normal(size=N), high=RNG.normal(size=N)
+        )
+        pair = Between(first="low", second="high", of="numbers")
+        state = TableColumns().fit(table).with_beside(between=[pair]).to_state()
+        assert TableColumns.from_state(state).transform(table).names[-1] == "high less low"
+        (saved,) = (saved for saved in state["between"] if saved["of"] == of)
+        for other in ("elsewhere", "low" if of == "dates" else "ordered"):
+            saved[one] = other
+            with pytest.raises(InputError, match="saved columns are not valid"):
+                TableColumns.from_state(state)

@@ -75,6 +75,24 @@ def test_names_of_rows_are_used_where_nothing_else_is_left():
     )
 
 
+def test_only_names_of_rows_are_brought_back():
+    columns, encoded = fitted(pd.DataFrame({"nr": range(40), "one": 1.0}))
+    assert encoded.names == ("nr",)
+    assert columns.notes[-1].endswith("nothing else is there: 'nr'.")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "why"),
+    [
+        ({}, "none of the 2 columns holds two different values"),
+        ({"a": "ignored"}, "all 2 columns are left out, as asked or since they do not vary"),
+    ],
+)
+def test_where_nothing_is_left_it_is_said_why(kinds: dict[str, str], why: str):
+    with pytest.raises(InputError, match=f"{why}; expected at least one column that varies"):
+        TableColumns(kinds).fit(pd.DataFrame({"a": [1.5, 2.5] * 9 if kinds else 1.0, "b": [7.0] * 18}))
+
+
 def test_kinds_can_be_asked_for():
     frame = pd.DataFrame(
         {
@@ -95,7 +113,8 @@ def test_kinds_can_be_asked_for():
     columns, encoded = fitted(frame, {"a": "ignored", "b": "id", "c": "number", "d": "text"})
     assert encoded.names == ("c",)
     assert [record.kind for record in columns.records[:2]] == ["ignored", "id"]
-    assert columns.notes == ()  # as asked
+    assert [record.left_out for record in columns.records[:2]] == ["as asked", "it names rows, as asked"]
+    assert columns.notes == ()
 
 
 @pytest.mark.parametrize(

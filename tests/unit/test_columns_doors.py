@@ -134,6 +134,7 @@ def test_a_state_that_is_none_is_refused():
         good | {"columns": [good["columns"][0] | {"extra": 1}]},
         good | {"columns": [good["columns"][1] | {"levels": list(map(str, range(10_001)))}]},
         good | {"records": [{"name": "a"}]},
+        good | {"extra": 1},
     ):
         with pytest.raises(InputError, match="the saved columns are not valid"):
             TableColumns.from_state(bad)
