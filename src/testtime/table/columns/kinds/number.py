@@ -50,6 +50,7 @@ class NumberColumn(Lossy):
     `accounting` tells whether a dash was 0; None if nothing told.
     `typical` is the median size of per cent, and `small` the share of them up to 1; 0 for anything else.
     `clock` says that hours alone, as in ``3 PM``, are times of day.
+    `marks` says that there were marks of footnotes, as in ``12[a]``, which are taken off.
     `bounds` says that there were bounds such as ``<0.5`` and ``10+``, which are read as the numbers that they hold.
     `grouped` is a number of fit whose point was taken as a decimal sign, in doubt, where it may separate thousands.
     """
@@ -61,6 +62,7 @@ class NumberColumn(Lossy):
     short_minutes: bool = False
     clock: bool = False
     bounds: bool = False
+    marks: bool = False
     grouped: str = Field(default="", max_length=100)
     scale: str = Field(default="", max_length=200)
     factors: dict[str, float] = Field(default={}, max_length=100)
@@ -92,7 +94,7 @@ class NumberColumn(Lossy):
             return Learned(column, "", tuple(notes), int(np.isnan(values).sum()))
         if not asked and are_months(cells):
             raise RejectColumn("it holds months")
-        manner = Manner(bounds="all" if asked else "told")
+        manner = Manner(bounds="all" if asked else "told", marks="all" if asked else "told")
         sample = read_numbers(cells.sample(SAMPLE), comma=None, table_comma=None, manner=manner)
         if not asked and not likely(sample):
             raise RejectColumn("it holds words that are no numbers", _nearly(sample, cells))
@@ -115,6 +117,7 @@ class NumberColumn(Lossy):
             small=float((sizes <= 1).mean()) if len(sizes) else 0.0,
             accounting=reading.dashes.are_zero if reading.dashes else None,
             bounds=reading.n_bounds > 0,
+            marks=reading.n_noted > 0,
             grouped=reading.ambiguous[:100] if "." in reading.ambiguous and not reading.comma else "",
             blanks=blank_words(reading),
             indicator=missing_matters(values),
@@ -149,8 +152,11 @@ class NumberColumn(Lossy):
 
     @property
     def bounds_read(self) -> Manner:
-        """Which bounds of new rows are numbers: a sign before one can be nothing else, a plus behind it can."""
-        return Manner(bounds="all" if self.bounds else "before")
+        """Which bounds of new rows are numbers: a sign before one can be nothing else, a plus behind it can.
+
+        Nor can the mark of a footnote be.
+        """
+        return Manner(bounds="all" if self.bounds else "before", marks="all")
 
     def _read(self, cells: WordCells, habits: Habits, told: list[str]) -> np.ndarray:
         # What the column showed at fit comes before what other columns show, unless those have changed since.
@@ -159,8 +165,10 @@ class NumberColumn(Lossy):
         units = self.units or [unit for unit in [self.unit] if unit]
         # Where hours were numbers with a unit at fit, no other word makes times of them.
         clock = self.clock or (False if self.unit else None)
-        bounds = self.bounds_read.bounds
-        manner = Manner(self.short_minutes, clock, self.accounting, self.factors, units, bounds)
+        read = self.bounds_read
+        manner = Manner(
+            self.short_minutes, clock, self.accounting, self.factors, units, read.bounds, read.marks
+        )
         shown = habits.sign(self.name)
         given = {"comma": comma, "table_comma": table_comma, "manner": manner, "shown": shown}
         reading = read_numbers(cells, known=frozenset(self.blanks), **given)
@@ -196,6 +204,8 @@ class NumberColumn(Lossy):
             )
         if reading.n_bounds and not self.bounds:
             told.append(_bounds(reading, self.name, ", and had none at fit"))
+        if reading.n_noted and not self.marks:
+            told.append(_noted(reading, self.name, ", and had none at fit"))
         if reading.dashes and self.accounting is None:
             told.extend(filter(None, [reading.dashes.doubt(f"Column {self.name!r}")]))
         if reading.ambiguous:
@@ -282,6 +292,8 @@ def _notes(reading: NumberReading, name: str) -> list[str]:
         notes.append(told_lost(name, reading, "numbers"))
     if reading.n_bounds:
         notes.append(_bounds(reading, name, f" in {reading.n_bounds:,} rows"))
+    if reading.n_noted:
+        notes.append(_noted(reading, name, f" in {reading.n_noted:,} rows"))
     notes += reading.doubts(f"Column {name!r}")
     if reading.too_large:
         notes.append(_TOO_LARGE.format(n=reading.too_large, name=name))
@@ -305,6 +317,14 @@ def _bounds(reading: NumberReading, name: str, where: str) -> str:
     word, value = reading.bound
     read = f"they are read as the number itself ({value:.15g})"
     return f"Column {name!r} holds bounds or rough numbers such as {word[:40]!r}{where}: {read}."
+
+
+def _noted(reading: NumberReading, name: str, where: str) -> str:
+    word, value = reading.noted
+    return (
+        f"Column {name!r} holds marks behind numbers as in {word[:40]!r}{where}: they are taken off, as those of "
+        f"footnotes ({value:.15g}). Write them into a column of their own if they say something."
+    )
 
 
 def _dressed(reading: NumberReading) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from testtime.table.columns.words.accounting import Dashes
 from testtime.table.columns.words.bounds import BoundsRead
+from testtime.table.columns.words.footnotes import MarksRead
 from testtime.table.columns.words.reading import Reading
 
 __all__ = ["Manner", "NumberReading"]
@@ -30,6 +31,8 @@ class Manner:
         The units that did.
     bounds
         Which bounds, such as ``<0.5`` and ``10+``, are read as numbers.
+    marks
+        Which marks of footnotes, as in ``12[a]`` and ``12*``, are taken off numbers.
     """
 
     short_minutes: bool | None = None
@@ -38,6 +41,7 @@ class Manner:
     factors: Mapping[str, float] = field(default_factory=dict)
     units: Collection[str] = ()
     bounds: BoundsRead = ""
+    marks: MarksRead = ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,10 @@ class NumberReading(Reading):
         A bound such as ``<0.5`` and the number it was read as; ("", 0.0) if there is none.
     n_bounds
         Rows with a bound.
+    noted
+        A number with the mark of a footnote, and what it was read as; ("", 0.0) if there is none.
+    n_noted
+        Rows with such a mark.
     """
 
     comma: bool | None = None
@@ -102,6 +110,8 @@ class NumberReading(Reading):
     apart: tuple[str, ...] = ()
     bound: tuple[str, float] = ("", 0.0)
     n_bounds: int = 0
+    noted: tuple[str, float] = ("", 0.0)
+    n_noted: int = 0
 
     @property
     def scale(self) -> str:

@@ -22,6 +22,7 @@ from testtime.table.columns.words.bounds import of_a_scale, without_signs
 from testtime.table.columns.words.clock import bare_hours, minutes_lead, read_clock, times_of_day
 from testtime.table.columns.words.dates import are_months
 from testtime.table.columns.words.dress import Dress, undressed
+from testtime.table.columns.words.footnotes import are_notes, without_marks
 from testtime.table.columns.words.lengths import find_lengths
 from testtime.table.columns.words.manner import Manner, NumberReading
 from testtime.table.columns.words.reading import SAMPLE, judge, matches
@@ -77,7 +78,7 @@ def decimal_signs(cells: WordCells) -> tuple[int, int, int]:
         sample
     ):
         return 0, 0, 0
-    reading = read_numbers(sample, comma=None, table_comma=None, manner=Manner(bounds="told"))
+    reading = read_numbers(sample, comma=None, table_comma=None, manner=Manner(bounds="told", marks="told"))
     if not reading.enough or reading.comma is None or reading.by_range:
         return 0, 0, 0
     return *reading.signs, int(not any(reading.signs))
@@ -211,7 +212,8 @@ def _read_dressed(
     text = pc.replace_substring_regex(words, r"[\x{00A0}\x{2007}\x{2009}\x{202F}]", " ")
     text = pc.replace_substring_regex(text, r"[\x{2212}\x{2013}]", "-")
     written = pc.replace_substring_regex(text, _NO_CENTS, r"\100\2")
-    text, before, behind = without_signs(written, manner.bounds)
+    unmarked, noted = without_marks(written, manner.marks)
+    text, before, behind = without_signs(unmarked, manner.bounds)
     clock = times_of_day(text) if manner.clock is None else manner.clock
     no_number = bare_hours(text) if clock else np.zeros(len(words), bool)
     numbers = zeros_of_currencies(pc.if_else(pa.array(no_number), "", text))
@@ -259,8 +261,11 @@ def _read_dressed(
         read |= dashes.words
 
     bounds = (before | behind) & read & (counts > 0)
-    if manner.bounds == "told" and bounds.any() and not of_a_scale(written, values, counts, before, behind):
+    if manner.bounds == "told" and bounds.any() and not of_a_scale(unmarked, values, counts, before, behind):
         return _read_dressed(cells, comma, table_comma, known, replace(manner, bounds=""), shown)
+    noted &= read & (counts > 0)
+    if manner.marks == "told" and noted.any() and not are_notes(written, values, counts, noted):
+        return _read_dressed(cells, comma, table_comma, known, replace(manner, marks=""), shown)
 
     # A column that told at fit, and other columns with points, are enough of an answer.
     alone = own is None and comma is None
@@ -271,7 +276,7 @@ def _read_dressed(
         unsure |= either_point & _like_thousands(body.filter(pa.array(there)), either_point[there])
     either = either_comma | either_point if alone else np.zeros(len(words), bool)
     reading = judge(cells, values, read | endless, np.nan, known)
-    odd = np.flatnonzero(read & (counts > 0) & ~bounds & ~matches(words, _PLAIN))
+    odd = np.flatnonzero(read & (counts > 0) & ~bounds & ~noted & ~matches(words, _PLAIN))
     odd = odd if len(odd) else np.flatnonzero(read & (counts > 0) & either_point & swapped)
     odd = odd if len(odd) else np.flatnonzero(read & (counts > 0) & matches(words, _ZEROS_FIRST))
     return NumberReading(
@@ -297,6 +302,8 @@ def _read_dressed(
         apart=tuple(words[at].as_py() for at in dress.apart),
         bound=_example(words, values, np.flatnonzero(bounds)),
         n_bounds=int(counts[bounds].sum()),
+        noted=_example(words, values, np.flatnonzero(noted)),
+        n_noted=int(counts[noted].sum()),
     )
 
 

@@ -18,6 +18,7 @@ from testtime.table.columns.cells import WordCells
 
 __all__ = [
     "ENOUGH",
+    "MANY_VALUES",
     "SAMPLE",
     "Reading",
     "RejectColumn",
@@ -36,7 +37,7 @@ _SURELY = 0.8  # of the values are of a kind; with fewer there must be several d
 _FEWEST_VALUES = 3  # "3rd class" beside "1st class" is one
 ENOUGH = 0.95  # of the values that are there must be of a kind for the column to be of that kind, or
 _MOST = 0.5  # of them, where these are more than
-_MANY_VALUES = 20  # different ones, of which levels would say little, and others are at most
+MANY_VALUES = 20  # different ones, of which levels would say little, and others are at most
 _FEW_WORDS = 5  # different words such as "pending", each of which stands in two rows or more
 # One letter beside numbers, as of a line or a room, is rather a name than a word.
 _WORD = r"^[^0-9]*\pL[^0-9]*\pL[^0-9]*$"
@@ -96,7 +97,7 @@ class Reading:
         n_there = self.n_read + self.n_lost[1]
         if self.n_read >= ENOUGH * n_there:
             return self.n_read > 0
-        if self.n_read < _MOST * n_there or len(np.unique(self.values)) <= _MANY_VALUES + 1:
+        if self.n_read < _MOST * n_there or len(np.unique(self.values)) <= MANY_VALUES + 1:
             return False
         words = Counter[str]()
         for word, rows in self.stray.items():
