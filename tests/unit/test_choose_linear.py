@@ -13,7 +13,7 @@ from testtime.adapt.budget import Budget
 from testtime.backbones.embedded import load_embedded
 from testtime.errors import StoreError
 from testtime.estimators.together import fit_together
-from testtime.table import choose_linear, fit, reading, trial
+from testtime.table import build, choose_linear, fit, reading, trial
 from testtime.table.columns import DataWarning
 from testtime.table.saved import StoredTable, from_stored, to_stored
 from testtime.table.tail_episodes import TailRecipe
@@ -150,6 +150,7 @@ class TestMeasure:
 
     def test_before_training_the_loss_must_fall_by_two_fifths(self, monkeypatch):
         """Adapters learn much of a linear part themselves."""
+        monkeypatch.setattr(build, "settle_doubt", lambda read, fit, _: (read, fit(read)))
         frame, y = table()
         as_is = np.full((400, 2), 1.0)
         for loss, frozen, adapted in ((0.61, True, False), (0.59, True, True)):
@@ -159,6 +160,7 @@ class TestMeasure:
                 assert bool(said(model)) == is_taken
 
     def test_of_few_rows_nothing_is_trained(self, monkeypatch):
+        monkeypatch.setattr(build, "settle_doubt", lambda read, fit, _: (read, fit(read)))
         frame, y = table()
         for n_rows, is_taken in ((85, True), (86, False)):
             as_is = np.full((n_rows, 2), 1.0)
