@@ -184,7 +184,8 @@ def test_a_new_level_is_answered_as_those_that_a_fold_does_not_see():
     y = code / 50 + x + rng.normal(scale=0.3, size=700)
     for names in (np.arange(300), rng.permutation(300)):
         frame = pd.DataFrame({"code": [f"K{names[c]:03d}" for c in code], "x": x})
-        model = TTTRegressor(n_steps=0, random_state=0).fit(frame[:400], y[:400])
+        kinds = {"code": "nominal"}  # else it is taken apart
+        model = TTTRegressor(n_steps=0, random_state=0, column_kinds=kinds).fit(frame[:400], y[:400])
         with pytest.warns(DataWarning, match="not there at fit"):
             errors = model.predict(frame[400:]) - y[400:]
         new = ~frame["code"][400:].isin(frame["code"][:400])
