@@ -150,6 +150,16 @@ def test_arrow_cells_without_values_are_missing_whatever_their_type(kind: pa.Dat
     assert np.isnan(encode([1.0, 2.0, 5.0], new=nothing)).all()
 
 
+@pytest.mark.parametrize(
+    ("value", "remedy"),
+    [(b"Oslo", "Decode it, as with .str.decode('utf-8')"), ([1], "Split it into columns")],
+)
+def test_what_to_do_with_cells_that_are_no_values_is_said(value: object, remedy: str):
+    with pytest.raises(InputError) as refused:
+        encode(pd.Series([value, value]))
+    assert remedy in str(refused.value)
+
+
 def test_text_that_is_no_unicode_is_refused():
     for values in (["\ud800", "a"], ["\ud800", 1]):
         with pytest.raises(InputError, match=r"column .0. holds the character .\\ud800., half of a pair"):

@@ -356,11 +356,14 @@ def _from_arrow(array: pa.Array, name: str) -> Cells:
 
 def _structure(value: Any, name: str) -> InputError:
     shown = repr(value)
+    coded = isinstance(value, (bytes, bytearray))
     return InputError(
         sentence(
             f"column {name!r} holds {shown[:80] + ' ...' if len(shown) > 80 else shown}, a {type(value).__name__}",
             expected="a number, a text or a missing value in each cell",
-            remedy="Split it into columns of its own",
+            remedy="Decode it, as with .str.decode('utf-8'), if it is text"
+            if coded
+            else "Split it into columns of its own",
         )
     )
 
