@@ -9,6 +9,7 @@ import pytest
 
 from testtime import TTTRegressor, load
 from testtime.table.columns import TableColumns
+from testtime.table.columns.alone import read_as_numbers
 from testtime.table.columns.cells import WordCells
 from testtime.table.columns.kinds.parts import ListItems, find_items, find_parts
 
@@ -133,3 +134,13 @@ def test_rough_numbers_are_numbers(mark):
     columns = TableColumns().fit(frame := pd.DataFrame({"built": cells, "n": np.arange(100) % 7}))
     np.testing.assert_array_equal(columns.transform(frame).x[:, 0], np.arange(1900.0, 2000.0))
     assert any("rough numbers" in note for note in columns.notes)
+
+
+def test_a_target_is_not_made_numbers_by_leaving_out_rows():
+    """A few words are missing cells of a feature; of a target each is a row that nothing is learned from."""
+    numbers = [f"{100 + 3.7 * i:.1f}" for i in range(100)]
+    beside = pd.DataFrame({"n": np.arange(140) % 7})
+    assert read_as_numbers(pd.Series(numbers + ["pending"] * 40, name="c"), beside) is None
+    assert read_as_numbers(pd.Series(numbers + ["pending"] * 5, name="c"), beside[:105]).lost == {
+        "pending": 5
+    }

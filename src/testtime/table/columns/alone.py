@@ -15,7 +15,6 @@ from testtime.table.columns.words.dates import are_months, read_dates
 from testtime.table.columns.words.manner import NumberReading
 from testtime.table.columns.words.numbers import read_numbers
 from testtime.table.columns.words.quantities import units_shown
-from testtime.table.columns.words.reading import ENOUGH
 from testtime.table.columns.words.unread_dates import unread_dates
 
 __all__ = ["NumbersRead", "read_as_numbers", "unlike_classes", "without_value"]
@@ -77,9 +76,7 @@ def read_as_numbers(column: pd.Series, beside: pd.DataFrame) -> NumbersRead | No
     if not isinstance(cells, WordCells) or cells.order or are_months(cells):
         return None
     reading = _read(cells, None)
-    if not reading.enough or reading.n_read < ENOUGH * (
-        reading.n_read + reading.n_lost[1]
-    ):  # no row is lost lightly
+    if not reading.nearly_all:  # rows without a target are left out
         return None
     if reading.either:
         reading = _read(cells, Habits(_texts(beside)).comma)

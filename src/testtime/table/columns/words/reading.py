@@ -92,12 +92,17 @@ class Reading:
     n_lost: tuple[int, int] = (0, 0)
 
     @property
+    def nearly_all(self) -> bool:
+        """Whether almost all of what is there could be read."""
+        return self.n_read > 0 and self.n_read >= ENOUGH * (self.n_read + self.n_lost[1])
+
+    @property
     def enough(self) -> bool:
         """Whether almost all of what is there could be read, or most of it and the rest are a few words."""
+        if self.nearly_all:
+            return True
         n_there = self.n_read + self.n_lost[1]
-        if self.n_read >= ENOUGH * n_there:
-            return self.n_read > 0
-        if self.n_read < _MOST * n_there or len(np.unique(self.values)) <= MANY_VALUES + 1:
+        if self.n_read < max(1, _MOST * n_there) or len(np.unique(self.values)) <= MANY_VALUES + 1:
             return False
         words = Counter[str]()
         for word, rows in self.stray.items():
