@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from testtime.backbones.base import Encoded
 from testtime.table.columns import TableColumns
@@ -94,32 +95,25 @@ def choose_beside(
     limit, began, unchanged = _SHARE_OF_LIMIT * judge.budget.left(), judge.budget.spent(), rows
     rows = replace(rows, found=judge.together(rows))
     trial = Trial.of(judge, rows, rows.found.codes if rows.found else None)
-    before = trial.run((lambda _: (rows, task.score),))
-    if before is None or before[0].mean() < _LEAST_LOSS:
+    measured = trial.run((lambda _: (rows, task.score),))
+    if measured is None or measured[0].mean() < _LEAST_LOSS:
         return columns, levels, unchanged, notes
+    before = measured[0]
     for one in found:
-        taken, first = False, before
-        for drop in ("", one.source) if one.source else ("",):
-            outputs = [] if taken else one.outputs
-            levels_beside, added = with_levels(_with(rows, outputs, drop), task, judge.seed)
-            if added.x.shape[1] > room:
+        paying = list[tuple[Gain, str, LevelStatistics, EncodedRows, NDArray[np.float64]]]()
+        for drop in [one.source, ""] if one.source else [""]:
+            told, added = with_levels(_with(rows, one.outputs, drop), task, judge.seed)
+            if added.x.shape[1] > room or judge.budget.spent() - began > limit:
                 continue
-            if judge.budget.spent() - began > limit:
-                break
-            after = trial.run((lambda _, added=added: (added, task.score),))
-            if after is None:
-                break
-            gain = Gain.of(before[0], after[0], trial.units)
-            if not (gain.is_clear(_LEAST) or (taken and after[0].mean() <= before[0].mean())):
-                continue
-            columns = columns if taken else one.take(columns)
-            columns = columns.without(drop) if drop else columns
-            levels, rows, before = levels_beside, added, after
-            notes = notes[:-1] if taken else notes
-            gain = Gain.of(first[0], after[0], trial.units)
+            measured = trial.run((lambda _, added=added: (added, task.score),))
+            if measured is not None:
+                gain = Gain.of(before, measured[0], trial.units)
+                paying += [(gain, drop, told, added, measured[0])] if gain.is_clear(_LEAST) else []
+        if paying:  # of equals the first, which leaves the category out
+            gain, drop, levels, rows, before = min(paying, key=lambda way: way[0].after)
+            columns = one.take(columns).without(drop) if drop else one.take(columns)
             where = f"Instead of {drop!r}" if drop else "Beside the columns"
             notes.append(f"{where} stands {one.said}; {gain.told(task.loss_name)}.")
-            taken = True
     return columns, levels, rows if notes else unchanged, notes
 
 
@@ -151,7 +145,7 @@ def _candidates(frame: pd.DataFrame, columns: TableColumns, rows: EncodedRows) -
 def _with(rows: EncodedRows, outputs: list[Output], drop: str) -> EncodedRows:
     """Return rows with more columns behind the others, and without one of those."""
     encoded = rows.encoded
-    kept = [at for at, name in enumerate(encoded.names) if name != drop or not drop]
+    kept = [at for at, name in enumerate(encoded.names) if not drop or name != drop]
     now = {at: place for place, at in enumerate(kept)}
     beside = Encoded(
         np.column_stack([encoded.x[:, kept], *(output.values for output in outputs)]),
