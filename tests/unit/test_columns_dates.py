@@ -137,7 +137,9 @@ class TestWhatIsNotRead:
     def test_and_of_what_is_left_out(self, form: str):
         kind, (note,) = notes(SECONDS.strftime(form))
         assert kind == "id"
-        assert note.startswith("Column 'c' is left out, though it looks like dates that are not read")
+        assert note.startswith(
+            "Column 'c' is left out as a whole, though it looks like dates that are not read"
+        )
 
     @pytest.mark.parametrize(
         "word",

@@ -355,7 +355,7 @@ class TestWordsAmongNumbers:
     def test_also_where_the_column_is_left_out(self):
         notes = self.notes([f"x{i}" if i % 3 == 0 else f"{i}.5" for i in range(300)])
         assert notes[-1].startswith(
-            "Column 'c' is left out, though 67% of its values are numbers, but not 'x0' (1)"
+            "Column 'c' is left out as a whole, though 67% of its values are numbers, but not 'x0' (1)"
         )
 
     def test_and_words_among_dates(self):

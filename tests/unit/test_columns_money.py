@@ -344,3 +344,19 @@ class TestPerCent:
         assert old.transform(pd.DataFrame({"c": [0.05, 1.2, 0.3]})).x[:, 0].tolist() == [0.05, 1.2, 0.3]
         with pytest.raises(InputError, match=r"holds 0\.9 without a unit"):
             old.transform(pd.DataFrame({"c": [0.05, 0.9]}))
+
+
+@pytest.mark.parametrize(
+    "form", ["${} €{}", "{}$ {}€", "EUR_{} USD_{}", "US${} A${}", "{}_EUR {}_CHF"]
+)
+def test_several_currencies_are_named_as_such(form: str):
+    one, other = (word.replace("_", " ") for word in form.split(" "))
+    cells = [(one, other)[i % 2].format(f"{100 + 3.7 * i:.1f}") for i in range(200)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        columns = TableColumns().fit(pd.DataFrame({"c": cells, "n": np.arange(200) % 7}))
+    assert columns.notes[-1] == (
+        "Column 'c' is left out as a whole, though 100% of its values are amounts of money in several currencies, such "
+        f"as {cells[0]!r} and {cells[1]!r}. Convert them into one, or write the currency into a column of its own. Its "
+        "parts may stand beside the other columns."
+    )

@@ -149,7 +149,9 @@ def _found(cells: Cells, record: ColumnRecord, habits: Habits, index: NDArray[np
     unread = _unread(cells, nearly)
     kind, why = why_text(cells, name)
     if why:
-        notes = (f"Column {name!r} is left out, though {unread}.",) if unread and kind == "id" else ()
+        # What is in such text is tried later, with the target.
+        left = f"Column {name!r} is left out as a whole, though {unread}. Its parts may stand beside the other columns"
+        notes = (f"{left}.",) if unread and kind == "id" else ()
         return replace(_unused(record, kind, why), spare=choice, notes=notes)
     note = f"Column {name!r} is taken as categories: {unread}."
     return replace(choice, notes=(*choice.notes, note)) if unread else choice

@@ -9,6 +9,7 @@ than a few words follow the numbers there, or what follows is no unit.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import numpy as np
@@ -17,11 +18,14 @@ import pyarrow.compute as pc
 
 from testtime.table.columns.cells import WordCells
 from testtime.table.columns.words.reading import SAMPLE, is_blank, matches
+from testtime.table.columns.words.scales import CURRENCIES, is_currency
 
 __all__ = ["units_shown", "unread_quantities"]
 
+_MONEY = "|".join([r"[A-Z]{0,3}\p{Sc}", *map(re.escape, sorted(CURRENCIES, reverse=True))])
 _WORD = (
-    r"^(?P<number>[+-]?(?:[A-Z]{0,3}\p{Sc}\s?)?(?:[0-9]{1,3}(?:[.,'’ ][0-9]{3})+(?:[.,][0-9]+)?|[0-9]+(?:[.,][0-9]+)?))"
+    rf"^[+-]?(?:(?P<money>{_MONEY})\s?)?"
+    r"(?P<number>[+-]?(?:[0-9]{1,3}(?:[.,'’ ][0-9]{3})+(?:[.,][0-9]+)?|[0-9]+(?:[.,][0-9]+)?))"
     r"(?P<rest>.*)$"
 )
 _MEASURES = r"(?:h|hrs?|min|m|s|sec|d|ft|in|lbs?|oz|st|kg|g|cm|mm|'|\"|′|″)"
@@ -52,10 +56,18 @@ def unread_quantities(cells: WordCells) -> str:
     "100% of its values begin with a number, but they have no unit in common, such as '0 g' and '1 kg'. Write plain..."
     >>> unread_quantities(WordCells(pa.array([f"{i}{'ABC'[i % 3]}" for i in range(20)], pa.large_string())))
     ''
+    >>> unread_quantities(WordCells(pa.array([f"{'$€'[i % 2]}{i}" for i in range(20)], pa.large_string())))
+    ... # doctest: +ELLIPSIS
+    "100% of its values are amounts of money in several currencies, such as '$0' and '€1'. Convert them into one, or..."
     """
-    share, shown = _begun(cells)
+    share, shown, of_money = _begun(cells)
     if not shown:
         return ""
+    if of_money:
+        return (
+            f"{share:.0%} of its values are amounts of money in several currencies, such as "
+            f"{' and '.join(map(repr, shown))}. Convert them into one, or write the currency into a column of its own"
+        )
     why = "they have no unit in common" if len(shown) > 1 else "what follows cannot be read"
     return (
         f"{share:.0%} of its values begin with a number, but {why}, such as {' and '.join(map(repr, shown))}. "
@@ -69,23 +81,38 @@ def units_shown(cells: WordCells) -> list[str]:
     return shown if len(shown) > 1 else []
 
 
-def _begun(cells: WordCells) -> tuple[float, list[str]]:
-    """Return the share of the rows that begin like a quantity, and up to two such words; none if they are too few."""
+def _begun(cells: WordCells) -> tuple[float, list[str], bool]:
+    """Return the share of the rows that begin like a quantity, up to two such words, and whether they are of money.
+
+    There are no words where the rows are too few; they are of money if they differ in their currency alone.
+    """
     sample = cells.sample(SAMPLE)
     there = (sample.counts > 0) & ~is_blank(sample.words)
     words, rows = sample.words.filter(pa.array(there)), sample.counts[there]
     parts = pc.extract_regex(words, pattern=_WORD)
-    number, rest = (pc.fill_null(pc.struct_field(parts, name), "") for name in ("number", "rest"))
+    money, number, rest = (
+        pc.fill_null(pc.struct_field(parts, name), "") for name in ("money", "number", "rest")
+    )
     begins = pc.is_valid(parts).to_numpy(zero_copy_only=False).astype(bool)
     fractions = rows[matches(number, _FRACTION)].sum() >= _FRACTIONS * rows.sum()
     unit = begins & matches(rest, f"^(?:{_UNIT}{'|' + _LETTERS if fractions else ''})?$")
     share = float(rows[unit].sum() / max(1, rows.sum()))
     at = np.flatnonzero(unit)
+    rest = pc.binary_join_element_wise(
+        money, rest, pa.scalar("", rest.type)
+    )  # a currency stands on either side
     units = pc.replace_substring_regex(rest.take(pa.array(at)), "[0-9]+", "0").to_pylist()
+    units = [unit.strip() if _is_money(unit) else unit for unit in units]
     n_numbers = pc.count_distinct(number.take(pa.array(at))).as_py()
     if share <= _BEGIN or n_numbers < _FEWEST_NUMBERS or len(set(units)) > _MOST_UNITS:
-        return share, []
+        return share, [], False
     seen = Counter[str]()
     for one, n_rows in zip(units, rows[at].tolist(), strict=True):
         seen[one] += n_rows
-    return share, [words[int(at[units.index(one)])].as_py() for one, _ in seen.most_common(2)]
+    shown = [words[int(at[units.index(one)])].as_py() for one, _ in seen.most_common(2)]
+    return share, shown, len(seen.keys() - {""}) > 1 and all(map(_is_money, seen.keys() - {""}))
+
+
+def _is_money(unit: str) -> bool:
+    unit = unit.strip()
+    return unit in CURRENCIES or (unit != "" and is_currency(unit[-1]))
