@@ -178,11 +178,17 @@ class TestFactors:
         assert encode(["300 g", "500 g"] * 9, ["2 g", "7 kg"]) == [2.0, 7000.0]
         assert encode(["300 g", "500 g"] * 9, ["2 kg", "7 kg"]) == [2000.0, 7000.0]
         assert encode(["3 kg", "5 kg"] * 9, ["200 g"]) == pytest.approx([0.2])
-        with pytest.raises(InputError, match="'7 lb'"):
-            encode(["300 g", "500 g"] * 9, ["2 g", "3 g", "7 lb"])
+        with pytest.raises(InputError, match="'7 l'"):
+            encode(["300 g", "500 g"] * 9, ["2 g", "3 g", "7 l"])
+
+    def test_two_systems_are_one_quantity(self):
+        assert encode(["3 kg", "10 lb", "160 oz"] * 9) == pytest.approx([3000.0, 4535.9237, 4535.9237] * 9)
+        assert encode(["3 km", "2 Miles", "5 ft"] * 9) == pytest.approx([3000.0, 3218.688, 1.524] * 9)
+        assert encode(["3 lb", "16 oz"] * 9, ["2 lbs", "1 kg"]) == pytest.approx([32.0, 35.27396])
+        assert encode(["3 kg", "5 kg"] * 9, ["10 pounds"]) == pytest.approx([4.5359237])
 
     @pytest.mark.parametrize(
-        "values", [["5 m", "1.5 kg"], ["3 kg", "500 lb"], ["5 t", "70 l"], ["3 h", "5 km", "7 m"]]
+        "values", [["5 m", "1.5 kg"], ["3 kg", "500 gal"], ["5 t", "70 l"], ["3 h", "5 km", "7 m"]]
     )
     def test_other_units_are_no_factors(self, values: list[str]):
         assert fitted(pd.DataFrame({"c": values * 9}))[0].records[0].kind == "nominal"
@@ -200,7 +206,7 @@ class TestUnreadQuantities:
         "word",
         [
             lambda i: f"{i} min" if i % 2 else f"{i} km",
-            lambda i: f"{i / 4:.2f} kg" if i % 2 else f"{i * 10} lb",
+            lambda i: f"{i / 4:.2f} kg" if i % 2 else f"{i * 10} l",
             lambda i: f"{i / 4:.2f} GHz" if i % 2 else f"{i * 10} rpm",
             lambda i: f"{i / 4:.2f}{'*' * (i % 3)}",
             lambda i: f"{i / 4:.2f}A" if i % 2 else f"{i}mA",
@@ -346,9 +352,7 @@ class TestPerCent:
             old.transform(pd.DataFrame({"c": [0.05, 0.9]}))
 
 
-@pytest.mark.parametrize(
-    "form", ["${} €{}", "{}$ {}€", "EUR_{} USD_{}", "US${} A${}", "{}_EUR {}_CHF"]
-)
+@pytest.mark.parametrize("form", ["${} €{}", "{}$ {}€", "EUR_{} USD_{}", "US${} A${}", "{}_EUR {}_CHF"])
 def test_several_currencies_are_named_as_such(form: str):
     one, other = (word.replace("_", " ") for word in form.split(" "))
     cells = [(one, other)[i % 2].format(f"{100 + 3.7 * i:.1f}") for i in range(200)]

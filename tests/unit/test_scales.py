@@ -25,6 +25,8 @@ from testtime.table.columns.words.scales import factors_of, is_currency, is_scal
         (("l",), {"ml": 1e-3, "cl": 0.01, "dl": 0.1, "hl": 100.0}),
         (("h",), {"m": 60.0, "s": 1.0, "d": 86_400.0, "w": 604_800.0, "mo": 2_629_800.0, "ms": 1e-3}),
         (("oz",), {"lb": 16.0}),
+        (("kg",), {"lb": 453.59237, "pound": 453.59237, "oz": 28.349523125}),
+        (("km",), {"mi": 1609.344, "mile": 1609.344, "ft": 0.3048, "in": 0.0254, "yd": 0.9144}),
         (("in",), {"ft": 12.0, "yd": 36.0}),
         (("hz",), {"khz": 1e3, "mhz": 1e6, "ghz": 1e9}),
         (("kw",), {"W": 1.0, "mw": 1e6, "gw": 1e9}),
@@ -44,7 +46,7 @@ def test_words(beside: tuple[str, ...], factors: dict[str, float]):
         (["kg"], "kg"),
         (["m", "kg"], "m"),
         (["m", "cm", "kg"], "cm"),
-        (["kg", "lb"], "kg"),
+        (["kg", "gal"], "kg"),
         (["h", "km"], "h"),
         (["mb"], "mb"),
     ],
@@ -93,3 +95,10 @@ def test_a_factor_and_a_currency_are_taken_apart(unit: str, apart: tuple[str, st
 def test_signs_of_currencies_and_words_for_factors():
     assert [is_currency(sign) for sign in "€$£%k"] == [True, True, True, False, False]
     assert [is_scale(word) for word in ("mrd", "m", "kg")] == [True, True, False]
+
+
+def test_units_of_two_systems_come_in_the_one_of_fit():
+    assert factors_of(["kg"], {"lb": 16.0, "oz": 1.0})["kg"] == pytest.approx(1000 / 28.349523125)
+    assert factors_of(["lb"], not_at_fit=["kg"])["lb"] == pytest.approx(0.45359237)
+    assert factors_of(["km"], not_at_fit=["mile"])["km"] == pytest.approx(0.6213712)
+    assert factors_of(["lb"], {"kg": 1e3, "g": 1.0})["lb"] == pytest.approx(453.59237)

@@ -66,6 +66,22 @@ _MEASURES: tuple[dict[str, float], ...] = (
     {"hz": 1.0, "khz": 1e3, "mhz": 1e6, "ghz": 1e9},
     {"W": 1.0, "kw": 1e3, "mw": 1e6, "gw": 1e9},
 )
+# After these, those of two systems: what is in one of them keeps its unit. A gallon is one of two, and is none here.
+_POUND, _INCH = 453.59237, 0.0254
+_BOTH: tuple[dict[str, float], ...] = (
+    {
+        **_MEASURES[0],
+        **dict.fromkeys(("lb", "lbs", "pound", "pounds"), _POUND),
+        **dict.fromkeys(("oz", "ounce", "ounces"), _POUND / 16),
+    },
+    {
+        **_MEASURES[1],
+        **dict.fromkeys(("in", "inch", "inche"), _INCH),
+        **dict.fromkeys(("ft", "foot", "feet"), 12 * _INCH),
+        **dict.fromkeys(("yd", "yard", "yards"), 36 * _INCH),
+        **dict.fromkeys(("mi", "mile", "miles"), 63_360 * _INCH),
+    },
+)
 """Units of one quantity; of a column with two of them and no others, all are factors."""
 
 
@@ -99,13 +115,16 @@ def factors_of(
     (False, 1000000.0)
     >>> factors_of(["m", "cm"])["cm"], factors_of(["m", "h"])["m"], factors_of(["km"], not_at_fit=["m"])["km"]
     (0.01, 60.0, 1000.0)
+    >>> factors_of(["kg", "lb"])["lb"], factors_of(["lb"], not_at_fit=["kg"])["lb"], factors_of(["lb", "oz"])["lb"]
+    (453.59237, 0.45359237, 16.0)
     """
     known = dict(at_fit or {})
     found = frozenset(units) | known.keys()
     barred = frozenset(not_at_fit)
-    for measures in _MEASURES:
+    for measures in (*_MEASURES, *_BOTH):
         if len((found | barred) & measures.keys()) > 1 and found <= measures.keys():
             unit = next((measures[word] for word in barred if word in measures), 1.0)  # all had one at fit
+            unit = next((measures[word] / factor for word, factor in known.items() if word in measures), unit)
             return {word: factor / unit for word, factor in measures.items()} | known
     sizes = found & _BYTES.keys()
     if len(sizes) > 1 and not sizes <= {"B", "byte"}:
