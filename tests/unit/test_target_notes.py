@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from testtime.errors import InputError
 from testtime.table.columns import DataWarning
 from testtime.table.read_target import class_target, numeric_target
 
@@ -45,6 +46,18 @@ def test_a_class_for_each_row_is_told_of_in_our_words(kind: type):
     single, note = said(class_target, labels, 60, 500)
     assert single.startswith("Classes with a single row are kept in the context")
     assert note.startswith("The target has 40 classes in 60 rows, with hardly a row to learn each from.")
+    assert ("--task regress" in note) == (kind is int)  # no text is a number
+
+
+@pytest.mark.parametrize(
+    ("kind", "remedy"), [(str, "Choose another column"), (int, "Use TTTRegressor (--task regress)")]
+)
+def test_a_class_of_its_own_in_each_row_is_refused(kind: type, remedy: str):
+    labels = np.array([kind(value) for value in range(60)])
+    with pytest.raises(InputError, match="class of its own in each of 60 rows, such as") as refused:
+        class_target(labels, 60, 500)
+    assert remedy in str(refused.value)
+    assert len(said(class_target, labels[:20], 20, 500)) == 1  # so few may be a trial
 
 
 def test_fewer_classes_are_not():

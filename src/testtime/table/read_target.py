@@ -87,6 +87,18 @@ def class_target(y: Any, n_rows: int, max_classes: int) -> tuple[ClassTarget, ND
                 remedy="Merge rare classes; for a numeric target, use TTTRegressor or bin it first",
             )
         )
+    if len(labels) > _FEW_ROWS and len(classes) == len(labels):
+        are_texts = labels.dtype.kind in "OUS"
+        raise InputError(
+            sentence(
+                f"the target has a class of its own in each of {len(labels):,} rows, such as {classes.tolist()[0]!r}",
+                expected="classes of which several have two rows or more",
+                why="nothing can be learned of a class from rows of others",
+                remedy="Choose another column, such as one that says of what kind each row is"
+                if are_texts
+                else "Use TTTRegressor (--task regress) if they are numbers",
+            )
+        )
     alike: dict[str, list[str]] = {}
     for label in classes.tolist():
         alike.setdefault(str(label).strip().casefold(), []).append(repr(label))
@@ -107,9 +119,10 @@ def class_target(y: Any, n_rows: int, max_classes: int) -> tuple[ClassTarget, ND
             stacklevel=5,
         )
     if len(labels) > _FEW_ROWS and 2 * len(classes) > len(labels):
+        advice = "" if labels.dtype.kind in "OUS" else " Use TTTRegressor (--task regress) if it is a number."
         warnings.warn(
-            f"The target has {len(classes):,} classes in {len(labels):,} rows, with hardly a row to learn each from. "
-            "Use TTTRegressor (--task regress) if it is a number.",
+            f"The target has {len(classes):,} classes in {len(labels):,} rows, with hardly a row to learn each "
+            f"from.{advice}",
             DataWarning,
             stacklevel=5,
         )
