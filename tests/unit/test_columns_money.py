@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.columns import NAN, encode, fitted, same
 from testtime.errors import InputError
-from testtime.table.columns import TableColumns
+from testtime.table.columns import DataWarning, TableColumns
 from testtime.table.columns.alone import read_as_numbers
 from testtime.table.readers import read_table
 
@@ -364,3 +364,35 @@ def test_several_currencies_are_named_as_such(form: str):
         f"as {cells[0]!r} and {cells[1]!r}. Convert them into one, or write the currency into a column of its own. Its "
         "parts may stand beside the other columns."
     )
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "€{}|{} EUR",
+        "€{}|{} Euro",
+        "${}|{} USD",
+        "US${}|{} usd",
+        "£{}|{} pounds",
+        "kr {}|{} SEK",
+        "¥{}|{} CNY",
+    ],
+)
+def test_one_currency_may_stand_on_either_side(form: str):
+    assert encode([word.format(10 + i) for i in range(20) for word in form.split("|")])[:4] == [
+        10,
+        10,
+        11,
+        11,
+    ]
+
+
+@pytest.mark.parametrize("form", ["€{}|{} $", "US${}|{} CAD", "${}|{} kg", "${}|{} %", "${}k|{}k €"])
+@pytest.mark.parametrize("first", [0, 1])
+def test_what_stands_on_one_side_only_is_not_what_stands_on_the_other(form: str, first: int):
+    words = form.split("|")
+    often, seldom = words[first], words[1 - first]
+    with pytest.warns(DataWarning, match="holds numbers; counted as missing"):
+        values = encode([often.format(10 + i) for i in range(97)] + [seldom.format(i) for i in range(3)])
+    assert np.isfinite(values[:97]).all()
+    assert np.isnan(values[97:]).all()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from testtime.table.columns.words.scales import factors_of, is_currency, is_scale, parted
+from testtime.table.columns.words.currencies import is_currency
+from testtime.table.columns.words.scales import factors_of, is_scale, parted
 
 
 @pytest.mark.parametrize(

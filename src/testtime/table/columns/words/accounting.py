@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from testtime.table.columns.words.currencies import CURRENCIES, is_money
 from testtime.table.columns.words.dress import Dress
 from testtime.table.columns.words.reading import matches
-from testtime.table.columns.words.scales import CURRENCIES, is_currency
 
 __all__ = ["Dashes", "find_dashes", "zeros_of_currencies"]
 
@@ -106,7 +106,7 @@ def find_dashes(
 
 def _of_money(dress: Dress, shown: NDArray[np.bool_]) -> bool:
     """Tell whether numbers look like those of accounts: a currency, separated thousands, or cents everywhere."""
-    if any(unit in CURRENCIES or is_currency(unit[-1]) for unit in dress.units):
+    if any(map(is_money, dress.units)):
         return True
     body = dress.body.filter(pa.array(shown))
     return bool(len(body) and (matches(body, _GROUPED).any() or matches(body, _CENTS).all()))

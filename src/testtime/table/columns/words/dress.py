@@ -13,9 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from testtime.table.columns.words.currencies import (
+    CURRENCIES,
+    are_one_currency,
+    is_currency,
+    is_money,
+)
 from testtime.table.columns.words.date_forms import MONTH_OF
 from testtime.table.columns.words.reading import matches
-from testtime.table.columns.words.scales import CURRENCIES, factors_of, is_currency, is_scale, parted
+from testtime.table.columns.words.scales import factors_of, is_scale, parted
 
 __all__ = ["Dress", "undressed"]
 
@@ -114,6 +120,8 @@ def undressed(
                 if 2 * counts[marked | bare].sum() > counts.sum():
                     apart = (int(np.argmax(marked)), int(np.argmax(bare & (counts > 0))))
         found += [one] if one else []
+    after = last if scaled else np.where(last == "", behind, last)
+    fits &= _on_one_side(first, after, counts * (dressed & fits))
     return Dress(
         body,
         pa.array(np.where(dressed, exponent, ""), pa.large_string()),
@@ -196,7 +204,7 @@ def _after(text: str) -> tuple[str, ...] | None:
 
 def _is_of_money(unit: str, *, apart: bool) -> bool:
     """Tell whether a unit can stand outside of brackets; "(1) M" is the code of an answer as likely as not."""
-    if unit in CURRENCIES or unit in ("%", "‰") or is_currency(unit[-1]):
+    if is_money(unit) or unit in ("%", "‰"):
         return True
     word = _one_spelling(parted(unit)[0])
     return is_scale(word) and (len(word) > 1 or not apart)
@@ -249,6 +257,23 @@ def _one_unit(units: NDArray[np.str_], counts: NDArray[np.int64]) -> tuple[NDArr
     rows = _rows_of(units, counts)
     main = max(rows, key=lambda unit: (rows[unit], unit), default="")
     return np.isin(units, ["", main]), main
+
+
+def _on_one_side(
+    before: NDArray[np.str_], after: NDArray[np.str_], counts: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Tell which words measure what most do: with ``$5`` beside ``7 €`` or ``7 kg``, one of the two does not.
+
+    What stands on both sides of a number belongs together, as in ``$5 / kg``.
+    """
+    only_before, only_after = (before != "") & (after == ""), (before == "") & (after != "")
+    of_before, of_after = (
+        _rows_of(units[only], counts[only]) for units, only in ((before, only_before), (after, only_after))
+    )
+    pairs = ((one, other) for one in of_before for other in of_after)
+    if all(are_one_currency(one, other) for one, other in pairs if of_before[one] and of_after[other]):
+        return np.ones(len(before), bool)
+    return ~(only_before if sum(of_before.values()) < sum(of_after.values()) else only_after)
 
 
 def _scaled(

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from testtime.table.columns.cells import WordCells
+from testtime.table.columns.words.currencies import CURRENCIES, is_money
 from testtime.table.columns.words.reading import SAMPLE, is_blank, matches
-from testtime.table.columns.words.scales import CURRENCIES, is_currency
 
 __all__ = ["units_shown", "unread_quantities"]
 
@@ -102,7 +102,7 @@ def _begun(cells: WordCells) -> tuple[float, list[str], bool]:
         money, rest, pa.scalar("", rest.type)
     )  # a currency stands on either side
     units = pc.replace_substring_regex(rest.take(pa.array(at)), "[0-9]+", "0").to_pylist()
-    units = [unit.strip() if _is_money(unit) else unit for unit in units]
+    units = [unit.strip() if is_money(unit.strip()) else unit for unit in units]
     n_numbers = pc.count_distinct(number.take(pa.array(at))).as_py()
     if share <= _BEGIN or n_numbers < _FEWEST_NUMBERS or len(set(units)) > _MOST_UNITS:
         return share, [], False
@@ -110,9 +110,4 @@ def _begun(cells: WordCells) -> tuple[float, list[str], bool]:
     for one, n_rows in zip(units, rows[at].tolist(), strict=True):
         seen[one] += n_rows
     shown = [words[int(at[units.index(one)])].as_py() for one, _ in seen.most_common(2)]
-    return share, shown, len(seen.keys() - {""}) > 1 and all(map(_is_money, seen.keys() - {""}))
-
-
-def _is_money(unit: str) -> bool:
-    unit = unit.strip()
-    return unit in CURRENCIES or (unit != "" and is_currency(unit[-1]))
+    return share, shown, len(seen.keys() - {""}) > 1 and all(map(is_money, seen.keys() - {""}))

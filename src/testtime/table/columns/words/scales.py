@@ -6,20 +6,13 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Collection, Mapping
 
-__all__ = ["CURRENCIES", "factors_of", "is_currency", "is_scale", "parted"]
+from testtime.table.columns.words.currencies import LETTERS, is_currency
+
+__all__ = ["factors_of", "is_scale", "parted"]
 
 # fmt: off
-CURRENCIES = frozenset((
-    "USD", "EUR", "GBP", "JPY", "CHF", "CNY", "RMB", "INR", "AUD", "CAD", "NZD", "SEK", "NOK", "DKK", "PLN",
-    "CZK", "HUF", "RUB", "TRY", "BRL", "MXN", "ZAR", "KRW", "SGD", "HKD", "Rs", "Rs.", "kr", "kr.",
-))
-"""Currencies that are written in letters."""
-
-_CURRENCIES = frozenset(map(str.casefold, CURRENCIES))
-
 _WORDS = {
     1e3: ("k", "K", "tsd", "tausend", "thousand"),
     1e5: ("lakh",),
@@ -85,11 +78,6 @@ _BOTH: tuple[dict[str, float], ...] = (
 """Units of one quantity; of a column with two of them and no others, all are factors."""
 
 
-def is_currency(sign: str) -> bool:
-    """Tell whether a character is the sign of a currency."""
-    return unicodedata.category(sign) == "Sc"
-
-
 def is_scale(word: str) -> bool:
     """Tell whether a word stands for a factor in some columns."""
     return word in _ALONE or word in _BESIDE
@@ -148,8 +136,7 @@ def parted(unit: str) -> tuple[str, str]:
     if not found or not is_scale(_plain(found[1])):
         return unit, ""
     sign = found[2]
-    known = sign.casefold() in _CURRENCIES
-    apart = is_currency(sign) if len(sign) == 1 else known and not unit.isalpha()
+    apart = is_currency(sign) if len(sign) == 1 else sign.casefold() in LETTERS and not unit.isalpha()
     return (found[1], sign) if apart else (unit, "")
 
 
