@@ -22,6 +22,7 @@ from testtime.table.columns.sentinels import said_of_days
 from testtime.table.columns.words.dates import DateReading, are_compact, read_dates
 from testtime.table.columns.words.orders import Orders
 from testtime.table.columns.words.reading import SAMPLE, RejectColumn, blank_words, likely, matches, nearly
+from testtime.table.columns.words.serials import NO_SERIALS, Limits
 
 __all__ = ["DateColumn"]
 
@@ -46,6 +47,7 @@ class DateColumn(Lossy):
     zoned: bool | None = (
         None  # whether times had a zone; None in models that were saved before this was looked at
     )
+    serials: Limits = NO_SERIALS  # which days a number among dates stands for
     parts: list[_Part] = Field(default=[], max_length=4)
 
     @classmethod
@@ -87,6 +89,7 @@ class DateColumn(Lossy):
             day_first=reading.orders.day_first if reading else None,
             year_first=reading.orders.year_first if reading else None,
             parts=[part for part in _PARTS if not is_constant(_present(_part(times, part)))],
+            serials=reading.serials.limits if reading else NO_SERIALS,
             zoned=_zoned(cells),
             blanks=blank_words(reading) if reading else [],
             indicator=missing_matters(days),
@@ -107,6 +110,7 @@ class DateColumn(Lossy):
                 known=frozenset(self.blanks),
                 year_first=self.year_first,
                 shown=habits.dates(self.name),
+                serials=self.serials,
             )
             self.accept(reading, "dates", told)
             told += [*reading.doubts(f"Column {self.name!r}"), *self._other_orders(reading.orders)]
@@ -182,4 +186,5 @@ def _notes(reading: DateReading | None, name: str) -> list[str]:
     if reading is None:
         return []
     lost = [told_lost(name, reading, "dates")] if reading.lost else []
-    return [*lost, *reading.doubts(f"Column {name!r}")]
+    serials = [reading.serials.note(name)] if reading.serials.shown else []
+    return [*lost, *serials, *reading.doubts(f"Column {name!r}")]

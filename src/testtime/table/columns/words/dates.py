@@ -30,6 +30,7 @@ from testtime.table.columns.words.date_forms import (
 )
 from testtime.table.columns.words.orders import Orders, Shown, full_years, lead_with_years
 from testtime.table.columns.words.reading import ENOUGH, SAMPLE, Reading, is_blank, judge
+from testtime.table.columns.words.serials import Limits, Serials, find_serials, serial_limits
 from testtime.table.columns.words.short_years import ShortYears, short_years
 
 __all__ = ["DateReading", "are_compact", "are_months", "read_dates", "shown_orders"]
@@ -38,7 +39,7 @@ _FEWEST_MONTHS = 6  # different ones that are no chance: one of eight numbers en
 _EARLIEST, _LATEST = 190_001, 20_991_231
 _FIRST_MINUTE, _LAST_SECOND = 190_001_010_000, 20_991_231_235_959
 _NOT_A_TIME = np.datetime64("NaT", "us")
-_NONE, _NO_YEARS = Orders(), ShortYears()
+_NONE, _NO_YEARS, _NO_NUMBERS = Orders(), ShortYears(), Serials()
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class DateReading(Reading):
 
     orders: Orders = _NONE
     short: ShortYears = _NO_YEARS
+    serials: Serials = _NO_NUMBERS
 
     def doubts(self, what: str) -> list[str]:
         """Say what may be meant in another way than it was read; `what` begins the sentences."""
@@ -119,6 +121,7 @@ def read_dates(
     known: frozenset[str] = frozenset(),
     year_first: bool | None = None,
     shown: Shown | None = None,
+    serials: Limits | None = None,
 ) -> DateReading:
     """Read words as times.
 
@@ -136,6 +139,8 @@ def read_dates(
         Whether the year was first in dates of six digits at fit; None if there were none.
     shown
         What the file shows of which `cells` are a piece; None for cells that are all there is.
+    serials
+        Which days a number stood for at fit; None when there was no fit, and the dates of `cells` tell.
     """
     words = cells.words
     times = np.full(len(words), _NOT_A_TIME)
@@ -159,6 +164,9 @@ def read_dates(
             own = words.take(pa.array(left))
             short = short_years(fields["month"], fields["short"], own, cells.counts[left])
         times[left[matched]] = _times(fields)[matched]
+    limits = serial_limits(times, cells.counts) if serials is None else serials
+    of_numbers, said = find_serials(words, limits)
+    times = np.where(np.isnat(times), of_numbers, times)
     reading = judge(cells, times, ~np.isnat(times), _NOT_A_TIME, known)
     return DateReading(
         reading.values,
@@ -168,6 +176,7 @@ def read_dates(
         reading.n_lost,
         orders,
         short,
+        Serials(limits, said) if said else _NO_NUMBERS,
     )
 
 
