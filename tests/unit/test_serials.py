@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,7 @@ from testtime.errors import InputError
 from testtime.table.columns import TableColumns
 
 DAYS = pd.date_range("2020-01-01", periods=200)
-SINCE_1970 = (DAYS - pd.Timestamp(0)).days.to_numpy(np.float64)
+SINCE_1970 = ((DAYS - pd.Timestamp(0)) / pd.Timedelta("1D")).to_numpy(np.float64)
 EPOCH = pd.Timestamp("1899-12-30")
 
 
@@ -23,13 +25,13 @@ def mixed(form: str = "%d/%m/%Y", every: int = 5) -> list[object]:
     ]
 
 
-def fit(cells: list[object]) -> TableColumns:
+def fit(cells: Sequence[object]) -> TableColumns:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return TableColumns().fit(pd.DataFrame({"c": pd.Series(cells, dtype=object)}))
 
 
-def days(columns: TableColumns, cells: list[object]) -> list[float]:
+def days(columns: TableColumns, cells: Sequence[object]) -> list[float]:
     return columns.transform(pd.DataFrame({"c": pd.Series(cells, dtype=object)})).x[:, 0].tolist()
 
 
@@ -74,5 +76,5 @@ def test_a_few_dates_among_numbers_make_no_days_of_them():
 
 def test_what_was_read_is_kept_when_saved():
     columns = fit(mixed())
-    again = TableColumns.from_state(columns.to_state())
+    again = TableColumns.from_state(json.loads(json.dumps(columns.to_state())))
     assert days(again, ["43831"]) == [SINCE_1970[0]]

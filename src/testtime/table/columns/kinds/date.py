@@ -22,7 +22,7 @@ from testtime.table.columns.sentinels import said_of_days
 from testtime.table.columns.words.dates import DateReading, are_compact, read_dates
 from testtime.table.columns.words.orders import Orders
 from testtime.table.columns.words.reading import SAMPLE, RejectColumn, blank_words, likely, matches, nearly
-from testtime.table.columns.words.serials import NO_SERIALS, Limits
+from testtime.table.columns.words.serials import NO_SERIALS
 
 __all__ = ["DateColumn"]
 
@@ -47,7 +47,9 @@ class DateColumn(Lossy):
     zoned: bool | None = (
         None  # whether times had a zone; None in models that were saved before this was looked at
     )
-    serials: Limits = NO_SERIALS  # which days a number among dates stands for
+    serials: list[float] = Field(  # which days a number among dates stands for
+        default=list(NO_SERIALS), min_length=2, max_length=2
+    )
     parts: list[_Part] = Field(default=[], max_length=4)
 
     @classmethod
@@ -89,7 +91,7 @@ class DateColumn(Lossy):
             day_first=reading.orders.day_first if reading else None,
             year_first=reading.orders.year_first if reading else None,
             parts=[part for part in _PARTS if not is_constant(_present(_part(times, part)))],
-            serials=reading.serials.limits if reading else NO_SERIALS,
+            serials=list(reading.serials.limits if reading else NO_SERIALS),
             zoned=_zoned(cells),
             blanks=blank_words(reading) if reading else [],
             indicator=missing_matters(days),
@@ -110,7 +112,7 @@ class DateColumn(Lossy):
                 known=frozenset(self.blanks),
                 year_first=self.year_first,
                 shown=habits.dates(self.name),
-                serials=self.serials,
+                serials=(self.serials[0], self.serials[1]),
             )
             self.accept(reading, "dates", told)
             told += [*reading.doubts(f"Column {self.name!r}"), *self._other_orders(reading.orders)]
