@@ -117,3 +117,21 @@ def test_a_number_without_a_unit_is_told_of_where_fit_had_none():
     columns, notes = fitted([*(FORMS["1h 20m"](minutes) for minutes in MINUTES), "45", "30"]), []
     assert read(columns, ["45", "1h 20m"], notes) == [45.0, 4_800.0]
     assert not notes
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "seconds"),
+    [
+        ("{} heures", "{} minutes", [3_600, 60]),
+        ("{} mois", "{} ans", [2_629_800, 31_557_600]),
+        ("{} semanas", "{} días", [604_800, 86_400]),
+        ("{} ore", "{} minuti", [3_600, 60]),
+        ("{} uur", "{} dagen", [3_600, 86_400]),
+        ("{} Monate", "{} Jahre", [2_629_800, 31_557_600]),
+        ("{0} an et {0} mois", "{} mois", [31_557_600 + 2_629_800, 2_629_800]),
+    ],
+)
+def test_in_other_languages(one, other, seconds):
+    columns = fitted([form.format(i) for i in SOME[1:] for form in (one, other)])
+    assert columns.records[0].kind == "number"
+    assert read(columns, [one.format(2), other.format(2)]) == [2.0 * each for each in seconds]

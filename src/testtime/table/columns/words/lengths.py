@@ -16,23 +16,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from testtime.table.columns.words.reading import matches
+from testtime.table.columns.words.times import SECONDS, SPELLED
 
 __all__ = ["Lengths", "are_of_time", "find_lengths"]
 
-_DAY = 86_400.0
-_MONTH, _YEAR = 365.25 / 12 * _DAY, 365.25 * _DAY
-# fmt: off
-_SPELLED = {
-    _YEAR: "y yr yrs year years jahr jahre",
-    _MONTH: "mo mos month months monat monate",
-    7 * _DAY: "w wk wks week weeks woche wochen",
-    _DAY: "d day days tag tage j jour jours",
-    3600.0: "h hr hrs hour hours std stunde stunden heure heures",
-    60.0: "m mn min mins minute minutes minuten",
-    1.0: "s sec secs second seconds sek sekunde sekunden seconde secondes",
-}
-# fmt: on
-_SECONDS = {word: seconds for seconds, words in _SPELLED.items() for word in words.split()}
 _REMEMBERED = ("h", "min")  # by a fitted column; the other units go with them
 _NUMBER = r"[0-9]+(?:[.,][0-9]+)?"
 _SEVERAL = rf"^-?\s?{_NUMBER}\s?\pL+\.?,?\s*(?:(?:and|und|et|&)\s*)?[0-9]"
@@ -65,7 +52,7 @@ class Lengths:
     def remembered(self) -> dict[str, float]:
         """What a column remembers in order to read them again; nothing if there are none."""
         there = bool(self.factors) and not np.isnan(self.values).all()
-        return {word: _SECONDS[word] for word in _REMEMBERED} if there else {}
+        return {word: SECONDS[word] for word in _REMEMBERED} if there else {}
 
 
 def find_lengths(words: pa.Array, at_fit: Mapping[str, float], units: Collection[str]) -> Lengths:
@@ -88,7 +75,7 @@ def find_lengths(words: pa.Array, at_fit: Mapping[str, float], units: Collection
     [80.0]
     """
     nothing = np.full(len(words), np.nan)
-    unit = next((_SECONDS[word] for word in units if word in _SECONDS), 0.0)
+    unit = next((SECONDS[word] for word in units if word in SECONDS), 0.0)
     if units and not unit:
         return Lengths(nothing)  # numbers in kilograms
     values, sure = nothing.copy(), are_of_time(at_fit)
@@ -104,8 +91,8 @@ def find_lengths(words: pa.Array, at_fit: Mapping[str, float], units: Collection
         return Lengths(nothing)
     if unit:
         return Lengths(values / unit)  # numbers with one unit are converted as if they stood alone
-    upper = {word.upper(): seconds for word, seconds in _SECONDS.items() if len(word) == 1}
-    return Lengths(values, _SECONDS | upper)
+    upper = {word.upper(): seconds for word, seconds in SECONDS.items() if len(word) == 1}
+    return Lengths(values, SECONDS | upper)
 
 
 def are_of_time(factors: Mapping[str, float]) -> bool:
@@ -114,7 +101,7 @@ def are_of_time(factors: Mapping[str, float]) -> bool:
     >>> are_of_time({"min": 60.0, "h": 3600.0}), are_of_time({"m": 1.0, "km": 1e3}), are_of_time({"m": 1e6})
     (True, False, False)
     """
-    return any(_SECONDS.get(word) == seconds for word, seconds in factors.items())
+    return any(SECONDS.get(word) == seconds for word, seconds in factors.items())
 
 
 def _of_pieces(word: str) -> float:
@@ -130,11 +117,11 @@ def _of_pieces(word: str) -> float:
     sizes, total = list[float](), 0.0
     while at < len(text):
         found = _PIECE.match(text, at)
-        size = _SECONDS.get(found[2]) if found else None
+        size = SECONDS.get(found[2]) if found else None
         if found is None or size is None:
             return np.nan
-        if found[2] == "m" and sizes[-1:] == [_YEAR]:
-            size = _MONTH
+        if found[2] == "m" and sizes[-1:] == [SECONDS["y"]]:
+            size = SECONDS["mo"]
         sizes.append(size)
         total += size * float(found[1].replace(",", "."))
         at = found.end()
@@ -154,7 +141,7 @@ def _of_iso(word: str) -> tuple[float, bool]:
     *dates, clock, hours, minutes, seconds = found.groups()
     given = [
         size * float(number.replace(",", "."))
-        for size, number in zip(_SPELLED, (*dates, hours, minutes, seconds), strict=True)
+        for size, number in zip(SPELLED, (*dates, hours, minutes, seconds), strict=True)
         if number
     ]
     if not given or clock == "T":

@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Mapping
 
 from testtime.table.columns.words.currencies import LETTERS, is_currency
+from testtime.table.columns.words.times import SECONDS
 
 __all__ = ["factors_of", "is_scale", "parted"]
 
@@ -39,21 +40,11 @@ _BYTES = {"B": 1.0, "byte": 1.0} | {
     for power, letter in enumerate("kmgtp", start=1)
     for end, base in (("b", 1e3), ("ib", 1024.0))
 }
-_DAY = 86_400.0
 _MEASURES: tuple[dict[str, float], ...] = (
     {"mg": 1e-3, "g": 1.0, "kg": 1e3, "t": 1e6},
     {"mm": 1e-3, "cm": 1e-2, "dm": 0.1, "m": 1.0, "km": 1e3},
     {"ml": 1e-3, "cl": 1e-2, "dl": 0.1, "l": 1.0, "L": 1.0, "hl": 100.0},
-    {
-        **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
-        **dict.fromkeys(("m", "min", "mins", "minute", "minutes", "minuten"), 60.0),
-        **dict.fromkeys(("h", "hr", "hrs", "hour", "hours", "std", "stunde", "stunden"), 3600.0),
-        **dict.fromkeys(("d", "day", "days", "tag", "tage"), _DAY),
-        **dict.fromkeys(("w", "wk", "wks", "week", "weeks", "woche", "wochen"), 7 * _DAY),
-        **dict.fromkeys(("mo", "mos", "month", "months", "monat", "monate"), 365.25 / 12 * _DAY),
-        **dict.fromkeys(("y", "yr", "yrs", "year", "years", "jahr", "jahre"), 365.25 * _DAY),
-        "ms": 1e-3,
-    },
+    {**SECONDS, "ms": 1e-3},
     {"lb": 16.0, "lbs": 16.0, "oz": 1.0},
     {"in": 1.0, "ft": 12.0, "yd": 36.0},
     {"hz": 1.0, "khz": 1e3, "mhz": 1e6, "ghz": 1e9},
