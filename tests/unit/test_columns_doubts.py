@@ -183,10 +183,10 @@ class TestFactors:
 
     def test_also_where_there_were_several(self):
         values = [f"{i}k" for i in ROWS] + ["1.5M", "2M"]
-        at_fit, [(_, notes), (x, none)] = said(values, ["5"], ["5", "6k"])
+        at_fit, [(_, notes), (x, beside)] = said(values, ["5"], ["5", "6k"])
         assert not [note for note in at_fit if "may be a unit" in note]
         assert "holds 5 without the 'M' or 'k' that" in notes[0]
-        assert (x, none) == ([5.0, 6000.0], [])
+        assert (x, beside) == ([5.0, 6000.0], notes)  # what is said of a row does not depend on others
 
     def test_values_with_it_or_without_size_are_as_ever(self):
         _, later = said(self.KELVIN, ["305.5 K", "3 K"], ["0"], [None])

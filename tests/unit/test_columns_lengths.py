@@ -86,7 +86,7 @@ def test_years_and_months_have_their_mean_length():
 def test_one_unit_alone_is_what_it_was():
     assert read(columns := fitted([f"{i}m" for i in SOME]), ["5m"]) == [5.0]
     assert columns.records[0].parsed == "'0m' is 0"
-    assert fitted([f"P{i}D" for i in range(1, 20)]).records[0].kind == "nominal"
+    assert fitted([f"P{i}D" for i in range(1, 10)] * 3).records[0].kind == "nominal"
     assert fitted([f"{i}m {3 * i}cm" for i in range(1, 20)]).records[0].kind == "nominal"
     assert read(fitted([f"{i}m" for i in SOME] + ["2k", "3k"]), ["5m"]) == [5e6]
 

@@ -147,7 +147,7 @@ class TestFactors:
             assert encode(values, new) == expected
 
     def test_megabytes_are_not_mixed_with_bytes_later(self):
-        with pytest.raises(InputError, match="column 'c' holds '1 MB'; expected numbers, as at fit"):
+        with pytest.raises(InputError, match="column 'c' holds '512 B'; expected numbers, as at fit"):
             encode(["5 MB", "7 MB"], ["512 B", "700 B", "1 MB"])
 
     @pytest.mark.parametrize("values", [["T", "F"], ["A", "B", "T"], ["m", "w"]])

@@ -23,7 +23,8 @@ from testtime.table.columns import DataWarning
 
 
 def unknown(n_rows: int) -> str:
-    return f"Categories that were not there at fit count as unknown in 'town' ({n_rows} rows)."
+    what = "stand where their names would be among the others"
+    return f"Categories that were not there at fit {what}: 'town' ({n_rows} rows)."
 
 
 @pytest.fixture(scope="module")

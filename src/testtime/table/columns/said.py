@@ -19,6 +19,7 @@ __all__ = [
     "say_dressed",
     "say_instead",
     "say_left_out",
+    "say_new_levels",
     "say_newly_missing",
     "say_parts",
     "warn_of",
@@ -87,6 +88,18 @@ def say_dressed(choices: Iterable[Choice]) -> list[str]:
         return []
     shown = ", ".join(found[:5]) + (f" and {len(found) - 5:,} more" if len(found) > 5 else "")
     return [f"Read as numbers: {shown}."]
+
+
+def say_new_levels(columns: Sequence[str], what: str) -> list[str]:
+    """Say what becomes of categories that were not there at fit; `columns` are told with their rows.
+
+    >>> say_new_levels([], "count as unknown"), say_new_levels(["'town' (3 rows)"], "count as unknown")
+    ([], ["Categories that were not there at fit count as unknown: 'town' (3 rows)."])
+    """
+    if not columns:
+        return []
+    more = f" and {len(columns) - 5} more columns" if len(columns) > 5 else ""
+    return [f"Categories that were not there at fit {what}: {', '.join(columns[:5])}{more}."]
 
 
 def say_newly_missing(names: Sequence[str]) -> list[str]:

@@ -30,6 +30,7 @@ from testtime.table.columns.said import (
     say_dressed,
     say_instead,
     say_left_out,
+    say_new_levels,
     say_newly_missing,
     say_parts,
     warn_of,
@@ -293,12 +294,13 @@ class TableColumns:
         habits = Habits([own for _, own in read], numbers) if file is None else file
         outputs: list[Output] = []
         told: list[str] = []
-        unseen: list[str] = []
+        unseen, unranked = list[str](), list[str]()
         paired: dict[str, np.ndarray] = {}
         missing: list[str] = []
         complete = {record.name for record in self.records if not record.missing}
         for column, values in read:
-            found = column.transform(values, habits, unseen if isinstance(column, LevelColumn) else told)
+            new = (unranked if column.ordered else unseen) if isinstance(column, LevelColumn) else told
+            found = column.transform(values, habits, new)
             if isinstance(column, (DateColumn, NumberColumn)):
                 paired[column.name] = found[0].values
             if column.name in complete and values.missing.any():
@@ -308,11 +310,8 @@ class TableColumns:
         outputs += [output for one in self._seasons for output in one.outputs(paired[one.source])]
         texts = {column.name: cells for column, cells in read}
         outputs += [output for parts in self._parts for output in parts.outputs(texts[parts.source])]
-        if unseen:
-            told.append(
-                f"Categories that were not there at fit count as unknown in {', '.join(unseen[:5])}"
-                + (f" and {len(unseen) - 5} more columns." if len(unseen) > 5 else ".")
-            )
+        told += say_new_levels(unseen, "stand where their names would be among the others")
+        told += say_new_levels(unranked, "count as unknown")
         told += say_newly_missing(missing)
         if notes is None:
             warn_of(told)

@@ -24,13 +24,15 @@ from testtime.table.columns.kinds.base import (
     told_lost,
 )
 from testtime.table.columns.sentinels import said_of_numbers
-from testtime.table.columns.words.bounds import are_bounds
+from testtime.table.columns.words.bounds import are_bounds, without_signs
+from testtime.table.columns.words.currencies import are_one_currency, is_money
 from testtime.table.columns.words.dates import are_compact, are_months
+from testtime.table.columns.words.footnotes import without_marks
 from testtime.table.columns.words.lengths import are_of_time
 from testtime.table.columns.words.manner import Manner, NumberReading
 from testtime.table.columns.words.numbers import read_numbers
 from testtime.table.columns.words.quantities import unread_quantities
-from testtime.table.columns.words.reading import SAMPLE, RejectColumn, blank_words, likely, nearly
+from testtime.table.columns.words.reading import SAMPLE, RejectColumn, blank_words, likely, matches, nearly
 from testtime.table.columns.words.truth import truth_of
 
 __all__ = ["NumberColumn"]
@@ -103,7 +105,13 @@ class NumberColumn(Lossy):
         if not (reading.enough or (asked and reading.n_read)):
             raise RejectColumn("it holds words that are no numbers", _nearly(reading, cells))
         values = never_infinite(reading.values, name)
-        sizes = _sizes(values) if reading.unit in _SHARES else np.empty(0)
+        sizes, shares = np.empty(0), []
+        if reading.unit in _SHARES:
+            marked = cells.spread(
+                np.where(matches(cells.words, f"[{''.join(_SHARES)}]"), 1.0, np.nan), np.nan
+            )
+            sizes = _sizes(values * marked)
+            shares = _shares_beside(values[np.isnan(marked)], sizes, name, reading.unit)
         column = cls(
             name=name,
             comma=reading.comma,
@@ -125,7 +133,7 @@ class NumberColumn(Lossy):
         return Learned(
             column,
             _parsed(reading),
-            tuple(_notes(reading, name)),
+            (*_notes(reading, name), *shares),
             int(np.isnan(values).sum()),
             _dressed(reading),
         )
@@ -154,9 +162,14 @@ class NumberColumn(Lossy):
     def bounds_read(self) -> Manner:
         """Which bounds of new rows are numbers: a sign before one can be nothing else, a plus behind it can.
 
-        Nor can the mark of a footnote be.
+        Nor can the mark of a footnote be. What counted as missing at fit, as ``<1`` among codes, still does.
         """
-        return Manner(bounds="all" if self.bounds else "before", marks="all")
+        refused = pa.array(self.blanks, pa.large_string())
+        no_bounds = not self.bounds and without_signs(refused, "all")[1].any()
+        no_marks = not self.marks and without_marks(refused, "all")[1].any()
+        return Manner(
+            bounds="all" if self.bounds else "" if no_bounds else "before", marks="" if no_marks else "all"
+        )
 
     def _read(self, cells: WordCells, habits: Habits, told: list[str]) -> np.ndarray:
         # What the column showed at fit comes before what other columns show, unless those have changed since.
@@ -180,7 +193,8 @@ class NumberColumn(Lossy):
             if not np.isnan(numbers).any():
                 return cells.spread(numbers, np.nan)
         self.accept(reading, "numbers", told)
-        if reading.unit and reading.unit != self.unit and (self.unit or reading.unit in _SHARES):
+        strange = reading.unit and not any(_same_unit(reading.unit, one) for one in units)
+        if strange and (self.unit or reading.unit in _SHARES):
             raise InputError(
                 sentence(
                     f"column {self.name!r} holds numbers in {reading.unit!r}",
@@ -192,15 +206,18 @@ class NumberColumn(Lossy):
             )
         if not reading.unit:
             self._check_shares(reading.values, told)
-        if reading.unit and not self.unit:
-            told.append(
-                f"Column {self.name!r} holds numbers in {reading.unit!r}, and had none with a unit at fit: "
-                f"{_example(reading)}."
-            )
-        if are_of_time(reading.factors) and not (self.factors or self.unit) and reading.example[0]:
+        measured = reading.unit or next(filter(None, reading.scales), "")
+        of_time = are_of_time(reading.factors)
+        plain = not (self.factors or self.unit or (self.clock and of_time)) and reading.example[0]
+        if plain and of_time:
             told.append(
                 f"Column {self.name!r} holds lengths of time in several units, which are read as seconds, and had none "
                 f"at fit: {_example(reading)}."
+            )
+        elif plain and measured:
+            told.append(
+                f"Column {self.name!r} holds numbers in {measured!r}, and had none with a unit at fit: "
+                f"{_example(reading)}."
             )
         if reading.n_bounds and not self.bounds:
             told.append(_bounds(reading, self.name, ", and had none at fit"))
@@ -210,8 +227,9 @@ class NumberColumn(Lossy):
             told.extend(filter(None, [reading.dashes.doubt(f"Column {self.name!r}")]))
         if reading.ambiguous:
             told.extend([reading.doubt(f"Column {self.name!r}")])
-        elif not any(reading.scales):
-            self._tell_size(reading.values, told)
+        elif "" in reading.scales or not any(reading.scales):
+            bare = cells.spread(np.where(matches(cells.words, r"\pL"), np.nan, 0.0), np.nan)
+            self._tell_size(reading.values + bare, told)
         if reading.too_large:
             told.append(_TOO_LARGE.format(n=reading.too_large, name=self.name))
         return reading.values
@@ -263,10 +281,26 @@ class NumberColumn(Lossy):
             told.append(f"C{got[1:]}, which is taken as {self.unit}, as at fit: {why}.")
 
 
+def _same_unit(one: str, other: str) -> bool:
+    """Tell whether two units are the same, or the same currency in two spellings."""
+    return one == other or (is_money(one) and is_money(other) and are_one_currency(one, other))
+
+
 def _sizes(values: np.ndarray) -> np.ndarray:
     """Return the sizes of the numbers that are there, not zero, and not endless."""
     sizes = np.abs(values)
     return sizes[(sizes > 0) & np.isfinite(sizes)]
+
+
+def _shares_beside(bare: np.ndarray, sizes: np.ndarray, name: str, unit: str) -> list[str]:
+    """Say that numbers without a unit beside per cent may be shares, if they are far smaller."""
+    bare = bare[np.isfinite(bare) & (bare != 0)]
+    if not len(bare) or not len(sizes) or np.median(np.abs(bare)) >= np.median(sizes) / _NEAR:
+        return []
+    return [
+        f"Column {name!r} holds {bare[0]:.15g} without a unit beside numbers in {unit}, which is taken as {unit}, too, "
+        f"though it may be a share. Write all with their unit, such as 29 {unit}."
+    ]
 
 
 def _spelled_out(words: pa.Array) -> np.ndarray:

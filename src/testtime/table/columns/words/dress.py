@@ -34,6 +34,7 @@ _AFTER = re.compile(rf"([eE][+-]?[0-9]{{1,9}})?(-)?\s*{_UNIT}\s*(?:(\))(\s*){_UN
 _LONGEST_UNIT = 30
 _SIDES = frozenset(("cr", "dr", "bc", "bce", "ad", "ce", "N", "E", "S", "W", "O", "H"))
 _FEW = 0.05  # of the numbers may lack a unit that all others have
+_MILLI = frozenset(("mW", "mHz"))  # megawatts are MW
 _ORDINALS = frozenset(("st", "nd", "rd", "th"))
 
 
@@ -110,7 +111,7 @@ def undressed(
     fits, factor, scaled = _scaled(behind, counts, factors_of(_rows_of(behind, counts), factors, units))
     found, apart = [], ()
     for side in (first, last) if scaled else (first, behind, last):
-        fit, one = _one_unit(side, counts)
+        fit, one = _one_unit(side, counts, units)
         fits &= fit
         if _is_side(one) and one not in units:
             marked = dressed & fits & (side == one)
@@ -224,6 +225,8 @@ def _one_spelling(unit: str) -> str:
     if currency:
         return f"{_one_spelling(scale)} {_one_spelling(currency)}"
     unit = unit.strip().rstrip(".")
+    if unit in _MILLI:
+        return unit
     if unit in _ORDINALS:
         return "th"
     if is_scale(unit) or len(unit) < 2:
@@ -252,10 +255,12 @@ def _rows_of(units: NDArray[np.str_], counts: NDArray[np.int64]) -> dict[str, fl
     return rows
 
 
-def _one_unit(units: NDArray[np.str_], counts: NDArray[np.int64]) -> tuple[NDArray[np.bool_], str]:
-    """Tell which words have the most frequent unit or none, and return it."""
+def _one_unit(
+    units: NDArray[np.str_], counts: NDArray[np.int64], at_fit: Collection[str]
+) -> tuple[NDArray[np.bool_], str]:
+    """Tell which words have a unit of fit, or else the most frequent one, or none; and return that unit."""
     rows = _rows_of(units, counts)
-    main = max(rows, key=lambda unit: (rows[unit], unit), default="")
+    main = max(rows, key=lambda unit: (unit in at_fit, rows[unit], unit), default="")
     return np.isin(units, ["", main]), main
 
 

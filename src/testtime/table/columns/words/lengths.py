@@ -16,14 +16,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from testtime.table.columns.words.reading import matches
-from testtime.table.columns.words.times import SECONDS, SPELLED
+from testtime.table.columns.words.times import SECONDS, SPELLED, seconds_of
 
 __all__ = ["Lengths", "are_of_time", "find_lengths"]
 
-_REMEMBERED = ("h", "min")  # by a fitted column; the other units go with them
+_REMEMBERED = ("h", "min", "m")  # by a fitted column; the other units go with them
 _NUMBER = r"[0-9]+(?:[.,][0-9]+)?"
 _SEVERAL = rf"^-?\s?{_NUMBER}\s?\pL+\.?,?\s*(?:(?:and|und|et|&)\s*)?[0-9]"
 _PIECE = re.compile(rf"({_NUMBER})\s?([^\W\d_]+)\.?(?:,?\s+(?:and|und|et|&)\s+|,?\s*)")
+_ONE = re.compile(rf"-?\s?{_NUMBER}\s?([^\W\d_]+)\.?")
+_NO_CODES = 10
 _ISO = re.compile(
     rf"P(?:({_NUMBER})Y)?(?:({_NUMBER})M)?(?:({_NUMBER})W)?(?:({_NUMBER})D)?"
     rf"(T(?:({_NUMBER})H)?(?:({_NUMBER})M)?(?:({_NUMBER})S)?)?"
@@ -43,16 +45,19 @@ class Lengths:
     factors
         What a number with one unit is multiplied with; nothing where no word tells that units are of time, or where
         numbers stay in a unit of fit.
+    unit
+        The seconds of that unit.
     """
 
     values: NDArray[np.float64]
     factors: dict[str, float] = field(default_factory=dict)
+    unit: float = 1.0
 
     @property
     def remembered(self) -> dict[str, float]:
         """What a column remembers in order to read them again; nothing if there are none."""
         there = bool(self.factors) and not np.isnan(self.values).all()
-        return {word: SECONDS[word] for word in _REMEMBERED} if there else {}
+        return {word: self.factors[word] for word in _REMEMBERED} if there else {}
 
 
 def find_lengths(words: pa.Array, at_fit: Mapping[str, float], units: Collection[str]) -> Lengths:
@@ -65,7 +70,7 @@ def find_lengths(words: pa.Array, at_fit: Mapping[str, float], units: Collection
     at_fit
         The factors that stood beside numbers when the column was fitted.
     units
-        The units that did; numbers in one unit of time stay in it.
+        The units that did; numbers in one unit of time stay in it, and what a clock shows is converted to it.
 
     >>> find_lengths(pa.array(["1h 20m", "1 Std. 20 Min.", "P1DT2H", "20m"]), {}, []).values.tolist()
     [4800.0, 4800.0, 93600.0, nan]
@@ -78,21 +83,43 @@ def find_lengths(words: pa.Array, at_fit: Mapping[str, float], units: Collection
     unit = next((SECONDS[word] for word in units if word in SECONDS), 0.0)
     if units and not unit:
         return Lengths(nothing)  # numbers in kilograms
-    values, sure = nothing.copy(), are_of_time(at_fit)
+    values, sure = nothing.copy(), are_of_time(at_fit) or _all_of_days(words)
+    beside = set[str]()
     for at in np.flatnonzero(matches(words, _SEVERAL)):
-        values[at] = _of_pieces(words[int(at)].as_py())
-        sure |= not np.isnan(values[at])
+        word = words[int(at)].as_py()
+        values[at] = _of_pieces(word)
+        if not np.isnan(values[at]):
+            sure = True
+            beside |= _units(word)
     for at in np.flatnonzero(matches(words, "^-?P[0-9T]")):
         values[at], told = _of_iso(words[int(at)].as_py())
         sure |= told
     # "1h20" may be a time of day, and "45 min" beside it tells that it is none.
     sure = sure or bool(matches(words, _HOURS_MINUTES).any() and matches(words, _MINUTES).any())
     if not sure:
-        return Lengths(nothing)
+        return Lengths(nothing, unit=unit or 1.0)
     if unit:
-        return Lengths(values / unit)  # numbers with one unit are converted as if they stood alone
-    upper = {word.upper(): seconds for word, seconds in SECONDS.items() if len(word) == 1}
-    return Lengths(values, SECONDS | upper)
+        return Lengths(values / unit, unit=unit)  # numbers with one unit are converted as if they stood alone
+    known = seconds_of(beside | {word for word in _alone(words) if word in SECONDS})
+    known = known | {word: seconds for word, seconds in at_fit.items() if word in known}
+    upper = {word.upper(): seconds for word, seconds in known.items() if len(word) == 1}
+    return Lengths(values, known | upper)
+
+
+def _all_of_days(words: pa.Array) -> bool:
+    """Tell whether all words are lengths such as ``P85D``, and so many different ones that they are no codes."""
+    there = words.drop_null()
+    return len(there) >= _NO_CODES and bool(matches(there, rf"^-?P{_NUMBER}[YMWD]$").all())
+
+
+def _units(word: str) -> set[str]:
+    return {found[2] for found in _PIECE.finditer(word.lower())}
+
+
+def _alone(words: pa.Array) -> set[str]:
+    """Return what stands behind a single number, in lower case."""
+    found = (_ONE.fullmatch(word) for word in words.to_pylist() if word is not None)
+    return {one[1].lower() for one in found if one}
 
 
 def are_of_time(factors: Mapping[str, float]) -> bool:

@@ -26,6 +26,7 @@ from testtime.table.columns.words.footnotes import are_notes, without_marks
 from testtime.table.columns.words.lengths import find_lengths
 from testtime.table.columns.words.manner import Manner, NumberReading
 from testtime.table.columns.words.reading import SAMPLE, judge, matches
+from testtime.table.columns.words.times import SECONDS
 
 __all__ = [
     "Manner",
@@ -245,6 +246,10 @@ def _read_dressed(
     values = np.where(dress.negative, -values, values)
     short_minutes = minutes_lead(text) if manner.short_minutes is None else manner.short_minutes
     seconds = read_clock(text, short_minutes=short_minutes, clock=clock)
+    if dress.unit in SECONDS and not manner.units and not (np.isnan(seconds) | (counts == 0)).all():
+        of_time = {"h": SECONDS["h"], "min": SECONDS["min"]}  # 1:25 beside 51 min is 85 min
+        return _read_dressed(cells, comma, table_comma, known, replace(manner, factors=of_time), shown)
+    seconds /= lengths.unit
     seconds = np.where(np.isnan(seconds), lengths.values, seconds)
     bare = [""] if (read & (counts > 0)).any() else []
     scales = (*bare, *lengths.remembered) if lengths.remembered else ()

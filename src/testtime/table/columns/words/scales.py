@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Mapping
 
 from testtime.table.columns.words.currencies import LETTERS, is_currency
-from testtime.table.columns.words.times import SECONDS
+from testtime.table.columns.words.times import SECONDS, seconds_of
 
 __all__ = ["factors_of", "is_scale", "parted"]
 
@@ -40,15 +40,16 @@ _BYTES = {"B": 1.0, "byte": 1.0} | {
     for power, letter in enumerate("kmgtp", start=1)
     for end, base in (("b", 1e3), ("ib", 1024.0))
 }
+_TIME = {**SECONDS, "ms": 1e-3}
 _MEASURES: tuple[dict[str, float], ...] = (
     {"mg": 1e-3, "g": 1.0, "kg": 1e3, "t": 1e6},
     {"mm": 1e-3, "cm": 1e-2, "dm": 0.1, "m": 1.0, "km": 1e3},
     {"ml": 1e-3, "cl": 1e-2, "dl": 0.1, "l": 1.0, "L": 1.0, "hl": 100.0},
-    {**SECONDS, "ms": 1e-3},
+    _TIME,
     {"lb": 16.0, "lbs": 16.0, "oz": 1.0},
     {"in": 1.0, "ft": 12.0, "yd": 36.0},
-    {"hz": 1.0, "khz": 1e3, "mhz": 1e6, "ghz": 1e9},
-    {"W": 1.0, "kw": 1e3, "mw": 1e6, "gw": 1e9},
+    {"mHz": 1e-3, "hz": 1.0, "khz": 1e3, "mhz": 1e6, "ghz": 1e9},
+    {"mW": 1e-3, "W": 1.0, "kw": 1e3, "mw": 1e6, "gw": 1e9},
 )
 # After these, those of two systems: what is in one of them keeps its unit. A gallon is one of two, and is none here.
 _POUND, _INCH = 453.59237, 0.0254
@@ -96,11 +97,17 @@ def factors_of(
     (0.01, 60.0, 1000.0)
     >>> factors_of(["kg", "lb"])["lb"], factors_of(["lb"], not_at_fit=["kg"])["lb"], factors_of(["lb", "oz"])["lb"]
     (453.59237, 0.45359237, 16.0)
+    >>> factors_of(["y", "m"])["m"], "h" in factors_of(["h", "min"], not_at_fit=["kg"])
+    (2629800.0, False)
     """
     known = dict(at_fit or {})
     found = frozenset(units) | known.keys()
     barred = frozenset(not_at_fit)
     for measures in (*_MEASURES, *_BOTH):
+        if barred and not barred & measures.keys():
+            continue  # all numbers of fit measured something else
+        if measures is _TIME:
+            measures = {**_TIME, "m": seconds_of(found | barred)["m"]}
         if len((found | barred) & measures.keys()) > 1 and found <= measures.keys():
             unit = next((measures[word] for word in barred if word in measures), 1.0)  # all had one at fit
             unit = next((measures[word] / factor for word, factor in known.items() if word in measures), unit)
