@@ -12,20 +12,20 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from testtime.errors import InputError, StoreError, nearest, sentence
-from testtime.results import Result
+from testtime.scale.damage import Damage
 from testtime.store import open_adapter
 from testtime.store.files import files_at
 from testtime.store.history import (
-    MOST_OF_A_JOB,
     Entry,
     Version,
     as_folder_name,
+    as_its_name_says,
     as_name,
+    check_job,
     entry_name,
     pointed,
     removable,
@@ -47,26 +47,6 @@ _T = TypeVar("_T")
 
 class UnknownName(StoreError):
     """A store has no adapter of a name."""
-
-
-@dataclass(frozen=True)
-class Damage(Result):
-    """A version that cannot be loaded.
-
-    Attributes
-    ----------
-    name, number
-        Whose, and which version.
-    reason
-        What is wrong with it, as a sentence.
-    served
-        Whether it is the version that is served; an older one may be removed.
-    """
-
-    name: str
-    number: int
-    reason: str
-    served: bool = True
 
 
 class AdapterStore:
@@ -103,6 +83,16 @@ class AdapterStore:
         """The folder or URL."""
         return self._files.where
 
+    def check_place(self) -> None:
+        """Refuse a place where adapters would do harm; every change asks, and what takes long may ask before it.
+
+        Raises
+        ------
+        StoreError
+            If it is a saved model, or inside one.
+        """
+        self._files.refuse_other()
+
     def add(self, name: str, model: Any, *, job: str = "") -> Version:
         """Make an adapter the current version of a name.
 
@@ -118,7 +108,8 @@ class AdapterStore:
         Raises
         ------
         StoreError
-            If the folder holds no whole adapter, or the store cannot be written; what was served is served still.
+            If the folder holds no whole adapter, or the store cannot be written, for example since it is a saved model;
+            what was served is served still.
         """
         as_folder_name(name)
         if isinstance(model, (str, os.PathLike)):
@@ -130,7 +121,7 @@ class AdapterStore:
             return self._add_folder(name, model.save(Path(folder) / "adapter"), job)
 
     def _add_folder(self, name: str, folder: str | os.PathLike[str], job: str) -> Version:
-        _check_job(job)
+        check_job(job)
         with open_adapter(folder) as saved:
             sha256, contents = saved.sha256, saved.contents()
         place = f"{ADAPTERS}/{sha256}"
@@ -154,7 +145,7 @@ class AdapterStore:
         StoreError
             If there is no `other`, or the store cannot be written.
         """
-        _check_job(job)
+        check_job(job)
         self.current(other)  # as in remove
         with self._files.writing():
             served = self.versions(other)[-1]
@@ -247,7 +238,7 @@ class AdapterStore:
         try:
             return self._version(name, file)
         except StoreError:
-            return _as_its_name_says(name, file)
+            return as_its_name_says(name, file)
 
     def _version(self, name: str, file: str) -> Version:
         """Read an entry and compare it with its own name."""
@@ -384,17 +375,3 @@ class AdapterStore:
                 return ""
         except StoreError as error:
             return str(error)
-
-
-def _as_its_name_says(name: str, file: str) -> Version:
-    """Return what the file name of an entry says, for one that cannot be read."""
-    number, sha256 = pointed(file) or (0, "")
-    return Version(name, number, sha256, 0, "")
-
-
-def _check_job(job: str) -> None:
-    """Refuse what a history could not be written with."""
-    if not isinstance(job, str) or len(job) > MOST_OF_A_JOB:
-        raise InputError(
-            sentence(f"job={str(job)[:40]!r}", expected=f"a text of at most {MOST_OF_A_JOB} characters")
-        )

@@ -122,6 +122,8 @@ def adapt_groups(
     ------
     InputError
         When an argument cannot be used, a column is not there, or one in `by` is the target or has a declared kind.
+    StoreError
+        When the store is a saved model or inside one, or cannot be written.
     MissingExtra
         For ``engine="ray"`` without ray.
     """
@@ -176,7 +178,9 @@ def adapt_source(
             sentence(f"a group is called {SHARED!r}", why=why, remedy="Give the group another name")
         )
     together = start == _CHOSEN if together is None else together
-    job = _job(target, AdapterStore(store), estimator, smallest, serial=engine == "serial", together=together)
+    opened = AdapterStore(store)
+    opened.check_place()  # before anything is computed
+    job = _job(target, opened, estimator, smallest, serial=engine == "serial", together=together)
     check_columns(source, target, job.params["column_kinds"])
     job = replace(job, texts=texts, by=source.by)
     if start == _CHOSEN and job.tails is None:
@@ -197,7 +201,7 @@ def adapt_source(
             advance(outcome)
     done.sort(key=lambda outcome: outcome.name)
     seconds = round(time.perf_counter() - began, 3)
-    others = tuple(sorted(set(AdapterStore(store).names()) - set(source.names) - {SHARED}))
+    others = tuple(sorted(set(opened.names()) - set(source.names) - {SHARED}))
     return AdaptedGroups(
         os.fspath(store), tuple(done), source.n_without_group, seconds, job.why_not_shared, others
     )
