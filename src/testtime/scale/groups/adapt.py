@@ -20,7 +20,7 @@ from testtime.estimators.together import check_shared
 from testtime.scale.adapter_store import AdapterStore
 from testtime.scale.cells import cell_seed
 from testtime.scale.groups.engines import engine_called
-from testtime.scale.groups.labels import Texts, whole_classes
+from testtime.scale.groups.labels import Texts, whole_classes, without_label
 from testtime.scale.groups.outcomes import AdaptedGroups, GroupOutcome, Outcome
 from testtime.scale.groups.sources import Source, batches, drawn_pieces, drawn_rows, source_of
 from testtime.scale.groups.work import SHARED, Job, adapt_shared, with_file, with_start
@@ -84,7 +84,7 @@ def adapt_groups(
         A frame, or the path or URL of a Parquet folder that is partitioned by the columns `by` (``shop=7/...``), of
         which every worker reads one group at a time.
     target
-        Column to predict; rows without it are left out.
+        Column to predict; rows without it, or with a word such as ``NA`` in it, are left out.
     by
         Column, or columns, that name the group of a row. They are no features.
     store
@@ -244,8 +244,11 @@ def _chosen(source: Source, target: str) -> TTTClassifier | TTTRegressor:
     rows = drawn_rows(source, cell_seed(classifier.random_state, SHARED))
     if target not in rows:
         return classifier  # what is wrong is said below
-    known: Any = rows[target].dropna()
-    labels = whole_classes(known)
+    known: Any = rows[target]
+    try:
+        labels = whole_classes(known[~without_label(known)])
+    except InputError:  # as of lists, which each group refuses by name
+        return classifier
     distinct = labels.map(repr).nunique()  # cells that cannot be hashed are refused by name, group by group
     if is_numeric(labels):
         return TTTRegressor() if why_numbers(labels, distinct) else classifier
