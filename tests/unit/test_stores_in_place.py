@@ -55,3 +55,54 @@ def test_an_adapter_of_a_store_is_added_to_another_one(tmp_path, model):
     with pytest.raises(StoreError, match="into the saved model"):
         AdapterStore(tmp_path / "first" / "adapters" / sha256).add("x", model)
     assert (first.verify(), second.verify()) == ((), ())
+
+
+COMMANDS = [("list",), ("verify",), ("remove", "a"), ("rollback", "a")]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_a_folder_of_other_files_is_no_store(tmp_path, command, capsys):
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / ".DS_Store").touch()
+    (tmp_path / "tables" / "t.csv").write_text("a,b\n1,2\n")
+    before = everything(tmp_path)
+    code, out, err = run(capsys, "store", command[0], tmp_path / "tables", *command[1:])
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "holds 't.csv' and nothing that a store has; expected a store" in err
+    assert everything(tmp_path) == before
+
+
+def test_a_server_does_not_start_on_other_files(tmp_path, capsys):
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n")
+    code, out, err = run(capsys, "serve", tmp_path, "--no-token")
+    assert (code, out) == (2, "")
+    assert "nothing that a store has" in err
+
+
+def test_stores_without_adapters_and_with_other_files_beside_are_stores(tmp_path, model, capsys):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / ".DS_Store").touch()
+    store = AdapterStore(tmp_path / "store")
+    store.add("a", model)
+    (tmp_path / "store" / "README.md").write_text("whose it is")
+    assert run(capsys, "store", "verify", tmp_path / "store")[0] == 0
+    store.remove("a")
+    for where in ("empty", "store"):
+        code, out, err = run(capsys, "store", "verify", tmp_path / where)
+        assert (code, out, err) == (0, "0 adapters, every byte as it was written\n", "")
+
+
+def test_other_files_behind_a_url_are_no_store(tmp_path, model, capsys):
+    import fsspec
+
+    system = fsspec.filesystem("memory")
+    try:
+        system.pipe_file("/elsewhere/t.csv", b"a,b\n")
+        code, out, err = run(capsys, "store", "list", "memory://elsewhere")
+        assert (code, out) == (2, "")
+        assert "nothing that a store has" in err
+        AdapterStore("memory://elsewhere").add("a", model)
+        assert run(capsys, "store", "verify", "memory://elsewhere")[0] == 0
+        assert run(capsys, "store", "list", "memory://nowhere")[0] == 0
+    finally:
+        system.rm("/elsewhere", recursive=True)

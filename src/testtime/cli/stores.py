@@ -160,13 +160,14 @@ def existing_store(store: str) -> AdapterStore:
     Raises
     ------
     StoreError
-        If there is no folder of this name, or it is that of a saved model.
+        If there is no folder of this name, or it is that of a saved model, or holds other files and is no store.
     """
     from testtime.scale.adapter_store import AdapterStore
     from testtime.store.manifest import MANIFEST
 
     opened = AdapterStore(store)
     if "://" in opened.where:
+        opened.check_store()
         return opened
     if not Path(opened.where).is_dir():
         remedy = "Check the name; testtime store add makes a store"
@@ -176,4 +177,5 @@ def existing_store(store: str) -> AdapterStore:
         raise StoreError(
             sentence(f"{opened.where!r} is a saved model", expected="a store of models", remedy=remedy)
         )
+    opened.check_store()
     return opened

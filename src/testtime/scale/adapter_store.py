@@ -93,6 +93,20 @@ class AdapterStore:
         """
         self._files.refuse_other()
 
+    def check_store(self) -> None:
+        """Refuse what holds other things and is no store: to list it would say that there are no adapters.
+
+        Raises
+        ------
+        StoreError
+            If something is there and nothing of a store, or it cannot be read.
+        """
+        there = [name for name in self._files.names("") if not name.startswith(".")]
+        if there and not {NAMES, ADAPTERS} & set(there):
+            got = f"{self.where!r} holds {there[0]!r} and nothing that a store has"
+            expected = f"a store, with the folders {NAMES} and {ADAPTERS}"
+            raise StoreError(sentence(got, expected=expected, remedy="Check the name"))
+
     def add(self, name: str, model: Any, *, job: str = "") -> Version:
         """Make an adapter the current version of a name.
 
