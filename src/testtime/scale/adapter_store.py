@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from testtime.errors import InputError, StoreError, nearest, sentence
-from testtime.scale.damage import Damage
+from testtime.scale.damage import Damage, hashes_named, sweep_unnamed, unnamed
 from testtime.store import open_adapter
 from testtime.store.files import files_at
 from testtime.store.history import (
@@ -93,20 +93,6 @@ class AdapterStore:
         """
         self._files.refuse_other()
 
-    def check_store(self) -> None:
-        """Refuse what holds other things and is no store: to list it would say that there are no adapters.
-
-        Raises
-        ------
-        StoreError
-            If something is there and nothing of a store, or it cannot be read.
-        """
-        there = [name for name in self._files.names("") if not name.startswith(".")]
-        if there and not {NAMES, ADAPTERS} & set(there):
-            got = f"{self.where!r} holds {there[0]!r} and nothing that a store has"
-            expected = f"a store, with the folders {NAMES} and {ADAPTERS}"
-            raise StoreError(sentence(got, expected=expected, remedy="Check the name"))
-
     def add(self, name: str, model: Any, *, job: str = "") -> Version:
         """Make an adapter the current version of a name.
 
@@ -147,7 +133,7 @@ class AdapterStore:
             try:
                 return self._point(name, Entry.now(sha256, sum(map(len, contents.values())), job=job))
             except StoreError:
-                if new and sha256 not in self._named():
+                if new and sha256 not in hashes_named(self._files):
                     self._files.remove(place)  # no name stands for it, so nobody could remove it later
                 raise
 
@@ -200,8 +186,9 @@ class AdapterStore:
         return entry.as_version(name, number)
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of all adapters, sorted."""
-        return tuple(sorted(as_name(folder) for folder in self._files.names(NAMES)))
+        """Return the names of all adapters, sorted; what else lies among them is none."""
+        found = self._files.tree(NAMES).items()
+        return tuple(sorted(as_name(folder) for folder, files in found if any(map(pointed, files))))
 
     def list(self) -> tuple[Version, ...]:
         """Return the current version of every adapter, in the order of their names."""
@@ -345,13 +332,8 @@ class AdapterStore:
                 own = {file: found for file, found in own.items() if found[0] == version}
             for place in gone:
                 self._files.remove(place)
-            for sha256 in {found[1] for found in own.values()} - self._named():
+            for sha256 in {found[1] for found in own.values()} - hashes_named(self._files):
                 self._files.remove(f"{ADAPTERS}/{sha256}")
-
-    def _named(self) -> set[str]:
-        """Return the hashes that some version of some name stands for."""
-        entries = (pointed(file) for files in self._files.tree(NAMES).values() for file in files)
-        return {entry[1] for entry in entries if entry}
 
     def verify(self) -> tuple[Damage, ...]:
         """Read every byte of every version and return those that are damaged."""
@@ -369,6 +351,23 @@ class AdapterStore:
                 if why:
                     found.append(Damage(name, number, why, entry == served))
         return tuple(found)
+
+    def unnamed(self) -> tuple[str, ...]:
+        """Return the hashes of saved adapters that no version of a name stands for, as a killed change leaves them."""
+        return unnamed(self._files)
+
+    def sweep(self) -> tuple[str, ...]:
+        """Delete the saved adapters that no name stands for, and return their hashes.
+
+        Only on demand: where names were lost, their adapters look the same. Behind a URL, which has no lock, nobody
+        else may write meanwhile.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be written.
+        """
+        return sweep_unnamed(self._files)
 
     def _entry_damage(self, name: str, file: str) -> str:
         try:
