@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from tests.support.commands import run
 from tests.support.models import load_tiny
 from tests.support.served import client
 from testtime import AdapterStore, TTTClassifier
@@ -100,3 +101,36 @@ def test_requests_that_are_predicted_together_have_the_notes_of_their_own_rows(s
     with ThreadPoolExecutor(12) as pool:
         found = list(pool.map(lambda rows: ask(served, *rows).json().get("notes", []), sent))
     assert found == [[unknown(i % 5)] if i % 5 else [] for i in range(60)]
+
+
+def test_columns_that_the_model_does_not_know_are_named(served):
+    found = ask(served, KNOWN | {"foo": 1}).json()
+    assert found["notes"] == ["Columns that are not in the training table are ignored: 'foo'."]
+    assert found["predictions"] == ask(served, KNOWN).json()["predictions"]
+    many = ask(served, KNOWN | {f"c{i}": i for i in range(7)}).json()["notes"]
+    assert many[0].endswith("'c0', 'c1', 'c2', 'c3', 'c4' and 2 more.")
+    assert "notes" not in ask(served, {" town": "Oslo", "size ": 1.0}).json()
+
+
+def test_columns_that_were_left_out_at_fit_and_the_target_are_known(tmp_path, tiny_embedded, capsys):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"size": rng.normal(size=80), "same": 1, "key": [f"k{i}" for i in range(80)]})
+    frame.assign(y=np.arange(80) % 2).to_csv(tmp_path / "t.csv", index=False)
+    arguments = ("--target", "y", "--out", tmp_path / "model", "--n-steps", "0", "--held-out", "0")
+    assert run(capsys, "adapt", tmp_path / "t.csv", *arguments)[0] == 0
+    store = AdapterStore(tmp_path / "store")
+    store.add("a", tmp_path / "model")
+    with client(store) as opened:
+        sent = {"size": 1.0, "same": 1, "key": "k1", "y": 0}
+        assert "notes" not in ask(opened, sent).json()
+        assert "'why'" in ask(opened, sent | {"why": 1}).json()["notes"][0]
+
+
+def test_a_page_that_is_no_number_is_answered_with_a_sentence(served):
+    answer = served.get("/?page=abc")
+    assert answer.status_code == 400
+    assert list(answer.json()) == ["error"]
+    assert answer.json()["error"].startswith("GET /: page='abc' (")
+    assert answer.json()["error"].endswith(".")
+    assert served.get("/?page=abc", headers={"Authorization": "Bearer no"}).status_code == 401
+    assert served.get("/?page=7").status_code == 200

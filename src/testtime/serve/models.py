@@ -22,6 +22,7 @@ from testtime.table.adapted import AdaptedTable
 
 __all__ = ["Loaded", "Models"]
 
+_SHOWN = 5
 _LOCKED_OUT = "its files change while they are read."
 
 
@@ -41,6 +42,8 @@ class Loaded:
         Its context without level statistics, ``(n, D)``, with the names of the columns in `names`.
     n_bytes
         Memory it takes, the base model not counted.
+    known
+        Names of the columns of the training table, the target among them.
     """
 
     sha256: str
@@ -50,6 +53,7 @@ class Loaded:
     reference: NDArray[np.float64]
     names: tuple[str, ...]
     n_bytes: int
+    known: frozenset[str] = frozenset()
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -66,6 +70,11 @@ class Loaded:
         InputError
             When a column is missing, or holds what cannot be used.
         """
+        extra = [name for name in map(str, frame.columns) if name.strip() not in self.known]
+        if extra:
+            more = f" and {len(extra) - _SHOWN} more" if len(extra) > _SHOWN else ""
+            shown = ", ".join(repr(name[:60]) for name in extra[:_SHOWN]) + more
+            notes.append(f"Columns that are not in the training table are ignored: {shown}.")
         return self.table.encoding.transform(frame, notes=notes)
 
 
@@ -199,6 +208,14 @@ class Models:
             table.x[: table.record.n_context, : len(names)],
             names,
             table.read_context(),
+            frozenset(
+                [
+                    *(str(column["name"]) for column in estimator.adaptation_.columns),
+                    *table.encoding.columns.required,
+                    *filter(None, [training.get("target")]),
+                    *training.get("beside", ()),
+                ]
+            ),
         )
 
     def _base(self, name: str, task: str, fingerprint: str) -> Any:
