@@ -134,3 +134,31 @@ def test_a_page_that_is_no_number_is_answered_with_a_sentence(served):
     assert answer.json()["error"].endswith(".")
     assert served.get("/?page=abc", headers={"Authorization": "Bearer no"}).status_code == 401
     assert served.get("/?page=7").status_code == 200
+
+
+@pytest.mark.parametrize("sent", [[True], [False, None], [None, True, True]])
+def test_truth_in_a_column_of_other_numbers_is_refused(served, sent):
+    answer = ask(served, *[KNOWN | {"size": value} for value in sent])
+    assert answer.status_code == 400
+    first = "true" if True in sent else "false"
+    assert answer.json()["error"] == (
+        f"column 'size' holds {first}; expected numbers (it held others than 0 and 1 at fit). "
+        "Send the number, or null if it is not known."
+    )
+    table, sink = pa.table({"size": pa.array(sent, pa.bool_()), "town": ["Oslo"] * len(sent)}), io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    posted = served.post("/v1/models/a:predict", content=sink.getvalue(), headers={"Content-Type": ARROW})
+    assert (posted.status_code, posted.json()) == (400, answer.json())
+    assert ask(served, KNOWN | {"size": None}).status_code == 200
+
+
+def test_truth_where_fit_had_zeros_and_ones_is_answered(tmp_path, tiny_embedded):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"flag": rng.integers(0, 2, 60), "size": rng.normal(size=60)})
+    store = AdapterStore(tmp_path / "store")
+    store.add("a", TTTClassifier(n_steps=0, n_members=1).fit(frame, np.arange(60) % 2))
+    with client(store) as opened:
+        found = ask(opened, {"flag": True, "size": 1.0})
+        assert found.status_code == 200
+        assert found.json()["probabilities"] == ask(opened, {"flag": 1, "size": 1.0}).json()["probabilities"]
