@@ -140,7 +140,8 @@ class _FrameGroups:
         self._rows: dict[str, np.ndarray] = {}
         taken: dict[str, list[str]] = {}
         try:
-            columns = pd.DataFrame({name: keys_of(frame[name]) for name in by})
+            texts: Any = frame  # in which each name is there once
+            columns = pd.DataFrame({name: keys_of(texts[name]) for name in by})
             found = columns.groupby(list(by), sort=False, observed=True, dropna=True).indices
         except UnicodeEncodeError as error:  # of pandas, where it keeps text with PyArrow
             raise half_a_character(error) from error
