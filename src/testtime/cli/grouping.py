@@ -17,7 +17,7 @@ from testtime.errors import InputError, nearest, sentence
 from testtime.plain import in_one_line
 from testtime.scale.cells import cell_seed
 from testtime.scale.groups.adapt import adapt_source, check_columns
-from testtime.scale.groups.labels import texts_among, whole_classes
+from testtime.scale.groups.labels import texts_among, whole_classes, without_label
 from testtime.scale.groups.outcomes import AdaptedGroups
 from testtime.scale.groups.sources import drawn_rows, source_of
 from testtime.scale.groups.work import SHARED
@@ -81,10 +81,10 @@ def _adapt(request: GroupRequest, data: Any) -> tuple[AdaptedGroups, str]:
     if request.target not in rows:
         got = f"{str(request.train)!r} has no column {request.target!r}"
         raise InputError(sentence(got, remedy=nearest(request.target, rows.columns)))
-    labels: Any = rows[request.target].dropna()
+    labels: Any = _known(rows[request.target])
     if labels.empty:
         raise InputError(sentence(f"the target {request.target!r} is missing in all rows that were drawn"))
-    every: Any = data[request.target] if isinstance(data, pd.DataFrame) else labels
+    every: Any = _known(data[request.target]) if isinstance(data, pd.DataFrame) else labels
     texts = (
         texts_among(every) if request.task == AUTO else ""
     )  # who asks for classes gets them as they are spelled
@@ -104,6 +104,10 @@ def _adapt(request: GroupRequest, data: Any) -> tuple[AdaptedGroups, str]:
         texts=texts,
     )
     return groups, said
+
+
+def _known(labels: Any) -> Any:
+    return labels[~without_label(labels)]
 
 
 def group_lines(groups: AdaptedGroups) -> str:

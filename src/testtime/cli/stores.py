@@ -82,7 +82,17 @@ def remove(
     as_json: _Json = False,
 ) -> None:
     """Forget an adapter and all its versions, or with --version one that is not served."""
-    existing_store(store).remove(name, version)
+    from testtime.scale.adapter_store import UnknownName
+
+    opened = existing_store(store)
+    try:
+        opened.remove(name, version)
+    except UnknownName as error:
+        left = opened.unnamed()
+        if left:  # perhaps by the same command, killed when the name was gone
+            got = f"{opened.where!r} has no adapter {name!r}, and {_left(left)}"
+            raise UnknownName(sentence(got, remedy=_sweep(opened))) from error
+        raise
     if as_json:
         echo_json({"removed": name} | ({} if version is None else {"version": version}))
     else:
@@ -106,13 +116,25 @@ def rollback(
         )
 
 
-def verify(store: _Store, as_json: _Json = False) -> None:
-    """Read every byte of every version; exit code 2 if one is damaged."""
+def verify(
+    store: _Store,
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="First delete adapters that no name stands for.")
+    ] = False,
+    as_json: _Json = False,
+) -> None:
+    """Read every byte of every version; exit code 2 if one is damaged, or no name stands for an adapter."""
     opened = existing_store(store)
-    damages = opened.verify()
+    swept = opened.sweep() if sweep else ()
+    damages, left = opened.verify(), opened.unnamed()
     if as_json:
-        echo_json({"store": opened.where, "damaged": [damage.to_dict() for damage in damages]})
+        found = {"damaged": [damage.to_dict() for damage in damages], "unnamed": left, "swept": swept}
+        echo_json({"store": opened.where, **found})
     else:
+        for sha256 in swept:
+            typer.echo(f"adapters/{sha256}: deleted, since no name stood for it")
+        for sha256 in left:
+            typer.echo(f"adapters/{sha256}: no name stands for it")
         for damage in damages:
             which = "served" if damage.served else "older"
             typer.echo(f"{in_one_line(damage.name)}, version {damage.number} ({which}): {damage.reason}")
@@ -121,8 +143,20 @@ def verify(store: _Store, as_json: _Json = False) -> None:
         got = f"{n:,} {'version is' if n == 1 else 'versions are'} damaged in {opened.where!r}: "
         got += f"{served:,} served, {n - served:,} older"
         raise StoreError(sentence(got, remedy=_remedy(opened, damages)))
+    if left:
+        raise StoreError(sentence(f"in {opened.where!r} {_left(left)}", remedy=_sweep(opened)))
     if not as_json:
         typer.echo(f"{len(opened.list()):,} adapters, every byte as it was written")
+
+
+def _left(unnamed: Sequence[str]) -> str:
+    n = len(unnamed)
+    return f"no name stands for {n:,} saved {'adapter' if n == 1 else 'adapters'}, as a killed change leaves behind"
+
+
+def _sweep(store: AdapterStore) -> str:
+    command = shlex.join(["testtime", "store", "verify", store.where, "--sweep"])
+    return f"If no names were lost, delete what is left over with: {command}"
 
 
 def _remedy(store: AdapterStore, damages: Sequence[Damage]) -> str:
@@ -160,13 +194,16 @@ def existing_store(store: str) -> AdapterStore:
     Raises
     ------
     StoreError
-        If there is no folder of this name, or it is that of a saved model.
+        If there is no folder of this name, or it is that of a saved model, or holds other files and is no store.
     """
     from testtime.scale.adapter_store import AdapterStore
+    from testtime.scale.damage import refuse_no_store
+    from testtime.store.files import files_at
     from testtime.store.manifest import MANIFEST
 
     opened = AdapterStore(store)
     if "://" in opened.where:
+        refuse_no_store(files_at(opened.where))
         return opened
     if not Path(opened.where).is_dir():
         remedy = "Check the name; testtime store add makes a store"
@@ -176,4 +213,5 @@ def existing_store(store: str) -> AdapterStore:
         raise StoreError(
             sentence(f"{opened.where!r} is a saved model", expected="a store of models", remedy=remedy)
         )
+    refuse_no_store(files_at(opened.where))
     return opened

@@ -12,20 +12,20 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from testtime.errors import InputError, StoreError, nearest, sentence
-from testtime.results import Result
+from testtime.scale.damage import Damage, hashes_named, sweep_unnamed, unnamed
 from testtime.store import open_adapter
 from testtime.store.files import files_at
 from testtime.store.history import (
-    MOST_OF_A_JOB,
     Entry,
     Version,
     as_folder_name,
+    as_its_name_says,
     as_name,
+    check_job,
     entry_name,
     pointed,
     removable,
@@ -47,26 +47,6 @@ _T = TypeVar("_T")
 
 class UnknownName(StoreError):
     """A store has no adapter of a name."""
-
-
-@dataclass(frozen=True)
-class Damage(Result):
-    """A version that cannot be loaded.
-
-    Attributes
-    ----------
-    name, number
-        Whose, and which version.
-    reason
-        What is wrong with it, as a sentence.
-    served
-        Whether it is the version that is served; an older one may be removed.
-    """
-
-    name: str
-    number: int
-    reason: str
-    served: bool = True
 
 
 class AdapterStore:
@@ -103,6 +83,16 @@ class AdapterStore:
         """The folder or URL."""
         return self._files.where
 
+    def check_place(self) -> None:
+        """Refuse a place where adapters would do harm; every change asks, and what takes long may ask before it.
+
+        Raises
+        ------
+        StoreError
+            If it is a saved model, or inside one.
+        """
+        self._files.refuse_other()
+
     def add(self, name: str, model: Any, *, job: str = "") -> Version:
         """Make an adapter the current version of a name.
 
@@ -118,7 +108,8 @@ class AdapterStore:
         Raises
         ------
         StoreError
-            If the folder holds no whole adapter, or the store cannot be written; what was served is served still.
+            If the folder holds no whole adapter, or the store cannot be written, for example since it is a saved model;
+            what was served is served still.
         """
         as_folder_name(name)
         if isinstance(model, (str, os.PathLike)):
@@ -130,7 +121,7 @@ class AdapterStore:
             return self._add_folder(name, model.save(Path(folder) / "adapter"), job)
 
     def _add_folder(self, name: str, folder: str | os.PathLike[str], job: str) -> Version:
-        _check_job(job)
+        check_job(job)
         with open_adapter(folder) as saved:
             sha256, contents = saved.sha256, saved.contents()
         place = f"{ADAPTERS}/{sha256}"
@@ -142,7 +133,7 @@ class AdapterStore:
             try:
                 return self._point(name, Entry.now(sha256, sum(map(len, contents.values())), job=job))
             except StoreError:
-                if new and sha256 not in self._named():
+                if new and sha256 not in hashes_named(self._files):
                     self._files.remove(place)  # no name stands for it, so nobody could remove it later
                 raise
 
@@ -154,7 +145,7 @@ class AdapterStore:
         StoreError
             If there is no `other`, or the store cannot be written.
         """
-        _check_job(job)
+        check_job(job)
         self.current(other)  # as in remove
         with self._files.writing():
             served = self.versions(other)[-1]
@@ -195,8 +186,9 @@ class AdapterStore:
         return entry.as_version(name, number)
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of all adapters, sorted."""
-        return tuple(sorted(as_name(folder) for folder in self._files.names(NAMES)))
+        """Return the names of all adapters, sorted; what else lies among them is none."""
+        found = self._files.tree(NAMES).items()
+        return tuple(sorted(as_name(folder) for folder, files in found if any(map(pointed, files))))
 
     def list(self) -> tuple[Version, ...]:
         """Return the current version of every adapter, in the order of their names."""
@@ -247,7 +239,7 @@ class AdapterStore:
         try:
             return self._version(name, file)
         except StoreError:
-            return _as_its_name_says(name, file)
+            return as_its_name_says(name, file)
 
     def _version(self, name: str, file: str) -> Version:
         """Read an entry and compare it with its own name."""
@@ -340,13 +332,8 @@ class AdapterStore:
                 own = {file: found for file, found in own.items() if found[0] == version}
             for place in gone:
                 self._files.remove(place)
-            for sha256 in {found[1] for found in own.values()} - self._named():
+            for sha256 in {found[1] for found in own.values()} - hashes_named(self._files):
                 self._files.remove(f"{ADAPTERS}/{sha256}")
-
-    def _named(self) -> set[str]:
-        """Return the hashes that some version of some name stands for."""
-        entries = (pointed(file) for files in self._files.tree(NAMES).values() for file in files)
-        return {entry[1] for entry in entries if entry}
 
     def verify(self) -> tuple[Damage, ...]:
         """Read every byte of every version and return those that are damaged."""
@@ -364,6 +351,23 @@ class AdapterStore:
                 if why:
                     found.append(Damage(name, number, why, entry == served))
         return tuple(found)
+
+    def unnamed(self) -> tuple[str, ...]:
+        """Return the hashes of saved adapters that no version of a name stands for, as a killed change leaves them."""
+        return unnamed(self._files)
+
+    def sweep(self) -> tuple[str, ...]:
+        """Delete the saved adapters that no name stands for, and return their hashes.
+
+        Only on demand: where names were lost, their adapters look the same. Behind a URL, which has no lock, nobody
+        else may write meanwhile.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be written.
+        """
+        return sweep_unnamed(self._files)
 
     def _entry_damage(self, name: str, file: str) -> str:
         try:
@@ -384,17 +388,3 @@ class AdapterStore:
                 return ""
         except StoreError as error:
             return str(error)
-
-
-def _as_its_name_says(name: str, file: str) -> Version:
-    """Return what the file name of an entry says, for one that cannot be read."""
-    number, sha256 = pointed(file) or (0, "")
-    return Version(name, number, sha256, 0, "")
-
-
-def _check_job(job: str) -> None:
-    """Refuse what a history could not be written with."""
-    if not isinstance(job, str) or len(job) > MOST_OF_A_JOB:
-        raise InputError(
-            sentence(f"job={str(job)[:40]!r}", expected=f"a text of at most {MOST_OF_A_JOB} characters")
-        )

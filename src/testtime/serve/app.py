@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from fastapi import Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.convertors import PathConvertor, register_url_convertor
@@ -172,6 +173,14 @@ def create_app(store: AdapterStore, settings: ServeSettings) -> FastAPI:
             f"{request.method} {request.url.path[:200]}: {error.detail}", remedy="GET /docs lists the paths"
         )
         return JSONResponse({"error": reason}, error.status_code, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def unfit(request: Request, error: RequestValidationError) -> JSONResponse:
+        """What stands in the address and is no number, in the shape of all errors."""
+        first = error.errors()[0]
+        given = f"{first['loc'][-1]}={str(first.get('input'))[:60]!r}"
+        reason = sentence(f"{request.method} {request.url.path[:200]}: {given}", why=str(first["msg"]))
+        return JSONResponse({"error": reason}, 400)
 
     @app.get("/healthz", summary="Whether the server runs")
     async def health() -> dict[str, str]:

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from testtime.backbones.registry import load_saved_backbone
-from testtime.errors import StoreError
+from testtime.errors import InputError, StoreError, sentence
 from testtime.estimators.saved import load, read_meta
 from testtime.scale.adapter_store import AdapterStore
 from testtime.store import open_adapter
@@ -22,6 +22,7 @@ from testtime.table.adapted import AdaptedTable
 
 __all__ = ["Loaded", "Models"]
 
+_SHOWN = 5
 _LOCKED_OUT = "its files change while they are read."
 
 
@@ -41,6 +42,8 @@ class Loaded:
         Its context without level statistics, ``(n, D)``, with the names of the columns in `names`.
     n_bytes
         Memory it takes, the base model not counted.
+    known
+        Names of the columns of the training table, the target among them.
     """
 
     sha256: str
@@ -50,6 +53,7 @@ class Loaded:
     reference: NDArray[np.float64]
     names: tuple[str, ...]
     n_bytes: int
+    known: frozenset[str] = frozenset()
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -66,7 +70,40 @@ class Loaded:
         InputError
             When a column is missing, or holds what cannot be used.
         """
+        extra = [name for name in map(str, frame.columns) if name.strip() not in self.known]
+        if extra:
+            more = f" and {len(extra) - _SHOWN} more" if len(extra) > _SHOWN else ""
+            shown = ", ".join(repr(name[:60]) for name in extra[:_SHOWN]) + more
+            notes.append(f"Columns that are not in the training table are ignored: {shown}.")
+        self._refuse_truth(frame)
         return self.table.encoding.transform(frame, notes=notes)
+
+    def _refuse_truth(self, frame: pd.DataFrame) -> None:
+        """Refuse ``true`` and ``false`` where fit had other numbers than 0 and 1, as words for them are refused."""
+        numbers = set(self.table.encoding.columns.numbers)
+        for given, column in frame.items():
+            name = str(given).strip()
+            if name not in numbers or not _are_truth(column):
+                continue
+            seen = self.reference[:, self.names.index(name)]
+            if np.isin(seen[~np.isnan(seen)], (0, 1)).all():
+                continue
+            first = str(bool(column.dropna().iloc[0])).lower()
+            raise InputError(
+                sentence(
+                    f"column {name!r} holds {first}",
+                    expected="numbers",
+                    why="it held others than 0 and 1 at fit",
+                    remedy="Send the number, or null if it is not known",
+                )
+            )
+
+
+def _are_truth(column: pd.Series) -> bool:
+    """Tell whether all that a column holds, and it holds something, is true or false."""
+    if pd.api.types.is_object_dtype(column.dtype):
+        return pd.api.types.infer_dtype(column, skipna=True) == "boolean"
+    return pd.api.types.is_bool_dtype(column.dtype) and bool(column.notna().any())
 
 
 @dataclass
@@ -199,6 +236,14 @@ class Models:
             table.x[: table.record.n_context, : len(names)],
             names,
             table.read_context(),
+            frozenset(
+                [
+                    *(str(column["name"]) for column in estimator.adaptation_.columns),
+                    *table.encoding.columns.required,
+                    *filter(None, [training.get("target")]),
+                    *training.get("beside", ()),
+                ]
+            ),
         )
 
     def _base(self, name: str, task: str, fingerprint: str) -> Any:

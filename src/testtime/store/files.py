@@ -18,7 +18,7 @@ from testtime.errors import InputError, StoreError, sentence
 from testtime.store.atomic import replace_file, write_folder
 from testtime.store.leftovers import beside, is_leftover, sweep
 from testtime.store.lock import LOCK, folder_lock
-from testtime.store.places import as_place, storing
+from testtime.store.places import as_place, refuse_inside, storing
 
 __all__ = ["Files", "LocalFiles", "RemoteFiles", "files_at"]
 
@@ -74,8 +74,18 @@ class Files(Protocol):
         """Return what changes when somebody changes a file of a folder, as far as that can be seen cheaply."""
         ...
 
+    def refuse_other(self) -> None:
+        """Refuse a place that a store would do harm to.
+
+        Raises
+        ------
+        StoreError
+            If it is a saved model, or inside one.
+        """
+        ...
+
     def writing(self) -> AbstractContextManager[None]:
-        """Keep other writers out, where the place can."""
+        """Keep other writers out, where the place can; errors as in :meth:`refuse_other`."""
         ...
 
 
@@ -173,8 +183,13 @@ class LocalFiles:
             return ()
         return tuple(sorted((name, state.st_size, state.st_mtime_ns) for name, state in found))
 
+    def refuse_other(self) -> None:
+        """Refuse the folder of a saved model, and one inside it."""
+        refuse_inside(self.root, itself=True)
+
     def writing(self) -> AbstractContextManager[None]:
-        """Lock the folder."""
+        """Lock the folder, unless it is that of a saved model."""
+        self.refuse_other()
         with storing(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
         return folder_lock(self.root)
@@ -272,6 +287,9 @@ class RemoteFiles:
     def stamp(self, folder: str) -> tuple[object, ...]:
         """Return nothing: what is written is not changed, and to look would cost a request."""
         return ()
+
+    def refuse_other(self) -> None:
+        """Refuse nothing: models are saved into folders of this machine."""
 
     def writing(self) -> AbstractContextManager[None]:
         """Keep nobody out."""

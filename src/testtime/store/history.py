@@ -22,11 +22,12 @@ from testtime.store.manifest import Hash
 from testtime.store.records import Record
 
 __all__ = [
-    "MOST_OF_A_JOB",
     "Entry",
     "Version",
     "as_folder_name",
+    "as_its_name_says",
     "as_name",
+    "check_job",
     "entry_name",
     "pointed",
     "removable",
@@ -69,8 +70,7 @@ class Version(Result):
     job: str = ""
 
 
-MOST_OF_A_JOB = 200
-"""Characters of what a user says about a version."""
+_MOST_OF_A_JOB = 200
 
 
 class Entry(Record):
@@ -81,7 +81,7 @@ class Entry(Record):
     n_bytes: Annotated[int, Field(ge=0)]
     added: Annotated[str, Field(max_length=40)]
     restores: Annotated[int, Field(ge=1)] | None = None
-    job: Annotated[str, Field(max_length=MOST_OF_A_JOB)] = ""
+    job: Annotated[str, Field(max_length=_MOST_OF_A_JOB)] = ""
 
     @classmethod
     def now(cls, sha256: str, n_bytes: int, *, restores: int | None = None, job: str = "") -> Entry:
@@ -141,6 +141,26 @@ def as_name(folder: str) -> str:
     'Zürich, 50%'
     """
     return unquote(folder)
+
+
+def as_its_name_says(name: str, file: str) -> Version:
+    """Return what the file name of an entry says, for one that cannot be read."""
+    number, sha256 = pointed(file) or (0, "")
+    return Version(name, number, sha256, 0, "")
+
+
+def check_job(job: str) -> None:
+    """Refuse what a history could not be written with.
+
+    Raises
+    ------
+    InputError
+        If what an adapter was made from is no text, or too long.
+    """
+    if not isinstance(job, str) or len(job) > _MOST_OF_A_JOB:
+        raise InputError(
+            sentence(f"job={str(job)[:40]!r}", expected=f"a text of at most {_MOST_OF_A_JOB} characters")
+        )
 
 
 def restored_by(versions: Sequence[Version], to: int | None) -> Version:

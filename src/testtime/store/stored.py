@@ -8,12 +8,17 @@ from pathlib import Path
 from testtime.errors import StoreError, sentence
 from testtime.store.places import as_place
 
-__all__ = ["ADAPTERS", "NAMES", "refuse_stored"]
+__all__ = ["ADAPTERS", "NAMES", "is_hash", "refuse_stored"]
 
 NAMES, ADAPTERS = "names", "adapters"
 """Folders of a store: what names stand for, and the saved adapters."""
 
 _HASH = re.compile(r"[0-9a-f]{64}")
+
+
+def is_hash(name: str) -> bool:
+    """Tell whether a folder may be that of a saved adapter, by its name."""
+    return _HASH.fullmatch(name) is not None
 
 
 def refuse_stored(folder: Path, remedy: str) -> None:
@@ -30,7 +35,7 @@ def refuse_stored(folder: Path, remedy: str) -> None:
         there = as_place(folder).resolve()
     except (OSError, RuntimeError):  # a circle of links: whoever opens it says so
         return
-    if _HASH.fullmatch(there.name) and there.parent.name == ADAPTERS:
+    if is_hash(there.name) and there.parent.name == ADAPTERS:
         raise StoreError(
             sentence(
                 f"{str(folder)!r} is an adapter of a store",

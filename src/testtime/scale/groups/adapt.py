@@ -20,7 +20,7 @@ from testtime.estimators.together import check_shared
 from testtime.scale.adapter_store import AdapterStore
 from testtime.scale.cells import cell_seed
 from testtime.scale.groups.engines import engine_called
-from testtime.scale.groups.labels import Texts, whole_classes
+from testtime.scale.groups.labels import Texts, whole_classes, without_label
 from testtime.scale.groups.outcomes import AdaptedGroups, GroupOutcome, Outcome
 from testtime.scale.groups.sources import Source, batches, drawn_pieces, drawn_rows, source_of
 from testtime.scale.groups.work import SHARED, Job, adapt_shared, with_file, with_start
@@ -84,7 +84,7 @@ def adapt_groups(
         A frame, or the path or URL of a Parquet folder that is partitioned by the columns `by` (``shop=7/...``), of
         which every worker reads one group at a time.
     target
-        Column to predict; rows without it are left out.
+        Column to predict; rows without it, or with a word such as ``NA`` in it, are left out.
     by
         Column, or columns, that name the group of a row. They are no features.
     store
@@ -122,6 +122,8 @@ def adapt_groups(
     ------
     InputError
         When an argument cannot be used, a column is not there, or one in `by` is the target or has a declared kind.
+    StoreError
+        When the store is a saved model or inside one, or cannot be written.
     MissingExtra
         For ``engine="ray"`` without ray.
     """
@@ -176,7 +178,9 @@ def adapt_source(
             sentence(f"a group is called {SHARED!r}", why=why, remedy="Give the group another name")
         )
     together = start == _CHOSEN if together is None else together
-    job = _job(target, AdapterStore(store), estimator, smallest, serial=engine == "serial", together=together)
+    opened = AdapterStore(store)
+    opened.check_place()  # before anything is computed
+    job = _job(target, opened, estimator, smallest, serial=engine == "serial", together=together)
     check_columns(source, target, job.params["column_kinds"])
     job = replace(job, texts=texts, by=source.by)
     if start == _CHOSEN and job.tails is None:
@@ -197,7 +201,7 @@ def adapt_source(
             advance(outcome)
     done.sort(key=lambda outcome: outcome.name)
     seconds = round(time.perf_counter() - began, 3)
-    others = tuple(sorted(set(AdapterStore(store).names()) - set(source.names) - {SHARED}))
+    others = tuple(sorted(set(opened.names()) - set(source.names) - {SHARED}))
     return AdaptedGroups(
         os.fspath(store), tuple(done), source.n_without_group, seconds, job.why_not_shared, others
     )
@@ -240,8 +244,11 @@ def _chosen(source: Source, target: str) -> TTTClassifier | TTTRegressor:
     rows = drawn_rows(source, cell_seed(classifier.random_state, SHARED))
     if target not in rows:
         return classifier  # what is wrong is said below
-    known: Any = rows[target].dropna()
-    labels = whole_classes(known)
+    known: Any = rows[target]
+    try:
+        labels = whole_classes(known[~without_label(known)])
+    except InputError:  # as of lists, which each group refuses by name
+        return classifier
     distinct = labels.map(repr).nunique()  # cells that cannot be hashed are refused by name, group by group
     if is_numeric(labels):
         return TTTRegressor() if why_numbers(labels, distinct) else classifier

@@ -11,15 +11,35 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pandas.api.types import is_float_dtype
 
-__all__ = ["Texts", "texts_among", "whole_classes"]
+from testtime.table.columns.alone import without_value
+
+__all__ = ["Texts", "texts_among", "whole_classes", "without_label"]
 
 Texts = Literal["", "text", "number"]
 """What a text such as ``1.0`` is: itself, the text ``1``, or the number 1."""
 
 _WHOLE = re.compile(r"\s*(?P<number>-?(?:0|[1-9][0-9]*))(?:\.0*)?\s*")
 _EXACT = 2.0**53  # beyond, floats cannot tell whole numbers apart
+
+
+def without_label(labels: pd.Series) -> NDArray[np.bool_]:
+    """Tell which rows have no target: nothing, or a word such as ``NA``, which is none for a model of one table either.
+
+    Raises
+    ------
+    InputError
+        When a label is a list or the like, or no Unicode.
+
+    >>> without_label(pd.Series(["yes", "NA", None])).tolist()
+    [False, True, True]
+    """
+    missing = labels.isna().to_numpy(dtype=bool)
+    if labels.dtype.kind in "biufcmM":
+        return missing
+    return missing | without_value(labels)
 
 
 def texts_among(labels: pd.Series) -> Texts:

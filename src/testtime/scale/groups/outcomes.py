@@ -58,6 +58,8 @@ class GroupOutcome(Result):
         Of the adapter in the store; 0 and empty if there is none.
     seconds
         Spent on the group.
+    n_without_target
+        Rows without a target, which were left out; 0 for a group that failed.
     """
 
     name: str
@@ -71,6 +73,7 @@ class GroupOutcome(Result):
     version: int = 0
     sha256: str = ""
     seconds: float = 0.0
+    n_without_target: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values, the outcome in one word, as :meth:`AdaptedGroups.frame` has it."""
@@ -111,6 +114,11 @@ class AdaptedGroups(Result):
         return len(self.groups)
 
     @property
+    def n_without_target(self) -> int:
+        """Rows of all groups that have no target, and were left out."""
+        return sum(group.n_without_target for group in self.groups)
+
+    @property
     def failed(self) -> tuple[GroupOutcome, ...]:
         """Groups that have no adapter because something went wrong."""
         return tuple(group for group in self.groups if group.outcome is Outcome.FAILED)
@@ -132,6 +140,8 @@ class AdaptedGroups(Result):
         text = "; ".join(parts) + "."
         if self.n_without_group:
             text += f" {self.n_without_group:,} rows name no group and were left out."
+        if self.n_without_target:
+            text += f" {self.n_without_target:,} rows have no target and were dropped."
         if self.why_not_shared:
             text += f" {self.why_not_shared[0].upper()}{self.why_not_shared[1:]}"
         if self.not_in_data:

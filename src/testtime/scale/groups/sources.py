@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from testtime.errors import InputError, nearest, sentence
+from testtime.scale.groups.names import as_day, half_a_character, keys_of, named, spelled_alike
 
 __all__ = ["Piece", "Source", "batches", "drawn_pieces", "drawn_rows", "source_of"]
 
 _DRAWN_GROUPS = 256
 _DRAWN_ROWS = 1_024
-_MIDNIGHT = re.compile(r"(?<=\A[0-9]{4}-[0-9]{2}-[0-9]{2}) 00:00:00(\.0+)?\Z")
 
 
 @dataclass(frozen=True)
@@ -130,39 +128,6 @@ def drawn_rows(source: Source, seed: np.random.SeedSequence) -> pd.DataFrame:
     return pd.concat([rows.loc[:, shared] for rows in found] if shared else found, ignore_index=True)
 
 
-def _named(keys: Sequence[Any], by: Sequence[str], groups: Mapping[str, Any]) -> str:
-    """Return the name of a group: the value, or ``a=1,b=2`` for several columns."""
-    values = [_written(key) for key in keys]
-    name = values[0] if len(by) == 1 else ",".join(f"{c}={v}" for c, v in zip(by, values, strict=True))
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        raise _half_a_character(error) from error
-    if name in groups:
-        raise InputError(
-            sentence(
-                f"two groups are called {name!r}",
-                why="their keys differ in type only, such as 1 and '1'",
-                remedy="Give the column one type first",
-            )
-        )
-    return name
-
-
-def _half_a_character(error: UnicodeEncodeError) -> InputError:
-    got, why = f"a group is called {error.object!r}", "half of a character cannot be written"
-    return InputError(sentence(got, why=why, remedy="Give the group another name"))
-
-
-def _written(key: Any) -> str:
-    """Return a key as a file of text has it: a whole number without a point, a whole day without a time."""
-    if isinstance(key, float) and key.is_integer():
-        return str(int(key))
-    if isinstance(key, datetime) and key.tzinfo is None and key.time() == time():
-        return str(key.date())
-    return str(key)
-
-
 class _FrameGroups:
     """Groups of a frame; rows are copied only as each group is asked for."""
 
@@ -173,15 +138,16 @@ class _FrameGroups:
                 raise InputError(sentence(got, remedy=nearest(name, frame.columns)))
         self._frame, self.by = frame, by
         self._rows: dict[str, np.ndarray] = {}
+        taken: dict[str, list[str]] = {}
         try:
-            found = frame.groupby(list(by), sort=False, observed=True, dropna=True).indices
+            texts: Any = frame  # in which each name is there once
+            columns = pd.DataFrame({name: keys_of(texts[name]) for name in by})
+            found = columns.groupby(list(by), sort=False, observed=True, dropna=True).indices
         except UnicodeEncodeError as error:  # of pandas, where it keeps text with PyArrow
-            raise _half_a_character(error) from error
+            raise half_a_character(error) from error
         for key, rows in found.items():
-            keys = key if isinstance(key, tuple) else (key,)
-            if any(map(_is_nothing, keys)):  # as an empty cell of a file is
-                continue
-            self._rows[_named(keys, by, self._rows)] = rows
+            name, taken[name] = named(key if isinstance(key, tuple) else (key,), by, taken)
+            self._rows[name] = rows
         self.names = sorted(self._rows)
         self.n_without_group = len(frame) - sum(map(len, self._rows.values()))
         _refuse_none(self.names, by)
@@ -199,9 +165,9 @@ class _ParquetGroups:
         self._root, self.by = root, by
         dataset = _opened(root, None, by)
         self._paths: dict[str, list[str]] = {}
-        keys_seen: dict[tuple[Any, ...], str] = {}
         self.n_without_group = 0
-        for fragment in dataset.get_fragments():
+        fragments, found = list(dataset.get_fragments()), []
+        for fragment in fragments:
             keys = ds.get_partition_keys(fragment.partition_expression)
             missing = [name for name in by if name not in keys]
             if missing:
@@ -213,29 +179,22 @@ class _ParquetGroups:
                         remedy=f"Write it with: frame.to_parquet(folder, partition_cols=[{missing[0]!r}])",
                     )
                 )
-            key = tuple(_as_day(keys[name]) for name in by)
-            if any(map(_is_nothing, key)):
+            found.append([as_day(keys[name]) for name in by])
+        names: dict[tuple[Any, ...], str] = {}
+        taken: dict[str, list[str]] = {}
+        columns = map(spelled_alike, zip(*found, strict=True))  # one column tells how its names are spelled
+        for fragment, key in zip(fragments, zip(*columns, strict=True), strict=True):
+            if None in key:
                 self.n_without_group += fragment.count_rows()
                 continue
-            if key not in keys_seen:
-                keys_seen[key] = _named(key, by, self._paths)
-                self._paths[keys_seen[key]] = []
-            self._paths[keys_seen[key]].append(fragment.path)
+            if key not in names:
+                names[key], taken[names[key]] = named(key, by, taken)
+            self._paths.setdefault(names[key], []).append(fragment.path)
         self.names = sorted(self._paths)
         _refuse_none(self.names, by)
 
     def piece(self, name: str) -> Piece:
         return Piece(name, self.by, root=self._root, paths=tuple(sorted(self._paths[name])))
-
-
-def _as_day(key: Any) -> Any:
-    """Return the name of a folder; pandas writes a day of a column of times as one with a time."""
-    return _MIDNIGHT.sub("", key) if isinstance(key, str) else key
-
-
-def _is_nothing(key: Any) -> bool:
-    """Whether a key names no group: it is missing, or a text without a letter or sign."""
-    return key is None or (isinstance(key, str) and not key.strip())
 
 
 def _refuse_none(names: Sequence[str], by: Sequence[str]) -> None:
@@ -284,7 +243,9 @@ def _read(root: str, paths: Sequence[str], by: Sequence[str]) -> pd.DataFrame:
         if len(paths) > 1:  # files that were added later may have more columns
             schemas = [opened.schema, *(part.physical_schema for part in opened.get_fragments())]
             opened = opened.replace_schema(pa.unify_schemas(schemas, promote_options="permissive"))
-        return opened.to_table(use_threads=False).to_pandas()
+        table = opened.to_table(use_threads=False)
+        # What names the group is text here, and may be of another type in what pandas wrote about the columns.
+        return table.drop_columns([name for name in by if name in table.column_names]).to_pandas()
     except (OSError, pa.ArrowException) as error:
         why = str(error).splitlines()[0]
         raise InputError(sentence(f"a file below {root!r} cannot be read", why=why)) from error

@@ -27,7 +27,7 @@ from testtime.estimators.together import fit_start, fit_together
 from testtime.plain import plain
 from testtime.scale.adapter_store import AdapterStore, Version
 from testtime.scale.cells import cell_seed
-from testtime.scale.groups.labels import Texts, whole_classes
+from testtime.scale.groups.labels import Texts, whole_classes, without_label
 from testtime.scale.groups.outcomes import GroupOutcome, Outcome
 from testtime.scale.groups.sources import Piece
 from testtime.table.columns import DataWarning, TableColumns, as_frame
@@ -165,6 +165,7 @@ class _Begun:
     frame: pd.DataFrame
     labels: pd.Series
     made_from: str
+    n_without_target: int = 0
 
 
 def _caught(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -178,19 +179,26 @@ def _caught(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
 
 def _begun(job: Job, piece: Piece) -> _Begun | GroupOutcome:
     """Read a group and look whether there is anything to do."""
-    frame, labels = _features_and_target(job, piece.read())
-    made_from = job.fingerprint(piece.name, frame.assign(**{job.target: labels}))
+    rows = piece.read()
+    frame, labels = _features_and_target(job, rows)
+    without = len(rows) - len(labels)
+    found = _looked_at(job, piece.name, frame, labels)
+    return replace(found, n_without_target=without)
+
+
+def _looked_at(job: Job, name: str, frame: pd.DataFrame, labels: pd.Series) -> _Begun | GroupOutcome:
+    made_from = job.fingerprint(name, frame.assign(**{job.target: labels}))
     store = AdapterStore(job.store)
-    served = _served(store, piece.name)
+    served = _served(store, name)
     if served is not None and _rolled_back(store, served, made_from):
         outcome = _as_outcome(Outcome.UNCHANGED, served, len(labels))
         return replace(outcome, reason=f"Rolled back to version {served.restores}, and left there.")
     rule = _why_shared(job, frame, labels)
     if rule:
-        return _shared(job, store, piece.name, len(labels), served, made_from, rule)
+        return _shared(job, store, name, len(labels), served, made_from, rule)
     if served is not None and served.job == made_from:
         return _as_outcome(Outcome.UNCHANGED, served, len(labels))
-    return _Begun(piece.name, frame, labels, made_from)
+    return _Begun(name, frame, labels, made_from)
 
 
 def _fitted(job: Job, begun: Sequence[_Begun]) -> list[Any]:
@@ -222,7 +230,12 @@ def _kept(job: Job, one: _Begun, fitted: Any) -> GroupOutcome:
     outcome = _as_outcome(kind, version, len(one.labels))
     gain = record.gain / record.loss_before
     return replace(
-        outcome, reason=reason, n_context=record.n_context, gain=gain, start_scale=record.start_scale
+        outcome,
+        reason=reason,
+        n_context=record.n_context,
+        gain=gain,
+        start_scale=record.start_scale,
+        n_without_target=one.n_without_target,
     )
 
 
@@ -298,7 +311,7 @@ def _features_and_target(job: Job, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd
     labels: pd.Series = rows[job.target]  # type: ignore[assignment]  # a frame where a name is repeated; see below
     if labels.ndim > 1:
         raise InputError(sentence(f"several columns are called {job.target!r}", remedy="Rename them"))
-    there = np.flatnonzero(labels.notna())
+    there = np.flatnonzero(~without_label(labels))
     labels = labels.iloc[there]
     if isinstance(labels.dtype, pd.CategoricalDtype):
         labels = labels.astype(labels.dtype.categories.dtype)
