@@ -82,12 +82,20 @@ def test_a_frequent_word_for_nothing_stays_a_level():
         (["3", None], [3.0, NAN]),
         (["1,5", "€3"], [1.5, 3.0]),
         (pd.Series([1, 2], dtype="Int64"), [1.0, 2.0]),
-        ([True, False], [1.0, 0.0]),
-        (["True", "false"], [1.0, 0.0]),
     ],
 )
 def test_what_can_be_read_as_a_number_is(new: object, expected: list[float]):
     assert same(encode([0.5, 1.5], new=new), expected)
+
+
+@pytest.mark.parametrize("new", [[True, False], ["True", "false"], [True, None], ["TRUE", "0", "1"]])
+def test_truth_values_are_numbers_where_fit_had_zeros_and_ones(new: list[object]):
+    meant = {"true": 1.0, "false": 0.0, "none": NAN, "0": 0.0, "1": 1.0}
+    assert same(encode([0.0, 1.0, 1.0], new=new), [meant[str(value).lower()] for value in new])
+    with pytest.raises(
+        InputError, match=r"column .c. holds (?i:true); expected numbers .it held others than 0 and 1"
+    ):
+        encode([0.5, 1.5], new=new)
 
 
 @pytest.mark.parametrize("bad", ["many", "A12", dt.date(2024, 1, 1)])

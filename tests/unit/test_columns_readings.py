@@ -68,8 +68,9 @@ class TestTruth:
         with pytest.raises(InputError, match=f"holds '{word}'; expected numbers, as at fit"):
             told(NUMBERS, ["0.2", word])
 
-    def test_true_and_false_in_full_are(self):
-        assert told(NUMBERS, ["TRUE", "0.5", "false"])[0] == [1.0, 0.5, 0.0]
+    def test_true_and_false_in_full_are_none_of_other_numbers(self):
+        with pytest.raises(InputError, match="holds TRUE; expected numbers"):
+            told(NUMBERS, ["TRUE", "0.5", "false"])
 
     def test_numbers_are_no_truth_values_as_they_are_none_in_words(self):
         for new in ([1, 2, 2], [1.0, -3.0], ["1", "2", "2"]):

@@ -144,7 +144,7 @@ def test_truth_in_a_column_of_other_numbers_is_refused(served, sent):
     first = "true" if True in sent else "false"
     assert answer.json()["error"] == (
         f"column 'size' holds {first}; expected numbers (it held others than 0 and 1 at fit). "
-        "Send the number, or null if it is not known."
+        "Give the number, or leave it empty if it is not known."
     )
     table, sink = pa.table({"size": pa.array(sent, pa.bool_()), "town": ["Oslo"] * len(sent)}), io.BytesIO()
     with pa.ipc.new_stream(sink, table.schema) as stream:

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from testtime.backbones.registry import load_saved_backbone
-from testtime.errors import InputError, StoreError, sentence
+from testtime.errors import StoreError
 from testtime.estimators.saved import load, read_meta
 from testtime.scale.adapter_store import AdapterStore
 from testtime.store import open_adapter
@@ -75,35 +75,7 @@ class Loaded:
             more = f" and {len(extra) - _SHOWN} more" if len(extra) > _SHOWN else ""
             shown = ", ".join(repr(name[:60]) for name in extra[:_SHOWN]) + more
             notes.append(f"Columns that are not in the training table are ignored: {shown}.")
-        self._refuse_truth(frame)
         return self.table.encoding.transform(frame, notes=notes)
-
-    def _refuse_truth(self, frame: pd.DataFrame) -> None:
-        """Refuse ``true`` and ``false`` where fit had other numbers than 0 and 1, as words for them are refused."""
-        numbers = set(self.table.encoding.columns.numbers)
-        for given, column in frame.items():
-            name = str(given).strip()
-            if name not in numbers or not _are_truth(column):
-                continue
-            seen = self.reference[:, self.names.index(name)]
-            if np.isin(seen[~np.isnan(seen)], (0, 1)).all():
-                continue
-            first = str(bool(column.dropna().iloc[0])).lower()
-            raise InputError(
-                sentence(
-                    f"column {name!r} holds {first}",
-                    expected="numbers",
-                    why="it held others than 0 and 1 at fit",
-                    remedy="Send the number, or null if it is not known",
-                )
-            )
-
-
-def _are_truth(column: pd.Series) -> bool:
-    """Tell whether all that a column holds, and it holds something, is true or false."""
-    if pd.api.types.is_object_dtype(column.dtype):
-        return pd.api.types.infer_dtype(column, skipna=True) == "boolean"
-    return pd.api.types.is_bool_dtype(column.dtype) and bool(column.notna().any())
 
 
 @dataclass

@@ -44,11 +44,12 @@ _TICKS_PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 class NumberCells:
     """Numbers, truth values (0 and 1) or durations (seconds); NaN is missing.
 
-    `too_large` counts the integers that no float64 can hold; they are missing.
+    `too_large` counts the integers that no float64 can hold; they are missing. `truth` tells truth values.
     """
 
     values: NDArray[np.float64]
     too_large: int = 0
+    truth: bool = False
 
     @property
     def missing(self) -> NDArray[np.bool_]:
@@ -57,7 +58,7 @@ class NumberCells:
 
     def take(self, rows: NDArray[np.int64]) -> NumberCells:
         """Return some rows."""
-        return NumberCells(self.values[rows])
+        return NumberCells(self.values[rows], truth=self.truth)
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,8 @@ def read_cells(values: pd.Series, name: str) -> Cells:
     if pd.api.types.is_numeric_dtype(dtype):  # truth values among them
         if pd.api.types.is_integer_dtype(dtype) and _inexact(values):
             return _spelled(values.astype(object), name)
-        return NumberCells(values.to_numpy(dtype=np.float64, na_value=np.nan))
+        truth = pd.api.types.is_bool_dtype(dtype)
+        return NumberCells(values.to_numpy(dtype=np.float64, na_value=np.nan), truth=truth)
     if isinstance(dtype, pd.StringDtype):
         return replace(_from_text(values, name), typed=text_of_frame(values))
     if pd.api.types.is_object_dtype(dtype):
@@ -280,7 +282,8 @@ def _from_objects(values: pd.Series, name: str) -> Cells:
         if found == "integer" and _inexact(values):
             return _spelled(values, name)
         try:
-            return NumberCells(values.where(values.notna(), np.nan).to_numpy().astype(np.float64))
+            numbers = values.where(values.notna(), np.nan).to_numpy().astype(np.float64)
+            return NumberCells(numbers, truth=found == "boolean")
         except OverflowError:
             numbers = np.array([_bounded(value) for value in values])
             return NumberCells(numbers, int((np.isnan(numbers) & values.notna().to_numpy()).sum()))
@@ -350,7 +353,8 @@ def _from_arrow(array: pa.Array, name: str) -> Cells:
     if pa.types.is_integer(array.type) and _inexact(whole := array.to_pandas(types_mapper=pd.ArrowDtype)):
         return _spelled(whole.astype(object), name)
     if pa.types.is_integer(array.type) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return NumberCells(array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+        numbers = array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        return NumberCells(numbers, truth=pa.types.is_boolean(kind))
     raise _structure(array.drop_null()[0].as_py(), name)
 
 

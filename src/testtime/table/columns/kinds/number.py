@@ -54,6 +54,7 @@ class NumberColumn(Lossy):
     `clock` says that hours alone, as in ``3 PM``, are times of day.
     `marks` says that there were marks of footnotes, as in ``12[a]``, which are taken off.
     `bounds` says that there were bounds such as ``<0.5`` and ``10+``, which are read as the numbers that they hold.
+    `binary` says that there were no other numbers than 0 and 1, which may come as true and false later.
     `grouped` is a number of fit whose point was taken as a decimal sign, in doubt, where it may separate thousands.
     """
 
@@ -64,6 +65,7 @@ class NumberColumn(Lossy):
     short_minutes: bool = False
     clock: bool = False
     bounds: bool = False
+    binary: bool = True  # in models that were saved before this was looked at, any truth value was a number
     marks: bool = False
     grouped: str = Field(default="", max_length=100)
     scale: str = Field(default="", max_length=200)
@@ -92,7 +94,9 @@ class NumberColumn(Lossy):
             values = never_infinite(cells.values, name)
             notes = [_TOO_LARGE.format(n=cells.too_large, name=name)] if cells.too_large else []
             notes += said_of_numbers(values, name)
-            column = cls(name=name, accounting=None, indicator=missing_matters(values))
+            column = cls(
+                name=name, accounting=None, binary=_is_binary(values), indicator=missing_matters(values)
+            )
             return Learned(column, "", tuple(notes), int(np.isnan(values).sum()))
         if not asked and are_months(cells):
             raise RejectColumn("it holds months")
@@ -125,6 +129,7 @@ class NumberColumn(Lossy):
             small=float((sizes <= 1).mean()) if len(sizes) else 0.0,
             accounting=reading.dashes.are_zero if reading.dashes else None,
             bounds=reading.n_bounds > 0,
+            binary=_is_binary(values),
             marks=reading.n_noted > 0,
             grouped=reading.ambiguous[:100] if "." in reading.ambiguous and not reading.comma else "",
             blanks=blank_words(reading),
@@ -153,6 +158,8 @@ class NumberColumn(Lossy):
             values = np.full(len(cells.values), np.nan)
         else:
             values = cells.values
+            if cells.truth and not self.binary and not np.isnan(values).all():
+                raise self._no_truth("true" if (values == 1).any() else "false")
             self._check_shares(values, told)
             self._tell_size(values, told)
             told += [_TOO_LARGE.format(n=cells.too_large, name=self.name)] if cells.too_large else []
@@ -191,6 +198,8 @@ class NumberColumn(Lossy):
             alone = WordCells(cells.words, typed=cells.typed)
             numbers = np.where(np.isnan(truth), read_numbers(alone, **given).values, truth)
             if not np.isnan(numbers).any():
+                if not self.binary:
+                    raise self._no_truth(next(iter(reading.stray)))
                 return cells.spread(numbers, np.nan)
         self.accept(reading, "numbers", told)
         strange = reading.unit and not any(_same_unit(reading.unit, one) for one in units)
@@ -233,6 +242,16 @@ class NumberColumn(Lossy):
         if reading.too_large:
             told.append(_TOO_LARGE.format(n=reading.too_large, name=self.name))
         return reading.values
+
+    def _no_truth(self, word: str) -> InputError:
+        return InputError(
+            sentence(
+                f"column {self.name!r} holds {word}",
+                expected="numbers",
+                why="it held others than 0 and 1 at fit",
+                remedy="Give the number, or leave it empty if it is not known",
+            )
+        )
 
     def _tell_size(self, values: np.ndarray, told: list[str]) -> None:
         """Say that numbers without a factor may be some thousand times too small or large beside those of fit.
@@ -279,6 +298,10 @@ class NumberColumn(Lossy):
             raise InputError(sentence(got, expected=f"{self.unit!r}, as at fit", why=why, remedy=remedy))
         if middle < self.typical / _NEAR:
             told.append(f"C{got[1:]}, which is taken as {self.unit}, as at fit: {why}.")
+
+
+def _is_binary(values: np.ndarray) -> bool:
+    return bool(np.isin(values[~np.isnan(values)], (0, 1)).all())
 
 
 def _same_unit(one: str, other: str) -> bool:
