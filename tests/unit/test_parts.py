@@ -57,6 +57,25 @@ class TestCodes:
         assert found["c: part 2"] == pytest.approx([np.nan, np.nan, 3.0, 3.5, 1.25], nan_ok=True)
         assert find_parts(words([f"{k % 7} m² x² ³{k}" for k in range(40)]), "c") is not None
 
+    @pytest.mark.parametrize(
+        ("sizes", "new", "meant"),
+        [
+            (["923", "1,020", "12,117"], ["1,5", "85", "3,250"], [1.5, 85.0, 3250.0]),
+            (["923", "1.020", "12.117"], ["85", "3.250"], [85.0, 3250.0]),
+            (["92.5", "1.020", "12.117"], ["85", "3.250"], [85.0, 3.25]),
+            (["1,020", "1500", "900"], ["3,250"], [3.25]),  # larger numbers have no mark
+            (["1,020", "2,117", "9,000"], ["3,250"], [3.25]),  # nothing tells
+        ],
+    )
+    def test_marks_of_thousands_are_told_by_all_numbers_of_a_place(
+        self, sizes: list[str], new: list[str], meant: list[float]
+    ):
+        texts = [f"{size} sqft {'house' if k % 2 else 'flat'}" for k in range(20) for size in sizes]
+        parts = find_parts(words(texts), "c")
+        assert isinstance(parts, CodeParts)
+        again = CodeParts.model_validate_json(parts.model_dump_json())
+        assert outputs(again, [f"{size} sqft house" for size in new])["c: part 1"] == meant
+
     def test_what_says_nothing_is_left_out(self):
         counted = [f"ORD-{k:05d}-{k % 3}-{chr(65 + k % 2)}x" for k in range(60)]
         parts = find_parts(words(counted), "order")

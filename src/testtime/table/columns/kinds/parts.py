@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -37,6 +38,8 @@ _TOKEN = re.compile(r"(?<![\d.,])\d+[.,]\d+(?!\d*[.,]?\d)|\d+|[^\W\d_]+")
 _LONGEST, _MOST_TOKENS = 2_000, 200  # characters of a text that are read, and tokens
 _BUILT_ALIKE = 0.9  # share of the rows
 _MOST_PLACES, _MOST_WORDS, _MOST_LEVELS = 8, 24, 1_000
+_THOUSAND = 1000
+_GROUPED = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
 _REPEATED = 0.5  # levels per row, at most: others say nothing of other rows
 _FEWEST, _FEWEST_SHARE = 5, 0.01  # rows that have a word, and as many that do not
 _SEPARATORS = (";", "|", "\n", ",", "/")
@@ -79,12 +82,13 @@ _Column: TypeAlias = tuple[NDArray[np.float64], str, str, int]
 
 
 class _Place(BaseModel):
-    """A place in a code; without levels it holds numbers."""
+    """A place in a code; without levels it holds numbers, whose thousands the mark `grouped` separates, if any."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     at: int = Field(ge=0, lt=_MOST_PLACES)
     levels: list[str] = Field(default=[], max_length=_MOST_LEVELS)
+    grouped: Literal["", ",", "."] = ""
 
 
 class CodeParts(_Parts):
@@ -112,9 +116,7 @@ class CodeParts(_Parts):
             name = f"{self.source}: part {place.at + 1}"
             own = [_at(one, place.at) if fits else None for one, fits in zip(tokens, alike, strict=True)]
             if not place.levels:
-                columns.append(
-                    (np.array([_number(one) if one else np.nan for one in own]), name, "number", 0)
-                )
+                columns.append((_numbers(own, place.grouped), name, "number", 0))
                 continue
             values = np.array([np.nan if one is None else _code(one, place.levels) for one in own])
             columns.append((values, name, "nominal", len(place.levels)))
@@ -274,11 +276,12 @@ def _code_parts(
     for at, kind in enumerate(shape):
         own = [_at(one, at) if fits else "" for one, fits in zip(tokens, alike, strict=True)]
         if kind == "n":
-            values = cells.spread(np.array([_number(one) if one else np.nan for one in own]), np.nan)
+            grouped = _thousands(own)
+            values = cells.spread(_numbers(own, grouped), np.nan)
             there = values[~np.isnan(values)]
             names_rows = why_identity(values, "part", index) or like_a_counter(there)
             if not is_constant(there) and not names_rows:
-                places.append(_Place(at=at))
+                places.append(_Place(at=at, grouped=grouped))
             continue
         rows = Counter[str]()
         for one, count in zip(own, cells.counts.tolist(), strict=True):
@@ -344,6 +347,27 @@ def _shape(tokens: list[str]) -> str:
     return "".join("n" if one[0].isdecimal() else "w" for one in tokens)
 
 
-def _number(token: str) -> float:
+def _numbers(tokens: Sequence[str | None], grouped: str) -> NDArray[np.float64]:
+    """Return the numbers of tokens, NaN for none."""
+    return np.array([_number(one, grouped) if one else np.nan for one in tokens])
+
+
+def _number(token: str, grouped: str) -> float:
+    if grouped and _GROUPED.fullmatch(token):
+        token = token.replace(grouped, "")
     value = float(token.replace(",", "."))
     return value if np.isfinite(value) else np.nan  # of more than 300 digits
+
+
+def _thousands(tokens: Sequence[str]) -> Literal["", ",", "."]:
+    """Return the mark that separates thousands: three digits follow each, and without one nothing reaches 1,000.
+
+    >>> _thousands(["923", "1,020", "12,117"]), _thousands(["1.5", "1.020"]), _thousands(["1,020", "1500"])
+    (',', '', '')
+    """
+    for mark in (",", "."):
+        marked = [one for one in tokens if mark in one]
+        plain = [one for one in tokens if one and one not in marked]
+        if marked and plain and all(_GROUPED.fullmatch(one) for one in marked):
+            return mark if all(one.isdecimal() and int(one[:5]) < _THOUSAND for one in plain) else ""
+    return ""
