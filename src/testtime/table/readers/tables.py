@@ -27,7 +27,7 @@ from testtime.table.readers.totals import rows_of_sums
 
 __all__ = ["FileFacts", "iterate_table", "open_table", "read_table", "require_columns"]
 
-_ENCODINGS = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16", "cp1252": "Windows-1252"}
+_ENCODINGS = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16", "utf-32": "UTF-32", "cp1252": "Windows-1252"}
 _WHOLE = {
     pa.int8(): pd.Int8Dtype(),
     pa.int16(): pd.Int16Dtype(),
