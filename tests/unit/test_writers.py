@@ -1,8 +1,10 @@
 """Tables written in pieces come back equal, in every format; other names are refused before anything is written."""
 
+import datetime as dt
 import gzip
 import json
 import os
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
@@ -69,6 +71,34 @@ def test_pieces_come_back_exactly_whatever_the_labels(tmp_path, ending):
 def test_packed_files_are_packed(tmp_path):
     write_table([frame()], tmp_path / "out.csv.gz")
     assert (tmp_path / "out.csv.gz").read_bytes()[:2] == b"\x1f\x8b"
+
+
+def test_times_and_bytes_are_text_in_lines(tmp_path):
+    columns = pd.DataFrame(
+        {
+            "when": pd.to_datetime(["2024-01-05", None]),
+            "zoned": pd.to_datetime(["2024-01-05T01:02:03Z", None]),
+            "day": [dt.date(2024, 1, 5), None],
+            "clock": [dt.time(1, 2, 3), None],
+            "took": pd.to_timedelta(["1h", None]),
+            "count": pd.array([1, None], "Int64"),
+            "price": [Decimal("1.5"), None],
+            "raw": ["ä".encode(), None],
+        }
+    )
+    write_table([columns], tmp_path / "out.jsonl")
+    first, second = map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())
+    assert first == {
+        "when": "2024-01-05T00:00:00",
+        "zoned": "2024-01-05T01:02:03+00:00",
+        "day": "2024-01-05",
+        "clock": "01:02:03",
+        "took": "0 days 01:00:00",
+        "count": 1,
+        "price": 1.5,
+        "raw": "ä",
+    }
+    assert set(second.values()) == {None}
 
 
 def test_numbers_that_are_none(tmp_path):
