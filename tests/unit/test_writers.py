@@ -158,6 +158,29 @@ def test_mixed_labels_are_refused_where_a_column_has_one_type(tmp_path, ending):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("ending", [".parquet", ".feather"])
+@pytest.mark.parametrize("later", ["x", 5, 1.5, pd.Timestamp("2024-01-05"), None])
+def test_a_column_without_values_at_first_is_text(tmp_path, ending, later):
+    out = tmp_path / f"out{ending}"
+    pieces = [pd.DataFrame({"id": values, "y": [1, 2]}) for values in ([None, None], [later, None])]
+    assert write_table(pieces, out) == 4
+    found = READ[ending](out)
+    assert found["y"].tolist() == [1, 2, 1, 2]
+    assert found["id"].isna().tolist() == [True, True, later is None, True]
+    if later is not None:
+        assert found["id"].tolist()[2].startswith(str(later))
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".feather"])
+def test_a_column_of_another_type_further_down_is_named(tmp_path, ending):
+    said = (
+        r"cannot hold the column 'id'; expected values of one type.*its first rows are int64.*1\.5.*\.jsonl"
+    )
+    with pytest.raises(InputError, match=said):
+        write_table([pd.DataFrame({"id": [1]}), pd.DataFrame({"id": [1.5]})], tmp_path / f"x{ending}")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_places_that_cannot_be_written(tmp_path):
     (tmp_path / "there.csv").write_text("old")
     with pytest.raises(StoreError, match=r"there\.csv' exists"):
