@@ -1,14 +1,16 @@
 """Values as strict JSON for people and scripts; the one place that says what becomes of numbers JSON has no word for.
 
-NaN becomes null and an infinity the text ``"inf"`` or ``"-inf"``. This is one-way: what is read back exactly, in
-saved adapters, is written by :mod:`testtime.store.values`.
+NaN becomes null, an infinity the text ``"inf"`` or ``"-inf"``, and a time the text of ISO 8601. This is one-way: what
+is read back exactly, in saved adapters, is written by :mod:`testtime.store.values`.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 
@@ -27,6 +29,14 @@ def plain(value: Any) -> Any:
         return value
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None if math.isnan(value) else str(float(value))
+    if isinstance(value, (dt.date, dt.time, dt.timedelta)):
+        if value != value:  # NaT of pandas
+            return None
+        return str(value) if isinstance(value, dt.timedelta) else value.isoformat()
+    if isinstance(value, Decimal):
+        return plain(float(value))
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -67,7 +77,7 @@ def json_text(value: Any, *, indent: int | None = 2, ascii_only: bool = True) ->
     Raises
     ------
     TypeError
-        If something in it is neither a number, text, boolean, None, list, mapping, array or result.
+        If something in it is neither a number, text, time, bytes, boolean, None, list, mapping, array or result.
 
     >>> json_text([float("inf"), float("nan")], indent=None)
     '["inf", null]'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+
 import pytest
 
 from testtime.errors import InputError
@@ -40,7 +42,7 @@ def test_what_is_no_utf8_is_what_windows_writes(
     assert len(facts.notes) == bool(example)
 
 
-@pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 def test_nothing_is_said_of_unicode(tmp_path, codec):
     frame, facts = read(tmp_path / "table.csv", "Łódź 東京", codec)
     assert (frame["a"].tolist(), facts.notes) == (["Łódź 東京"], ())
@@ -75,3 +77,26 @@ def test_one_damaged_byte_in_utf8_is_shown(tmp_path):
     (tmp_path / "table.csv").write_bytes(b"a,b\n" + text + b"Gda\xf1sk \xc3\x9d,1\n" + text)
     with pytest.raises(InputError, match=r"'Gda\\xf1sk' in it is not UTF-8"):
         read_table(tmp_path / "table.csv")
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-32"])
+@pytest.mark.parametrize("block", [5, 2**20])
+def test_wide_text_that_is_cut_is_refused_as_utf8_is(tmp_path, codec, block, monkeypatch):
+    monkeypatch.setattr(encoding, "_BLOCK", block)
+    text = 'a,b\n1,"x"\n2,"ä, y\n3,z\n'
+    (tmp_path / "table.csv").write_bytes(text.encode(codec))
+    with pytest.raises(InputError, match="its last quoted value is not closed"):
+        read_table(tmp_path / "table.csv")
+    (tmp_path / "table.csv").write_bytes("a,b\n1,2\n".encode(codec)[:-1])
+    with pytest.raises(
+        InputError, match=f"it begins as {codec.upper()} does, and is not.*Copy the file again"
+    ):
+        read_table(tmp_path / "table.csv")
+
+
+@pytest.mark.parametrize("mark", [codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE])
+def test_utf32_is_read_in_both_orders(tmp_path, mark):
+    codec = "utf-32-le" if mark == codecs.BOM_UTF32_LE else "utf-32-be"
+    (tmp_path / "table.csv").write_bytes(mark + 'a,b\n"x\ny",1\n'.encode(codec))
+    frame, facts = read_table(tmp_path / "table.csv")
+    assert (frame.to_numpy().tolist(), facts.encoding) == ([["x\ny", "1"]], "UTF-32")

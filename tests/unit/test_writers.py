@@ -1,8 +1,10 @@
 """Tables written in pieces come back equal, in every format; other names are refused before anything is written."""
 
+import datetime as dt
 import gzip
 import json
 import os
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
@@ -71,6 +73,34 @@ def test_packed_files_are_packed(tmp_path):
     assert (tmp_path / "out.csv.gz").read_bytes()[:2] == b"\x1f\x8b"
 
 
+def test_times_and_bytes_are_text_in_lines(tmp_path):
+    columns = pd.DataFrame(
+        {
+            "when": pd.to_datetime(["2024-01-05", None]),
+            "zoned": pd.to_datetime(["2024-01-05T01:02:03Z", None]),
+            "day": [dt.date(2024, 1, 5), None],
+            "clock": [dt.time(1, 2, 3), None],
+            "took": pd.to_timedelta(["1h", None]),
+            "count": pd.array([1, None], "Int64"),
+            "price": [Decimal("1.5"), None],
+            "raw": ["ä".encode(), None],
+        }
+    )
+    write_table([columns], tmp_path / "out.jsonl")
+    first, second = map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())
+    assert first == {
+        "when": "2024-01-05T00:00:00",
+        "zoned": "2024-01-05T01:02:03+00:00",
+        "day": "2024-01-05",
+        "clock": "01:02:03",
+        "took": "0 days 01:00:00",
+        "count": 1,
+        "price": 1.5,
+        "raw": "ä",
+    }
+    assert set(second.values()) == {None}
+
+
 def test_numbers_that_are_none(tmp_path):
     odd = pd.DataFrame({"x": [np.nan, np.inf, -np.inf, 1e-300]})
     write_table([odd], tmp_path / "x.jsonl")
@@ -125,6 +155,29 @@ def test_mixed_labels_are_refused_where_a_column_has_one_type(tmp_path, ending):
         write_table([mixed], tmp_path / f"x{ending}")
     with pytest.raises(InputError, match="cannot hold"):
         write_table([pd.DataFrame({"x": [1]}), pd.DataFrame({"x": ["a"]})], tmp_path / f"x{ending}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".feather"])
+@pytest.mark.parametrize("later", ["x", 5, 1.5, pd.Timestamp("2024-01-05"), None])
+def test_a_column_without_values_at_first_is_text(tmp_path, ending, later):
+    out = tmp_path / f"out{ending}"
+    pieces = [pd.DataFrame({"id": values, "y": [1, 2]}) for values in ([None, None], [later, None])]
+    assert write_table(pieces, out) == 4
+    found = READ[ending](out)
+    assert found["y"].tolist() == [1, 2, 1, 2]
+    assert found["id"].isna().tolist() == [True, True, later is None, True]
+    if later is not None:
+        assert found["id"].tolist()[2].startswith(str(later))
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".feather"])
+def test_a_column_of_another_type_further_down_is_named(tmp_path, ending):
+    said = (
+        r"cannot hold the column 'id'; expected values of one type.*its first rows are int64.*1\.5.*\.jsonl"
+    )
+    with pytest.raises(InputError, match=said):
+        write_table([pd.DataFrame({"id": [1]}), pd.DataFrame({"id": [1.5]})], tmp_path / f"x{ending}")
     assert list(tmp_path.iterdir()) == []
 
 

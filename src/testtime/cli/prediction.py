@@ -19,7 +19,7 @@ from testtime.evaluation.evaluate import decide
 from testtime.store import open_adapter
 from testtime.table.columns.alone import read_as_numbers, without_value
 from testtime.table.columns.file_habits import FileHabits
-from testtime.table.readers import Format, iterate_table, open_table, read_table
+from testtime.table.readers import Format, iterate_table, open_table, read_table, with_names
 from testtime.table.writers import write_table
 
 __all__ = ["labelled_table", "training_of", "write_predictions"]
@@ -57,9 +57,11 @@ def write_predictions(
         raise InputError(sentence(got, remedy="Leave --quantiles out; probabilities are written"))
     costs = training.get("costs")
     weights = None if costs is None else [costs[str(label)] for label in estimator.classes_.tolist()]
-    opened = open_table(table)
+    found = training.get("carried", ())
+    required = estimator._table.encoding.columns.required
+    opened = with_names(open_table(table), [*required, *carried, *found])
     warn_of_file(opened.source.name, opened.notes)
-    names = _carried(list(opened.names), carried, training.get("carried", ()), estimator)
+    names = _carried(list(opened.names), carried, found, estimator)
     pieces = _known(_pieces(opened, estimator, names, training), opened, estimator, work)
     first = next(pieces, None)
     if first is None:

@@ -72,7 +72,16 @@ def write_table(pieces: Iterable[pd.DataFrame], out: Path) -> int:
             raise InputError(sentence(f"there are no rows to write to {str(out)!r}"))
         try:
             write(chain([first], frames), staged)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as error:
+        except _OtherType as error:
+            raise InputError(
+                sentence(
+                    f"{str(out)!r} cannot hold the column {error.column!r}",
+                    expected="values of one type in all rows",
+                    why=str(error),
+                    remedy="Choose another format, such as .csv or .jsonl, or write that column as one type",
+                )
+            ) from error
+        except (pa.ArrowException, UnicodeEncodeError) as error:
             raise InputError(
                 sentence(
                     f"{str(out)!r} cannot hold what is to be written",
@@ -113,6 +122,9 @@ def _write_lines(pieces: Iterator[pd.DataFrame], path: Path, *, packed: bool) ->
 
 def _write_arrow(pieces: Iterator[pd.DataFrame], path: Path, *, parquet: bool) -> None:
     first = pa.Table.from_pandas(next(pieces), preserve_index=False)
+    empty = {field.name for field in first.schema if pa.types.is_null(field.type)}
+    fields = [field.with_type(pa.large_string()) if field.name in empty else field for field in first.schema]
+    first = first.cast(pa.schema(fields, first.schema.metadata))  # further pieces may hold anything there
     if parquet:
         writer = ParquetWriter(path, first.schema)
     else:
@@ -120,7 +132,32 @@ def _write_arrow(pieces: Iterator[pd.DataFrame], path: Path, *, parquet: bool) -
     with writer:
         writer.write_table(first)
         for piece in pieces:
-            writer.write_table(pa.Table.from_pandas(piece, schema=first.schema, preserve_index=False))
+            columns = [_column(piece[field.name], field, spelled=field.name in empty) for field in fields]
+            writer.write_table(pa.Table.from_arrays(columns, schema=first.schema))
+
+
+def _column(values: pd.Series, field: pa.Field, *, spelled: bool) -> pa.Array:
+    """Turn a column of a further piece into the type of the first one, or spell its values.
+
+    Raises
+    ------
+    _OtherType
+        If a value is none of that type.
+    """
+    try:
+        if spelled:
+            return pa.Array.from_pandas(values).cast(field.type)
+        return pa.Array.from_pandas(values, type=field.type)
+    except pa.ArrowException as error:
+        raise _OtherType(field, error) from error
+
+
+class _OtherType(Exception):
+    """A column holds values of another type than it did in the first piece."""
+
+    def __init__(self, field: pa.Field, error: Exception) -> None:
+        super().__init__(f"its first rows are {field.type}, and further down: {str(error).splitlines()[0]}")
+        self.column = field.name
 
 
 @contextmanager

@@ -5,6 +5,21 @@ Readers turn bytes into frames and nothing more: text stays text, types stay typ
 """
 
 from testtime.table.readers.formats import Format
-from testtime.table.readers.tables import FileFacts, iterate_table, open_table, read_table, require_columns
+from testtime.table.readers.tables import (
+    FileFacts,
+    iterate_table,
+    open_table,
+    read_table,
+    require_columns,
+    with_names,
+)
 
-__all__ = ["FileFacts", "Format", "iterate_table", "open_table", "read_table", "require_columns"]
+__all__ = [
+    "FileFacts",
+    "Format",
+    "iterate_table",
+    "open_table",
+    "read_table",
+    "require_columns",
+    "with_names",
+]

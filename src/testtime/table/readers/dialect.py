@@ -10,8 +10,9 @@ from collections import Counter
 from dataclasses import dataclass
 
 from testtime.errors import InputError, sentence
-from testtime.table.readers.encoding import Text, find_encoding
+from testtime.table.readers.encoding import Text, ascii_blocks, find_encoding
 from testtime.table.readers.header import fit_header
+from testtime.table.readers.quotes import check_quotes
 from testtime.table.readers.source import Source, unreadable
 
 __all__ = ["BRACKETED", "SEPARATORS", "Dialect", "check_names", "find_dialect", "title_rows", "told_title"]
@@ -71,7 +72,8 @@ def find_dialect(source: Source) -> Dialect:
     Raises
     ------
     InputError
-        If the file is empty, binary, incomplete, of an unknown encoding, or has a header with repeated names.
+        If the file is empty, binary, incomplete, of an unknown encoding, has a header with repeated names, or quotation
+        marks between which several rows would become one value.
     """
     with source.open() as stream:
         head = stream.read(16)
@@ -90,6 +92,10 @@ def find_dialect(source: Source) -> Dialect:
     if text.open_after is not None and text.open_after in openers:
         why = "its last quoted value is not closed, so its end is missing"
         raise unreadable(source.name, why, "Write the file again")
+    if text.quoted:
+        blocks = ascii_blocks(source, text.encoding)
+        spaced, skipped = dialect.spaced, dialect.skipped
+        check_quotes(source.name, blocks, dialect.separator, spaced=spaced, skipped=skipped)
     return dialect
 
 

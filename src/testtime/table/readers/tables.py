@@ -25,9 +25,9 @@ from testtime.table.readers.printed import Printed
 from testtime.table.readers.source import open_source, unreadable
 from testtime.table.readers.totals import rows_of_sums
 
-__all__ = ["FileFacts", "iterate_table", "open_table", "read_table", "require_columns"]
+__all__ = ["FileFacts", "iterate_table", "open_table", "read_table", "require_columns", "with_names"]
 
-_ENCODINGS = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16", "cp1252": "Windows-1252"}
+_ENCODINGS = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16", "utf-32": "UTF-32", "cp1252": "Windows-1252"}
 _WHOLE = {
     pa.int8(): pd.Int8Dtype(),
     pa.int16(): pd.Int16Dtype(),
@@ -183,6 +183,7 @@ def iterate_table(
         As for :func:`read_table`; also if a column is missing.
     """
     opened = open_table(table) if isinstance(table, (str, Path)) else table
+    opened = with_names(opened, [*columns, *carried])
     require_columns(opened.source.name, opened.names, columns)
     wanted = list(dict.fromkeys([*columns, *carried]))
     extra = [name for name in opened.names if name not in wanted and name not in known]
@@ -212,6 +213,21 @@ def require_columns(name: str, there: Collection[str], columns: Collection[str])
     absent = [column for column in columns if column not in there]
     if absent:
         raise without_columns(repr(name), absent, there, f"the {len(columns)} columns of the training table")
+
+
+def with_names(opened: Format, names: Collection[str]) -> Format:
+    """Return an open table whose names are those of all its rows, if the first ones lack one that is asked for.
+
+    Only JSON has rows with names of their own, and is read to its end for that.
+
+    Raises
+    ------
+    InputError
+        If a row cannot be read.
+    """
+    if isinstance(opened, JsonFile) and not set(names) <= set(opened.names):
+        return opened.with_all_names()
+    return opened
 
 
 def open_table(path: str | Path) -> Format:
