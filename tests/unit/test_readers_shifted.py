@@ -52,3 +52,38 @@ def test_what_cannot_be_told_is_not_guessed(tmp_path, rows):
         InputError, match=r"has 3 names and its rows 4 values; expected a name for every column"
     ):
         read_table(tmp_path / "table.csv")
+
+
+@pytest.mark.parametrize(
+    "values", [["3,9", "17,5", "3,8", "19,25"], ["-3,9", "17", "1,50"], [f"{i * i},5" for i in range(30)]]
+)
+def test_decimal_commas_of_the_only_column_separate_nothing(tmp_path, values):
+    (tmp_path / "table.csv").write_text("\n".join(["price", *values]) + "\n")
+    frame, facts = read_table(tmp_path / "table.csv")
+    assert (list(frame), frame["price"].tolist(), facts.notes) == (["price"], values, ())
+
+
+@pytest.mark.parametrize("text", ["price\n1,9\n2,5\n3,7\n", '"price"\n"7",9\n"9",5\n"8",7\n"a",1\n'])
+def test_names_of_rows_are_no_parts_of_numbers(tmp_path, text):
+    (tmp_path / "table.csv").write_text(text)
+    assert list(read_table(tmp_path / "table.csv")[0]) == ["Unnamed: 0", "price"]
+
+
+def test_a_separator_at_the_end_of_a_column_of_whole_numbers_stays_one(tmp_path):
+    (tmp_path / "table.csv").write_text("price\n4,\n7,\n5,\n")
+    assert read_table(tmp_path / "table.csv")[0]["price"].tolist() == ["4", "7", "5"]
+
+
+@pytest.mark.parametrize("value", ["'a,b'", "'a,b,c'", "', b'"])
+def test_values_in_single_quotes_are_refused(tmp_path, value):
+    (tmp_path / "table.csv").write_text("v,t\n" + "".join(f"{i},{value}\n" for i in range(20)))
+    with pytest.raises(
+        InputError, match=r"has 2 names .* parts of one value in single quotation marks.*double"
+    ):
+        read_table(tmp_path / "table.csv")
+
+
+def test_apostrophes_are_no_quotes(tmp_path):
+    rows = [(f"'t huis {i}", 6, 0.5, "dogs'" if i == 3 else 4) for i in range(20)]
+    (tmp_path / "table.csv").write_text(table(rows))
+    assert read_table(tmp_path / "table.csv")[0]["Unnamed: 0"].iloc[0] == "'t huis 0"

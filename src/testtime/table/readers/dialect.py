@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from testtime.errors import InputError, sentence
 from testtime.table.readers.encoding import Text, ascii_blocks, find_encoding
-from testtime.table.readers.header import fit_header
+from testtime.table.readers.header import decimal_commas, fit_header
 from testtime.table.readers.quotes import check_quotes
 from testtime.table.readers.source import Source, unreadable
 
@@ -166,7 +166,8 @@ def _dialect(source: Source, sample: str, text: Text) -> Dialect:
         reading = _reading(source, sample[len(first) :], said[1])
         lines = 1
     else:
-        reading = _best([_reading(source, sample, separator) for separator in SEPARATORS])
+        readings = [_reading(source, sample, separator) for separator in SEPARATORS]
+        reading = _best(readings[_of_one_column(sample, readings[0]) :])
         lines = 0
     rows = reading.rows
     if not rows:
@@ -187,6 +188,12 @@ def _dialect(source: Source, sample: str, text: Text) -> Dialect:
     names = tuple(name.strip() or f"Unnamed: {i}" for i, name in enumerate(header))
     check_names(names, source)
     return Dialect(text.encoding, reading.separator, names, lines + before, notes, reading.spaced)
+
+
+def _of_one_column(sample: str, commas: _Reading) -> bool:
+    """Tell whether the commas are those of decimals; names of rows in quotes are no parts of numbers."""
+    rows = [row for _, row in commas.rows]
+    return bool(rows) and decimal_commas(rows[0], rows[1:]) and '"' not in sample.lstrip().partition("\n")[2]
 
 
 @dataclass(frozen=True)
