@@ -71,7 +71,7 @@ class TestChoice:
         plain = TTTRegressor(random_state=0, n_steps=0).fit(frame[rows], y[rows])
         assert not said(plain)
         errors = [np.sqrt(np.mean((one.predict(frame[later]) - y[later]) ** 2)) for one in (model, plain)]
-        assert errors[0] < 0.6 * errors[1]
+        assert errors[0] < 0.7 * errors[1]
 
     def test_keys_are_of_what_a_linear_part_leaves(self):
         frame, y = streets(1300)

@@ -133,7 +133,7 @@ def test_predict_says_when_categories_are_new(adapted, capsys, tmp_path):
     )
     assert code == 0
     assert "20 rows predicted" in said
-    assert "unknown in 'colour'" in noted
+    assert "would be among the others: 'colour'" in noted
 
 
 def test_report_draws_saved_scores_or_scores_rows_of_the_user(adapted, capsys, tmp_path):
