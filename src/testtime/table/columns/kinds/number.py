@@ -14,6 +14,7 @@ from pydantic import Field
 
 from testtime.errors import InputError, sentence
 from testtime.table.columns.cells import Cells, NumberCells, TimeCells, WordCells
+from testtime.table.columns.kinds import number_said as said
 from testtime.table.columns.kinds.base import (
     Habits,
     Learned,
@@ -21,27 +22,24 @@ from testtime.table.columns.kinds.base import (
     Output,
     missing_matters,
     never_infinite,
-    told_lost,
 )
 from testtime.table.columns.sentinels import said_of_numbers
-from testtime.table.columns.words.bounds import are_bounds, without_signs
+from testtime.table.columns.words.bounds import without_signs
 from testtime.table.columns.words.currencies import are_one_currency, is_money
 from testtime.table.columns.words.dates import are_compact, are_months
 from testtime.table.columns.words.footnotes import without_marks
 from testtime.table.columns.words.lengths import are_of_time
-from testtime.table.columns.words.manner import Manner, NumberReading
+from testtime.table.columns.words.manner import Manner
 from testtime.table.columns.words.numbers import read_numbers
-from testtime.table.columns.words.quantities import unread_quantities
-from testtime.table.columns.words.reading import SAMPLE, RejectColumn, blank_words, likely, matches, nearly
+from testtime.table.columns.words.reading import SAMPLE, RejectColumn, blank_words, likely, matches
 from testtime.table.columns.words.truth import truth_of
 
 __all__ = ["NumberColumn"]
 
 _SHARES = ("%", "‰")  # 12 % may have been .12 at fit, as a spreadsheet stores it
 _SEVERAL = 3  # numbers; the middle of fewer may be anything
-_FAR, _NEAR = 30.0, 10.0  # times smaller than at fit: hardly per cent, and rather per cent than shares
+_FAR = 30.0  # times smaller than at fit: hardly per cent
 _RARE = 0.01
-_TOO_LARGE = "{n:,} numbers of column {name!r} are beyond 1.8e308 and count as missing."
 
 
 class NumberColumn(Lossy):
@@ -92,7 +90,7 @@ class NumberColumn(Lossy):
             raise RejectColumn("it holds days")
         if isinstance(cells, NumberCells):
             values = never_infinite(cells.values, name)
-            notes = [_TOO_LARGE.format(n=cells.too_large, name=name)] if cells.too_large else []
+            notes = [said.TOO_LARGE.format(n=cells.too_large, name=name)] if cells.too_large else []
             notes += said_of_numbers(values, name)
             column = cls(
                 name=name, accounting=None, binary=_is_binary(values), indicator=missing_matters(values)
@@ -103,11 +101,11 @@ class NumberColumn(Lossy):
         manner = Manner(bounds="all" if asked else "told", marks="all" if asked else "told")
         sample = read_numbers(cells.sample(SAMPLE), comma=None, table_comma=None, manner=manner)
         if not asked and not likely(sample):
-            raise RejectColumn("it holds words that are no numbers", _nearly(sample, cells))
+            raise RejectColumn("it holds words that are no numbers", said.nearly_numbers(sample, cells))
         given = {"table_comma": habits.comma, "manner": manner, "shown": habits.sign(name)}
         reading = read_numbers(cells, comma=None, **given)
         if not (reading.enough or (asked and reading.n_read)):
-            raise RejectColumn("it holds words that are no numbers", _nearly(reading, cells))
+            raise RejectColumn("it holds words that are no numbers", said.nearly_numbers(reading, cells))
         values = never_infinite(reading.values, name)
         sizes, shares = np.empty(0), []
         if reading.unit in _SHARES:
@@ -115,7 +113,7 @@ class NumberColumn(Lossy):
                 np.where(matches(cells.words, f"[{''.join(_SHARES)}]"), 1.0, np.nan), np.nan
             )
             sizes = _sizes(values * marked)
-            shares = _shares_beside(values[np.isnan(marked)], sizes, name, reading.unit)
+            shares = said.shares_beside(values[np.isnan(marked)], sizes, name, reading.unit)
         column = cls(
             name=name,
             comma=reading.comma,
@@ -137,10 +135,10 @@ class NumberColumn(Lossy):
         )
         return Learned(
             column,
-            _parsed(reading),
-            (*_notes(reading, name), *shares),
+            said.parsed(reading),
+            (*said.notes_of(reading, name), *shares),
             int(np.isnan(values).sum()),
-            _dressed(reading),
+            said.dressed(reading),
         )
 
     def transform(self, cells: Cells, habits: Habits, told: list[str]) -> list[Output]:
@@ -162,7 +160,7 @@ class NumberColumn(Lossy):
                 raise self._no_truth("true" if (values == 1).any() else "false")
             self._check_shares(values, told)
             self._tell_size(values, told)
-            told += [_TOO_LARGE.format(n=cells.too_large, name=self.name)] if cells.too_large else []
+            told += [said.TOO_LARGE.format(n=cells.too_large, name=self.name)] if cells.too_large else []
         return [Output(never_infinite(values, self.name), self.name), *self.with_indicator(values)]
 
     @property
@@ -221,17 +219,17 @@ class NumberColumn(Lossy):
         if plain and of_time:
             told.append(
                 f"Column {self.name!r} holds lengths of time in several units, which are read as seconds, and had none "
-                f"at fit: {_example(reading)}."
+                f"at fit: {said.example(reading)}."
             )
         elif plain and measured:
             told.append(
                 f"Column {self.name!r} holds numbers in {measured!r}, and had none with a unit at fit: "
-                f"{_example(reading)}."
+                f"{said.example(reading)}."
             )
         if reading.n_bounds and not self.bounds:
-            told.append(_bounds(reading, self.name, ", and had none at fit"))
+            told.append(said.bounds(reading, self.name, ", and had none at fit"))
         if reading.n_noted and not self.marks:
-            told.append(_noted(reading, self.name, ", and had none at fit"))
+            told.append(said.marks(reading, self.name, ", and had none at fit"))
         if reading.dashes and self.accounting is None:
             told.extend(filter(None, [reading.dashes.doubt(f"Column {self.name!r}")]))
         if reading.ambiguous:
@@ -240,7 +238,7 @@ class NumberColumn(Lossy):
             bare = cells.spread(np.where(matches(cells.words, r"\pL"), np.nan, 0.0), np.nan)
             self._tell_size(reading.values + bare, told)
         if reading.too_large:
-            told.append(_TOO_LARGE.format(n=reading.too_large, name=self.name))
+            told.append(said.TOO_LARGE.format(n=reading.too_large, name=self.name))
         return reading.values
 
     def _no_truth(self, word: str) -> InputError:
@@ -287,7 +285,7 @@ class NumberColumn(Lossy):
         middle = float(np.median(sizes))
         far = len(sizes) >= _SEVERAL and middle < self.typical / _FAR
         # A few small ones are what they were at fit; where sizes are closer to those of fit than a hundredfold is, too.
-        near = self.small ** len(sizes) >= _RARE or middle >= self.typical / _NEAR > 0
+        near = self.small ** len(sizes) >= _RARE or middle >= self.typical / said.NEAR > 0
         shown = values[np.nanargmin(np.abs(np.abs(values) - (sizes.max() if sizes.max() <= 1 else middle)))]
         got = f"column {self.name!r} holds {shown:.15g} without a unit"
         why = f"it may be a share or a number of {self.unit}"
@@ -296,7 +294,7 @@ class NumberColumn(Lossy):
         if far or (sizes.max() <= 1 and not near):
             remedy = f"Write it with its unit, such as 29 {self.unit}"
             raise InputError(sentence(got, expected=f"{self.unit!r}, as at fit", why=why, remedy=remedy))
-        if middle < self.typical / _NEAR:
+        if middle < self.typical / said.NEAR:
             told.append(f"C{got[1:]}, which is taken as {self.unit}, as at fit: {why}.")
 
 
@@ -315,78 +313,7 @@ def _sizes(values: np.ndarray) -> np.ndarray:
     return sizes[(sizes > 0) & np.isfinite(sizes)]
 
 
-def _shares_beside(bare: np.ndarray, sizes: np.ndarray, name: str, unit: str) -> list[str]:
-    """Say that numbers without a unit beside per cent may be shares, if they are far smaller."""
-    bare = bare[np.isfinite(bare) & (bare != 0)]
-    if not len(bare) or not len(sizes) or np.median(np.abs(bare)) >= np.median(sizes) / _NEAR:
-        return []
-    return [
-        f"Column {name!r} holds {bare[0]:.15g} without a unit beside numbers in {unit}, which is taken as {unit}, too, "
-        f"though it may be a share. Write all with their unit, such as 29 {unit}."
-    ]
-
-
 def _spelled_out(words: pa.Array) -> np.ndarray:
     """Which words are true and false in full."""
     found = pc.is_in(pc.utf8_lower(words), value_set=pa.array(["true", "false"], words.type))
     return found.to_numpy(zero_copy_only=False).astype(bool)
-
-
-def _parsed(reading: NumberReading) -> str:
-    parts = []
-    if reading.example[0]:
-        parts.append(_example(reading))
-    if reading.comma:
-        parts.append("decimal comma")
-    if reading.lost:
-        parts.append(f"{sum(reading.n_lost):,} words count as missing")
-    return "; ".join(parts)
-
-
-def _notes(reading: NumberReading, name: str) -> list[str]:
-    notes = []
-    if reading.lost:
-        notes.append(told_lost(name, reading, "numbers"))
-    if reading.n_bounds:
-        notes.append(_bounds(reading, name, f" in {reading.n_bounds:,} rows"))
-    if reading.n_noted:
-        notes.append(_noted(reading, name, f" in {reading.n_noted:,} rows"))
-    notes += reading.doubts(f"Column {name!r}")
-    if reading.too_large:
-        notes.append(_TOO_LARGE.format(n=reading.too_large, name=name))
-    return notes + said_of_numbers(reading.values, name)
-
-
-def _nearly(reading: NumberReading, cells: WordCells) -> str:
-    """Say what kept words from being numbers where most are, and what to do; empty if hardly any is."""
-    if (reading.units or reading.scales) and (mixed := unread_quantities(cells)):
-        return mixed
-    said, remedy = nearly(reading, "numbers"), "count those as missing"
-    if are_bounds(list(reading.stray)):
-        remedy = "read those as the numbers that they hold"
-    if reading.apart:
-        marked, bare = map(repr, reading.apart)
-        said = f"what stands beside a part of its numbers may be a sign, as in {marked} and {bare}"
-    return f"{said}. Declare it as number to {remedy}" if said else ""
-
-
-def _bounds(reading: NumberReading, name: str, where: str) -> str:
-    word, value = reading.bound
-    read = f"they are read as the number itself ({value:.15g})"
-    return f"Column {name!r} holds bounds or rough numbers such as {word[:40]!r}{where}: {read}."
-
-
-def _noted(reading: NumberReading, name: str, where: str) -> str:
-    word, value = reading.noted
-    return (
-        f"Column {name!r} holds marks behind numbers as in {word[:40]!r}{where}: they are taken off, as those of "
-        f"footnotes ({value:.15g}). Write them into a column of their own if they say something."
-    )
-
-
-def _dressed(reading: NumberReading) -> str:
-    return _example(reading) if reading.example[0] and not reading.ambiguous else ""
-
-
-def _example(reading: NumberReading) -> str:
-    return f"{reading.example[0]!r} is {reading.example[1]:.15g}"
