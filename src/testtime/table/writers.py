@@ -132,7 +132,9 @@ def _write_arrow(pieces: Iterator[pd.DataFrame], path: Path, *, parquet: bool) -
     with writer:
         writer.write_table(first)
         for piece in pieces:
-            columns = [_column(piece[field.name], field, spelled=field.name in empty) for field in fields]
+            columns = [
+                _column(piece.loc[:, field.name], field, spelled=field.name in empty) for field in fields
+            ]
             writer.write_table(pa.Table.from_arrays(columns, schema=first.schema))
 
 
